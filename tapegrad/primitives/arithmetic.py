@@ -1,0 +1,43 @@
+"""Arithmetic with broadcasting: + - * / ** and what comes with them."""
+
+import operator
+
+import numpy as np
+
+from tapegrad.primitives.registry import primitive
+
+
+def _strong_multiply(x, y):
+    z = np.multiply(x, y)
+    return z if np.isfinite(np.add.reduce(z, None)) else np.where(np.equal(x, 0), np.zeros_like(z), z)
+
+
+def _divide_dx(F, d, _z, _x, y):
+    return d / y if type(y) in (int, float) else F.strong_multiply(d, 1 / y)
+
+
+def _power_dx(F, d, _z, x, y):
+    if type(y) in (int, float):
+        return None if y == 0 else d if y == 1 else d * (2 * x) if y == 2 else F.strong_multiply(d, y * x ** (y - 1))
+    return F.strong_multiply(d, F.where(F.equal(y, 0), F.zeros_like(d), y * F.power(x, y - 1)))
+
+
+def _power_dy(F, d, z, x, _y):
+    safe = F.where(F.equal(x, 0), F.ones_like(x), x)
+    return F.strong_multiply(d, z * F.log(safe))
+
+
+primitive("add", np.add, lambda F, d, _z, _x, _y: d,
+                         lambda F, d, _z, _x, _y: d)
+primitive("subtract", np.subtract, lambda F, d, _z, _x, _y: d,
+                                   lambda F, d, _z, _x, _y: -d)
+primitive("multiply", np.multiply, lambda F, d, _z, _x, y: d * y,
+                                   lambda F, d, _z, x, _y: d * x)
+primitive("divide", np.divide, _divide_dx,
+                               lambda F, d, z, _x, y: -F.strong_multiply(d, z / y))
+primitive("power", operator.pow, _power_dx, _power_dy)
+primitive("negative", np.negative, lambda F, d, _z, _x: -d)
+
+# x * y that is 0 wherever x is exactly 0, whatever y is: for a delta times a derivative that may be infinite or NaN.
+primitive("strong_multiply", _strong_multiply, lambda F, d, _z, _x, y: F.strong_multiply(d, y),
+                                               lambda F, d, _z, x, _y: F.strong_multiply(d, x))

@@ -1,0 +1,126 @@
+"""The registry: one row per primitive, its operator G and its derivatives DG side by side.
+
+    primitive("multiply", np.multiply, lambda F, d, _z, _x, y: d * y,
+                                       lambda F, d, _z, x, _y: d * x)
+
+G(*operands, *static) computes z from arrays. DG has one rule per operand, F, d, z, *operands, *static -> contribution
+to that operand's delta, where d is the delta of z. A rule is written over the vocabulary F, which holds every primitive
+by its name, and says by the names of its parameters what the tape has to keep for it:
+
+    x          the value is kept
+    x_shape    only its shape is
+    _x         nothing is, the rule gets None
+
+With F = `arrays` (below) the rule is the fast sweep; with F = `recorded` (record.py) it is itself recorded, which makes
+derivatives of any order; run on symbols it becomes the text of a numba kernel (kernels.py). A rule never undoes
+broadcasting (sweep.py does), never changes d, and returns None where there is no contribution. A rule that is None says
+that the operand has no derivative. In a variadic row, whose operands are a sequence, there is one rule for all of
+them, which gets the position of the operand first.
+"""
+
+from functools import partial
+
+from tapegrad import kernels
+
+NOTHING, VALUE, SHAPE = range(3)
+
+
+class Vocabulary:
+    """F: every primitive by its name, at one level. `level` is where a plan keeps the rules of that level."""
+
+    def __init__(self, level):
+        self.level = level
+
+
+arrays = Vocabulary(level=0)
+table = {}
+
+
+class Primitive:
+    """A row of the registry.
+
+    g        computes the result from arrays; a kernel's compiled ufunc after its first call
+    plans    for each combination of wanted derivatives: (array rules, recorded rules, *what to keep of z, y1, .., yk)
+    arity    the number of operands, None for a variadic row
+    """
+
+    __slots__ = ("name", "g", "dg", "array_dg", "arity", "plans", "static_names", "variadic", "reads")
+
+    def __init__(self, name, g, dg, variadic=False):
+        self.name, self.g, self.dg, self.variadic = name, g, dg, variadic
+        self.array_dg = list(dg)
+        self.arity = None if variadic else len(dg)
+        self.reads = [None if rule is None else _reads(rule, variadic) for rule in dg]
+        names = next((_parameters(rule) for rule in dg if rule is not None), ())
+        self.static_names = names[5:] if variadic else names[3 + len(dg):]
+        self._plan()
+
+    def _plan(self):
+        if not self.variadic:
+            self.plans = [self.plan([bool(mask >> i & 1) for i in range(self.arity)]) for mask in range(1 << self.arity)]
+
+    def plan(self, wanted):
+        """The plan for a call in which the operands that are True in `wanted` need their delta."""
+        if self.variadic:
+            keep = (self.reads[0][0],) + (self.reads[0][1],) * len(wanted)
+            rules = tuple(partial(self.dg[0], i) if want else None for i, want in enumerate(wanted))
+            return rules, rules, *keep
+        keep = [NOTHING] * (1 + self.arity)
+        for want, reads in zip(wanted, self.reads):
+            if want and reads is not None:
+                keep = [_stricter(self.name, before, more) for before, more in zip(keep, reads)]
+        return (*(tuple(rule if want else None for rule, want in zip(level, wanted))
+                  for level in (self.array_dg, self.dg)), *keep)
+
+    def __repr__(self):
+        return f"<primitive {self.name}>"
+
+
+def _parameters(rule):
+    return rule.__code__.co_varnames[:rule.__code__.co_argcount]
+
+
+def _reads(rule, variadic):
+    """What a rule has the tape keep of (z, y1, .., yk), from its parameters' names (all statics are passed anyway)."""
+    first = 3 if variadic else 2
+    return [NOTHING if name.startswith("_") else SHAPE if name.endswith("shape") else VALUE
+            for name in _parameters(rule)[first:]]
+
+
+def _stricter(name, before, more):
+    if {before, more} == {VALUE, SHAPE}:
+        raise TypeError(f"{name}: one rule reads an operand's shape and another its value; let both read the value")
+    return max(before, more)
+
+
+def primitive(name, g, *dg, variadic=False):
+    """Add a row to the registry: the operator `g` and one derivative rule, or None, per operand."""
+    table[name] = row = Primitive(name, g, dg, variadic)
+    setattr(arrays, name, g)
+    return row
+
+
+def kernel(name, dg):
+    """Add an elementwise row whose operator and derivative are numba ufuncs, compiled when they are first called."""
+
+    def first_call(x):
+        row.g = kernels.forward(name)
+        setattr(arrays, name, row.g)
+        return row.g(x)
+
+    def first_derivative(F, d, *saved):
+        reads = [parameter for parameter in _parameters(dg)[1:] if not parameter.startswith("_")]
+        ufunc = kernels.derivative(name, dg, tuple(reads))
+        if ufunc is None:
+            row.array_dg[0] = dg
+        elif reads == ["d", "z"]:
+            row.array_dg[0] = lambda F, d, z, x: ufunc(d, z)
+        else:
+            row.array_dg[0] = lambda F, *values: ufunc(*[value for value in values if value is not None])
+        row._plan()
+        return row.array_dg[0](F, d, *saved)
+
+    row = primitive(name, first_call, dg)
+    row.array_dg[0] = first_derivative
+    row._plan()
+    return row

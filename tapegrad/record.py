@@ -1,0 +1,180 @@
+"""Recording: how a row of the registry becomes a function of tensors that appends to the tape.
+
+There is one recorder per arity, because this is where the time of small operations goes: `unary` and `binary` for rows
+without static arguments, `general` for the rest. Each reads the operands' arrays and registers, runs G on the arrays,
+and, if a register is there and the thread is recording, makes the entry. `recorded` holds the resulting functions by
+name: it is the vocabulary F of derivatives that are themselves recorded.
+"""
+
+import numpy as np
+
+from tapegrad.errors import DtypeError, failed_call
+from tapegrad.primitives import Vocabulary, table
+from tapegrad.primitives.registry import NOTHING, SHAPE, VALUE
+from tapegrad.registers import Entry
+from tapegrad.tape import ENTRY_COST, thread
+from tapegrad.tensor import Tensor, wrap
+
+_new = object.__new__
+_ndarray = np.ndarray
+_asarray = np.asarray
+
+recorded = Vocabulary(level=1)
+
+
+def _operand(name, x):
+    """An operand that is not a tensor, as (what stands in the entry, its value): a Python number, or a constant."""
+    if type(x) in (float, int, bool, complex):
+        return x, x
+    array = np.asarray(x)
+    if array.dtype.kind not in "biufc":
+        raise DtypeError(f"{name}: an operand of type {type(x).__name__} is neither a tensor nor an array of numbers")
+    if array is x or array.base is not None:
+        array = array.copy()        # the tape may save it, and the caller may write into x
+    return wrap(array, None), array
+
+
+def _array(x):
+    return x._take_back() if x._data is None else x._data
+
+
+def _keep(how, value):
+    return value if how == VALUE else None if how == NOTHING else np.shape(value)
+
+
+def _append(row, plan, ys, saved, zd):
+    """Append the entry z = g(ys) to this thread's tape, and return it."""
+    tape = thread.tape
+    entry = Entry()
+    entry.g, entry.ys, entry.plan, entry.saved = row, ys, plan, saved
+    entry.shape, entry.dtype, entry.delta, entry.tape = zd.shape, zd.dtype, None, tape
+    tape.entries.append(entry)
+    tape.room -= zd.nbytes + ENTRY_COST
+    if tape.room < 0:
+        tape.reap()
+    return entry
+
+
+def general(row, operands, static=()):
+    """z = g(*operands, *static), recorded: the recorder for rows of any arity and with static arguments."""
+    given = [(x, _array(x)) if type(x) is Tensor else _operand(row.name, x) for x in operands]
+    values = [value for _, value in given]
+    try:
+        zd = row.g(values, *static) if row.variadic else row.g(*values, *static)
+    except Exception as error:
+        raise failed_call(row.name, values, error, static) from error
+    if type(zd) is not _ndarray:
+        zd = _asarray(zd)
+    wanted = [type(y) is Tensor and y._register is not None for y, _ in given]
+    if not (thread.tape.recording and True in wanted) or row.dg == (None,) * len(row.dg):
+        return wrap(zd, None)
+    plan = row.plan(wanted) if row.variadic else row.plans[sum(want << i for i, want in enumerate(wanted))]
+    kept_z, *kept = [_keep(how, value) for how, value in zip(plan[2:], (zd, *values))]
+    saved = (kept_z, tuple(kept), *static) if row.variadic else (kept_z, *kept, *static)
+    ys = tuple([y._register or y if type(y) is Tensor else y for y, _ in given])
+    return wrap(zd, _append(row, plan, ys, saved, zd))
+
+
+def unary(row):
+    """The recorder of a row with one operand and no static arguments."""
+
+    def op(x):
+        if type(x) is not Tensor:
+            return general(row, (x,))
+        xd, register = x._data, x._register
+        if xd is None:
+            xd = x._take_back()
+        try:
+            zd = row.g(xd)
+        except Exception as error:
+            raise failed_call(row.name, (xd,), error) from error
+        if type(zd) is not _ndarray:
+            zd = _asarray(zd)
+        z = _new(Tensor)
+        z._data, z._register = zd, None
+        if register is None:
+            return z
+        tape = thread.tape
+        if tape.recording:
+            plan = row.plans[1]
+            z._register = entry = Entry()
+            entry.g, entry.ys, entry.plan = row, (register,), plan
+            entry.saved = (zd if plan[2] else None, xd if plan[3] else None)
+            entry.shape, entry.dtype, entry.delta, entry.tape = zd.shape, zd.dtype, None, tape
+            tape.entries.append(entry)
+            tape.room -= zd.nbytes + ENTRY_COST
+            if tape.room < 0:
+                tape.reap()
+        return z
+
+    return op
+
+
+def binary(row):
+    """The recorder of a row with two operands and no static arguments."""
+
+    def op(x, y):
+        if type(x) is Tensor:
+            xd, xr = x._data, x._register
+            if xd is None:
+                xd = x._take_back()
+        else:
+            x, xd = _operand(row.name, x)
+            xr = None
+        if type(y) is Tensor:
+            yd, yr = y._data, y._register
+            if yd is None:
+                yd = y._take_back()
+        else:
+            y, yd = _operand(row.name, y)
+            yr = None
+        try:
+            zd = row.g(xd, yd)
+        except Exception as error:
+            raise failed_call(row.name, (xd, yd), error) from error
+        if type(zd) is not _ndarray:
+            zd = _asarray(zd)
+        z = _new(Tensor)
+        z._data, z._register = zd, None
+        if xr is None:
+            if yr is None:
+                return z
+            wanted = 2
+        else:
+            wanted = 1 if yr is None else 3
+        tape = thread.tape
+        if tape.recording:
+            plan = row.plans[wanted]
+            z._register = entry = Entry()
+            entry.g, entry.ys, entry.plan = row, (xr or x, yr or y), plan
+            entry.saved = (zd if plan[2] else None, xd if plan[3] else None, yd if plan[4] else None)
+            entry.shape, entry.dtype, entry.delta, entry.tape = zd.shape, zd.dtype, None, tape
+            tape.entries.append(entry)
+            tape.room -= zd.nbytes + ENTRY_COST
+            if tape.room < 0:
+                tape.reap()
+        return z
+
+    return op
+
+
+def _with_static(row):
+    if row.variadic:
+        return lambda xs, *static: general(row, tuple(xs), static)
+    arity = row.arity
+    return lambda *arguments: general(row, arguments[:arity], arguments[arity:])
+
+
+def _recorder(row):
+    """The function of tensors that computes and records the row."""
+    reads_shape = any(reads and SHAPE in reads for reads in row.reads)
+    if row.variadic or row.static_names or reads_shape or row.arity > 2 or row.dg == (None,) * len(row.dg):
+        op = _with_static(row)
+    else:
+        op = unary(row) if row.arity == 1 else binary(row)
+    op.__name__ = op.__qualname__ = row.name
+    return op
+
+
+for _row in table.values():
+    setattr(recorded, _row.name, _recorder(_row))

@@ -1,0 +1,59 @@
+"""Registers: what the names in a Wengert list stand for.
+
+A recorded operation z = g(y1, .., yk) is an `Entry`, and the entry is also the register of z: the operands of later
+entries are the entries that made them. A tensor that the user made and wants the gradient of has a `Leaf`. A constant
+needs no register: it stands in an entry's operands as itself.
+
+A register does not hold the tensor, and an entry does not hold its value: only the arrays that the derivatives read.
+"""
+
+
+class Entry:
+    """One recorded operation.
+
+    g       the primitive's row (primitives/registry.py)
+    ys      the registers of the operands: Entry, Leaf, or a constant (a tensor or a Python number)
+    plan    which derivatives are wanted and what they read: made by the row
+    saved   (z, y1, .., yk, *static), with None where no derivative reads the value
+    shape, dtype   of the result, and so of its delta
+    delta   what the sweep has accumulated for the result
+    tape    the tape that holds the entry; None once a backward() has consumed it
+    name    the name that the user gave to the result (not set without one)
+    """
+
+    __slots__ = ("g", "ys", "plan", "saved", "shape", "dtype", "delta", "tape", "name")
+
+    @property
+    def operands(self):
+        """The registers of the operands (`ys` may end with leaves that retain the delta)."""
+        return self.ys[:len(self.plan) - 3]
+
+    @property
+    def static(self):
+        """The arguments that are not operands: axes, shapes, indices."""
+        return self.saved[2 if self.g.variadic else 1 + self.g.arity:]
+
+    def retain(self, leaf):
+        """Give `leaf` the delta of this entry, too: it becomes one more operand, whose derivative is 1."""
+        self.ys = (*self.ys, leaf)
+        array_rules, recorded_rules, *keep = self.plan
+        self.plan = ((*array_rules, _whole_delta), (*recorded_rules, _whole_delta), *keep)
+
+
+def _whole_delta(F, d, *saved):
+    return d
+
+
+class Leaf:
+    """The register of a tensor made by the user that requires a gradient: there the gradient accumulates."""
+
+    __slots__ = ("shape", "dtype", "grad", "name")
+
+    def __init__(self, shape, dtype, name=None):
+        self.shape, self.dtype, self.grad, self.name = shape, dtype, None, name
+
+
+class Handle:
+    """What a user's variable holds: the base of Tensor, so that a listing can find the variable of a register."""
+
+    __slots__ = ()

@@ -1,0 +1,152 @@
+"""The reverse sweep: the only one.
+
+    delta[last] = seed
+    for z, g, (y1, .., yk) in the tape, from the end:
+        delta[yi] += DG[g][i](delta[z], z, y1, .., yk)
+
+A delta always has the shape and dtype of its register: what broadcasting spread is summed back, in `fit`, and nowhere
+else. With F = `arrays` the deltas are arrays; with F = `recorded` they are tensors, and the sweep itself is on the tape.
+"""
+
+import threading
+from math import inf
+
+import numpy as np
+
+from tapegrad.errors import ConsumedTapeError, GradientError, ShapeError, ThreadError, DtypeError
+from tapegrad.ownership import accumulate, owned
+from tapegrad.primitives import arrays
+from tapegrad.record import recorded
+from tapegrad.registers import Entry, Leaf
+from tapegrad.tape import ROOM, thread
+from tapegrad.tensor import Tensor, wrap
+
+_commit = threading.Lock()
+
+
+def fit(F, c, shape, dtype):
+    """A contribution summed to the shape that it was broadcast from, in the dtype that it was promoted from."""
+    if c.shape != shape:
+        extra = c.ndim - len(shape)
+        axes = tuple(i for i in range(c.ndim) if i < extra or shape[i - extra] == 1 != c.shape[i])
+        c = F.reshape(F.sum(c, axes, False) if axes else c, shape)
+    return c if c.dtype == dtype else F.astype(c, dtype)
+
+
+def sweep(F, last, seed, consume):
+    """Walk the tape down from the entry `last`, whose delta is `seed`; return {leaf: delta}.
+
+    F         the vocabulary the rules are run over: `arrays`, or `recorded` to put the sweep on the tape
+    consume   whether the entries that had a delta are used up: they then leave the tape, and free what they saved
+    """
+    tape, leaves, level = thread.tape, {}, F.level
+    _check(last, tape)
+    entries, room = tape.entries, tape.room
+    tape.room = inf                                     # no reaping while positions are being counted
+    position = len(entries) - 1
+    while entries[position] is not last:
+        position -= 1
+    last.delta = seed
+    try:
+        for position in range(position, -1, -1):
+            entry = entries[position]
+            d = entry.delta
+            if d is None:
+                continue
+            entry.delta = None
+            saved = entry.saved if F is arrays else _as_tensors(entry)
+            for y, rule in zip(entry.ys, entry.plan[level]):
+                if rule is None or (c := rule(F, d, *saved)) is None:
+                    continue
+                if c.shape != y.shape or c.dtype is not y.dtype:
+                    c = fit(F, c, y.shape, y.dtype)
+                if type(y) is Leaf:
+                    leaves[y] = accumulate(leaves[y], c) if y in leaves else c
+                elif y.tape is not tape:
+                    _check(y, tape)
+                elif y.delta is None:
+                    y.delta = c
+                else:
+                    y.delta = accumulate(y.delta, c)
+            if consume:
+                entry.tape, entry.saved, entry.ys = None, None, ()
+    except BaseException:
+        for entry in entries:
+            entry.delta = None
+        raise
+    finally:
+        if consume and room < inf:
+            entries[:] = [entry for entry in entries if entry.tape is not None]
+        tape.room = room if entries else ROOM
+    return leaves
+
+
+def _check(entry, tape):
+    if entry.tape is None:
+        raise ConsumedTapeError(f"backward: the tape of this result of {entry.g.name} has been consumed by an earlier "
+                                "backward(); give that one retain_graph=True, or detach() what is carried over")
+    if entry.tape is not tape:
+        raise ThreadError(f"backward: this result of {entry.g.name} was recorded by another thread, on its own tape; "
+                          "call backward() in the thread that ran the forward pass")
+
+
+def _as_tensors(entry):
+    """What an entry saved, as tensors that are still connected to the tape."""
+    z, *rest = entry.saved
+    tensors = [None if z is None else wrap(z, entry)]
+    for value, y in zip(rest, entry.operands):
+        tensors.append(wrap(value, y if type(y) in (Entry, Leaf) else None) if type(value) is np.ndarray else value)
+    return (*tensors, *entry.static) if not entry.g.variadic else (*tensors[:2], *entry.static)
+
+
+def _seed(loss, gradient):
+    if gradient is None:
+        if loss.size != 1:
+            raise GradientError(f"backward: the result has shape {loss.shape}; only a single number has a gradient by "
+                                "itself. Sum it, or pass the gradient of what comes after as backward(gradient)")
+        return np.ones(loss.shape, loss.dtype)
+    if not isinstance(gradient, Tensor):
+        gradient = np.array(gradient, dtype=loss.dtype)
+    if gradient.shape != loss.shape:
+        raise ShapeError(f"backward: a gradient of shape {gradient.shape} for a result of shape {loss.shape}")
+    if gradient.dtype != loss.dtype:
+        raise DtypeError(f"backward: a gradient of {gradient.dtype} for a result of {loss.dtype}")
+    return gradient
+
+
+def gradients(loss, gradient=None, retain_graph=False, create_graph=False):
+    """{leaf: delta} of a tensor: arrays, or tensors with create_graph. See Tensor.backward."""
+    if loss._register is None:
+        raise GradientError("backward: this tensor does not require a gradient: no operand of the operations that made "
+                            "it has requires_grad=True, or they ran inside no_grad()")
+    seed = _seed(loss, gradient)
+    if create_graph:
+        seed = seed if isinstance(seed, Tensor) else wrap(seed, None)
+    elif isinstance(seed, Tensor):
+        seed = seed._value.copy()
+    if type(loss._register) is Leaf:
+        return {loss._register: seed}
+    if create_graph:
+        return sweep(recorded, loss._register, seed, consume=False)
+    with np.errstate(all="ignore"):
+        return sweep(arrays, loss._register, seed, consume=not retain_graph)
+
+
+def backward(loss, gradient=None, *, retain_graph=False, create_graph=False):
+    """Walk the tape in reverse from this tensor and accumulate the gradients of its leaves in their `.grad`.
+
+    gradient       the delta of this tensor, of its shape and dtype; 1 where it is a single number
+    retain_graph   keep the part of the tape that was walked, so that another backward() can walk it
+    create_graph   record the walk itself; `.grad` is then a Tensor that can be differentiated again
+
+    Raises GradientError where there is nothing to walk, or no gradient is given for more than one number;
+    ConsumedTapeError where an earlier backward() has been; ThreadError for results of another thread.
+    Source: Griewank and Walther, Evaluating Derivatives (2008), section 3.2.
+    """
+    found = gradients(loss, gradient, retain_graph, create_graph)
+    with _commit:
+        for leaf in list(found):
+            if leaf.grad is None:
+                leaf.grad = owned(found.pop(leaf))
+            else:
+                leaf.grad = accumulate(leaf.grad, found.pop(leaf))

@@ -1,0 +1,138 @@
+"""The tape: a Wengert list, one per thread.
+
+The tape is a plain Python list of entries (registers.py) in the order in which the operations ran. So no sorting is
+ever needed: walking the list downwards meets every use of a value before the operation that made it.
+
+How dead entries leave. A tensor holds its entry, an entry holds the entries of its operands, and the tape holds all of
+them. An entry whose reference count says that only the tape is left can never be reached again. `reap` walks the list
+once from the end, dropping such entries; each drop releases the operands, which come next. It runs when the tape is
+looked at, and when `room` is used up: a tape has room for ROOM bytes, or for as much again as the living held at the
+last reap if that is more, and an entry takes ENTRY_COST and the size of its result. So a loop that never calls
+backward() stays flat without no_grad, at a cost below 0.1 microseconds an entry. (Rejected: weak references from the
+tape, which free at once but make every recorded operation a fifth slower; finalisers on tensors, dearer still.)
+
+How threads are kept apart. `thread.tape` is this thread's tape. An entry knows its tape, and the sweep refuses a delta
+for an entry of another one. Leaves may be shared: a sweep keeps their deltas to itself until it ends.
+
+How a mutated value is noticed. It cannot happen: an array that the tape has saved is never handed out (tensor.py).
+"""
+
+import threading
+
+from functools import wraps
+from sys import getrefcount
+
+from tapegrad import listing
+from tapegrad.registers import Entry
+
+ROOM = 16 * 2**20
+ENTRY_COST = 2048
+
+
+class Tape:
+    """A thread's list of recorded operations. Reads as a list of `(z, g, (y1, .., yk))`, all of them names.
+
+    `len(t)`, `t[i]` and iteration give the living entries; `print(t)` lists lines like `z3 = tanh(z2)`.
+    """
+
+    __slots__ = ("entries", "room", "recording", "__weakref__")
+
+    def __init__(self):
+        self.entries, self.room, self.recording = [], ROOM, True
+
+    def reap(self):
+        """Drop the entries that nothing but the tape can reach."""
+        entries, living, held = self.entries, [], 0
+        while entries:
+            entry = entries.pop()
+            if getrefcount(entry) > _LONE_ENTRY:
+                living.append(entry)
+                held += ENTRY_COST + sum(value.nbytes for value in entry.saved if hasattr(value, "nbytes"))
+        living.reverse()
+        entries.extend(living)
+        self.room = max(ROOM, held)
+
+    def wengert(self):
+        """The living entries as a plain list of `(z, g, (y1, .., yk))`, all of them strings."""
+        self.reap()
+        return listing.named(self.entries)
+
+    def __len__(self):
+        self.reap()
+        return len(self.entries)
+
+    def __getitem__(self, position):
+        return self.wengert()[position]
+
+    def __iter__(self):
+        return iter(self.wengert())
+
+    def __str__(self):
+        self.reap()
+        return "\n".join(listing.lines(self.entries))
+
+    def __repr__(self):
+        return f"<tape of {len(self)} entries>"
+
+
+def _lone_entry():
+    entries = [Entry()]
+    while entries:
+        entry = entries.pop()
+        return getrefcount(entry)
+
+
+_LONE_ENTRY = _lone_entry()
+
+
+class _Thread(threading.local):
+    def __init__(self):
+        self.tape = Tape()
+
+
+thread = _Thread()
+
+
+def tape():
+    """This thread's tape."""
+    return thread.tape
+
+
+class _Recording:
+    """A context manager, also a decorator, that turns this thread's recording on or off, and back at its end."""
+
+    recording = None
+
+    def __new__(cls, function=None):
+        self = super().__new__(cls)
+        self._before = []
+        return self if function is None else self(function)
+
+    def __enter__(self):
+        tape = thread.tape
+        self._before.append(tape.recording)
+        tape.recording = self.recording
+        return self
+
+    def __exit__(self, *exception):
+        thread.tape.recording = self._before.pop()
+
+    def __call__(self, function):
+        @wraps(function)
+        def wrapped(*args, **kwargs):
+            with type(self)():
+                return function(*args, **kwargs)
+
+        return wrapped
+
+
+class no_grad(_Recording):
+    """`with no_grad():` nothing is recorded on this thread; results do not require gradients. Also `@no_grad()`."""
+
+    recording = False
+
+
+class enable_grad(_Recording):
+    """`with enable_grad():` records again inside a `no_grad()`. Also `@enable_grad()`."""
+
+    recording = True
