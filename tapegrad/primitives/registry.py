@@ -83,7 +83,7 @@ def _parameters(rule):
 def _reads(rule, variadic):
     """What a rule has the tape keep of (z, y1, .., yk), from its parameters' names (all statics are passed anyway)."""
     first = 3 if variadic else 2
-    return [NOTHING if name.startswith("_") else SHAPE if name.endswith("shape") else VALUE
+    return [NOTHING if name.startswith("_") else SHAPE if name.endswith(("shape", "shapes")) else VALUE
             for name in _parameters(rule)[first:]]
 
 

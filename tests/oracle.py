@@ -1,0 +1,73 @@
+"""The independent oracle of derivatives: central differences, in float64."""
+
+import numpy as np
+
+import tapegrad as tg
+
+
+def gradients(f, arrays, create_graph=False):
+    """The gradients of sum(w * f(*arrays)) by the tape, with fixed weights w: (f's value, [gradient per array])."""
+    xs = [tg.tensor(x, requires_grad=x.dtype.kind == "f") for x in arrays]
+    z = f(*xs)
+    if not z.requires_grad:
+        return z, [None] * len(xs)
+    (z * weights(z.shape, z.dtype)).sum().backward(create_graph=create_graph)
+    return z, [x.grad for x in xs]
+
+
+def weights(shape, dtype=np.float64, seed=7):
+    return np.random.default_rng(seed).uniform(0.5, 1.5, size=shape).astype(dtype)
+
+
+def differences(f, arrays, step=1e-6):
+    """The gradients of sum(w * f(*arrays)) by central differences, element by element."""
+    def value(*xs):
+        z = np.asarray(f(*xs), dtype=float)
+        return float(np.sum(z * weights(z.shape)))
+
+    found = []
+    for k, x in enumerate(arrays):
+        if x.dtype.kind != "f":
+            found.append(None)
+            continue
+        g = np.zeros(x.shape)
+        for i in np.ndindex(x.shape):
+            up, down = x.copy(), x.copy()
+            up[i] += step
+            down[i] -= step
+            g[i] = (value(*arrays[:k], up, *arrays[k + 1:]) - value(*arrays[:k], down, *arrays[k + 1:])) / (2 * step)
+        found.append(g)
+    return found
+
+
+def second_order(f, arrays):
+    """The gradients of sum(v * gradient) for fixed v, by sweeping the recorded sweep; None where there is none."""
+    xs = [tg.tensor(x, requires_grad=x.dtype.kind == "f") for x in arrays]
+    z = f(*xs)
+    (z * weights(z.shape)).sum().backward(create_graph=True)
+    total = 0.0
+    for k, x in enumerate(xs):
+        if x.requires_grad:
+            total = total + (x.grad * weights(x.shape, seed=k)).sum()
+            x.grad = None
+    if total.requires_grad:
+        total.backward()
+    return [x.grad if x.grad is not None else np.zeros(x.shape) for x in xs]
+
+
+def gradient_differences(f, arrays, step=1e-5):
+    """What second_order should find: central differences of the tape's own first gradient, itself checked elsewhere."""
+    def projected(*xs):
+        return sum(float((g * weights(g.shape, seed=k)).sum())
+                   for k, g in enumerate(gradients(f, xs)[1]) if g is not None)
+
+    found = []
+    for k, x in enumerate(arrays):
+        g = np.zeros(x.shape)
+        for i in np.ndindex(x.shape if x.dtype.kind == "f" else (0,)):
+            up, down = x.copy(), x.copy()
+            up[i] += step
+            down[i] -= step
+            g[i] = (projected(*arrays[:k], up, *arrays[k + 1:]) - projected(*arrays[:k], down, *arrays[k + 1:])) / (2 * step)
+        found.append(g)
+    return found

@@ -1,0 +1,123 @@
+"""The softmax family, the losses and the row look-up: extreme values, targets of both kinds, errors."""
+
+import mpmath
+import numpy as np
+import pytest
+
+import tapegrad as tg
+from tapegrad import errors
+
+
+def leaf(values, dtype=None):
+    return tg.tensor(values, dtype=dtype, requires_grad=True)
+
+
+LOGITS = [[1.0, 2.0, 3.0], [1000.0, 0.0, -1000.0], [-1e5, -1e5, -1e5], [0.0, 700.0, 710.0], [1e-300, 0.0, -1e-300]]
+
+
+def exact_log_softmax(row):
+    with mpmath.workdps(600):
+        top = mpmath.log(mpmath.fsum(mpmath.exp(mpmath.mpf(x)) for x in row))
+        return [float(mpmath.mpf(x) - top) for x in row], [float(mpmath.exp(mpmath.mpf(x) - top)) for x in row], float(top)
+
+
+@pytest.mark.parametrize("row", LOGITS, ids=str)
+def test_the_softmax_family_is_stable(row):
+    logs, shares, top = exact_log_softmax(row)
+    x = leaf([row])
+    np.testing.assert_allclose(tg.log_softmax(x).data[0], logs, rtol=1e-14, atol=1e-300)
+    np.testing.assert_allclose(tg.softmax(x).data[0], shares, rtol=1e-13, atol=1e-300)
+    np.testing.assert_allclose(tg.logsumexp(x).data[0], top, rtol=1e-14)
+    for target in range(3):
+        x.grad = None
+        loss = tg.cross_entropy(x, np.array([target]))
+        loss.backward()
+        np.testing.assert_allclose(loss.item(), -logs[target], rtol=1e-14, atol=1e-300)
+        np.testing.assert_allclose(x.grad[0], np.array(shares) - np.eye(3)[target], rtol=1e-13, atol=1e-15)
+
+
+def test_infinities():
+    assert tg.logsumexp(tg.tensor([-np.inf, -np.inf])).item() == -np.inf
+    assert tg.logsumexp(tg.tensor([np.inf, 0.0])).item() == np.inf
+    assert np.isnan(tg.softmax(tg.tensor([np.nan, 0.0])).data).all()
+    np.testing.assert_array_equal(tg.softmax(tg.tensor([-np.inf, 0.0])).data, [0, 1])
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("shape", [(5,), (2, 5), (2, 3, 5)])
+def test_targets_as_classes_and_as_distributions(shape, reduction):
+    rng = np.random.default_rng(0)
+    classes = rng.integers(0, 5, shape[:-1])
+    x, y = leaf(rng.normal(size=shape)), leaf(np.random.default_rng(0).normal(size=shape))
+    y.data = x.data.copy()
+    a = tg.cross_entropy(x, classes, reduction)
+    b = tg.cross_entropy(y, tg.one_hot(classes, 5), reduction)
+    assert a.shape == ((() if reduction != "none" else shape[:-1]))
+    np.testing.assert_allclose(a.data, b.data, rtol=1e-14)
+    a.sum().backward()
+    b.sum().backward()
+    np.testing.assert_allclose(x.grad, y.grad, rtol=1e-13, atol=1e-16)
+
+
+def test_the_target_distribution_gets_a_gradient_too():
+    x, p = leaf([[0.5, 1.0, -1.0]]), leaf([[0.2, 0.3, 0.5]])
+    tg.cross_entropy(x, p).backward()
+    np.testing.assert_allclose(p.grad, -tg.log_softmax(x).data)
+
+
+@pytest.mark.parametrize("target, kind, words", [
+    (np.array([0, 5]), IndexError, ["0 to 5", "5 classes"]), (np.array([-1, 0]), IndexError, ["-1 to 0"]),
+    (np.array([0, 1, 2]), errors.ShapeError, ["(2, 5)", "(3,)"]), (np.zeros((2, 4)), errors.ShapeError, ["(2, 4)"]),
+    (np.array([True, False]), errors.DtypeError, ["bool"]), (np.array([0.0, 1.0]), errors.ShapeError, ["float64 (2,)"])])
+def test_bad_targets(target, kind, words):
+    with pytest.raises(kind) as caught:
+        tg.cross_entropy(leaf(np.zeros((2, 5))), target)
+    for word in ["cross_entropy", *words]:
+        assert word in str(caught.value)
+    with pytest.raises(ValueError, match="reduction"):
+        tg.cross_entropy(leaf(np.zeros((2, 5))), np.array([0, 1]), reduction="avg")
+
+
+@pytest.mark.parametrize("ids", [[0, 2, 2, 6], [[1, 1], [1, 1]], []])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_row_lookup_adds_up_repeated_rows(ids, dtype):
+    ids = np.array(ids, int)
+    W = leaf(np.random.default_rng(0).normal(size=(7, 3)), dtype)
+    (W[ids] * 2).sum().backward()
+    wanted = np.zeros((7, 3))
+    np.add.at(wanted, ids, 2.0)
+    np.testing.assert_array_equal(W.grad, wanted)
+    assert W.grad.dtype == W.dtype
+
+
+class TestEdges:
+    """What a derivative is where the function has none, or more than one: README's table of conventions."""
+
+    @pytest.mark.parametrize("f, x, wanted", [
+        (tg.absolute, 0.0, 0), (tg.relu, 0.0, 0), (tg.relu, -0.0, 0), (tg.sqrt, 0.0, np.inf),
+        (lambda x: x.max(), [2.0, 2.0, 1.0], [0.5, 0.5, 0]), (lambda x: x.min(), [2.0, 1.0, 1.0], [0, 0.5, 0.5]),
+        (lambda x: tg.maximum(x, 1.0), [0.0, 1.0, 2.0], [0, 0.5, 1]),
+        (lambda x: tg.minimum(x, 1.0), [0.0, 1.0, 2.0], [1, 0.5, 0]),
+        (lambda x: x ** 0, [0.0, 2.0], [0, 0]), (lambda x: x ** 2, [0.0, 2.0], [0, 4]),
+        (lambda x: x ** 1.0, [0.0], [1]), (lambda x: x ** 0.5, [0.0, 4.0], [np.inf, 0.25]),
+        (lambda x: x ** tg.tensor([0.0, 2.0, 3.0]), [0.0, 0.0, 2.0], [0, 0, 12]),
+        (lambda x: 0.0 ** x, [2.0], [0]),
+    ])
+    def test_convention(self, f, x, wanted):
+        x = leaf(x)
+        f(x).sum().backward()
+        np.testing.assert_allclose(x.grad, wanted)
+
+    @pytest.mark.filterwarnings("ignore::RuntimeWarning")
+    @pytest.mark.parametrize("f, bad", [
+        (tg.log, [0.0, -1.0]), (tg.sqrt, [0.0, -1.0]), (lambda x: 1 / x, [0.0, -0.0]), (tg.exp, [1e5, np.nan]),
+        (lambda x: x ** 0.5, [0.0, -1.0]), (lambda x: x ** -1, [0.0, 0.0]),
+        (lambda x: x / tg.tensor([0.0, 0.0, 1.0, 1.0]), [1.0, 0.0]),
+    ])
+    def test_a_delta_of_zero_stops(self, f, bad):
+        x = leaf([*bad, 2.0, 3.0])
+        y = leaf([*([2.0] * 2), 2.0, 3.0])
+        tg.where(np.array([False, False, True, True]), f(x), 0.0).sum().backward()
+        f(y).sum().backward()
+        np.testing.assert_array_equal(x.grad[:2], [0, 0])
+        np.testing.assert_array_equal(x.grad[2:], y.grad[2:])

@@ -1,0 +1,81 @@
+"""The house: what an import costs, the direction in which imports run, and memory that stays flat."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tapegrad
+
+PACKAGE = Path(tapegrad.__file__).parent
+ORDER = ["errors", "ownership", "registers", "listing", "tape", "kernels", "primitives.registry", "primitives", "tensor",
+         "record", "sweep", "functions", "network", "operators", "optim"]
+
+
+def run(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def test_import_neither_imports_numba_nor_compiles():
+    assert run("import sys, tapegrad; print('numba' in sys.modules, 'llvmlite' in sys.modules)") == "False False\n"
+
+
+def test_arithmetic_needs_no_numba():
+    assert run("import sys, tapegrad as tg\nx = tg.tensor([1.], requires_grad=True)\n"
+               "tg.softmax(tg.exp(x) @ x.reshape(1, 1) + x).sum().backward()\nprint('numba' in sys.modules)") == "False\n"
+
+
+def rank(module):
+    parts = module.removeprefix("tapegrad.").split(".")
+    name = ".".join(parts)
+    return ORDER.index(name if name in ORDER else parts[0])
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_run_one_way(path):
+    """A file imports only files that come before it in ORDER; the package's own __init__ comes after all."""
+    module = ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+    if module == "__init__":
+        return
+    for node in ast.walk(ast.parse(path.read_text())):
+        imported = []
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("tapegrad"):
+            imported = [f"{node.module}.{alias.name}" for alias in node.names] if node.module in (
+                "tapegrad", "tapegrad.primitives") else [node.module]
+        elif isinstance(node, ast.Import):
+            assert not any(alias.name.startswith("tapegrad") for alias in node.names), path
+        for name in imported:
+            if path.parent.name == "primitives" and name.startswith("tapegrad.primitives"):
+                continue                                # the families stand side by side
+            assert rank(name) < rank(module), f"{path} imports {name}"
+
+
+FLAT = """
+import resource, numpy as np, tapegrad as tg
+x = tg.tensor(np.random.default_rng(0).normal(size=(64, 256)), requires_grad=True)
+W = tg.tensor(np.random.default_rng(0).normal(size=(256, 256)) / 30, requires_grad=True)
+optimiser = tg.optim.SGD([W], lr=1e-3)
+def forward():
+    h = x
+    for _ in range(5):
+        h = tg.exp(-(h @ W + 1.0))
+    return h.mean()
+def train():
+    optimiser.zero_grad()
+    forward().backward()
+    optimiser.step()
+peaks = []
+for _ in range(4):
+    for _ in range(REPEAT):
+        STEP()
+    peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(peaks[-1] - peaks[0])
+"""
+
+
+@pytest.mark.parametrize("step, repeat", [("forward", 100), ("train", 50)])
+def test_resident_memory_is_flat(step, repeat):
+    """The peak after four rounds is that after the first, to within 4 MB (one pass alone makes 2 MB of results)."""
+    assert int(run(FLAT.replace("STEP", step).replace("REPEAT", str(repeat)))) < 4096

@@ -1,0 +1,192 @@
+"""The tape: what it lists, under which names, what leaves it, and who may use it."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import tapegrad as tg
+from tapegrad import errors
+from tapegrad.tape import ROOM, thread
+
+
+def leaf(*shape, name=None, seed=0):
+    return tg.tensor(np.random.default_rng(seed).normal(size=shape), requires_grad=True, name=name)
+
+
+class TestListing:
+    def test_an_operation_is_an_entry_in_order(self):
+        x, y = leaf(3), leaf(3)
+        z = (x + x) * y
+        assert tg.tape().wengert() == [("z1", "add", ("x", "x")), ("z", "multiply", ("z1", "y"))]
+        assert str(tg.tape()) == "z1 = add(x, x)\nz = multiply(z1, y)"
+        assert len(tg.tape()) == 2 and tg.tape()[-1] == ("z", "multiply", ("z1", "y"))
+        assert [(z, g, ys) for z, g, ys in tg.tape()] == tg.tape().wengert()
+        assert z.requires_grad
+
+    def test_own_names_come_before_variables_and_no_name_comes_twice(self):
+        a, b = leaf(2, name="x"), leaf(2, name="x")
+        x = a * b
+        x.name = "product"
+        h = tg.tanh(x)
+        kept, h = h, tg.tanh(h)
+        assert tg.tape().wengert() == [("product", "multiply", ("x", "x_2")), ("kept", "tanh", ("product",)),
+                                       ("h", "tanh", ("kept",))]
+
+    def test_numbers_constants_and_arguments(self):
+        total = (leaf(2, 3) * 2.5 + np.ones(3)).sum(axis=0)
+        assert str(tg.tape()) == ("z1 = multiply(x1, 2.5)\nz2 = add(z1, c1)\n"
+                                  "total = sum(z2, axis=(0,), keepdims=False)")
+        assert total.shape == (3,)
+
+    def test_an_unnamed_result_does_not_take_a_given_name(self):
+        x = leaf(2, name="z1")
+        y = tg.exp(x + x)
+        assert tg.tape().wengert() == [("z2", "add", ("z1", "z1")), ("y", "exp", ("z2",))]
+        assert y.name is None
+
+    def test_constants_are_not_recorded(self):
+        x = tg.tensor([1.0, 2.0])
+        assert not (x * 2 + np.ones(2)).requires_grad and len(tg.tape()) == 0
+
+
+class TestLifetime:
+    def test_what_nothing_can_reach_leaves(self):
+        x = leaf(3)
+        y = tg.exp(x)
+        z = tg.tanh(y)
+        assert len(tg.tape()) == 2
+        del y
+        assert len(tg.tape()) == 2                      # z still needs it
+        del z
+        assert len(tg.tape()) == 0
+
+    def test_a_forward_only_loop_stays_flat(self):
+        x = leaf(1000)
+        held = []
+        for i in range(20000):
+            y = tg.sin(x * 2.0)
+            if i % 1000 == 0:
+                held.append(len(thread.tape.entries))
+        assert max(held) <= ROOM // 2048 + 2 and len(tg.tape()) == 2 and y.shape == (1000,)
+
+    def test_the_living_survive_a_reap(self):
+        x = leaf(4)
+        z = x
+        for i in range(20000):                          # more than ROOM holds
+            z = z + x
+        assert len(tg.tape()) == 20000
+        z.sum().backward()
+        np.testing.assert_allclose(x.grad, np.full(4, 20001.0))
+        assert len(tg.tape()) == 0
+
+    def test_200000_entries_walk_back_without_recursion(self):
+        x = leaf(1)
+        z = x
+        for _ in range(200_000):
+            z = z * 1.0
+        z.backward()
+        assert x.grad == [1.0]
+
+    def test_200000_entries_die_without_recursion(self):
+        x = leaf(1)
+        z = x
+        for _ in range(200_000):
+            z = z * 1.0
+        del z
+        assert len(tg.tape()) == 0
+
+    def test_backward_leaves_the_rest_of_the_tape(self):
+        x, y = leaf(2), leaf(2)
+        a, b = (x * y).sum(), (x + y).sum()
+        a.backward()
+        assert [g for _, g, _ in tg.tape()] == ["add", "sum"]
+        b.backward()
+        assert len(tg.tape()) == 0
+        np.testing.assert_allclose(x.grad, y._value + 1)
+
+
+class TestRecording:
+    def test_no_grad_and_enable_grad(self):
+        x = leaf(2)
+        with tg.no_grad():
+            assert not (x * 2).requires_grad
+            with tg.enable_grad():
+                assert (x * 2).requires_grad
+            assert not (x * 2).requires_grad
+        assert (x * 2).requires_grad
+
+    def test_as_decorators(self):
+        x = leaf(2)
+
+        @tg.no_grad()
+        def f(a):
+            return a * 2
+
+        @tg.no_grad
+        def g(a):
+            """g's text"""
+            return a * 2
+
+        assert not f(x).requires_grad and not g(x).requires_grad and (x * 2).requires_grad
+        assert g.__doc__ == "g's text"
+
+    def test_an_exception_restores_recording(self):
+        with pytest.raises(KeyError), tg.no_grad():
+            raise KeyError
+        assert leaf(1).sum().requires_grad
+
+    def test_a_failing_operation_leaves_no_entry(self):
+        x, y = leaf(3), leaf(4)
+        with pytest.raises(errors.ShapeError):
+            x * y
+        assert len(thread.tape.entries) == 0
+
+
+class TestThreads:
+    def run(self, function):
+        caught = []
+
+        def target():
+            try:
+                caught.append(function())
+            except BaseException as error:
+                caught.append(error)
+
+        worker = threading.Thread(target=target)
+        worker.start()
+        worker.join()
+        return caught[0]
+
+    def test_each_thread_has_its_tape(self):
+        y = tg.exp(leaf(2))
+        assert self.run(lambda: len(tg.tape())) == 0 and len(tg.tape()) == 1 and y.requires_grad
+
+    def test_no_grad_is_of_one_thread(self):
+        x = leaf(2)
+        with tg.no_grad():
+            assert self.run(lambda: (x * 2).requires_grad)
+
+    def test_a_result_of_another_thread_is_refused(self):
+        x = leaf(2)
+        y = tg.exp(x)
+        error = self.run(lambda: y.sum().backward())
+        assert isinstance(error, errors.ThreadError) and "thread" in str(error)
+        error = self.run(lambda: y.backward(np.ones(2)))
+        assert isinstance(error, errors.ThreadError)
+        y.sum().backward()                              # and the owner still can
+        np.testing.assert_allclose(x.grad, np.exp(x._value))
+
+    def test_eight_threads_share_leaves(self):
+        x = leaf(50)
+
+        def work():
+            for _ in range(200):
+                (x * x).sum().backward()
+
+        workers = [threading.Thread(target=work) for _ in range(8)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        np.testing.assert_allclose(x.grad, 1600 * 2 * x._value, rtol=1e-10)
