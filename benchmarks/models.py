@@ -1,13 +1,14 @@
-"""The step that everything is judged by, the same elementary operations in tapegrad and in PyTorch.
+"""The step that everything is judged by, written once over the names of a peer (peers.py).
 
 x_t one-hot (M steps of N names with D characters) -> LSTM with W_i U_i b_i, .. of their own -> relu(h W2 + b2) ->
-softmax cross-entropy: the loss and all gradients, float32.
+softmax cross-entropy: the loss and all gradients, float32, in elementary operations.
 """
 
 import numpy as np
+import peers
 
-SIZES = {"N16 D80 H32 M10": (16, 80, 32, 10), "N32 D80 H64 M20": (32, 80, 64, 20),
-         "N64 D80 H128 M20": (64, 80, 128, 20), "N128 D128 H256 M30": (128, 128, 256, 30)}
+SIZES = {"N16-D80-H32-M10": (16, 80, 32, 10), "N32-D80-H64-M20": (32, 80, 64, 20),
+         "N64-D80-H128-M20": (64, 80, 128, 20), "N128-D128-H256-M30": (128, 128, 256, 30)}
 CLASSES = 5
 
 
@@ -25,7 +26,7 @@ def lstm_data(N, D, H, M, dtype=np.float32, seed=0):
 
 
 def lstm_loss(F, xs, targets, p, h, c):
-    """The loss, written once: F has sigmoid, tanh, relu and cross_entropy; arrays of F's library do the rest."""
+    """The loss of one batch."""
     for x in xs:
         i = F.sigmoid(x @ p["Wi"] + h @ p["Ui"] + p["bi"])
         f = F.sigmoid(x @ p["Wf"] + h @ p["Uf"] + p["bf"])
@@ -35,41 +36,36 @@ def lstm_loss(F, xs, targets, p, h, c):
     return F.cross_entropy(F.relu(h @ p["W2"] + p["b2"]), targets)
 
 
-def tapegrad_lstm(N, D, H, M, dtype=np.float32):
-    """(forward, backward): forward() is the loss, backward(loss) the gradients by name."""
-    import tapegrad as tg
-
+def eager_lstm(make_peer, N, D, H, M, dtype=np.float32):
+    """(forward, backward) of an eager peer: forward() is the loss, backward(loss) the list of gradients."""
+    F = make_peer()
     xs, targets, p = lstm_data(N, D, H, M, dtype)
-    xs = [tg.tensor(x) for x in xs]
-    p = {name: tg.tensor(value, requires_grad=True) for name, value in p.items()}
-    h, c = tg.tensor(np.zeros((N, H), dtype)), tg.tensor(np.zeros((N, H), dtype))
-
-    def backward(loss):
-        for value in p.values():
-            value.grad = None
-        loss.backward()
-        return {name: value.grad for name, value in p.items()}
-
-    return lambda: lstm_loss(tg, xs, targets, p, h, c), backward
+    xs, p = [F.array(x) for x in xs], {name: F.parameter(value) for name, value in p.items()}
+    if make_peer is peers.torch:
+        targets = F.array(targets)
+    h, c = F.array(np.zeros((N, H), dtype)), F.array(np.zeros((N, H), dtype))
+    return lambda: lstm_loss(F, xs, targets, p, h, c), lambda loss: F.backward(loss, list(p.values()))
 
 
-def torch_lstm(N, D, H, M, dtype=np.float32):
-    """As tapegrad_lstm, in PyTorch."""
-    import torch
-
-    class F:
-        sigmoid, tanh, relu = torch.sigmoid, torch.tanh, torch.relu
-        cross_entropy = torch.nn.functional.cross_entropy
-
+def functional_lstm(make_peer, N, D, H, M, dtype=np.float32):
+    """The whole step of a peer that differentiates functions: step() is the list of gradients."""
+    F = make_peer()
     xs, targets, p = lstm_data(N, D, H, M, dtype)
-    xs, targets = [torch.tensor(x) for x in xs], torch.tensor(targets)
-    p = {name: torch.tensor(value, requires_grad=True) for name, value in p.items()}
-    h, c = torch.tensor(np.zeros((N, H), dtype)), torch.tensor(np.zeros((N, H), dtype))
+    zeros = np.zeros((N, H), dtype)
 
-    def backward(loss):
-        for value in p.values():
-            value.grad = None
-        loss.backward()
-        return {name: value.grad.numpy() for name, value in p.items()}
+    def loss(p):
+        return lstm_loss(F, xs, targets, p, zeros, zeros)
 
-    return lambda: lstm_loss(F, xs, targets, p, h, c), backward
+    if make_peer is peers.autograd:
+        from autograd import grad
+        gradient = grad(loss)
+        return lambda: list(gradient(p).values())
+    import jax
+
+    gradient = jax.jit(jax.grad(loss))
+
+    def step():
+        found = jax.block_until_ready(gradient(p))
+        return [found[name] for name in p]              # JAX sorts the names
+
+    return step

@@ -13,7 +13,7 @@ from math import inf
 
 import numpy as np
 
-from tapegrad.errors import ConsumedTapeError, GradientError, ShapeError, ThreadError, DtypeError
+from tapegrad.errors import ConsumedTapeError, DtypeError, GradientError, ShapeError, ThreadError
 from tapegrad.ownership import accumulate, owned
 from tapegrad.primitives import arrays
 from tapegrad.record import recorded
@@ -43,12 +43,12 @@ def sweep(F, last, seed, consume):
     _check(last, tape)
     entries, room = tape.entries, tape.room
     tape.room = inf                                     # no reaping while positions are being counted
-    position = len(entries) - 1
-    while entries[position] is not last:
-        position -= 1
+    top = len(entries) - 1
+    while entries[top] is not last:
+        top -= 1
     last.delta = seed
     try:
-        for position in range(position, -1, -1):
+        for position in range(top, -1, -1):
             entry = entries[position]
             d = entry.delta
             if d is None:

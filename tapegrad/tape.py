@@ -18,7 +18,6 @@ How a mutated value is noticed. It cannot happen: an array that the tape has sav
 """
 
 import threading
-
 from functools import wraps
 from sys import getrefcount
 

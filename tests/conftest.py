@@ -1,6 +1,10 @@
-import pytest
+import os
 
-import tapegrad as tg
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")     # before NumPy: two threads on busy cores wait for each other
+
+import pytest  # noqa: E402
+
+import tapegrad as tg  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

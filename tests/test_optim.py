@@ -19,8 +19,8 @@ def test_against_pytorch(ours, theirs, options):
     x, t = tg.tensor(np.ones(3), requires_grad=True), torch.ones(3, dtype=torch.float64, requires_grad=True)
     a, b = ours([x], **options), getattr(torch.optim, theirs)([t], **options)
     for _ in range(20):
-        for value, optimiser in ((x, a), (t, b)):
-            optimiser.zero_grad()
+        a.zero_grad()
+        b.zero_grad()
         quadratic(x).backward()
         ((t - torch.arange(3.0)) ** 2 * torch.tensor([1.0, 10.0, 0.1])).sum().backward()
         a.step()

@@ -18,7 +18,9 @@ def _divide_dx(F, d, _z, _x, y):
 
 def _power_dx(F, d, _z, x, y):
     if type(y) in (int, float):
-        return None if y == 0 else d if y == 1 else d * (2 * x) if y == 2 else F.strong_multiply(d, y * x ** (y - 1))
+        if y == 0:
+            return F.zeros_like(d)
+        return d if y == 1 else d * (2 * x) if y == 2 else F.strong_multiply(d, y * x ** (y - 1))
     return F.strong_multiply(d, F.where(F.equal(y, 0), F.zeros_like(d), y * F.power(x, y - 1)))
 
 
