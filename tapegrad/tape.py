@@ -25,7 +25,7 @@ from tapegrad import listing
 from tapegrad.registers import Entry
 
 ROOM = 16 * 2**20
-ENTRY_COST = 2048
+ENTRY_COST = 8192
 
 
 class Tape:

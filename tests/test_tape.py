@@ -7,7 +7,7 @@ import pytest
 
 import tapegrad as tg
 from tapegrad import errors
-from tapegrad.tape import ROOM, thread
+from tapegrad.tape import ENTRY_COST, ROOM, thread
 
 
 def leaf(*shape, name=None, seed=0):
@@ -69,7 +69,7 @@ class TestLifetime:
             y = tg.sin(x * 2.0)
             if i % 1000 == 0:
                 held.append(len(thread.tape.entries))
-        assert max(held) <= ROOM // 2048 + 2 and len(tg.tape()) == 2 and y.shape == (1000,)
+        assert max(held) <= ROOM // ENTRY_COST + 2 and len(tg.tape()) == 2 and y.shape == (1000,)
 
     def test_the_living_survive_a_reap(self):
         x = leaf(4)

@@ -1,0 +1,314 @@
+"""The elementwise kernels: accuracy against longdouble and mpmath, layouts, warnings, caching, life without a compiler."""
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import threading
+
+import mpmath
+import numpy as np
+import pytest
+
+from tapegrad import kernels
+
+RULES = {
+    'sigmoid': lambda F, d, z, _x: d * (z * (1 - z)),
+    'tanh': lambda F, d, z, _x: d * (1 - z * z),
+    'relu': lambda F, d, z, _x: F.where(z > 0, d, 0),
+}
+READS = 'd', 'z'
+NAMES = list(RULES)
+DTYPES = np.float32, np.float64
+BOUND = {'sigmoid': 2.5, 'tanh': 3.5, 'relu': 0}
+SPECIAL = {   # x: sigmoid, tanh, relu
+    np.inf: (1, 1, np.inf), -np.inf: (0, -1, 0), 0.0: (0.5, 0.0, 0.0), -0.0: (0.5, -0.0, -0.0), np.nan: (np.nan,) * 3,
+    -np.nan: (np.nan,) * 3, 1e30: (1, 1, 1e30), -1e30: (0, -1, 0)}
+
+pytest.importorskip('numba')
+
+
+def exact(name, x):
+    x = mpmath.mpf(float(x))
+    return {'sigmoid': lambda: 1 / (1 + mpmath.exp(-x)), 'tanh': lambda: mpmath.tanh(x), 'relu': lambda: max(x, mpmath.mpf(0))}[name]()
+
+
+def longdouble(name, x):
+    x = x.astype(np.longdouble)
+    e = np.exp(-np.abs(x))
+    return {'sigmoid': lambda: np.where(x < 0, e, 1) / (1 + e), 'tanh': lambda: np.tanh(x), 'relu': lambda: np.maximum(x, 0)}[name]()
+
+
+def samples(dtype, n=60000):
+    rng = np.random.default_rng(1)
+    low, tiny = (-104, -44) if dtype is np.float32 else (-745.5, -322)
+    size = 10.0 ** rng.uniform(tiny, 2.5, n) * rng.choice([-1, 1], n)
+    return np.concatenate([rng.uniform(low, 40, n), rng.uniform(-1, 1, n), rng.uniform(-20, 20, n), size]).astype(dtype)
+
+
+def errors(z, true):
+    return np.abs(z.astype(np.longdouble) - true) / np.spacing(np.abs(true).astype(z.dtype))
+
+
+def derivative(name):
+    return kernels.derivative(name, RULES[name], READS)
+
+
+@pytest.mark.parametrize('dtype', DTYPES)
+@pytest.mark.parametrize('name', NAMES)
+def test_accuracy(name, dtype):
+    x = samples(dtype)
+    z = kernels.forward(name)(x)
+    assert z.dtype == dtype
+    if np.finfo(np.longdouble).nmant > 60:
+        assert errors(z, longdouble(name, x)).max() <= BOUND[name]
+    with mpmath.workprec(120):
+        for a in x[::400]:
+            true, z = exact(name, a), kernels.forward(name)(a)
+            ulp = mpmath.mpf(float(np.spacing(np.abs(dtype(float(true))))))
+            assert abs(mpmath.mpf(float(z)) - true) <= BOUND[name] * ulp, a
+
+
+@pytest.mark.parametrize('dtype', DTYPES)
+@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.parametrize('n', (1, 40))
+def test_special_values(name, dtype, n):
+    for x, results in SPECIAL.items():
+        z = kernels.forward(name)(np.full(n, x, dtype))
+        np.testing.assert_array_equal(z, np.full(n, results[NAMES.index(name)], dtype))
+        if name != 'sigmoid' and x == 0:
+            assert (np.signbit(z) == np.signbit(x)).all()
+
+
+@pytest.mark.parametrize('dtype', DTYPES)
+def test_small_numbers_stay(dtype):
+    x = np.concatenate([[np.finfo(dtype).smallest_subnormal, np.finfo(dtype).tiny], np.full(40, np.finfo(dtype).tiny / 8)]).astype(dtype)
+    for name in 'tanh', 'relu':
+        np.testing.assert_array_equal(kernels.forward(name)(x), x)
+    np.testing.assert_array_equal(kernels.forward('tanh')(-x), -x)
+
+
+@pytest.mark.parametrize('dtype', DTYPES)
+@pytest.mark.parametrize('name', NAMES)
+def test_derivatives(name, dtype):
+    z = kernels.forward(name)(samples(dtype, 5000))
+    d = np.random.default_rng(2).standard_normal(z.size).astype(dtype)
+    wide, delta = z.astype(np.longdouble), d.astype(np.longdouble)
+    true = {'sigmoid': delta * wide * (1 - wide), 'tanh': delta * (1 - wide * wide), 'relu': np.where(wide > 0, delta, 0)}[name]
+    result = derivative(name)(d, z)
+    assert result.dtype == dtype
+    scale = np.abs(delta) * np.abs(wide if name == 'sigmoid' else 1)
+    assert (np.abs(result - true) <= 2 * np.finfo(dtype).eps * scale + np.finfo(dtype).smallest_subnormal).all()
+    assert np.isnan(derivative(name)(np.full(40, np.nan, dtype), np.full(40, 0.5, dtype))).all()
+    if name != 'relu':   # as in the rule: NaN > 0 is false
+        assert np.isnan(derivative(name)(np.ones(40, dtype), np.full(40, np.nan, dtype))).all()
+
+
+@pytest.mark.parametrize('dtype', DTYPES)
+@pytest.mark.parametrize('n', (0, 1, 2, 31, 32, 33, 511, 512, 513, 1500))
+@pytest.mark.parametrize('name', NAMES)
+def test_layouts(name, n, dtype):
+    f, df = kernels.forward(name), derivative(name)
+    rng = np.random.default_rng(3)
+    x, d = rng.standard_normal((2, n)).astype(dtype)
+    z = np.array([f(a) for a in x], dtype)
+    g = np.array([df(a, b) for a, b in zip(d, z)], dtype)
+    np.testing.assert_array_max_ulp(f(x), z, 2)
+    for step in 2, 3, -1:
+        wide = np.zeros((n, abs(step)), dtype).reshape(-1)[::step]
+        wide[:] = x
+        np.testing.assert_array_max_ulp(f(wide), z, 2)
+        out = np.zeros((n, abs(step)), dtype).reshape(-1)[::step]
+        assert f(x, out=out) is out
+        np.testing.assert_array_max_ulp(out, z, 2)
+        np.testing.assert_array_max_ulp(f(wide, out=wide), z, 2)
+    np.testing.assert_array_max_ulp(f(x.copy().reshape(1, n)), z.reshape(1, n), 2)
+    for target in 'd', 'z', None:
+        a, b = d.copy(), z.copy()
+        out = {'d': a, 'z': b, None: np.empty_like(d)}[target]
+        assert df(a, b, out=out) is out
+        np.testing.assert_allclose(out, g, 8 * np.finfo(dtype).eps, 1e-6 if dtype is np.float32 else 1e-15)
+    overlap = np.concatenate([x, x[:1]])
+    np.testing.assert_array_max_ulp(f(overlap[:-1], out=overlap[1:]), z, 2)
+    np.testing.assert_array_equal(df(dtype(1), z), df(np.ones(n, dtype), z))
+
+
+def test_matrices_and_scalars():
+    f = kernels.forward('sigmoid')
+    x = np.random.default_rng(4).standard_normal((37, 53)).astype(np.float32)
+    for y in x, x.T, x[::2, ::3], x[:, 5:50], x[::-1], np.asfortranarray(x), x.astype('>f4'), np.broadcast_to(x[0], (4, 53)):
+        np.testing.assert_allclose(f(y), 1 / (1 + np.exp(-y)), 1e-6)
+    packed = np.zeros(50, [('a', 'i1'), ('x', 'f4')])   # unaligned
+    np.testing.assert_array_equal(f(packed['x']), np.full(50, 0.5, np.float32))
+    assert f(np.float32(0)).dtype == np.float32 and f(np.zeros((), np.float32)).shape == ()
+    assert f(0.0) == 0.5 and f(0).dtype == np.float64
+    assert f(np.arange(3)).dtype == np.float64 and f(np.zeros(2, np.float16)).dtype == np.float32
+    with pytest.raises(TypeError):
+        f(np.zeros(2, complex))
+
+
+@pytest.mark.parametrize('dtype', DTYPES)
+@pytest.mark.parametrize('name', NAMES)
+def test_no_warnings(name, dtype):
+    for value in *SPECIAL, 100, -60, 1e-30, 1.0:
+        for n in 1, 100:
+            x = np.full(2 * n, value, dtype)
+            with np.errstate(all='raise', under='ignore'):
+                z = kernels.forward(name)(x)
+                kernels.forward(name)(x[::2])
+                derivative(name)(np.full(2 * n, np.nan, dtype), z)
+                if np.isnan(value) or np.isfinite(z[0]):
+                    derivative(name)(np.full(2 * n, 3, dtype), np.clip(z, -1, 1))
+
+
+def test_tanh_and_sigmoid_are_monotonic_at_the_ends():
+    for dtype in DTYPES:
+        x = np.linspace(8, 45, 20000).astype(dtype)
+        for name in 'sigmoid', 'tanh':
+            z = kernels.forward(name)(x)
+            assert (z <= 1).all() and z[-1] == 1
+
+
+def test_source():
+    assert kernels.source(RULES['tanh'], READS, 'tanh') == 'def tanh(d, z):\n    return (d * (number(1) - (z * z)))'
+    assert kernels.source(RULES['relu'], READS, 'relu') == 'def relu(d, z):\n    return where(positive(z), d, number(0))'
+    assert derivative('tanh').__doc__.endswith('return (d * (number(1) - (z * z)))')
+
+
+# rules outside today's table, and what they are over arrays
+MORE = [
+    lambda F, d, z, x: d * F.exp(x) / (1 + x ** 2) - 0.1,
+    lambda F, d, z, x: F.where(x < 0, d, -d) * F.sign(x) + 2.5 ** x,
+    lambda F, d, z, x: F.maximum(d, x) * F.minimum(d, 0.3) + x ** -2 + abs(x) ** 0.5,
+    lambda F, d, z, x: F.where(F.less_equal(d, x), F.log(abs(x)), F.sqrt(x * x)) * (1 >= x),
+    lambda F, d, z, x: F.where(d >= x, F.zeros_like(d), F.cos(x)) + F.where(F.equal(x, d), 1, np.float32(3) * x) - (x != 0),
+    lambda F, d, z, x: F.where((x > d), F.power(x, 3), F.absolute(F.sin(x))) / np.pi,
+]
+
+
+@pytest.mark.parametrize('k', range(len(MORE)))
+def test_other_rules(k):
+    ufunc = kernels.derivative('other', MORE[k], ('d', 'x'))
+    rng = np.random.default_rng(5)
+    for dtype, tolerance in zip(DTYPES, (3e-5, 1e-12)):
+        d, x = rng.uniform(-3, 3, (2, 200)).astype(dtype)
+        x[::7] = d[::7]
+        z = ufunc(d, x)
+        assert z.dtype == dtype
+        np.testing.assert_allclose(z, MORE[k](np, d, None, x), tolerance, tolerance)
+
+
+def test_comparisons_of_nan_and_zeros():
+    tests = {'>': lambda F, d, z, x: F.where(d > x, 1, 0), '>=': lambda F, d, z, x: F.where(d >= x, 1, 0),
+             '<': lambda F, d, z, x: F.where(d < x, 1, 0), '<=': lambda F, d, z, x: F.where(d <= x, 1, 0),
+             '<0': lambda F, d, z, x: F.where(d < 0, 1, 0) + 0 * x, '>0': lambda F, d, z, x: F.where(d > 0, 1, 0) + 0 * x}
+    values = np.array([np.nan, -np.nan, np.inf, -np.inf, 0.0, -0.0, 1, -1, 1e-320, -1e-320, 1e-40, -1e-40])
+    d, x = (a.ravel() for a in np.meshgrid(values, values))
+    for name, rule in tests.items():
+        if '0' in name:
+            x = np.ones_like(x)
+        for dtype in DTYPES:
+            a, b = d.astype(dtype), x.astype(dtype)
+            with np.errstate(all='raise'):
+                result = kernels.derivative('compare', rule, ('d', 'x'))(a, b)
+            np.testing.assert_array_equal(result, rule(np, a, None, b), name)
+
+
+@pytest.mark.parametrize('rule, error', [
+    (lambda F, d, z, x: d if x > 0 else z, TypeError),
+    (lambda F, d, z, x: d * x, ValueError),
+    (lambda F, d, z, x: d * np.ones(3), TypeError),
+    (lambda F, d, z, x: F.where(d, z, 0), TypeError),
+    (lambda F, d, z, x: None, TypeError),
+    (lambda F, d, z, x: F.matmul(d, z), AttributeError),
+])
+def test_rules_that_cannot_be_kernels(rule, error):
+    with pytest.raises(error):
+        kernels.derivative('bad', rule, READS)
+
+
+def test_unknown_name():
+    with pytest.raises(ValueError, match='sigmoid'):
+        kernels.forward('softsign')
+
+
+def test_same_name_other_rule():
+    one = kernels.derivative('twin', lambda F, d, z, _x: d + z, READS)
+    two = kernels.derivative('twin', lambda F, d, z, _x: d - z, READS)
+    assert (one(3.0, 1.0), two(3.0, 1.0)) == (4, 2)
+    assert derivative('tanh') is derivative('tanh') and kernels.forward('tanh') is kernels.forward('tanh')
+
+
+def fresh(path, code, **environment):
+    """Run `code` in a new process, with `kernels` loaded from the file `path`."""
+    load = ('import importlib.util, sys, warnings; warnings.simplefilter("error"); import numpy as np\n'
+            f'spec = importlib.util.spec_from_file_location("kernels", {str(path)!r})\n'
+            'kernels = sys.modules["kernels"] = importlib.util.module_from_spec(spec); spec.loader.exec_module(kernels)\n'
+            'rule = lambda F, d, z, _x: d * (1 - z * z)\n')
+    run = subprocess.run([sys.executable, '-c', load + code], capture_output=True, text=True, env={**os.environ, **environment})
+    assert run.returncode == 0, run.stderr
+    return run.stdout.split()
+
+
+@pytest.fixture
+def copy(tmp_path):
+    return shutil.copy(kernels.__file__, tmp_path / 'kernels.py')
+
+
+CHECK = '''
+x = np.array([-1000, -1, 0, 2, np.nan], np.float32)
+s, t, r = (kernels.forward(name)(x) for name in ("sigmoid", "tanh", "relu"))
+np.testing.assert_allclose(s, [0, 0.26894143, 0.5, 0.880797, np.nan], 1e-6)
+np.testing.assert_allclose(t, [-1, -0.7615942, 0, 0.9640276, np.nan], 1e-6)
+np.testing.assert_array_equal(r, np.array([0, 0, 0, 2, np.nan], np.float32))
+assert kernels.forward("sigmoid")(x, out=s) is s and s.dtype == t.dtype == r.dtype == np.float32
+df = kernels.derivative("tanh", rule, ("d", "z"))
+assert df is None or df(2.0, 0.5) == 1.5
+print(type(kernels.forward("sigmoid")).__name__, df is None)
+'''
+
+
+def test_importing_compiles_nothing(copy):
+    assert fresh(copy, 'print("numba" in sys.modules, "llvmlite" in sys.modules)') == ['False', 'False']
+
+
+def test_without_jit(copy):
+    assert fresh(copy, CHECK, NUMBA_DISABLE_JIT='1') == ['function', 'True']
+
+
+def test_without_numba(copy):
+    assert fresh(copy, 'sys.modules["numba"] = None\n' + CHECK) == ['function', 'True']
+
+
+def test_nowhere_to_write_a_cache(copy, tmp_path):
+    # a file where the directories would be: unwritable for root, too
+    (tmp_path / '__pycache__').write_text('')
+    home = {k: '/dev/null' for k in ('HOME', 'XDG_CACHE_HOME', 'NUMBA_CACHE_DIR')}
+    assert fresh(copy, CHECK, **home, PYTHONDONTWRITEBYTECODE='1') == ['ufunc', 'False']
+
+
+def test_cache_is_used_and_healed(copy, tmp_path):
+    cache = tmp_path / 'cache'
+    hits = 'import numba.core.caching as c; n = []; old = c.FunctionCache.save_overload\n' \
+           'c.FunctionCache.save_overload = lambda self, *a: (n.append(1), old(self, *a))\n' \
+           'f = kernels.forward("relu"); print(f(np.float32(-1)), len(n))'
+    assert fresh(copy, hits, NUMBA_CACHE_DIR=str(cache)) == ['0.0', '2']
+    assert fresh(copy, hits, NUMBA_CACHE_DIR=str(cache)) == ['0.0', '0']
+    for file in cache.rglob('*.nb[ic]'):
+        file.write_bytes(b'garbage')
+    assert fresh(copy, hits, NUMBA_CACHE_DIR=str(cache))[0] == '0.0'
+    for file in cache.rglob('*.nbc'):
+        file.write_bytes(b'garbage')
+    assert fresh(copy, hits, NUMBA_CACHE_DIR=str(cache))[0] == '0.0'
+    assert fresh(copy, hits, NUMBA_CACHE_DIR=str(cache)) == ['0.0', '0']
+
+
+def test_threads():
+    rule = lambda F, d, z, _x: d * (z + 7)
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(kernels.derivative('threads', rule, READS))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(map(id, found))) == 1 and found[0](2.0, 1.0) == 16
