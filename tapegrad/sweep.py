@@ -33,22 +33,25 @@ def fit(F, c, shape, dtype):
     return c if c.dtype == dtype else F.astype(c, dtype)
 
 
-def sweep(F, last, seed, consume):
-    """Walk the tape down from the entry `last`, whose delta is `seed`; return {leaf: delta}.
+def sweep(F, seeds, consume):
+    """Walk the tape down from its end, where the registers in `seeds` start with the given deltas; return {leaf: delta}.
 
     F         the vocabulary the rules are run over: `arrays`, or `recorded` to put the sweep on the tape
+    seeds     pairs (register, delta)
     consume   whether the entries that had a delta are used up: they then leave the tape, and free what they saved
     """
     tape, leaves, level = thread.tape, {}, F.level
-    _check(last, tape)
     entries, room = tape.entries, tape.room
     tape.room = inf                                     # no reaping while positions are being counted
-    top = len(entries) - 1
-    while entries[top] is not last:
-        top -= 1
-    last.delta = seed
     try:
-        for position in range(top, -1, -1):
+        for register, seed in seeds:
+            if type(register) is Leaf:
+                leaves[register] = leaves[register] + seed if register in leaves else seed
+            elif register.tape is tape:
+                register.delta = seed if register.delta is None else register.delta + seed
+            else:
+                _check(register, tape)
+        for position in range(len(entries) - 1, -1, -1):
             entry = entries[position]
             d = entry.delta
             if d is None:
@@ -124,12 +127,10 @@ def gradients(loss, gradient=None, retain_graph=False, create_graph=False):
         seed = seed if isinstance(seed, Tensor) else wrap(seed, None)
     elif isinstance(seed, Tensor):
         seed = seed._value.copy()
-    if type(loss._register) is Leaf:
-        return {loss._register: seed}
     if create_graph:
-        return sweep(recorded, loss._register, seed, consume=False)
+        return sweep(recorded, [(loss._register, seed)], consume=False)
     with np.errstate(all="ignore"):
-        return sweep(arrays, loss._register, seed, consume=not retain_graph)
+        return sweep(arrays, [(loss._register, seed)], consume=not retain_graph)
 
 
 def backward(loss, gradient=None, *, retain_graph=False, create_graph=False):
