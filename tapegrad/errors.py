@@ -25,6 +25,10 @@ class ThreadError(GradientError):
     """A tensor recorded on one thread's tape was used for a gradient on another's."""
 
 
+class GradcheckError(GradientError):
+    """A derivative that does not agree with central differences."""
+
+
 def describe(value):
     """`float32 (3, 4)` for a tensor or an array, `2.5` for a Python number."""
     if hasattr(value, "shape") and hasattr(value, "dtype"):

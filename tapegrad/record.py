@@ -42,7 +42,7 @@ def _keep(how, value):
     return value if how == VALUE else None if how == NOTHING else np.shape(value)
 
 
-def _append(row, plan, ys, saved, zd):
+def append(row, plan, ys, saved, zd):
     """Append the entry z = g(ys) to this thread's tape, and return it."""
     tape = thread.tape
     entry = Entry()
@@ -72,7 +72,7 @@ def general(row, operands, static=()):
     kept_z, *kept = [_keep(how, value) for how, value in zip(plan[2:], (zd, *values))]
     saved = (kept_z, tuple(kept), *static) if row.variadic else (kept_z, *kept, *static)
     ys = tuple([y._register or y if type(y) is Tensor else y for y, _ in given])
-    return wrap(zd, _append(row, plan, ys, saved, zd))
+    return wrap(zd, append(row, plan, ys, saved, zd))
 
 
 def unary(row):

@@ -43,6 +43,7 @@ def sweep(F, seeds, consume):
     tape, leaves, level = thread.tape, {}, F.level
     entries, room = tape.entries, tape.room
     tape.room = inf                                     # no reaping while positions are being counted
+    pending = _set_aside(entries) if room == inf else ()    # a rule of an outer sweep has started this one
     try:
         for register, seed in seeds:
             if type(register) is Leaf:
@@ -81,7 +82,17 @@ def sweep(F, seeds, consume):
         if consume and room < inf:
             entries[:] = [entry for entry in entries if entry.tape is not None]
         tape.room = room if entries else ROOM
+        for entry, delta in pending:
+            entry.delta = delta
     return leaves
+
+
+def _set_aside(entries):
+    """The deltas that are on the way, taken off their entries."""
+    pending = [(entry, entry.delta) for entry in entries if entry.delta is not None]
+    for entry, _ in pending:
+        entry.delta = None
+    return pending
 
 
 def _check(entry, tape):
@@ -102,7 +113,15 @@ def _as_tensors(entry):
     return (*tensors, *entry.static) if not entry.g.variadic else (*tensors[:2], *entry.static)
 
 
-def _seed(loss, gradient):
+def seed_of(loss, gradient, create_graph=False):
+    """The delta that a sweep from `loss` starts with: a checked copy of `gradient`, or 1; a tensor with create_graph."""
+    seed = _checked_seed(loss, gradient)
+    if create_graph:
+        return seed if isinstance(seed, Tensor) else wrap(seed, None)
+    return seed._value.copy() if isinstance(seed, Tensor) else seed
+
+
+def _checked_seed(loss, gradient):
     if gradient is None:
         if loss.size != 1:
             raise GradientError(f"backward: the result has shape {loss.shape}; only a single number has a gradient by "
@@ -122,11 +141,7 @@ def gradients(loss, gradient=None, retain_graph=False, create_graph=False):
     if loss._register is None:
         raise GradientError("backward: this tensor does not require a gradient: no operand of the operations that made "
                             "it has requires_grad=True, or they ran inside no_grad()")
-    seed = _seed(loss, gradient)
-    if create_graph:
-        seed = seed if isinstance(seed, Tensor) else wrap(seed, None)
-    elif isinstance(seed, Tensor):
-        seed = seed._value.copy()
+    seed = seed_of(loss, gradient, create_graph)
     if create_graph:
         return sweep(recorded, [(loss._register, seed)], consume=False)
     with np.errstate(all="ignore"):

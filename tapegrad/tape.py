@@ -44,7 +44,7 @@ class Tape:
         entries, living, held = self.entries, [], 0
         while entries:
             entry = entries.pop()
-            if getrefcount(entry) > _LONE_ENTRY:
+            if getrefcount(entry) > _LONE_ENTRY and entry.tape is not None:
                 living.append(entry)
                 held += ENTRY_COST + sum(value.nbytes for value in entry.saved if hasattr(value, "nbytes"))
         living.reverse()

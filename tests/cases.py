@@ -97,6 +97,7 @@ CASES = [
     Case("maximum", (distinct, lambda shape, seed: distinct(shape, seed) + 0.1)),
     Case("minimum", (distinct, lambda shape, seed: distinct(shape, seed) + 0.1)),
     Case("where", (condition, real, real)),
+    Case("alias", reference=lambda x: x),
     Case("astype", static=((np.dtype("float64"),), (np.dtype("float32"),)), reference=lambda x, dtype: x.astype(dtype)),
     Case("sum", static=AXES, reference=_reduced(np.sum), shapes=[((3, 4),), ((0, 3),), ((2, 1),)]),
     Case("mean", static=AXES, reference=_reduced(np.mean), shapes=[((3, 4),), ((2, 1),)]),

@@ -11,7 +11,8 @@ import tapegrad
 
 PACKAGE = Path(tapegrad.__file__).parent
 ORDER = ["errors", "ownership", "registers", "listing", "tape", "kernels", "primitives.registry", "primitives", "tensor",
-         "record", "sweep", "functions", "network", "operators", "optim"]
+         "record", "sweep", "functions", "network", "operators", "optim", "structure", "autograd", "functional",
+         "checkpointing", "gradcheck", "extend"]
 
 
 def run(code):

@@ -19,10 +19,12 @@ them, which gets the position of the operand first.
 """
 
 from functools import partial
+from inspect import CO_VARARGS
 
 from tapegrad import kernels
 
 NOTHING, VALUE, SHAPE = range(3)
+ARITY_LIMIT = 16
 
 
 class Vocabulary:
@@ -82,6 +84,8 @@ def _parameters(rule):
 
 def _reads(rule, variadic):
     """What a rule has the tape keep of (z, y1, .., yk), from its parameters' names (all statics are passed anyway)."""
+    if rule.__code__.co_flags & CO_VARARGS:             # a rule made from a user's function reads everything
+        return [VALUE] * ARITY_LIMIT
     first = 3 if variadic else 2
     return [NOTHING if name.startswith("_") else SHAPE if name.endswith(("shape", "shapes")) else VALUE
             for name in _parameters(rule)[first:]]
@@ -95,8 +99,13 @@ def _stricter(name, before, more):
 
 def primitive(name, g, *dg, variadic=False):
     """Add a row to the registry: the operator `g` and one derivative rule, or None, per operand."""
-    table[name] = row = Primitive(name, g, dg, variadic)
-    setattr(arrays, name, g)
+    return add_row(Primitive(name, g, dg, variadic))
+
+
+def add_row(row):
+    """Enter a row, under its name, in the registry and in the vocabulary of arrays."""
+    table[row.name] = row
+    setattr(arrays, row.name, row.g)
     return row
 
 
