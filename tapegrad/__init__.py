@@ -10,7 +10,8 @@ In the order in which to read the code:
     tensor       the array and its register; value semantics
     record       how a row becomes a function that appends to the tape
     sweep        the reverse sweep
-    functions, network, operators    what users call
+    functions    what users call, family by family
+    operators    what + and x.sum() and np.sin(x) mean
     optim        gradient descent
     autograd, functional, checkpointing, gradcheck    derivatives of functions, of any order, and whether they are right
     extend       new primitives
@@ -19,15 +20,15 @@ In the order in which to read the code:
 from tapegrad import autograd, operators, optim
 from tapegrad.checkpointing import checkpoint
 from tapegrad.extend import primitive
-from tapegrad.functions import (
-    absolute, add, argmax, argmin, astype, broadcast_to, ceil, concatenate, cos, divide, equal, exp, floor, floor_divide,
-    greater, greater_equal, isfinite, isinf, isnan, less, less_equal, log, logical_and, logical_not, logical_or, matmul,
-    max, maximum, mean, min, minimum, multiply, negative, not_equal, ones_like, power, reshape, rint, sign, sin, sqrt,
-    square, stack, subtract, sum, tanh, transpose, true_divide, where, zeros_like,
-)
 from tapegrad.functional import elementwise_grad, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from tapegrad.gradcheck import gradcheck
-from tapegrad.network import cross_entropy, log_softmax, logsumexp, one_hot, relu, sigmoid, softmax
+from tapegrad.functions import (
+    absolute, add, argmax, argmin, astype, broadcast_to, ceil, concatenate, cos, cross_entropy, divide, equal, exp, floor,
+    floor_divide, greater, greater_equal, isfinite, isinf, isnan, less, less_equal, log, log_softmax, logical_and,
+    logical_not, logical_or, logsumexp, matmul, max, maximum, mean, min, minimum, multiply, negative, not_equal, one_hot,
+    ones_like, power, relu, reshape, rint, sigmoid, sign, sin, softmax, sqrt, square, stack, subtract, sum, tanh, transpose,
+    true_divide, where, zeros_like,
+)
 from tapegrad.tape import enable_grad, no_grad, tape
 from tapegrad.tensor import Tensor, tensor
 

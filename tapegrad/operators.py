@@ -1,6 +1,6 @@
 """What the operators and methods of a Tensor mean: tables of names, each the function of the same name."""
 
-from tapegrad import functions, network
+from tapegrad import functions
 from tapegrad.errors import DtypeError
 from tapegrad.sweep import backward
 from tapegrad.tensor import Tensor
@@ -16,8 +16,7 @@ COMPARISONS = {
 }
 METHODS = {name: getattr(functions, name) for name in (
     "sum", "mean", "max", "min", "argmax", "argmin", "reshape", "transpose", "astype", "exp", "log", "sqrt", "square",
-    "tanh", "sin", "cos")}
-METHODS |= {name: getattr(network, name) for name in ("relu", "sigmoid", "softmax", "log_softmax", "logsumexp")}
+    "tanh", "sin", "cos", "relu", "sigmoid", "softmax", "log_softmax", "logsumexp")}
 
 
 def _reflected(function):
@@ -45,6 +44,7 @@ for name, function in METHODS.items():
     setattr(Tensor, name, function)
 
 Tensor.__getitem__ = functions.getitem
+Tensor.__setitem__ = functions.setitem
 Tensor.__array_ufunc__ = _ufunc
 Tensor.T = property(functions.transpose, doc="The tensor with its axes in reverse order.")
 Tensor.backward = backward

@@ -220,6 +220,11 @@ class Tensor(Handle):
         """The same value as a constant: nothing flows back through it. Writing to one does not change the other."""
         return wrap(self._data if self._data is not None else self._take_back(), None)
 
+    def _become(self, other):
+        """Take the value and the register of another tensor."""
+        self._data, self._register = other._data, other._register
+        self._lent = None
+
     def __reduce__(self):
         if type(self._register) is Entry:
             raise GradientError("a result on the tape can't be copied or pickled; use .detach() first")

@@ -102,7 +102,7 @@ def test_layouts(case, layout):
                 np.testing.assert_allclose(x.grad, g, rtol=1e-14)
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if len(case.operands) == 2 and not case.variadic], ids=repr)
+@pytest.mark.parametrize("case", [case for case in CASES if len(case.operands) == 2 and case.static == ((),)], ids=repr)
 def test_aliased_operands(case):
     """f(x, x) has the sum of both contributions."""
     x = drawn(case, [(3, 3), (3, 3)])[0]

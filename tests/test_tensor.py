@@ -205,3 +205,44 @@ def test_any_index(data, shape):
         wanted = np.zeros(shape)
         np.add.at(wanted, index, 1.0)
         np.testing.assert_array_equal(x.grad, wanted)
+
+
+class TestItemAssignment:
+    def test_the_result_is_recorded(self):
+        x, v = leaf([1.0, 2.0, 3.0]), leaf([10.0, 20.0])
+        y = x * x
+        y[1:] = v * 2
+        assert y.tolist() == [1, 20, 40] and [g for _, g, _ in tg.tape()] == ["multiply", "multiply", "setitem"]
+        (y * y).sum().backward()
+        np.testing.assert_array_equal(x.grad, [4, 0, 0])
+        np.testing.assert_array_equal(v.grad, [80, 160])
+
+    def test_what_was_computed_before_keeps_its_value(self):
+        x = leaf([1.0, 2.0])
+        y = x * 3
+        z, view = y * y, y[:1]
+        y[0] = 100.0
+        assert z.tolist() == [9, 36] and view.tolist() == [3] and y.tolist() == [100, 6]
+        (z.sum() + y.sum()).backward()
+        np.testing.assert_array_equal(x.grad, [18, 36 + 3])
+
+    def test_a_constant_becomes_a_result(self):
+        x, y = leaf([1.0, 2.0]), tg.tensor(np.zeros(3))
+        y[np.array([0, 2])] = x
+        assert y.requires_grad and not y.is_leaf
+        y.sum().backward()
+        np.testing.assert_array_equal(x.grad, [1, 1])
+
+    def test_dtype_stays(self):
+        y = tg.tensor(np.zeros(3, "f4"))
+        y[0] = leaf([1.0])[0]
+        assert y.dtype == np.float32
+
+    def test_bad_assignments(self):
+        x = leaf([1.0, 2.0])
+        with pytest.raises(errors.GradientError, match="leaf"):
+            x[0] = 1.0
+        with pytest.raises(errors.ShapeError, match="setitem"):
+            tg.tensor([1.0, 2.0])[:] = np.ones(3)
+        with pytest.raises(IndexError, match="setitem"):
+            tg.tensor([1.0, 2.0])[7] = 1.0

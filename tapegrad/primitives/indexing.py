@@ -1,5 +1,7 @@
 """Indexing, and its derivative, which adds into the indexed places."""
 
+import math
+
 import numpy as np
 
 from tapegrad.primitives.registry import primitive
@@ -37,3 +39,24 @@ def _is_basic(index):
 
 primitive("getitem", lambda x, index: x[index], lambda F, d, _z, x_shape, index: F.scatter(d, index, x_shape))
 primitive("scatter", _scatter, lambda F, d, _z, _x, index, shape: F.getitem(d, index))
+
+
+def _at(F, d, y_shape, index):
+    """d at the index, where an element that was written twice counts for the last write only."""
+    at = F.getitem(d, index)
+    if _is_basic(index) or _is_array(index, "b"):
+        return at
+    last = np.zeros(d.shape, np.intp)
+    order = np.arange(1, math.prod(at.shape) + 1).reshape(at.shape)
+    last[index] = order
+    return F.where(last[index] == order, at, 0.0)
+
+
+def _setitem(x, y, index):
+    z = x.copy()
+    z[index] = y
+    return z
+
+
+primitive("setitem", _setitem, lambda F, d, _z, _x, _y, index: F.setitem(d, 0.0, index),
+                               lambda F, d, _z, _x, y_shape, index: _at(F, d, y_shape, index))

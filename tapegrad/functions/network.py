@@ -3,7 +3,11 @@
 import numpy as np
 
 from tapegrad.errors import DtypeError, ShapeError, describe
-from tapegrad.functions import getitem, mean, multiply, negative, reshape, single_axis, sum, value
+from tapegrad.functions.arguments import single_axis, value
+from tapegrad.functions.elementwise import multiply, negative
+from tapegrad.functions.indexing import getitem
+from tapegrad.functions.reductions import mean, sum
+from tapegrad.functions.shaping import reshape
 from tapegrad.record import recorded
 from tapegrad.tensor import Tensor
 

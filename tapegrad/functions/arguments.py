@@ -1,0 +1,31 @@
+"""Putting the arguments of NumPy's functions in order."""
+
+import numpy as np
+
+from tapegrad.errors import ShapeError, describe
+from tapegrad.tensor import Tensor
+
+
+def value(x):
+    """The array of a tensor, or x as an array."""
+    return x._value if isinstance(x, Tensor) else np.asarray(x)
+
+
+def normalized_axis(name, x, axis):
+    """None, or a tuple of axes counted from 0; an error that names the operation where there is no such axis."""
+    if axis is None:
+        return None
+    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    ndim = np.ndim(value(x))
+    for i in axes:
+        if not -ndim <= i < ndim:
+            raise ShapeError(f"{name}: axis {i} of an operand with {ndim} axes: {describe(value(x))}")
+    counted = tuple([int(i) % ndim for i in axes])
+    if len(set(counted)) < len(counted):
+        raise ShapeError(f"{name}: axis {tuple(axes)} names an axis twice: {describe(value(x))}")
+    return counted
+
+
+def single_axis(name, x, axis):
+    """An axis counted from 0."""
+    return normalized_axis(name, x, int(axis))[0]

@@ -1,0 +1,10 @@
+"""One row per primitive: what the tables of tests run it on. A primitive without a row fails test_table.py.
+
+The families are those of tapegrad/primitives. CASES have a derivative, CONSTANT have none: their result is a constant.
+"""
+
+from cases import core
+
+FAMILIES = [core]
+CASES = [case for family in FAMILIES for case in family.CASES]
+CONSTANT = [case for family in FAMILIES for case in getattr(family, "CONSTANT", [])]

@@ -1,0 +1,267 @@
+"""The examples: that they run as a user runs them, say clearly what is wrong, and that their gradients are right."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tapegrad as tg
+
+pytest.importorskip("safetensors")
+pytest.importorskip("tqdm")
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+sys.path.insert(0, str(EXAMPLES))
+
+import names_data  # noqa: E402
+import train_lstm  # noqa: E402
+import train_mlp  # noqa: E402
+from gradient_check import TOLERANCE, largest_difference  # noqa: E402
+from tapegrad.primitives import arrays  # noqa: E402
+from training import Init, batches, parameters, predict  # noqa: E402
+
+KINDS = {"mlp": train_mlp, "lstm": train_lstm}
+MODELS = {recipe.model.__name__: recipe.model for module in KINDS.values() for recipe in module.RECIPES.values()}
+LAST_LINE = re.compile(r"test loss \d+\.\d{3}  test accuracy [01]\.\d{3}")
+SAVED = {"weights.safetensors", "curves.png", "confusion.png"}
+
+
+def call(kind, *flags, cwd):
+    command = [sys.executable, str(EXAMPLES / f"train_{kind}.py"), *map(str, flags)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, encoding="utf-8")
+
+
+def last_line(done):
+    assert done.returncode == 0, done.stderr
+    line = done.stdout.splitlines()[-1]
+    assert LAST_LINE.fullmatch(line), line
+    return line
+
+
+@pytest.fixture(scope="module")
+def prefix(tmp_path_factory):
+    """A small data set of one's own, with CRLF, percent-encoding and underscores."""
+    folder = tmp_path_factory.mktemp("data")
+    for part, times in (("train", 40), ("valid", 10), ("test", 10)):
+        lines = [f"{name}_{k}\t{label}\r\n" for k in range(times)
+                 for name, label in (("Caf%C3%A9_Ulm", "Place"), ("Rosa_rosa", "Species"), ("Ann_Lee", "Person"))]
+        (folder / f"names.{part}").write_text("".join(lines), newline="")
+    return folder / "names"
+
+
+@pytest.fixture(scope="module", params=[(kind, recipe) for kind in KINDS for recipe in ("default", "course")],
+                ids=lambda pair: "-".join(pair))
+def trained(request, tmp_path_factory):
+    """(kind, working directory, finished process) of a --quick run on the names that are shipped."""
+    kind, recipe = request.param
+    cwd = tmp_path_factory.mktemp(f"{kind}-{recipe}")
+    return kind, cwd, call(kind, "--quick", "--recipe", recipe, "--names", "Noahshire, 中国", cwd=cwd)
+
+
+def test_a_run_reports_and_saves(trained):
+    kind, cwd, done = trained
+    last_line(done)
+    assert {path.name for path in (cwd / "runs" / kind).iterdir()} == SAVED
+    assert (cwd / "runs" / kind / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert len(re.findall(r"^epoch +\d+  train loss .* valid loss .* accuracy .* s$", done.stdout, re.M)) == 2
+    assert re.search(r"^gradient check: .* \d\.\de-\d\d", done.stdout, re.M)
+    assert re.search(r"^Noahshire  (\w+ 0\.\d\d *){3}$", done.stdout, re.M)
+    assert re.search(r"^中国 +(\w+ 0\.\d\d *){3}$", done.stdout, re.M)
+    assert "baseline of n-grams" in done.stdout
+    assert "Traceback" not in done.stderr and len(done.stderr.splitlines()) < 5
+
+
+def test_saved_weights_give_the_same_figures_again(trained):
+    kind, cwd, done = trained
+    weights = cwd / "runs" / kind / "weights.safetensors"
+    again = call(kind, "--quick", "--load", weights, "--epochs", 0, "--out", "again", cwd=cwd)
+    assert last_line(again) == last_line(done)
+    assert {path.name for path in (cwd / "again").iterdir()} == {"confusion.png"}
+
+
+def test_saved_weights_say_what_they_are(trained):
+    safetensors = pytest.importorskip("safetensors")
+    kind, cwd, _ = trained
+    with safetensors.safe_open(cwd / "runs" / kind / "weights.safetensors", "numpy") as file:
+        about = json.loads(file.metadata()["about"])
+    assert about["kind"] == kind and len(about["labels"]) == 5 and "é" in about["alphabet"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_is_reproducible(kind, prefix, tmp_path):
+    flags = ("--dataset", prefix, "--epochs", 1, "--num-hid", 8)
+    first, second, other = (call(kind, *flags, "--seed", seed, "--out", f"{k}", cwd=tmp_path)
+                            for k, seed in enumerate((3, 3, 4)))
+    assert last_line(first) == last_line(second)
+    assert (tmp_path / "0/weights.safetensors").read_bytes() == (tmp_path / "1/weights.safetensors").read_bytes()
+    assert (tmp_path / "0/weights.safetensors").read_bytes() != (tmp_path / "2/weights.safetensors").read_bytes()
+    assert last_line(other)
+
+
+def test_without_a_test_part_the_valid_part_is_reported_on(prefix, tmp_path):
+    for part in ("train", "valid"):
+        (tmp_path / f"set.{part}").write_bytes(prefix.with_suffix(f".{part}").read_bytes())
+    done = call("mlp", "--dataset", "set", "--epochs", 3, "--dtype", "float64", cwd=tmp_path)
+    last_line(done)
+    assert "there is no set.test" in done.stdout
+
+
+# Data
+
+def test_names_are_decoded(prefix):
+    data = names_data.read_prefix(prefix)
+    assert data.labels == ("Person", "Place", "Species")
+    assert data.train.names[:3] == ["Café Ulm 0", "Rosa rosa 0", "Ann Lee 0"]
+    assert data.train.y[:3].tolist() == [1, 2, 0]
+
+
+@pytest.mark.skipif(not Path(names_data.SHIPPED).exists(), reason="the names are not there")
+def test_the_shipped_names():
+    data = names_data.read_shipped()
+    assert (len(data.train), len(data.valid), len(data.test)) == (12000, 1500, 1500)
+
+
+def test_the_alphabet_is_that_of_the_training_names():
+    alphabet = names_data.Alphabet.of(["abba", "ac", "c"])
+    assert alphabet.characters == "abc" and len(alphabet) == 5
+    assert names_data.Alphabet.of(["abba", "ax"]).characters == "ab"
+    assert alphabet.encode(["ba?", "abcabc"], max_len=4).tolist() == [[0, 3, 2, 1], [2, 3, 4, 2]]
+
+
+def test_batches_of_one_length_hold_every_name_once():
+    ids = np.array([[0, 0, 2], [0, 3, 2], [0, 0, 4], [5, 5, 5], [0, 0, 0]])
+    cut = batches(ids, np.arange(5), size=2, rng=np.random.default_rng(0), trimmed=True)
+    assert sorted(np.concatenate([y for _, y in cut])) == [0, 1, 2, 3, 4]
+    assert {(i.shape[1], *sorted(y)) for i, y in cut} >= {(2, 1), (3, 3)}
+    for i, y in cut:
+        assert (i == ids[y, -i.shape[1]:]).all()
+
+
+GOOD = "Ann\tPerson\nUlm\tPlace\n"
+BAD_DATA = [
+    ({}, "set.train: No such file"),
+    ({"train": ""}, "set.train: the file is empty"),
+    ({"train": "\r\n\r\n"}, "set.train: the file is empty"),
+    ({"train": "Ann\tPerson\nUlm Place\n"}, "set.train, line 2: no tab"),
+    ({"train": "Ann\tPerson\n\nUlm\tPlace\n"}, "set.train, line 2: no tab"),
+    ({"train": "Ann\tPerson\textra\n"}, "set.train, line 1: 3 fields"),
+    ({"train": "\tPerson\n"}, "set.train, line 1: there is no name"),
+    ({"train": b"Ann\tPerson\nM\xfcller\tPerson\n"}, "set.train, line 2: the text is not UTF-8"),
+    ({"train": GOOD}, "set.valid: No such file"),
+    ({"train": GOOD, "valid": "Ann\tPerson\r\nUlm\tTown\r\n"}, "set.valid, line 2: unknown label 'Town'"),
+    ({"train": GOOD, "valid": GOOD, "test": "Ulm\tTown\n"}, "set.test, line 1: unknown label 'Town'"),
+    ({"train": GOOD, "valid": GOOD, "test": ""}, "set.test: the file is empty"),
+]
+
+
+@pytest.mark.parametrize("files, message", BAD_DATA, ids=[message for _, message in BAD_DATA])
+def test_bad_data(files, message, tmp_path):
+    for part, text in files.items():
+        (tmp_path / f"set.{part}").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(names_data.InputError, match=re.escape(message)):
+        names_data.read_prefix(tmp_path / "set")
+
+
+@pytest.mark.parametrize("text, message", [
+    ("Ann\tPerson\n", "line 1: 2 fields"),
+    ("Ann\tHuman\ttrain\n", "line 1: unknown label 'Human'"),
+    ("Ann\tPerson\ttraining\n", "line 1: unknown part 'training'"),
+    ("Ann\tPerson\ttrain\n", "no line is of the part valid"),
+])
+def test_bad_shipped_data(text, message, tmp_path):
+    path = tmp_path / "names.tsv"
+    path.write_text(text)
+    with pytest.raises(names_data.InputError, match=f"names.tsv.*{message}"):
+        names_data.read_shipped(path)
+
+
+def test_what_is_wrong_is_said_without_a_traceback(prefix, tmp_path):
+    (tmp_path / "junk").write_bytes(b"not weights")
+    ours = ("--dataset", prefix, "--epochs", 0)
+    assert call("mlp", "--dataset", prefix, "--epochs", 1, "--out", "saved", cwd=tmp_path).returncode == 0
+    before = sorted(tmp_path.rglob("*"))
+    for kind, flags, message in [
+        ("lstm", ("--dataset", "nothing"), "nothing.train: No such file"),
+        ("mlp", (*ours, "--load", "nothing"), "nothing: No such file"),
+        ("mlp", (*ours, "--load", "junk"), "junk: these are not weights"),
+        ("lstm", (*ours, "--load", "saved/weights.safetensors"), "saved/weights.safetensors: weights of kind mlp"),
+        ("mlp", (*ours, "--load", "saved/weights.safetensors", "--num-hid", 3), "weights of num_hid 256, and 3 is wanted"),
+        ("mlp", ("--load", "saved/weights.safetensors"), "saved/weights.safetensors: weights of labels"),
+        ("mlp", (*ours, "--out", "junk"), "junk: File exists"),
+        ("mlp", (*ours, "--batch-size", 0), "--batch-size: 0 is less than 1"),
+        ("mlp", (*ours, "--epochs", "many"), "--epochs: invalid int value: 'many'"),
+    ]:
+        done = call(kind, *flags, cwd=tmp_path)
+        assert done.returncode == 2, (flags, done)
+        assert message in done.stderr and "Traceback" not in done.stderr, done.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+# Gradients
+
+def small(model, dtype="float64"):
+    rng = np.random.default_rng(1)
+    return model(Init(0, dtype), 12, 6, 5, 3), rng.integers(0, 12, (7, 6)), rng.integers(0, 3, 7)
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_the_gradients_agree_with_central_differences(model):
+    assert largest_difference(*small(model), samples=30) < TOLERANCE
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_the_check_notices_a_wrong_derivative(model, monkeypatch):
+    monkeypatch.setattr(arrays, "matmul", lambda x, y: 1.001 * np.matmul(x, y))
+    assert largest_difference(*small(model)) > 10 * TOLERANCE
+
+
+def test_a_name_has_the_same_probabilities_in_any_batch():
+    model, ids, _ = small(train_lstm.LSTM)
+    ids[:4, :3] = names_data.Alphabet.PAD
+    together = predict(model, ids, trimmed=True)
+    alone = np.concatenate([predict(model, row[None], trimmed=True) for row in ids])
+    np.testing.assert_allclose(together, alone, atol=1e-12)
+    np.testing.assert_allclose(together.sum(axis=1), 1)
+
+
+def torch_logits(name, p, ids):
+    """The models in PyTorch, with one-hot rows and the equations of the course."""
+    torch = pytest.importorskip("torch")
+    one_hot = torch.nn.functional.one_hot(torch.tensor(ids), 12).double()
+
+    def states(cell, x):
+        h = c = torch.zeros(len(ids), 5, dtype=torch.float64)
+        for t in range(x.shape[1]):
+            i, f, o = (torch.sigmoid(x[:, t] @ p[f"{cell}.W_{g}"] + h @ p[f"{cell}.U_{g}"] + p[f"{cell}.b_{g}"])
+                       for g in "ifo")
+            c = f * c + i * torch.tanh(x[:, t] @ p[f"{cell}.W_c"] + h @ p[f"{cell}.U_c"] + p[f"{cell}.b_c"])
+            h = o * torch.tanh(c)
+            yield h
+
+    if name == "CourseMLP":
+        return torch.relu(torch.relu(one_hot.flatten(1) @ p["W1"] + p["b1"]) @ p["W2"] + p["b2"])
+    if name == "MLP":
+        return torch.relu((one_hot @ p["E"]).flatten(1) @ p["W1"] + p["b1"]) @ p["W2"] + p["b2"]
+    if name == "CourseLSTM":
+        return torch.relu(list(states("cell", one_hot))[-1] @ p["W2"] + p["b2"])
+    x = one_hot @ p["E"]
+    read = [torch.stack(list(states(cell, way))).amax(0) for cell, way in (("forwards", x), ("backwards", x.flip(1)))]
+    return torch.cat(read, dim=1) @ p["W2"] + p["b2"]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_gradients_agree_with_pytorch(name):
+    torch = pytest.importorskip("torch")
+    model, ids, y = small(MODELS[name])
+    loss = tg.cross_entropy(model(ids), y)
+    theirs = {key: torch.tensor(value.data.copy(), requires_grad=True) for key, value in parameters(model).items()}
+    their_loss = torch.nn.functional.cross_entropy(torch_logits(name, theirs, ids), torch.tensor(y))
+    loss.backward()
+    their_loss.backward()
+    assert loss.item() == pytest.approx(their_loss.item(), abs=1e-12)
+    for key, parameter in parameters(model).items():
+        np.testing.assert_allclose(parameter.grad, theirs[key].grad.numpy(), atol=1e-12, err_msg=key)
