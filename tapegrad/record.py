@@ -112,6 +112,7 @@ def unary(row):
 
 def binary(row):
     """The recorder of a row with two operands and no static arguments."""
+    _, x_only, y_only, both = row.plans
 
     def op(x, y):
         if type(x) is Tensor:
@@ -135,24 +136,32 @@ def binary(row):
         if type(zd) is not _ndarray:
             zd = _asarray(zd)
         z = _new(Tensor)
-        z._data, z._register = zd, None
+        z._data = zd
         if xr is None:
             if yr is None:
+                z._register = None
                 return z
-            wanted = 2
+            plan = y_only
         else:
-            wanted = 1 if yr is None else 3
+            plan = x_only if yr is None else both
         tape = thread.tape
-        if tape.recording:
-            plan = row.plans[wanted]
-            z._register = entry = Entry()
-            entry.g, entry.ys, entry.plan = row, (xr or x, yr or y), plan
-            entry.saved = (zd if plan[2] else None, xd if plan[3] else None, yd if plan[4] else None)
-            entry.shape, entry.dtype, entry.delta, entry.tape = zd.shape, zd.dtype, None, tape
-            tape.entries.append(entry)
-            tape.room -= zd.nbytes + ENTRY_COST
-            if tape.room < 0:
-                tape.reap()
+        if not tape.recording:
+            z._register = None
+            return z
+        z._register = entry = Entry()
+        entry.g = row
+        entry.ys = (xr or x, yr or y)
+        entry.plan = plan
+        _, _, keep_z, keep_x, keep_y = plan
+        entry.saved = (zd if keep_z else None, xd if keep_x else None, yd if keep_y else None)
+        entry.shape = zd.shape
+        entry.dtype = zd.dtype
+        entry.delta = None
+        entry.tape = tape
+        tape.entries.append(entry)
+        tape.room -= zd.nbytes + ENTRY_COST
+        if tape.room < 0:
+            tape.reap()
         return z
 
     return op
