@@ -17,13 +17,12 @@ here work on the bits of the numbers, at the same cost; x == x, which raises not
 A derivative is written once, in the table of primitives: source() runs the rule over Symbols, which gives the text of a
 scalar function. numba caches it under the file that defines the rule, so editing that file renews the cache.
 """
-import hashlib
-import inspect
 import math
 import operator
 import re
 import threading
 import warnings
+import zlib
 from functools import cache
 from types import FunctionType, SimpleNamespace
 
@@ -183,7 +182,8 @@ def source(rule, reads, name):
     def tanh_derivative(d, z):
         return (d * (number(1) - (z * z)))
     """
-    text = text_of(rule(F, *map(Symbol, names := list(inspect.signature(rule).parameters)[1:])))
+    names = rule.__code__.co_varnames[1:rule.__code__.co_argcount]
+    text = text_of(rule(F, *map(Symbol, names)))
     if missing := set(re.findall(r'\w+', text)) & set(names) - set(reads):
         raise ValueError(f'{name}: the rule reads {", ".join(sorted(missing))}, which is not in {reads}')
     return f'def {name}({", ".join(reads)}):\n    return {text}'
@@ -295,6 +295,6 @@ def derivative(name, rule, reads):
     text = source(rule, reads, label)
     # numba finds a cached kernel by its name and the date of the rule's file: the name must tell all the rest
     rest = text, loop_source(label, len(reads), ''), OPTIONS, constants(np.float64), [f.__code__.co_code for f in FORMULAS]
-    unique = f'{label}_{hashlib.sha256(repr(rest).encode()).hexdigest()[:12]}'
+    unique = f'{label}_{zlib.crc32(repr(rest).encode()):08x}'
     with lock:
         return compiler() and build(label, unique, text.replace(label, unique, 1), len(reads), rule.__code__.co_filename, text)

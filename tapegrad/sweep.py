@@ -122,11 +122,11 @@ def _as_tensors(entry):
 
 
 def seed_of(loss, gradient, create_graph=False):
-    """The delta that a sweep from `loss` starts with: a checked copy of `gradient`, or 1; a tensor with create_graph."""
+    """The delta that a sweep from `loss` starts with: `gradient`, checked, or 1; a tensor with create_graph."""
     seed = _checked_seed(loss, gradient)
-    if create_graph:
-        return seed if isinstance(seed, Tensor) else wrap(seed, None)
-    return seed._value.copy() if isinstance(seed, Tensor) else seed
+    if create_graph:                                    # the tape may save it, and the caller may write into it
+        return seed if isinstance(seed, Tensor) else wrap(seed.copy(), None)
+    return seed._value if isinstance(seed, Tensor) else seed
 
 
 def _checked_seed(loss, gradient):
@@ -136,7 +136,7 @@ def _checked_seed(loss, gradient):
                                 "itself. Sum it, or pass the gradient of what comes after as backward(gradient)")
         return np.ones(loss.shape, loss.dtype)
     if not isinstance(gradient, Tensor):
-        gradient = np.array(gradient, dtype=loss.dtype)
+        gradient = np.asarray(gradient, dtype=loss.dtype)
     if gradient.shape != loss.shape:
         raise ShapeError(f"backward: a gradient of shape {gradient.shape} for a result of shape {loss.shape}")
     if gradient.dtype != loss.dtype:
