@@ -1,0 +1,141 @@
+"""The command line that the examples share: read the names, check the gradients, train, report."""
+
+import argparse
+import os
+import sys
+from dataclasses import replace
+
+# Before NumPy is imported: with matrices of this size, two threads wait longer for each other than they compute.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import report  # noqa: E402
+import weights  # noqa: E402
+from baseline import baseline  # noqa: E402
+from gradient_check import TOLERANCE, largest_difference  # noqa: E402
+from names_data import Alphabet, InputError, read_prefix, read_shipped  # noqa: E402
+from training import Init, batches, evaluate, parameters, predict, train  # noqa: E402
+
+NAMES = "Noahshire,Grebulons,Anna Lindqvist,The Last Lighthouse,Quercus borealis"
+FROM_RECIPE = "max_len", "num_hid", "batch_size", "epochs", "init_lr", "seed"
+
+
+def main(kind, recipes):
+    """Run the example `kind`, whose recipes are given by name. The exit code is 2 where what the user gave is wrong."""
+    parser = make_parser(kind, recipes)
+    flags = parser.parse_args()
+    sys.stdout.reconfigure(errors="replace")        # a name may have characters that the terminal does not
+    try:
+        run(kind, recipes, flags)
+    except InputError as error:
+        parser.exit(2, f"{parser.prog}: error: {error}\n")
+    except KeyboardInterrupt:
+        parser.exit(130, f"\n{parser.prog}: interrupted, nothing was saved\n")
+
+
+def make_parser(kind, recipes):
+    def number(type, least):
+        def parse(text):
+            value = type(text)
+            if not least <= value < float("inf"):
+                raise argparse.ArgumentTypeError(f"{text} is not a number from {least} up")
+            return value
+
+        parse.__name__ = type.__name__
+        return parse
+
+    parser = argparse.ArgumentParser(
+        description=f"Tell what kind of thing a name names from its characters, with an {kind.upper()}.",
+        epilog="Numbers that are not given are those of the recipe, or of the weights that are loaded.")
+    parser.add_argument("--dataset", metavar="PREFIX", help="read PREFIX.train, PREFIX.valid and PREFIX.test, lines of "
+                        "name<TAB>label, and not the names that are shipped")
+    parser.add_argument("--recipe", choices=recipes, help="default: what works well; course: the assignment's")
+    parser.add_argument("--max-len", type=number(int, 1), metavar="N", help="characters of a name that are read")
+    parser.add_argument("--num-hid", type=number(int, 1), metavar="N", help="hidden units")
+    parser.add_argument("--batch-size", type=number(int, 1), metavar="N", help="names in a minibatch")
+    parser.add_argument("--epochs", type=number(int, 0), metavar="N", help="times through the training names; 0 only "
+                        "evaluates")
+    parser.add_argument("--init-lr", type=number(float, 0), metavar="RATE", help="learning rate at the start")
+    parser.add_argument("--seed", type=number(int, 0), metavar="N", help="of first weights, order and dropout")
+    parser.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="default: %(default)s")
+    parser.add_argument("--quick", action="store_true", help="a small part of the names and two epochs: does it run?")
+    parser.add_argument("--names", default=NAMES, metavar="A,B,..", help="names to classify at the end")
+    parser.add_argument("--out", default=os.path.join("runs", kind), metavar="DIR",
+                        help="where to save weights and pictures; default: %(default)s")
+    parser.add_argument("--load", metavar="FILE", help="start from saved weights")
+    return parser
+
+
+def run(kind, recipes, flags):
+    data = read_prefix(flags.dataset) if flags.dataset else read_shipped()
+    if flags.quick:
+        data = replace(data, train=data.train.some(600), valid=data.valid.some(200), test=data.test.some(200))
+    arrays, saved = weights.read(flags.load) if flags.load else (None, {})
+    name, recipe, alphabet = choose(kind, recipes, flags, data, saved)
+
+    def build(dtype):
+        made = recipe.model(Init(recipe.seed, dtype), len(alphabet), recipe.max_len, recipe.num_hid, len(data.labels))
+        if flags.load:
+            weights.put(flags.load, arrays, made)
+        return made
+
+    model = build(flags.dtype)
+    train_ids, valid_ids, test_ids = (alphabet.encode(part.names, recipe.max_len)
+                                      for part in (data.train, data.valid, data.test))
+    print(f"{len(data.train)} names to train on, {len(data.valid)} to validate, {len(data.test)} to test; "
+          f"{len(data.labels)} labels, {len(alphabet)} characters")
+    size = sum(parameter.size for parameter in parameters(model).values())
+    print(f"{kind} with {size:,} parameters of {flags.dtype}, recipe {name}: "
+          + ", ".join(f"{key} {getattr(recipe, key)}" for key in FROM_RECIPE))
+
+    small = batches(train_ids, data.train.y, 8, trimmed=recipe.trimmed)
+    difference = largest_difference(build("float64"), *small[len(small) // 2])
+    print(f"gradient check: largest difference from central differences {difference:.1e}, allowed {TOLERANCE:.0e}")
+    if not difference <= TOLERANCE:
+        sys.exit("the gradients are wrong")
+
+    make_directory(flags.out)
+    history = train(model, (train_ids, data.train.y), (valid_ids, data.valid.y), recipe, report.print_epoch)
+    loss, accuracy, predicted = evaluate(model, test_ids, data.test.y, recipe.trimmed)
+
+    report.draw_confusion(os.path.join(flags.out, "confusion.png"), data.test.y, predicted, data.labels)
+    if history:
+        report.draw_curves(os.path.join(flags.out, "curves.png"), history)
+        about = {"kind": kind, "recipe": name, "alphabet": alphabet.characters, "labels": data.labels}
+        about |= {key: getattr(recipe, key) for key in FROM_RECIPE}
+        weights.save(os.path.join(flags.out, "weights.safetensors"), model, about)
+    print(f"saved in {flags.out}: {', '.join(sorted(os.listdir(flags.out)))}")
+
+    names = [text.strip() for text in flags.names.split(",") if text.strip()]
+    if names:
+        ids = alphabet.encode(names, recipe.max_len)
+        report.print_names(names, predict(model, ids, recipe.trimmed), data.labels)
+    their_loss, their_accuracy = baseline(data.train, data.test, len(data.labels))
+    print(f"baseline of n-grams: loss {their_loss:.3f}, accuracy {their_accuracy:.3f}")
+    if data.test is data.valid:
+        print(f"there is no {flags.dataset}.test, so that the test figures are those of {flags.dataset}.valid")
+    print(f"test loss {loss:.3f}  test accuracy {accuracy:.3f}")
+
+
+def choose(kind, recipes, flags, data, saved):
+    """(name of the recipe, recipe, alphabet) from the flags, the recipe, and what saved weights say of themselves."""
+    if saved:
+        asked = {"kind": kind, "recipe": flags.recipe, "max_len": flags.max_len, "num_hid": flags.num_hid,
+                 "labels": list(data.labels)}
+        for key, value in asked.items():
+            if value is not None and saved.get(key) != value:
+                raise InputError(f"{flags.load}: weights of {key} {saved.get(key)}, and {value} is wanted")
+    name = flags.recipe or saved.get("recipe", "default")
+    if name not in recipes:
+        raise InputError(f"{flags.load}: there is no recipe {name}")
+    given = {key: getattr(flags, key) for key in FROM_RECIPE if getattr(flags, key) is not None}
+    quick = {"epochs": 2} if flags.quick else {}
+    kept = {key: saved[key] for key in ("max_len", "num_hid") if key in saved}
+    recipe = replace(recipes[name], **quick | kept | given)
+    return name, recipe, Alphabet(saved["alphabet"]) if saved else Alphabet.of(data.train.names)
+
+
+def make_directory(path):
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None

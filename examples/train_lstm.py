@@ -1,0 +1,84 @@
+"""Tell what kind of thing a name names, a person, a place, .., from its characters, with an LSTM.
+
+    python examples/train_lstm.py
+    python examples/train_lstm.py --recipe course       # as the assignment asks for it
+"""
+
+from command_line import main  # before NumPy, whose threads it limits
+from training import Recipe, keep, zeros
+
+import tapegrad as tg
+from tapegrad import relu, sigmoid, tanh
+
+
+class Cell:
+    """One LSTM, which reads names from their first character to their last.
+
+    Its gates are sigmoid(x_t W + h U + b), where x_t is a row for each name, made from its character at the time t.
+    """
+
+    def __init__(self, init, inputs, num_hid):
+        self.W_i, self.U_i, self.b_i = init.weight(inputs, num_hid), init.weight(num_hid, num_hid), init.bias(num_hid)
+        self.W_f, self.U_f, self.b_f = init.weight(inputs, num_hid), init.weight(num_hid, num_hid), init.bias(num_hid)
+        self.W_o, self.U_o, self.b_o = init.weight(inputs, num_hid), init.weight(num_hid, num_hid), init.bias(num_hid)
+        self.W_c, self.U_c, self.b_c = init.weight(inputs, num_hid), init.weight(num_hid, num_hid), init.bias(num_hid)
+
+    def __call__(self, ids, E=None):
+        """The states h_t, (names, hidden) each, after every character of ids, (names, time).
+
+        x_t are rows of E, (characters, inputs), or one-hot rows without it. There are fewer characters in an alphabet
+        than in a batch, so each goes through W once, and x_t W is then looked up. For one-hot rows that is W itself.
+        """
+        W_i, W_f, W_o, W_c = (W if E is None else E @ W for W in (self.W_i, self.W_f, self.W_o, self.W_c))
+        h = c = zeros(len(ids), len(self.U_i), self.U_i.dtype)
+        states = []
+        for x in ids.T:
+            i = sigmoid(W_i[x] + h @ self.U_i + self.b_i)
+            f = sigmoid(W_f[x] + h @ self.U_f + self.b_f)
+            o = sigmoid(W_o[x] + h @ self.U_o + self.b_o)
+            new = tanh(W_c[x] + h @ self.U_c + self.b_c)
+            c = f * c + i * new
+            h = o * tanh(c)
+            states.append(h)
+        return states
+
+
+class CourseLSTM:
+    """relu(h W2 + b2), where h is the state of one cell after the last character."""
+
+    def __init__(self, init, characters, max_len, num_hid, classes):
+        self.cell = Cell(init, characters, num_hid)
+        self.W2, self.b2 = init.weight(num_hid, classes), init.bias(classes, 0.1)
+
+    def __call__(self, ids, drop=keep):
+        h = self.cell(ids)[-1]
+        return relu(h @ self.W2 + self.b2)
+
+
+class LSTM:
+    """h W2 + b2, where h is, for each hidden unit, the greatest value over all states of two cells.
+
+    One cell reads the name forwards and the other backwards, and neither has to carry what it saw to the end.
+    """
+
+    def __init__(self, init, characters, max_len, num_hid, classes):
+        self.E = init.normal(characters, 32)
+        self.forwards, self.backwards = Cell(init, 32, num_hid), Cell(init, 32, num_hid)
+        self.W2, self.b2 = init.weight(2 * num_hid, classes), init.bias(classes)
+
+    def __call__(self, ids, drop=keep):
+        forwards = tg.max(tg.stack(self.forwards(ids, self.E)), axis=0)
+        backwards = tg.max(tg.stack(self.backwards(ids[:, ::-1], self.E)), axis=0)
+        h = drop(tg.concatenate([forwards, backwards], axis=1))
+        return h @ self.W2 + self.b2
+
+
+RECIPES = {
+    "default": Recipe(LSTM, max_len=32, num_hid=128, batch_size=64, epochs=15, init_lr=3e-3, seed=0, dropout=0.3,
+                      hidden=0.1, trimmed=True),
+    "course": Recipe(CourseLSTM, max_len=10, num_hid=50, batch_size=64, epochs=15, init_lr=0.5, seed=11,
+                     optimizer=tg.optim.SGD, cosine=False),
+}
+
+if __name__ == "__main__":
+    main("lstm", RECIPES)

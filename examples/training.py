@@ -1,0 +1,162 @@
+"""Training a model that maps character ids to logits: batches, the loop, evaluation, and the gradient check.
+
+A model is an object whose attributes are its parameters, tensors, or parts that have parameters in turn. It is called
+as `model(ids, drop)`, and applies `drop` to what is to be dropped out in training.
+"""
+
+import time
+from dataclasses import dataclass
+from math import cos, pi
+
+import numpy as np
+from names_data import Alphabet
+from tqdm import tqdm
+
+import tapegrad as tg
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A model and how it is trained."""
+
+    model: type
+    max_len: int                # characters of a name that are read
+    num_hid: int                # hidden units
+    batch_size: int
+    epochs: int
+    init_lr: float
+    seed: int
+    optimizer: type = tg.optim.Adam
+    cosine: bool = True         # the rate falls to 0 along a cosine; otherwise it is constant
+    dropout: float = 0.0        # share of what the model drops that is set to 0
+    hidden: float = 0.0         # share of the training characters that become UNKNOWN, so that it learns what these are
+    trimmed: bool = False       # batches are of names of one length, without any padding
+
+
+def parameters(model, prefix=""):
+    """The tensors of a model by name: `W2`, and `cell.W_i` for those of its part `cell`."""
+    found = {}
+    for name, value in vars(model).items():
+        found |= {prefix + name: value} if isinstance(value, tg.Tensor) else parameters(value, f"{prefix}{name}.")
+    return found
+
+
+class Init:
+    """Makes the parameters of a model."""
+
+    def __init__(self, seed, dtype):
+        self.rng, self.dtype = np.random.default_rng(seed), dtype
+
+    def weight(self, fan_in, fan_out):
+        """Uniform on (-a, a) with a = sqrt(6 / (fan_in + fan_out)): Glorot and Bengio (2010)."""
+        a = np.sqrt(6 / (fan_in + fan_out))
+        return tg.tensor(self.rng.uniform(-a, a, (fan_in, fan_out)), dtype=self.dtype, requires_grad=True)
+
+    def normal(self, rows, columns):
+        """Standard normal: the embeddings of characters."""
+        return tg.tensor(self.rng.normal(size=(rows, columns)), dtype=self.dtype, requires_grad=True)
+
+    def bias(self, n, value=0.0):
+        return tg.tensor(np.full(n, value), dtype=self.dtype, requires_grad=True)
+
+
+def zeros(rows, columns, dtype):
+    """A constant, (rows, columns) of 0."""
+    return tg.tensor(np.zeros((rows, columns), dtype))
+
+
+def keep(x):
+    """What stands for dropout outside of training."""
+    return x
+
+
+def dropout(rate, rng):
+    """x * mask / (1 - rate), where a new mask sets each element to 0 with probability `rate`."""
+    def drop(x):
+        mask = (rng.random(x.shape, dtype=np.float32) >= rate) / (1 - rate)
+        return x * mask.astype(x.dtype)
+
+    return drop if rate else keep
+
+
+def hide(ids, share, rng):
+    """The ids with UNKNOWN in place of a share of the characters."""
+    return np.where((rng.random(ids.shape) < share) & (ids != Alphabet.PAD), Alphabet.UNKNOWN, ids) if share else ids
+
+
+def batches(ids, y, size, rng=None, trimmed=False):
+    """A list of (ids, y) of at most `size` names, shuffled by `rng`.
+
+    With `trimmed`, the names of a batch have one length, and the padding is cut off.
+    """
+    order = np.arange(len(y)) if rng is None else rng.permutation(len(y))
+    if not trimmed:
+        return [(ids[i], y[i]) for i in np.split(order, range(size, len(y), size))]
+    length = np.maximum((ids[order] != Alphabet.PAD).sum(axis=1), 1)
+    cut = []
+    for n in np.unique(length):
+        of_length = order[length == n]
+        cut += [(ids[i, -n:], y[i]) for i in np.split(of_length, range(size, len(of_length), size))]
+    if rng is not None:
+        rng.shuffle(cut)
+    return cut
+
+
+def evaluate(model, ids, y, trimmed=False):
+    """(mean loss, accuracy, predicted labels)."""
+    probabilities = predict(model, ids, trimmed)
+    of_label = probabilities[np.arange(len(y)), y]
+    predicted = probabilities.argmax(axis=1)
+    return -np.log(of_label).mean(), (predicted == y).mean(), predicted
+
+
+@tg.no_grad()
+def predict(model, ids, trimmed=False):
+    """(names, labels) probabilities."""
+    positions = np.arange(len(ids))
+    p = {}
+    for batch, where in batches(ids, positions, 500, trimmed=trimmed):
+        p.update(zip(where, tg.softmax(model(batch).astype("float64")).data))
+    return np.array([p[i] for i in positions])
+
+
+def train(model, training, validation, recipe, report):
+    """Train on the (ids, y) `training`, and leave the model with the weights that had the least loss on `validation`.
+
+    Returns a row per epoch, which `report` is called with: loss, accuracy, validation loss and accuracy, seconds.
+    """
+    rng = np.random.default_rng(recipe.seed)
+    drop = dropout(recipe.dropout, rng)
+    optimizer = recipe.optimizer(parameters(model).values(), lr=recipe.init_lr)
+    history, best, best_weights = [], evaluate(model, *validation, recipe.trimmed)[0], copies(model)
+    for epoch in range(recipe.epochs):
+        start, loss_sum, hits, seen = time.perf_counter(), 0.0, 0, 0
+        todo = batches(*training, recipe.batch_size, rng, recipe.trimmed)
+        bar = tqdm(todo, desc=f"epoch {epoch + 1}", unit="batch", leave=False, disable=None)
+        for step, (ids, y) in enumerate(bar):
+            if recipe.cosine:
+                optimizer.lr = recipe.init_lr * (1 + cos(pi * (epoch + step / len(todo)) / recipe.epochs)) / 2
+            logits = model(hide(ids, recipe.hidden, rng), drop)
+            loss = tg.cross_entropy(logits, y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+            seen += len(y)
+            loss_sum += loss.item() * len(y)
+            hits += np.sum(logits.argmax(axis=1).data == y)
+            bar.set_postfix(loss=f"{loss_sum / seen:.3f}", accuracy=f"{hits / seen:.3f}", refresh=False)
+        seconds = time.perf_counter() - start
+        valid_loss, valid_accuracy, _ = evaluate(model, *validation, recipe.trimmed)
+        history.append((loss_sum / seen, hits / seen, valid_loss, valid_accuracy, seconds))
+        report(epoch + 1, *history[-1])
+        if valid_loss < best:
+            best, best_weights = valid_loss, copies(model)
+    for name, parameter in parameters(model).items():
+        parameter.data = best_weights[name]
+    return history
+
+
+def copies(model):
+    """The values of the parameters by name."""
+    return {name: parameter.data.copy() for name, parameter in parameters(model).items()}
