@@ -227,6 +227,29 @@ def compiler():
 
 
 @cache
+def row_adder():
+    """add_rows(x, ids, rows): x[ids[i]] += rows[i], in order, for matrices of one float dtype; None without a compiler."""
+    numba = compiler()
+    if numba is None:
+        return None
+
+    def add_rows(x, ids, rows):
+        for i in range(ids.size):
+            for j in range(x.shape[1]):
+                x[ids[i], j] += rows[i, j]
+
+    names = {'__name__': __name__}
+    signatures = [numba.void(number[:, ::1], numba.int64[::1], number[:, ::1]) for number in (numba.float32, numba.float64)]
+    for cached in (True, False):
+        try:
+            return numba.njit(signatures, cache=cached)(FunctionType(add_rows.__code__, names))
+        except Exception as error:
+            problem = error
+    warnings.warn(f'tapegrad: rows are added by plain NumPy, numba failed: {problem}', RuntimeWarning, stacklevel=3)
+    return None
+
+
+@cache
 def toolbox(number):
     numba, names = compiler(), dict(constants(number), np=np, __name__=__name__)
     for formula in FORMULAS:

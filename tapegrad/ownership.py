@@ -20,8 +20,9 @@ class _Holder:
         held = self.held
         return getrefcount(held)
 
-    def count_argument(self):
-        return _count(self.held)
+    def count_passed(self):
+        held = self.held
+        return _count(held)
 
 
 def _count(held):
@@ -31,13 +32,18 @@ def _count(held):
 _holder = _Holder()
 _holder.held = empty(1)
 LONE_LOCAL = _holder.count()                # one slot, and a local variable of the function that asks
-LONE_ARGUMENT = _holder.count_argument()    # one slot, and the parameter of the function that asks
+LONE_PASSED = _holder.count_passed()        # one slot, a local variable, and the parameter of the function that asks
 LONE_VALUE = _count(empty(1))               # only the parameter of the function that asks
 
 
-def accumulate(held, more):
-    """`held + more`, in place where the caller's slot is the only holder of the array `held`."""
-    if getrefcount(held) <= LONE_ARGUMENT and type(held) is type(more) is ndarray and held.base is None:
+def is_lone(held):
+    """Whether an array is held by one slot and the caller's local variable only, and owns its memory."""
+    return getrefcount(held) <= LONE_PASSED and type(held) is ndarray and held.base is None
+
+
+def added(held, more):
+    """`held + more`, in place where one slot and the caller's local variable are the only holders of the array `held`."""
+    if getrefcount(held) <= LONE_PASSED and type(held) is type(more) is ndarray and held.base is None:
         held += more
         return held
     return held + more

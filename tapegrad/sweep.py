@@ -15,11 +15,11 @@ from math import inf
 import numpy as np
 
 from tapegrad.errors import ConsumedTapeError, DtypeError, GradientError, ShapeError, ThreadError
-from tapegrad.ownership import accumulate, owned
+from tapegrad.ownership import added, is_lone, owned
 from tapegrad.primitives import arrays
 from tapegrad.record import recorded
 from tapegrad.registers import Entry, Leaf
-from tapegrad.tape import ROOM, thread
+from tapegrad.tape import thread
 from tapegrad.tensor import Tensor, wrap
 
 _commit = threading.Lock()
@@ -48,7 +48,7 @@ def sweep(F, seeds, consume):
     seeds     pairs (register, delta)
     consume   whether the entries that had a delta are used up: they then leave the tape, and free what they saved
     """
-    tape, leaves, level = thread.tape, {}, F.level
+    tape, leaves, level, in_place = thread.tape, {}, F.level, F.in_place
     entries, room = tape.entries, tape.room
     tape.room = inf                                     # no reaping while positions are being counted
     pending = _set_aside(entries) if room == inf else ()    # a rule of an outer sweep has started this one
@@ -68,18 +68,27 @@ def sweep(F, seeds, consume):
             entry.delta = None
             saved = entry.saved if F is arrays else _as_tensors(entry)
             for y, rule in zip(entry.ys, entry.plan[level]):
-                if rule is None or (c := rule(F, d, *saved)) is None:
+                if rule is None:
+                    continue
+                if type(y) is Leaf:
+                    held = leaves.get(y)
+                elif y.tape is tape:
+                    held = y.delta
+                else:
+                    _check(y, tape)
+                if held is not None and rule in in_place and is_lone(held) and in_place[rule](held, d, *saved):
+                    continue
+                c = rule(F, d, *saved)
+                if c is None:
                     continue
                 if c.shape != y.shape or c.dtype is not y.dtype:
                     c = fit(F, c, y.shape, y.dtype)
+                if held is not None:
+                    c = added(held, c)
                 if type(y) is Leaf:
-                    leaves[y] = accumulate(leaves[y], c) if y in leaves else c
-                elif y.tape is not tape:
-                    _check(y, tape)
-                elif y.delta is None:
-                    y.delta = c
+                    leaves[y] = c
                 else:
-                    y.delta = accumulate(y.delta, c)
+                    y.delta = c
             if consume:
                 entry.tape, entry.saved, entry.ys = None, None, ()
     except BaseException:
@@ -89,7 +98,7 @@ def sweep(F, seeds, consume):
     finally:
         if consume and room < inf:
             entries[:] = [entry for entry in entries if entry.tape is not None]
-        tape.room = room if entries else ROOM
+        tape.room = room if entries else tape.initial_room
         for entry, delta in pending:
             entry.delta = delta
     return leaves
@@ -173,4 +182,5 @@ def backward(loss, gradient=None, *, retain_graph=False, create_graph=False):
             if leaf.grad is None:
                 leaf.grad = owned(found.pop(leaf))
             else:
-                leaf.grad = accumulate(leaf.grad, found.pop(leaf))
+                held = leaf.grad
+                leaf.grad = added(held, found.pop(leaf))

@@ -6,9 +6,9 @@ ever needed: walking the list downwards meets every use of a value before the op
 How dead entries leave. A tensor holds its entry, an entry holds the entries of its operands, and the tape holds all of
 them. An entry whose reference count says that only the tape is left can never be reached again. `reap` walks the list
 once from the end, dropping such entries; each drop releases the operands, which come next. It runs when the tape is
-looked at, and when `room` is used up: a tape has room for ROOM bytes, or for as much again as the living held at the
-last reap if that is more, and an entry takes ENTRY_COST and the size of its result. So a loop that never calls
-backward() stays flat without no_grad, at a cost below 0.1 microseconds an entry. (Rejected: weak references from the
+looked at, and when `room` is used up: an entry takes ENTRY_COST and the size of its result of it. An empty tape has room
+for ROOM bytes, or, where the last reap found mostly living entries, for twice what they held. So a loop that never calls
+backward() stays flat without no_grad, at a cost below 0.1 microseconds an entry, and a training loop is left alone. (Rejected: weak references from the
 tape, which free at once but make every recorded operation a fifth slower; finalisers on tensors, dearer still.)
 
 How threads are kept apart. `thread.tape` is this thread's tape. An entry knows its tape, and the sweep refuses a delta
@@ -34,14 +34,14 @@ class Tape:
     `len(t)`, `t[i]` and iteration give the living entries; `print(t)` lists lines like `z3 = tanh(z2)`.
     """
 
-    __slots__ = ("entries", "room", "recording", "__weakref__")
+    __slots__ = ("entries", "room", "initial_room", "recording", "__weakref__")
 
     def __init__(self):
-        self.entries, self.room, self.recording = [], ROOM, True
+        self.entries, self.room, self.initial_room, self.recording = [], ROOM, ROOM, True
 
     def reap(self):
         """Drop the entries that nothing but the tape can reach."""
-        entries, living, held = self.entries, [], 0
+        entries, living, held, before = self.entries, [], 0, len(self.entries)
         while entries:
             entry = entries.pop()
             if getrefcount(entry) > _LONE_ENTRY and entry.tape is not None:
@@ -50,6 +50,7 @@ class Tape:
         living.reverse()
         entries.extend(living)
         self.room = max(ROOM, held)
+        self.initial_room = 2 * self.room if 2 * len(living) > before else ROOM
 
     def wengert(self):
         """The living entries as a plain list of `(z, g, (y1, .., yk))`, all of them strings."""

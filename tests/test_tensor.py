@@ -170,6 +170,35 @@ class TestNumPy:
         np.testing.assert_array_equal(x.grad, [2, 4])
 
 
+class TestAddingInPlace:
+    """A value that is indexed many times collects its delta in one array."""
+
+    @pytest.mark.parametrize("indices", [
+        [slice(0, 2), slice(1, 3), 1], [np.array([0, 2, 2]), np.array([[-1, 0], [1, 1]]), np.array([], int)],
+        [np.array([True, False, True]), (slice(None), 1), (np.array([0, 0]), np.array([1, 1]))]], ids=["basic", "rows", "mixed"])
+    @pytest.mark.parametrize("inner", [False, True], ids=["leaf", "result"])
+    @pytest.mark.parametrize("dtype", ["f4", "f8"])
+    def test_every_use_counts(self, indices, inner, dtype):
+        x = leaf(np.arange(12.0).reshape(3, 4), dtype)
+        y = x * 2 if inner else x
+        total = (y * 3).sum()
+        for k, index in enumerate(indices):
+            total = total + (y[index] * (k + 1)).sum()
+        total.backward()
+        wanted = np.full((3, 4), 3.0)
+        for k, index in enumerate(indices):
+            np.add.at(wanted, index, k + 1.0)
+        np.testing.assert_array_equal(x.grad, wanted * (2 if inner else 1))
+        assert x.grad.dtype == x.dtype
+
+    def test_a_shared_delta_is_not_written_to(self):
+        x, y = leaf([1.0, 2.0, 3.0]), leaf([1.0, 2.0, 3.0])
+        u, v = x * 1.0, y * 1.0
+        ((u + v).sum() + u[:2].sum()).backward()        # u and v get one delta array from the addition
+        np.testing.assert_array_equal(x.grad, [2, 2, 1])
+        np.testing.assert_array_equal(y.grad, [1, 1, 1])
+
+
 shapes = hnp.mutually_broadcastable_shapes(num_shapes=2, max_dims=4, min_side=0, max_side=4)
 
 

@@ -1,10 +1,12 @@
 """Indexing, and its derivative, which adds into the indexed places."""
 
 import math
+import sys
 
 import numpy as np
 
-from tapegrad.primitives.registry import primitive
+from tapegrad import kernels
+from tapegrad.primitives.registry import arrays, primitive
 
 
 def _is_array(index, kinds):
@@ -14,22 +16,18 @@ def _is_array(index, kinds):
 def _scatter(d, index, shape):
     """Zeros of `shape` with d added at `index`; an element that is indexed twice gets both."""
     x = np.zeros(shape, d.dtype)
-    if _is_basic(index) or _is_array(index, "b"):
-        x[index] = d
-    elif _is_array(index, "iu") and x.ndim == 2:
-        _add_rows(x, index.ravel(), d.reshape(-1, shape[1]))
-    else:
-        np.add.at(x, index, d)
+    _add_at(x, d, None, shape, index)
     return x
 
 
 def _add_rows(x, ids, rows):
-    """x[ids] += rows, with repeated ids added up: sorted by id, each run of equal ids is one sum."""
-    order = np.argsort(ids, kind="stable")
-    ids = ids[order]
-    starts = np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]]) if ids.size else ids
-    if ids.size:
-        x[ids[starts]] = np.add.reduceat(rows[order], starts, axis=0)
+    """x[ids] += rows, with repeated ids added up: by a kernel where numba is loaded anyway and has one for the dtypes."""
+    kernel = kernels.row_adder() if "numba" in sys.modules else None
+    if kernel is not None and x.dtype == rows.dtype and x.dtype.char in "fd" and x.flags.c_contiguous:
+        ids = np.where(ids < 0, ids + len(x), ids).astype(np.int64, copy=False)
+        kernel(x, np.ascontiguousarray(ids), np.ascontiguousarray(rows))
+    else:
+        np.add.at(x, ids, rows)
 
 
 def _is_basic(index):
@@ -37,7 +35,26 @@ def _is_basic(index):
                for i in (index if type(index) is tuple else (index,)))
 
 
-primitive("getitem", lambda x, index: x[index], lambda F, d, _z, x_shape, index: F.scatter(d, index, x_shape))
+def _getitem_dx(F, d, _z, x_shape, index):
+    return F.scatter(d, index, x_shape)
+
+
+def _add_at(x, d, _z, _x_shape, index):
+    """x[index] += d, without making the zeros that `scatter` would put around d."""
+    if x.dtype != d.dtype:
+        return False
+    if _is_basic(index) or _is_array(index, "b"):
+        x[index] += d
+    elif _is_array(index, "iu") and x.ndim == 2:
+        _add_rows(x, index.ravel(), d.reshape(-1, x.shape[1]))
+    else:
+        np.add.at(x, index, d)
+    return True
+
+
+arrays.in_place[_getitem_dx] = _add_at
+
+primitive("getitem", lambda x, index: x[index], _getitem_dx)
 primitive("scatter", _scatter, lambda F, d, _z, _x, index, shape: F.getitem(d, index))
 
 

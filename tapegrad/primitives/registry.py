@@ -28,10 +28,15 @@ ARITY_LIMIT = 16
 
 
 class Vocabulary:
-    """F: every primitive by its name, at one level. `level` is where a plan keeps the rules of that level."""
+    """F: every primitive by its name, at one level.
+
+    level      where a plan keeps the rules of that level
+    in_place   rule -> function(held, d, z, *operands, *static) that adds the rule's contribution to the array `held` and
+               returns True; False, with `held` as it was, where it can't
+    """
 
     def __init__(self, level):
-        self.level = level
+        self.level, self.in_place = level, {}
 
 
 arrays = Vocabulary(level=0)
