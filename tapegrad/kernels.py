@@ -102,7 +102,8 @@ def constants(number):
         signed, unsigned, mantissa, bias, small, low, high, limit = np.int64, np.uint64, 52, 1023, 600, -747, 40, 19.5
         ln2 = 6.93145751953125e-1, 1.42860682030941723212e-6
         series = (2.5052102513685722e-8, 2.7626276314941916e-7, 2.7557414810168335e-6, 2.4801504569751533e-5,
-                  1.984126970740714e-4, 1.3888888932284336e-3, 8.3333333333978772e-3, 0.041666666666573836, 0.16666666666666563, 0.5)
+                  1.984126970740714e-4, 1.3888888932284336e-3, 8.3333333333978772e-3, 0.041666666666573836, 0.16666666666666563,
+                  0.5)
     shifter, width, log2e = 1.5 * 2.0 ** mantissa, 8 * number().itemsize, math.log2(math.e)
     return dict(
         number=number, signed=signed, unsigned=unsigned, ITEMSIZE=width // 8, WIDTH=signed(width - 1),

@@ -8,8 +8,9 @@ them. An entry whose reference count says that only the tape is left can never b
 once from the end, dropping such entries; each drop releases the operands, which come next. It runs when the tape is
 looked at, and when `room` is used up: an entry takes ENTRY_COST and the size of its result of it. An empty tape has room
 for ROOM bytes, or, where the last reap found mostly living entries, for twice what they held. So a loop that never calls
-backward() stays flat without no_grad, at a cost below 0.1 microseconds an entry, and a training loop is left alone. (Rejected: weak references from the
-tape, which free at once but make every recorded operation a fifth slower; finalisers on tensors, dearer still.)
+backward() stays flat without no_grad, at a cost below 0.1 microseconds an entry, and a training loop is left alone.
+(Rejected: weak references from the tape, which free at once but make every recorded operation a fifth slower;
+finalisers on tensors, dearer still.)
 
 How threads are kept apart. `thread.tape` is this thread's tape. An entry knows its tape, and the sweep refuses a delta
 for an entry of another one. Leaves may be shared: a sweep keeps their deltas to itself until it ends.

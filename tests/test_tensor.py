@@ -175,7 +175,8 @@ class TestAddingInPlace:
 
     @pytest.mark.parametrize("indices", [
         [slice(0, 2), slice(1, 3), 1], [np.array([0, 2, 2]), np.array([[-1, 0], [1, 1]]), np.array([], int)],
-        [np.array([True, False, True]), (slice(None), 1), (np.array([0, 0]), np.array([1, 1]))]], ids=["basic", "rows", "mixed"])
+        [np.array([True, False, True]), (slice(None), 1), (np.array([0, 0]), np.array([1, 1]))]],
+        ids=["basic", "rows", "mixed"])
     @pytest.mark.parametrize("inner", [False, True], ids=["leaf", "result"])
     @pytest.mark.parametrize("dtype", ["f4", "f8"])
     def test_every_use_counts(self, indices, inner, dtype):
