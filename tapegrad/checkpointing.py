@@ -8,11 +8,11 @@ from functools import wraps
 
 import numpy as np
 
-from tapegrad.autograd import deltas
+from tapegrad.autograd import deltas, own
 from tapegrad.errors import GradientError
 from tapegrad.functional import Trace
 from tapegrad.primitives import Primitive, arrays
-from tapegrad.record import append, recorded
+from tapegrad.record import append
 from tapegrad.registers import Leaf
 from tapegrad.structure import leaves, rebuild
 from tapegrad.tape import thread
@@ -40,7 +40,7 @@ def _fresh(x):
 
 
 def _connected(x):
-    return recorded.alias(x) if isinstance(x, Tensor) and x._register is not None else None
+    return own(x) if isinstance(x, Tensor) and x._register is not None else None
 
 
 def _dx(i, F, d, z, _xs, call, place):

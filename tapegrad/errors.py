@@ -29,6 +29,14 @@ class GradcheckError(GradientError):
     """A derivative that does not agree with central differences."""
 
 
+class WengertError(ValueError):
+    """A Wengert list, or the text or the formula of one, that can't be read, evaluated or differentiated."""
+
+
+class AnomalyError(FloatingPointError):
+    """A value or a delta that is NaN or infinite, inside detect_anomaly()."""
+
+
 def describe(value):
     """`float32 (3, 4)` for a tensor or an array, `2.5` for a Python number."""
     if hasattr(value, "shape") and hasattr(value, "dtype"):

@@ -13,7 +13,7 @@ from functools import wraps
 
 import numpy as np
 
-from tapegrad.autograd import deltas
+from tapegrad.autograd import deltas, own
 from tapegrad.errors import DtypeError, GradientError, ShapeError, describe
 from tapegrad.record import recorded
 from tapegrad.registers import Entry, Leaf
@@ -107,7 +107,7 @@ class _Run(Trace):
             return None
         x = leaf.value
         if isinstance(x, Tensor) and x._register is not None and self.recording:
-            return recorded.alias(x)
+            return own(x)
         data = np.array(x._value if isinstance(x, Tensor) else x)
         if data.dtype.kind not in "fc":
             raise DtypeError(f"{self.name}: an argument of {data.dtype} has no gradient; make it a float")
@@ -243,6 +243,8 @@ def jvp(fun, primals, tangents):
     directions = [_checked("jvp", t, x) for t, x in zip(leaves(tuple(tangents)), run.inputs)]
     with enable_grad():
         seeds = [Tensor(np.zeros(z.shape, z.dtype), requires_grad=True) for z in outs]
+        if _thread.trace is not None:                   # a trace around us need not keep track of these
+            _thread.trace.leaves.update(seed._register for seed in seeds)
         pulled = run.pull(outs, seeds, on_tape=True)
     create = run.nested or run.recording and any(isinstance(t, Tensor) and t._register is not None for t in directions)
     linear = [(g, t) for g, t in zip(pulled, directions) if g._register is not None]

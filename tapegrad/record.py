@@ -9,7 +9,7 @@ name: it is the vocabulary F of derivatives that are themselves recorded.
 import numpy as np
 
 from tapegrad.errors import DtypeError, failed_call
-from tapegrad.primitives import Vocabulary, table
+from tapegrad.primitives import Vocabulary
 from tapegrad.primitives.registry import NOTHING, SHAPE, VALUE
 from tapegrad.registers import Entry
 from tapegrad.tape import ENTRY_COST, thread
@@ -19,7 +19,6 @@ _new = object.__new__
 _ndarray = np.ndarray
 _asarray = np.asarray
 
-recorded = Vocabulary(level=1)
 
 
 def _operand(name, x):
@@ -185,5 +184,4 @@ def _recorder(row):
     return op
 
 
-for _row in table.values():
-    setattr(recorded, _row.name, _recorder(_row))
+recorded = Vocabulary(level=1, of_row=_recorder)

@@ -19,9 +19,10 @@ class Entry:
     delta   what the sweep has accumulated for the result
     tape    the tape that holds the entry; None once a backward() has consumed it
     name    the name that the user gave to the result (not set without one)
+    where   the frame summary of the user's line that recorded it (set inside detect_anomaly() only)
     """
 
-    __slots__ = ("g", "ys", "plan", "saved", "shape", "dtype", "delta", "tape", "name")
+    __slots__ = ("g", "ys", "plan", "saved", "shape", "dtype", "delta", "tape", "name", "where")
 
     @property
     def operands(self):
@@ -35,9 +36,45 @@ class Entry:
 
     def retain(self, leaf):
         """Give `leaf` the delta of this entry, too: it becomes one more operand, whose derivative is 1."""
-        self.ys = (*self.ys, leaf)
         array_rules, recorded_rules, *keep = self.plan
-        self.plan = ((*array_rules, _whole_delta), (*recorded_rules, _whole_delta), *keep)
+        hooks = self._hooks()
+        rule = _whole_delta if hooks is None else hooks.before(_whole_delta)
+        self.ys, self.plan = (*self.ys, leaf), ((*array_rules, rule), (*recorded_rules, rule), *keep)
+
+    def hook(self, function):
+        """Have `function` replace the delta before the derivatives read it, after the hooks that are there."""
+        hooks = self._hooks()
+        if hooks is not None:
+            hooks.append(function)
+        else:
+            hooks = _Hooks(function)
+            array_rules, recorded_rules, *keep = self.plan
+            self.plan = (tuple(map(hooks.before, array_rules)), tuple(map(hooks.before, recorded_rules)), *keep)
+
+    def _hooks(self):
+        return next((rule.hooks for rule in self.plan[0] if hasattr(rule, "hooks")), None)
+
+class _Hooks(list):
+    """The functions that replace the delta of an entry, one after the other, and the last delta that they replaced."""
+
+    def __init__(self, function):
+        super().__init__([function])
+        self.seen = None, None
+
+    def before(self, rule):
+        if rule is None:
+            return None
+
+        def with_hooks(F, d, *saved):
+            if self.seen[0] is not d:
+                new = d
+                for function in self:
+                    new = function(new)
+                self.seen = d, new
+            return rule(F, self.seen[1], *saved)
+
+        with_hooks.hooks = self
+        return with_hooks
 
 
 def _whole_delta(F, d, *saved):
@@ -45,12 +82,19 @@ def _whole_delta(F, d, *saved):
 
 
 class Leaf:
-    """The register of a tensor made by the user that requires a gradient: there the gradient accumulates."""
+    """The register of a tensor made by the user that requires a gradient: there the gradient accumulates.
 
-    __slots__ = ("shape", "dtype", "grad", "name")
+    hooks   functions that a sweep applies to the delta of the leaf
+    """
+
+    __slots__ = ("shape", "dtype", "grad", "name", "hooks")
 
     def __init__(self, shape, dtype, name=None):
-        self.shape, self.dtype, self.grad, self.name = shape, dtype, None, name
+        self.shape, self.dtype, self.grad, self.name, self.hooks = shape, dtype, None, name, ()
+
+    def hook(self, function):
+        """Have `function` replace the delta at the end of a sweep."""
+        self.hooks = (*self.hooks, function)
 
 
 class Handle:

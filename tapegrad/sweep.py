@@ -49,6 +49,7 @@ def sweep(F, seeds, consume):
     consume   whether the entries that had a delta are used up: they then leave the tape, and free what they saved
     """
     tape, leaves, level, in_place = thread.tape, {}, F.level, F.in_place
+    watch = tape.watch
     entries, room = tape.entries, tape.room
     tape.room = inf                                     # no reaping while positions are being counted
     pending = _set_aside(entries) if room == inf else ()    # a rule of an outer sweep has started this one
@@ -81,6 +82,8 @@ def sweep(F, seeds, consume):
                 c = rule(F, d, *saved)
                 if c is None:
                     continue
+                if watch is not None:
+                    watch(entry, y, c)
                 if c.shape != y.shape or c.dtype is not y.dtype:
                     c = fit(F, c, y.shape, y.dtype)
                 if held is not None:
@@ -101,6 +104,9 @@ def sweep(F, seeds, consume):
         tape.room = room if entries else tape.initial_room
         for entry, delta in pending:
             entry.delta = delta
+    for leaf in leaves:
+        for hook in leaf.hooks:
+            leaves[leaf] = hook(leaves[leaf])
     return leaves
 
 
@@ -159,9 +165,9 @@ def gradients(loss, gradient=None, retain_graph=False, create_graph=False):
         raise GradientError("backward: this tensor does not require a gradient: no operand of the operations that made "
                             "it has requires_grad=True, or they ran inside no_grad()")
     seed = seed_of(loss, gradient, create_graph)
-    if create_graph:
-        return sweep(recorded, [(loss._register, seed)], consume=False)
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):                     # a derivative that is infinite is no news
+        if create_graph:
+            return sweep(recorded, [(loss._register, seed)], consume=False)
         return sweep(arrays, [(loss._register, seed)], consume=not retain_graph)
 
 

@@ -35,10 +35,11 @@ class Tape:
     `len(t)`, `t[i]` and iteration give the living entries; `print(t)` lists lines like `z3 = tanh(z2)`.
     """
 
-    __slots__ = ("entries", "room", "initial_room", "recording", "__weakref__")
+    __slots__ = ("entries", "room", "initial_room", "recording", "watch", "__weakref__")
 
     def __init__(self):
         self.entries, self.room, self.initial_room, self.recording = [], ROOM, ROOM, True
+        self.watch = None                               # what is called with every contribution (anomaly.py)
 
     def reap(self):
         """Drop the entries that nothing but the tape can reach."""

@@ -15,9 +15,10 @@ from sys import getrefcount
 
 import numpy as np
 
-from tapegrad.errors import DtypeError, GradientError, ShapeError
+from tapegrad.errors import DtypeError, GradientError, ShapeError, describe
 from tapegrad.ownership import LONE_LOCAL
 from tapegrad.registers import Entry, Handle, Leaf
+from tapegrad.tape import thread
 
 _new = object.__new__
 
@@ -92,9 +93,19 @@ class Tensor(Handle):
         return self._lend()
 
     def __array__(self, dtype=None, copy=None):
+        if self._register is not None and thread.tape.recording:
+            raise GradientError("np.array, or a NumPy function that does not know tensors, of a tensor that requires a "
+                                "gradient, which would be lost: use a function of tapegrad, tg.stack for a list of tensors, "
+                                "or .data for the value without a gradient")
         if copy is False:
             return np.asarray(self._lend(), dtype=dtype)
         return np.array(self._value, dtype=dtype)
+
+    def __dlpack__(self, **options):
+        return self._lend().__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return self._value.__dlpack_device__()
 
     def item(self):
         """The single element as a Python number."""
@@ -216,6 +227,27 @@ class Tensor(Handle):
             self._retained = Leaf(self._register.shape, self._register.dtype)
             self._register.retain(self._retained)
 
+    def register_hook(self, function):
+        """Have every sweep call `function` with the complete delta of this tensor, and use what it returns, unless None.
+
+        The delta is an array, or a tensor with create_graph; it must not be changed in place. The hook of a result goes
+        with its entry, when a backward() consumes the tape; that of a leaf stays. Returns a function that takes it away.
+        """
+        if self._register is None:
+            raise GradientError("register_hook: this tensor does not require a gradient")
+        shape, dtype, active = self.shape, self.dtype, [True]
+
+        def replaced(d):
+            new = function(d) if active else None
+            if new is None:
+                return d
+            if getattr(new, "shape", None) != shape or new.dtype != dtype:
+                raise ShapeError(f"register_hook: the hook returned {describe(new)} for a delta of {dtype} {shape}")
+            return new
+
+        self._register.hook(replaced)
+        return active.clear
+
     def detach(self):
         """The same value as a constant: nothing flows back through it. Writing to one does not change the other."""
         return wrap(self._data if self._data is not None else self._take_back(), None)
@@ -236,6 +268,11 @@ def wrap(array, register):
     z = _new(Tensor)
     z._data, z._register = array, register
     return z
+
+
+def from_dlpack(x):
+    """A Tensor with a copy of the data of anything that has `__dlpack__`: an array or tensor of another library."""
+    return Tensor(np.from_dlpack(x))
 
 
 def tensor(data, dtype=None, requires_grad=False, name=None):

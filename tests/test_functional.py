@@ -204,6 +204,13 @@ class TestAutogradGrad:
         (g2,) = tg.autograd.grad(g.sum(), x)
         np.testing.assert_allclose(g2.data, 6 * X - 2 * np.sin(X))
 
+    def test_what_a_copy_was_made_of(self):
+        x = tg.tensor(X, requires_grad=True)
+        y = tg.positive(x)
+        gy, gx = tg.autograd.grad((y * y).sum(), [y, x])
+        np.testing.assert_allclose(gy.data, 2 * X)
+        np.testing.assert_allclose(gx.data, 2 * X)
+
     def test_unused_and_bad_inputs(self):
         x, y = (tg.tensor(X, requires_grad=True) for _ in range(2))
         with pytest.raises(errors.GradientError, match="allow_unused"):

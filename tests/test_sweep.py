@@ -208,7 +208,9 @@ class TestBadCalls:
         (lambda x: x + None, TypeError, ["add", "NoneType"]),
         (lambda x: tg.tensor(["a"]), TypeError, ["tensor"]),
         (lambda x: tg.cross_entropy(x, np.array(7)), IndexError, ["cross_entropy", "7", "3"]),
-        (lambda x: np.add.reduce(x), TypeError, ["add.reduce"]),
+        (lambda x: np.subtract.reduce(x), TypeError, ["subtract.reduce"]),
+        (lambda x: np.add.accumulate(x, out=np.ones(3)), TypeError, ["add.accumulate"]),
+        (lambda x: np.histogram(x), TypeError, ["np.histogram"]),
         (lambda x: np.frexp(x), TypeError, ["frexp"]),
         (lambda x: np.add(x, 1, out=np.ones(3)), TypeError, ["add", "out"]),
     ])

@@ -11,6 +11,13 @@ def value(x):
     return x._value if isinstance(x, Tensor) else np.asarray(x)
 
 
+def as_tensor(x, beside=None):
+    """x itself if it is a tensor, else a constant with its value: a Python number in the dtype of the tensor `beside`."""
+    if isinstance(x, Tensor):
+        return x
+    return Tensor(x, beside.dtype if type(x) in (int, float) and beside is not None and beside.dtype.kind == "f" else None)
+
+
 def normalized_axis(name, x, axis):
     """None, or a tuple of axes counted from 0; an error that names the operation where there is no such axis."""
     if axis is None:

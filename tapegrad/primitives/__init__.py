@@ -1,7 +1,19 @@
-"""The primitives, family by family. Importing this package fills the registry."""
+"""The primitives, family by family. The first line of families fills the registry; the others come when one is asked for."""
+
+from importlib import import_module
 
 from tapegrad.primitives import arithmetic, elementwise, indexing, linear, network, reductions, shaping
 from tapegrad.primitives.registry import Primitive, Vocabulary, add_row, arrays, primitive, table
 
-__all__ = ["Primitive", "Vocabulary", "add_row", "arithmetic", "arrays", "elementwise", "indexing", "linear", "network",
-           "primitive", "reductions", "shaping", "table"]
+LATER = ("convolution", "cumulative", "decompositions", "error_function", "ordering")
+
+
+def _load():
+    for family in LATER:
+        import_module(f"tapegrad.primitives.{family}")
+
+
+table.later = _load
+
+__all__ = ["LATER", "Primitive", "Vocabulary", "add_row", "arithmetic", "arrays", "elementwise", "indexing", "linear",
+           "network", "primitive", "reductions", "shaping", "table"]

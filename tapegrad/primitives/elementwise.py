@@ -1,13 +1,56 @@
-"""Elementwise functions of one array, choices between arrays, and those without a derivative."""
+"""Elementwise functions of one array and of two, choices between arrays, and those without a derivative."""
+
+import math
 
 import numpy as np
 
 from tapegrad.primitives.registry import primitive
 
+LN2, LN10 = math.log(2), math.log(10)
+
 
 def _share(F, d, x, y):
     """The part of d that goes to x where x wins over y: all of it where x != y chooses x, half where they are equal."""
     return F.where(F.equal(x, y), d * 0.5, d)
+
+
+def _turn(F, d, x, y):
+    """d * y / (x * x + y * y), without overflow; 0 at the origin."""
+    r = F.hypot(x, y)
+    r = F.where(F.equal(r, 0), 1.0, r)
+    return F.strong_multiply(d, y / r / r)
+
+
+def _log_share(F, x, y, z, exp):
+    """The part of exp(x) in exp(z) = exp(x) + exp(y); where z is infinite, all to the greater, half each of equals."""
+    won = 0.5 * (F.astype(F.greater(x, y), z.dtype) + F.astype(F.greater_equal(x, y), z.dtype))
+    return F.where(F.isinf(z), won, exp(x - z))
+
+
+def _sinc(x, n):
+    """The n-th derivative of sin(u) / u, u = pi x: its series where u is small, else u f(n) = sin(u + n pi / 2) - n f(n-1)."""
+    if n == 0:
+        return np.sinc(x)
+    u = np.pi * x
+    small = np.abs(u) <= n + 1
+    away = np.where(small, 1.0, u)
+    turns = np.sin(away), np.cos(away), -np.sin(away), -np.cos(away)
+    far = turns[0] / away
+    for k in range(1, n + 1):
+        far = (turns[k % 4] - k * far) / away
+    near = np.where(small, u, 0.0)
+    series = sum((-1) ** k * math.perm(2 * k, n) / math.factorial(2 * k + 1) * near ** (2 * k - n)
+                 for k in range((n + 1) // 2, n + 14))
+    return np.pi ** n * np.where(small, series, far)
+
+
+def _bessel(x, n):
+    """I_n(x), the mean of exp(x cos t) cos(n t) over a circle: with so many equal steps, exact but for rounding."""
+    if n == 0:
+        return np.i0(x)
+    steps = 2 * (16 + n + math.ceil(5 * math.sqrt(np.max(np.abs(x), initial=0.0, where=np.isfinite(x)))))
+    angles = [2 * math.pi * k / steps for k in range(steps)]
+    return sum(np.exp(x * math.cos(t)) * math.cos(n * t) for t in angles) / steps
 
 
 primitive("exp", np.exp, lambda F, d, z, _x: F.strong_multiply(d, z))
@@ -18,16 +61,66 @@ primitive("absolute", np.absolute, lambda F, d, _z, x: d * F.sign(x))
 primitive("sin", np.sin, lambda F, d, _z, x: d * F.cos(x))
 primitive("cos", np.cos, lambda F, d, _z, x: -d * F.sin(x))
 
+primitive("exp2", np.exp2, lambda F, d, z, _x: F.strong_multiply(d, LN2 * z))
+primitive("expm1", np.expm1, lambda F, d, _z, x: F.strong_multiply(d, F.exp(x)))
+primitive("log2", np.log2, lambda F, d, _z, x: F.strong_multiply(d, 1 / (LN2 * x)))
+primitive("log10", np.log10, lambda F, d, _z, x: F.strong_multiply(d, 1 / (LN10 * x)))
+primitive("log1p", np.log1p, lambda F, d, _z, x: F.strong_multiply(d, 1 / (1 + x)))
+primitive("cbrt", np.cbrt, lambda F, d, z, _x: F.strong_multiply(d, 1 / (3 * z * z)))
+primitive("reciprocal", np.reciprocal, lambda F, d, z, _x: -F.strong_multiply(d, z * z))
+primitive("fabs", np.fabs, lambda F, d, _z, x: d * F.sign(x))
+primitive("tan", np.tan, lambda F, d, z, _x: d * (1 + z * z))
+primitive("arcsin", np.arcsin, lambda F, d, _z, x: F.strong_multiply(d, 1 / F.sqrt((1 - x) * (1 + x))))
+primitive("arccos", np.arccos, lambda F, d, _z, x: -F.strong_multiply(d, 1 / F.sqrt((1 - x) * (1 + x))))
+primitive("arctan", np.arctan, lambda F, d, _z, x: d / (1 + x * x))
+primitive("sinh", np.sinh, lambda F, d, _z, x: F.strong_multiply(d, F.cosh(x)))
+primitive("cosh", np.cosh, lambda F, d, _z, x: F.strong_multiply(d, F.sinh(x)))
+primitive("arcsinh", np.arcsinh, lambda F, d, _z, x: d / F.hypot(x, 1.0))
+primitive("arccosh", np.arccosh, lambda F, d, _z, x: F.strong_multiply(d, 1 / (F.sqrt(x - 1) * F.sqrt(x + 1))))
+primitive("arctanh", np.arctanh, lambda F, d, _z, x: F.strong_multiply(d, 1 / ((1 - x) * (1 + x))))
+primitive("sinc", _sinc, lambda F, d, _z, x, n: d * F.sinc(x, n + 1))
+primitive("i0", _bessel, lambda F, d, _z, x, n: d * (F.i0(x, 1) if n == 0 else 0.5 * (F.i0(x, n - 1) + F.i0(x, n + 1))))
+
+primitive("arctan2", np.arctan2, lambda F, d, _z, x, y: _turn(F, d, x, y),
+                                 lambda F, d, _z, x, y: -_turn(F, d, y, x))
+primitive("hypot", np.hypot, lambda F, d, z, x, _y: d * (x / F.where(F.equal(z, 0), 1.0, z)),
+                             lambda F, d, z, _x, y: d * (y / F.where(F.equal(z, 0), 1.0, z)))
+primitive("logaddexp", np.logaddexp, lambda F, d, z, x, y: d * _log_share(F, x, y, z, F.exp),
+                                     lambda F, d, z, x, y: d * _log_share(F, y, x, z, F.exp))
+primitive("logaddexp2", np.logaddexp2, lambda F, d, z, x, y: d * _log_share(F, x, y, z, F.exp2),
+                                       lambda F, d, z, x, y: d * _log_share(F, y, x, z, F.exp2))
+primitive("remainder", np.remainder, lambda F, d, _z, _x, _y: d,
+                                     lambda F, d, _z, x, y: -F.strong_multiply(d, F.floor_divide(x, y)))
+primitive("fmod", np.fmod, lambda F, d, _z, _x, _y: d,
+                           lambda F, d, _z, x, y: -F.strong_multiply(d, F.trunc(x / y)))
+primitive("copysign", np.copysign, lambda F, d, _z, x, y: d * (F.sign(x) * F.copysign(1.0, y)),
+                                   lambda F, d, _z, _x, _y: F.zeros_like(d))
+primitive("heaviside", np.heaviside, lambda F, d, _z, _x, _y: F.zeros_like(d),
+                                     lambda F, d, _z, x, _y: F.where(F.equal(x, 0), d, 0.0))
+
 primitive("maximum", np.maximum, lambda F, d, _z, x, y: F.where(F.greater_equal(x, y), _share(F, d, x, y), F.zeros_like(d)),
                                  lambda F, d, _z, x, y: F.where(F.less_equal(x, y), _share(F, d, x, y), F.zeros_like(d)))
 primitive("minimum", np.minimum, lambda F, d, _z, x, y: F.where(F.less_equal(x, y), _share(F, d, x, y), F.zeros_like(d)),
                                  lambda F, d, _z, x, y: F.where(F.greater_equal(x, y), _share(F, d, x, y), F.zeros_like(d)))
+# fmax and fmin leave out NaN: where one operand is NaN, the other gets d.
+primitive("fmax", np.fmax,
+          lambda F, d, _z, x, y: F.where(F.logical_or(F.greater_equal(x, y), F.isnan(y)), _share(F, d, x, y), 0.0),
+          lambda F, d, _z, x, y: F.where(F.logical_or(F.less_equal(x, y), F.isnan(x)), _share(F, d, x, y), 0.0))
+primitive("fmin", np.fmin,
+          lambda F, d, _z, x, y: F.where(F.logical_or(F.less_equal(x, y), F.isnan(y)), _share(F, d, x, y), 0.0),
+          lambda F, d, _z, x, y: F.where(F.logical_or(F.greater_equal(x, y), F.isnan(x)), _share(F, d, x, y), 0.0))
+# At a bound, x gets d; where low > high, the result is high.
+primitive("clip", np.clip,
+          lambda F, d, _z, x, low, high: F.where(F.logical_and(F.greater_equal(x, low), F.less_equal(x, high)), d, 0.0),
+          lambda F, d, _z, x, low, high: F.where(F.logical_and(F.less(x, low), F.less(low, high)), d, 0.0),
+          lambda F, d, _z, x, low, high: F.where(
+              F.logical_or(F.greater(x, high), F.logical_and(F.less(x, low), F.less_equal(high, low))), d, 0.0))
 primitive("where", np.where, None,
                              lambda F, d, _z, c, _x, _y: F.where(c, d, F.zeros_like(d)),
                              lambda F, d, _z, c, _x, _y: F.where(c, F.zeros_like(d), d))
 primitive("astype", lambda x, dtype: x.astype(dtype), lambda F, d, _z, _x, dtype: d)
 
-for name in ("sign", "floor", "ceil", "rint", "isnan", "isinf", "isfinite", "logical_not", "zeros_like", "ones_like"):
+for name in ("sign", "floor", "ceil", "rint", "trunc", "isnan", "isinf", "isfinite", "logical_not", "zeros_like", "ones_like"):
     primitive(name, getattr(np, name), None)
 for name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "logical_and", "logical_or",
              "floor_divide"):

@@ -1,4 +1,7 @@
-"""What networks need: activations, and the softmax family along one axis."""
+"""What networks need: activations, and the softmax family along one axis.
+
+Piecewise functions are sums of products with 0 and 1: np.where takes thirty times as long where its condition is irregular.
+"""
 
 import numpy as np
 
@@ -23,9 +26,35 @@ def _softmax(x, axis):
     return z
 
 
+def _softplus(x, beta, threshold):
+    y = x * beta
+    return np.where(y > threshold, x, (np.maximum(y, 0) + np.log1p(np.exp(-np.abs(y)))) / beta)
+
+
+def _softplus_dx(F, d, _z, x, beta, threshold):
+    y = x * beta
+    return F.where(F.greater(y, threshold), d, d * F.sigmoid(y))
+
+
+def _elu(x, alpha, rate):
+    return np.maximum(x, 0) + alpha * np.expm1(rate * np.minimum(x, 0))
+
+
+def _elu_dx(F, d, _z, x, alpha, rate):
+    right = F.astype(F.greater(x, 0), d.dtype)
+    return d * (right + (1 - right) * (alpha * rate * F.exp(rate * F.minimum(x, 0))))
+
+
+def _hardtanh_dx(F, d, _z, x, low, high):
+    return F.strong_multiply(F.astype(F.logical_and(F.greater(x, low), F.less(x, high)), d.dtype), d)
+
+
 kernel("sigmoid", lambda F, d, z, _x: d * (z * (1 - z)))
 kernel("tanh", lambda F, d, z, _x: d * (1 - z * z))
 kernel("relu", lambda F, d, z, _x: F.where(z > 0, d, 0))
+primitive("softplus", _softplus, _softplus_dx)
+primitive("elu", _elu, _elu_dx)
+primitive("hardtanh", np.clip, _hardtanh_dx)
 
 primitive("softmax", _softmax, lambda F, d, z, _x, axis: z * (d - F.sum(d * z, (axis,), True)))
 primitive("log_softmax", _log_softmax,

@@ -1,9 +1,10 @@
-"""Reductions over axes. `axis` is None or a tuple of axes counted from 0, as functions.py hands it on."""
+"""Reductions over axes. `axis` is None or a tuple of axes counted from 0, as functions/ hands it on."""
 
 import math
 
 import numpy as np
 
+from tapegrad.primitives.cumulative import reverse, shift
 from tapegrad.primitives.registry import primitive
 
 
@@ -19,9 +20,12 @@ def _spread(F, d, x_shape, axis, keepdims):
     return F.broadcast_to(kept(F, d, x_shape, axis, keepdims), x_shape)
 
 
+def _count(x_shape, axis):
+    return math.prod(x_shape if axis is None else [x_shape[i] for i in axis])
+
+
 def _mean_dx(F, d, _z, x_shape, axis, keepdims):
-    count = math.prod(x_shape if axis is None else [x_shape[i] for i in axis])
-    return _spread(F, d / count, x_shape, axis, keepdims)
+    return _spread(F, d / _count(x_shape, axis), x_shape, axis, keepdims)
 
 
 def _extremum_dx(F, d, z, x, axis, keepdims):
@@ -31,10 +35,43 @@ def _extremum_dx(F, d, z, x, axis, keepdims):
     return kept(F, d, x.shape, axis, keepdims) * share
 
 
+def _prod_dx(F, d, _z, x, axis, keepdims):
+    """The product of all the others, from the left and from the right, without a division: x may be 0."""
+    shape = x.shape
+    axes = tuple(range(len(shape))) if axis is None else axis
+    order, last = tuple(i for i in range(len(shape)) if i not in axes) + axes, len(shape) - len(axes)
+    moved = tuple(shape[i] for i in order)
+    row = F.reshape(F.transpose(x, order), moved[:last] + (math.prod(moved[last:]),))
+    left = F.cumprod(shift(F, row, last, 1.0), last)
+    right = reverse(F, F.cumprod(shift(F, reverse(F, row, last), last, 1.0), last), last)
+    others = F.transpose(F.reshape(left * right, moved), tuple(sorted(range(len(order)), key=order.__getitem__)))
+    return F.strong_multiply(kept(F, d, shape, axis, keepdims), others)
+
+
+def _deviation(F, x, axis, ddof):
+    """(x - mean) / (n - ddof)"""
+    degrees = _count(x.shape, axis) - ddof
+    return (x - F.mean(x, axis, True)) * (1 / degrees if degrees > 0 else math.nan)
+
+
+def _var_dx(F, d, _z, x, axis, ddof, keepdims):
+    return kept(F, 2 * d, x.shape, axis, keepdims) * _deviation(F, x, axis, ddof)
+
+
+def _std_dx(F, d, z, x, axis, ddof, keepdims):
+    """The gradient is 0 where all elements are equal."""
+    constant = F.equal(z, 0)
+    scaled = F.where(constant, 0.0, d) / F.where(constant, 1.0, z)
+    return kept(F, scaled, x.shape, axis, keepdims) * _deviation(F, x, axis, ddof)
+
+
 primitive("sum", lambda x, axis, keepdims: np.add.reduce(x, axis, None, None, keepdims),
           lambda F, d, _z, x_shape, axis, keepdims: _spread(F, d, x_shape, axis, keepdims))
 primitive("mean", lambda x, axis, keepdims: np.mean(x, axis, keepdims=keepdims), _mean_dx)
 primitive("max", lambda x, axis, keepdims: np.maximum.reduce(x, axis, None, None, keepdims), _extremum_dx)
 primitive("min", lambda x, axis, keepdims: np.minimum.reduce(x, axis, None, None, keepdims), _extremum_dx)
+primitive("prod", lambda x, axis, keepdims: np.multiply.reduce(x, axis, None, None, keepdims), _prod_dx)
+primitive("var", lambda x, axis, ddof, keepdims: np.var(x, axis, ddof=ddof, keepdims=keepdims), _var_dx)
+primitive("std", lambda x, axis, ddof, keepdims: np.std(x, axis, ddof=ddof, keepdims=keepdims), _std_dx)
 primitive("argmax", lambda x, axis, keepdims: np.argmax(x, axis, keepdims=keepdims), None)
 primitive("argmin", lambda x, axis, keepdims: np.argmin(x, axis, keepdims=keepdims), None)

@@ -35,12 +35,41 @@ class Vocabulary:
                returns True; False, with `held` as it was, where it can't
     """
 
-    def __init__(self, level):
-        self.level, self.in_place = level, {}
+    def __init__(self, level, of_row):
+        self.level, self.in_place, self._of_row = level, {}, of_row
+
+    def __getattr__(self, name):
+        # Reached for a primitive that has not been used at this level yet.
+        if name.startswith("__") or (row := table.get(name)) is None:
+            raise AttributeError(f"there is no primitive {name!r}")
+        setattr(self, name, self._of_row(row))
+        return getattr(self, name)
 
 
-arrays = Vocabulary(level=0)
-table = {}
+class _Table(dict):
+    """Every primitive's row by its name. `later` loads the families that are not there from the start."""
+
+    later = None
+
+    def complete(self):
+        """This table, with all families loaded."""
+        load, self.later = self.later, None
+        if load is not None:
+            load()
+        return self
+
+    def __contains__(self, name):
+        return super().__contains__(name) or self.later is not None and name in self.complete()
+
+    def __iter__(self):
+        return super(_Table, self.complete()).__iter__()
+
+    def get(self, name, default=None):
+        return self[name] if name in self else default
+
+
+table = _Table()
+arrays = Vocabulary(level=0, of_row=lambda row: row.g)
 
 
 class Primitive:
@@ -110,7 +139,7 @@ def primitive(name, g, *dg, variadic=False):
 def add_row(row):
     """Enter a row, under its name, in the registry and in the vocabulary of arrays."""
     table[row.name] = row
-    setattr(arrays, row.name, row.g)
+    vars(arrays).pop(row.name, None)                    # a user may define a primitive of his own again
     return row
 
 

@@ -1,0 +1,184 @@
+"""Convolution and its transpose in one and two dimensions: PyTorch's under its names, and NumPy's convolve.
+
+A convolution is one matrix product with the windows of the padded input (primitives/convolution.py), its transpose the
+product with windows that are added back. What networks call convolution does not reverse the kernel; NumPy's does.
+"""
+
+import math
+
+import numpy as np
+
+from tapegrad.errors import ShapeError, describe
+from tapegrad.functions.arguments import as_tensor, value
+from tapegrad.functions.elementwise import matmul
+from tapegrad.functions.indexing import getitem
+from tapegrad.functions.joining import pad
+from tapegrad.functions.shaping import matrix_transpose, reshape
+from tapegrad.record import recorded
+
+
+def per_axis(name, argument, given, n, least):
+    """An argument given as an int for all n axes, or as one int per axis, as a tuple."""
+    counts = tuple(given) if isinstance(given, (tuple, list)) else (given,) * n
+    if len(counts) != n or not all(isinstance(count, (int, np.integer)) and count >= least for count in counts):
+        raise ValueError(f"{name}: {argument}={given!r}; it is an integer of at least {least}, or a tuple of {n}")
+    return tuple(map(int, counts))
+
+
+def padded(x, widths, fill=0.0):
+    """x with `fill` around its last axes, by (before, after) for each of them."""
+    if not any(map(any, widths)):
+        return x
+    return pad(x, ((0, 0),) * (x.ndim - len(widths)) + widths, constant_values=fill)
+
+
+def windows(name, x, kernel, stride, dilation):
+    """(..., *kernel, *positions): what a kernel covers as it moves over the last axes of x."""
+    size = x.shape[-len(kernel):]
+    spans = [step * (k - 1) + 1 for k, step in zip(kernel, dilation)]
+    if any(span > count for span, count in zip(spans, size)):
+        raise ShapeError(f"{name}: a kernel that spans {tuple(spans)} on an input of {size}, padding included")
+    positions = tuple([(count - span) // step + 1 for count, span, step in zip(size, spans, stride)])
+    return recorded.windows(x, kernel, positions, stride, dilation)
+
+
+def batched(name, x, n):
+    """x as (N, channels, *size), and whether the batch axis had to be put there."""
+    x = as_tensor(x)
+    if x.ndim not in (n + 1, n + 2):
+        raise ShapeError(f"{name}: x {describe(x)}; it has {n} axes of space, (N, channels, ...) or (channels, ...)")
+    return (x, False) if x.ndim == n + 2 else (reshape(x, (1, *x.shape)), True)
+
+
+def unbatched(z, single):
+    """z without the batch axis that batched() put there."""
+    return reshape(z, z.shape[1:]) if single else z
+
+
+def _operands(name, x, W, b, groups, n, inputs, outputs):
+    """x with a batch axis, W and b as tensors whose shapes fit; `inputs` and `outputs` are the axes of W for channels."""
+    x, single = batched(name, x, n)
+    W = as_tensor(W)
+    if not isinstance(groups, (int, np.integer)) or groups < 1:
+        raise ValueError(f"{name}: groups={groups!r}; it is an integer of at least 1")
+    layout = ("channels out, channels in / groups" if outputs == 0 else "channels in, channels out / groups") + ", ..."
+    if W.ndim != n + 2 or 0 in W.shape:
+        raise ShapeError(f"{name}: W {describe(W)}; it is ({layout}), with {n} axes of space")
+    channels = W.shape[inputs] * (groups if outputs == 0 else 1)
+    if x.shape[1] != channels or W.shape[0] % groups:
+        raise ShapeError(f"{name}: x {describe(x)} and W {describe(W)} with groups={groups}; x has {x.shape[1]} channels, "
+                         f"W, which is ({layout}), is for {channels}")
+    count = W.shape[outputs] * (1 if outputs == 0 else groups)
+    if b is not None and value(b).shape != (count,):
+        raise ShapeError(f"{name}: b {describe(value(b))} for {count} channels out")
+    return x, single, W, count
+
+
+def _biased(z, b, n):
+    return z if b is None else z + reshape(b, (-1,) + (1,) * n)
+
+
+def _padding(name, padding, kernel, stride, dilation, n):
+    if padding == "valid":
+        return ((0, 0),) * n
+    if padding == "same":
+        if any(step != 1 for step in stride):
+            raise ValueError(f"{name}: padding='same' with stride={stride}; it needs a stride of 1")
+        totals = [step * (k - 1) for k, step in zip(kernel, dilation)]
+        return tuple([(total // 2, total - total // 2) for total in totals])
+    if isinstance(padding, str):
+        raise ValueError(f"{name}: padding={padding!r}; it is 'same', 'valid', or numbers")
+    return tuple([(width, width) for width in per_axis(name, "padding", padding, n, 0)])
+
+
+def _conv(name, n, x, W, b, stride, padding, dilation, groups):
+    x, single, W, count = _operands(name, x, W, b, groups, n, inputs=1, outputs=0)
+    kernel = W.shape[2:]
+    stride, dilation = per_axis(name, "stride", stride, n, 1), per_axis(name, "dilation", dilation, n, 1)
+    x = padded(x, _padding(name, padding, kernel, stride, dilation, n))
+    covered = windows(name, x, kernel, stride, dilation)
+    batch, positions, split = x.shape[0], covered.shape[-n:], () if groups == 1 else (groups,)
+    terms, places = W.size // count, math.prod(positions)
+    z = matmul(reshape(W, (*split, count // groups, terms)), reshape(covered, (batch, *split, terms, places)))
+    return unbatched(_biased(reshape(z, (batch, count, *positions)), b, n), single)
+
+
+def _conv_transpose(name, n, x, W, b, stride, padding, output_padding, groups, dilation):
+    x, single, W, count = _operands(name, x, W, b, groups, n, inputs=0, outputs=1)
+    kernel, size = W.shape[2:], x.shape[2:]
+    stride, dilation = per_axis(name, "stride", stride, n, 1), per_axis(name, "dilation", dilation, n, 1)
+    padding = per_axis(name, "padding", padding, n, 0)
+    more = per_axis(name, "output_padding", output_padding, n, 0)
+    if any(extra >= max(step, spread) for extra, step, spread in zip(more, stride, dilation)):
+        raise ValueError(f"{name}: output_padding={output_padding} is not smaller than stride or dilation")
+    full = tuple([(length - 1) * step + spread * (k - 1) + 1 + extra
+                  for length, step, spread, k, extra in zip(size, stride, dilation, kernel, more)])
+    if any(length <= 2 * width for length, width in zip(full, padding)):
+        raise ShapeError(f"{name}: padding={padding} takes away all of an output of {full}")
+    batch, channels, split = x.shape[0], W.shape[0], () if groups == 1 else (groups,)
+    terms, places = W.size // channels, math.prod(size)
+    W = matrix_transpose(reshape(W, (*split, channels // groups, terms)))
+    z = matmul(W, reshape(x, (batch, *split, channels // groups, places)))
+    z = recorded.unwindow(reshape(z, (batch, count, *kernel, *size)), full, stride, dilation)
+    if any(padding):
+        z = getitem(z, (Ellipsis, *(slice(width, length - width) for width, length in zip(padding, full))))
+    return unbatched(_biased(z, b, n), single)
+
+
+def conv1d(x, W, b=None, stride=1, padding=0, dilation=1, groups=1):
+    """z[n, f, i] = b[f] + sum over c, k of W[f, c, k] x[n, c, i stride + k dilation], x padded with zeros.
+
+    x         (N, channels, length) or (channels, length)
+    W         (channels out, channels / groups, kernel)
+    padding   elements on either side; "valid" for none; "same" for an output as long as the input, with stride 1
+    groups    the channels in and out fall into so many groups, each convolved by itself
+
+    Raises ShapeError where shapes do not fit or the kernel is longer than the padded input, ValueError for other arguments.
+    """
+    return _conv("conv1d", 1, x, W, b, stride, padding, dilation, groups)
+
+
+def conv2d(x, W, b=None, stride=1, padding=0, dilation=1, groups=1):
+    """conv1d over two axes: (N, channels, height, width) or (channels, height, width), with
+    W (channels out, channels / groups, kernel height, kernel width). stride, padding and dilation are numbers or pairs.
+    """
+    return _conv("conv2d", 2, x, W, b, stride, padding, dilation, groups)
+
+
+def conv_transpose1d(x, W, b=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    """The derivative of conv1d with respect to its input, as a layer: each element of x adds a multiple of the kernel.
+
+    x                (N, channels, length) or (channels, length)
+    W                (channels, channels out / groups, kernel)
+    padding          elements taken off either side of the result
+    output_padding   elements put at its end
+
+    The result has length (length - 1) stride - 2 padding + dilation (kernel - 1) + output_padding + 1. Raises ShapeError
+    where shapes do not fit, ValueError for other arguments.
+    """
+    return _conv_transpose("conv_transpose1d", 1, x, W, b, stride, padding, output_padding, groups, dilation)
+
+
+def conv_transpose2d(x, W, b=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    """conv_transpose1d over two axes, each argument a number or a pair."""
+    return _conv_transpose("conv_transpose2d", 2, x, W, b, stride, padding, output_padding, groups, dilation)
+
+
+def convolve(x, y, mode="full"):
+    """z[i] = sum over k of x[i - k] y[k]: the convolution of two vectors, as np.convolve.
+
+    mode   "full", "same" for the middle part, as long as the longer vector, or "valid" where the shorter lies inside
+
+    Raises ShapeError for operands that are not vectors or are empty, ValueError for another mode.
+    """
+    x, y = as_tensor(x), as_tensor(y)
+    if x.ndim != 1 or y.ndim != 1 or not x.size or not y.size:
+        raise ShapeError(f"convolve: {describe(x)} and {describe(y)}; two vectors that are not empty are needed")
+    if y.size > x.size:
+        x, y = y, x
+    around = y.size - 1
+    widths = {"full": (around, around), "same": (around - around // 2, around // 2), "valid": (0, 0)}
+    if mode not in widths:
+        raise ValueError(f"convolve: mode={mode!r}; it is 'full', 'same' or 'valid'")
+    covered = windows("convolve", padded(x, (widths[mode],)), y.shape, (1,), (1,))
+    return matmul(getitem(y, slice(None, None, -1)), covered)

@@ -1,0 +1,200 @@
+"""Layers under PyTorch's names, as compositions: functions of their input and their parameters."""
+
+import math
+
+import numpy as np
+
+from tapegrad.errors import DtypeError, ShapeError, describe
+from tapegrad.functions.activations import softmax
+from tapegrad.functions.arguments import as_tensor, normalized_axis, value
+from tapegrad.functions.elementwise import absolute, matmul, maximum, sqrt, square, where
+from tapegrad.functions.indexing import getitem
+from tapegrad.functions.reductions import max, mean, sum
+from tapegrad.functions.shaping import matrix_transpose, reshape, transpose
+from tapegrad.tensor import Tensor, wrap
+
+
+def linear(x, W, b=None):
+    """x W^T + b: (..., in), (out, in), (out,) -> (..., out). Raises ShapeError where these do not fit."""
+    x, W = as_tensor(x), as_tensor(W)
+    if W.ndim != 2 or x.ndim == 0 or x.shape[-1] != W.shape[1] or b is not None and value(b).shape != W.shape[:1]:
+        given = "" if b is None else f", b {describe(value(b))}"
+        raise ShapeError(f"linear: x {describe(x)}, W {describe(W)}{given}; they are (..., in), (out, in) and (out,)")
+    z = matmul(x, transpose(W))
+    return z if b is None else z + b
+
+
+def one_hot(ids, classes, dtype=np.float64):
+    """(..., classes): 1 at the class of each id and 0 elsewhere. Not differentiable."""
+    ids = value(ids)
+    if ids.dtype.kind not in "iu":
+        raise DtypeError(f"one_hot: ids of {ids.dtype}; integers are needed")
+    return Tensor(np.eye(classes, dtype=dtype)[ids])
+
+
+def embedding(ids, W, padding_idx=None):
+    """The rows W[ids]: (...) integers, (rows, width) -> (..., width). Derivative: d, added into the rows; none at padding_idx.
+
+    Raises DtypeError for ids that are not integers, IndexError for a row that is not there.
+    """
+    ids, W = value(ids), as_tensor(W)
+    if ids.dtype.kind not in "iu":
+        raise DtypeError(f"embedding: ids of {ids.dtype}; integers are needed")
+    if W.ndim != 2:
+        raise ShapeError(f"embedding: W {describe(W)}; it is (rows, width)")
+    rows = W.shape[0]
+    if ids.size and not (0 <= ids.min() and ids.max() < rows):
+        raise IndexError(f"embedding: ids from {ids.min()} to {ids.max()} for {rows} rows")
+    z = getitem(W, ids)
+    if padding_idx is None:
+        return z
+    if not -rows <= padding_idx < rows:
+        raise IndexError(f"embedding: padding_idx={padding_idx} for {rows} rows")
+    padding = (ids == padding_idx % rows)[..., None]
+    return where(padding, getitem(W.detach(), ids), z)
+
+
+def _last_axes(name, x, normalized_shape, *parameters):
+    """x as a tensor and the axes that `normalized_shape` names, which it and the parameters must have."""
+    x = as_tensor(x)
+    shape = tuple(np.atleast_1d(normalized_shape).tolist())
+    if not shape or x.shape[-len(shape):] != shape:
+        raise ShapeError(f"{name}: normalized_shape={shape} is not the end of the shape of x {describe(x)}")
+    for parameter in parameters:
+        if parameter is not None and value(parameter).shape != shape:
+            raise ShapeError(f"{name}: a parameter {describe(value(parameter))} for normalized_shape={shape}")
+    return x, tuple(range(x.ndim - len(shape), x.ndim))
+
+
+def _scaled(z, weight, bias):
+    z = z if weight is None else z * weight
+    return z if bias is None else z + bias
+
+
+def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
+    """(x - mean) / sqrt(variance + eps) * weight + bias, over the last axes, whose lengths are `normalized_shape`.
+
+    Raises ShapeError where x does not end in it or a parameter does not have it. Source: Ba, Kiros and Hinton (2016).
+    """
+    x, axes = _last_axes("layer_norm", x, normalized_shape, weight, bias)
+    x = x - mean(x, axes, True)
+    return _scaled(x / sqrt(mean(square(x), axes, True) + eps), weight, bias)
+
+
+def rms_norm(x, normalized_shape, weight=None, eps=None):
+    """x / sqrt(mean(x^2) + eps) * weight, over the last axes, whose lengths are `normalized_shape`.
+
+    eps   by default the precision of the dtype of x
+
+    Raises ShapeError where x does not end in it or the weight does not have it. Source: Zhang and Sennrich (2019).
+    """
+    x, axes = _last_axes("rms_norm", x, normalized_shape, weight)
+    eps = float(np.finfo(x.dtype).eps) if eps is None else eps
+    return _scaled(x / sqrt(mean(square(x), axes, True) + eps), weight, None)
+
+
+def batch_norm(x, running_mean=None, running_var=None, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
+    """(x - mean) / sqrt(variance + eps) * weight + bias, for each channel: x is (N, channels, ...), the rest (channels,).
+
+    training       normalise by the mean and variance of this batch, over all axes but that of the channels, and, where
+                   running_mean and running_var are given, move those: (1 - momentum) running + momentum batch, in place,
+                   with the unbiased variance. Otherwise normalise by the running ones, which are then needed.
+    running_mean, running_var   arrays, or tensors that do not require gradients
+
+    Raises ShapeError where shapes do not fit; ValueError where statistics are missing, or of a single value per channel.
+    Source: Ioffe and Szegedy, Batch normalization (2015).
+    """
+    x = as_tensor(x)
+    if x.ndim < 2:
+        raise ShapeError(f"batch_norm: x {describe(x)} without an axis of channels; it is (N, channels, ...)")
+    channels = x.shape[1]
+    for parameter in (running_mean, running_var, weight, bias):
+        if parameter is not None and value(parameter).shape != (channels,):
+            raise ShapeError(f"batch_norm: a parameter {describe(value(parameter))} for {channels} channels: x {describe(x)}")
+    if (running_mean is None) != (running_var is None) or not training and running_mean is None:
+        raise ValueError("batch_norm: give running_mean and running_var, or training=True and neither")
+    along = (1, channels) + (1,) * (x.ndim - 2)
+    if training:
+        axes = (0, *range(2, x.ndim))
+        count = x.size // channels if channels else 0
+        if count < 2:
+            raise ValueError(f"batch_norm: {count} values per channel have no variance: x {describe(x)}")
+        middle = mean(x, axes, True)
+        x = x - middle
+        variance = mean(square(x), axes, True)
+        if running_mean is not None:
+            _move(running_mean, middle, momentum)
+            _move(running_var, variance, momentum, count / (count - 1))
+    else:
+        x = x - reshape(running_mean, along)
+        variance = reshape(running_var, along)
+    return _scaled(x / sqrt(variance + eps), *(None if p is None else reshape(p, along) for p in (weight, bias)))
+
+
+def _move(running, batch, momentum, scale=1.0):
+    held = running.data if isinstance(running, Tensor) else running
+    held += momentum * (scale * value(batch).reshape(held.shape) - held)
+
+
+def dropout(x, p=0.5, training=True, rng=None):
+    """x / (1 - p) with probability 1 - p and 0 with probability p, each element by itself; x where not training.
+
+    rng   a numpy.random.Generator, or a seed for a new one; by default one that is seeded by the system
+
+    Raises ValueError for p outside [0, 1]. Source: Srivastava et al., Dropout (2014).
+    """
+    x = as_tensor(x)
+    if not 0 <= p <= 1:
+        raise ValueError(f"dropout: p={p}; a probability is from 0 to 1")
+    if not training or p == 0:
+        return x
+    rng = np.random.default_rng(rng)
+    kept = rng.random(x.shape, np.float32 if x.dtype.itemsize <= 4 else np.float64) >= p
+    return x * wrap(kept.astype(x.dtype) if p == 1 else kept * x.dtype.type(1 / (1 - p)), None)
+
+
+def normalize(x, p=2.0, axis=1, eps=1e-12):
+    """x / max(|x|, eps), where |x| is the p-norm along `axis` (an int, or a tuple)."""
+    x = as_tensor(x)
+    axis = normalized_axis("normalize", x, axis)
+    if p == 2:
+        length = sqrt(sum(square(x), axis, True))
+    elif p == math.inf:
+        length = max(absolute(x), axis, True)
+    elif p > 0:
+        length = sum(absolute(x) ** p, axis, True) ** (1 / p)
+    else:
+        raise ValueError(f"normalize: p={p}; it is greater than 0")
+    return x / maximum(length, eps)
+
+
+def scaled_dot_product_attention(query, key, value, attn_mask=None, *, is_causal=False, scale=None):
+    """softmax(query key^T scale + mask) value: (..., L, E), (..., S, E), (..., S, V) -> (..., L, V).
+
+    attn_mask   booleans, True where the query may look at the key; or numbers that are added to the scores; (..., L, S)
+    is_causal   let the query at position i look at the keys up to i; instead of attn_mask
+    scale       by default 1 / sqrt(E)
+
+    A query that may look at nothing gets 0. Raises ShapeError where shapes do not fit, ValueError where is_causal and
+    attn_mask are both given. Source: Vaswani et al., Attention is all you need (2017).
+    """
+    q, k, v = as_tensor(query), as_tensor(key), as_tensor(value)
+    if min(q.ndim, k.ndim, v.ndim) < 2 or q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
+        raise ShapeError(f"scaled_dot_product_attention: query {describe(q)}, key {describe(k)}, value {describe(v)}; they "
+                         "are (..., L, E), (..., S, E) and (..., S, V)")
+    if is_causal and attn_mask is not None:
+        raise ValueError("scaled_dot_product_attention: give attn_mask or is_causal, not both")
+    scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
+    scores = matmul(q * scale, matrix_transpose(k))
+    if is_causal:
+        attn_mask = np.tri(q.shape[-2], k.shape[-2], dtype=bool)
+    return matmul(softmax(scores) if attn_mask is None else _masked_softmax(scores, attn_mask), v)
+
+
+def _masked_softmax(scores, mask):
+    held = value(mask)
+    if held.dtype.kind != "b":
+        return softmax(scores + mask)
+    seeing = held.any(-1, keepdims=True)
+    shares = softmax(where(held | ~seeing, scores, -np.inf))
+    return shares if seeing.all() else where(seeing, shares, 0.0)

@@ -1,0 +1,240 @@
+"""Losses under PyTorch's names, as compositions. The classes of a classifier are the last axis.
+
+Every loss takes reduction="mean" over its elements, "sum", or "none" for one loss per element.
+"""
+
+import math
+
+import numpy as np
+
+from tapegrad.errors import DtypeError, ShapeError, describe
+from tapegrad.functions.activations import log_softmax, relu
+from tapegrad.functions.arguments import as_tensor, single_axis, value
+from tapegrad.functions.elementwise import (
+    absolute,
+    equal,
+    less,
+    log,
+    maximum,
+    multiply,
+    negative,
+    sqrt,
+    square,
+    where,
+)
+from tapegrad.functions.indexing import getitem
+from tapegrad.functions.reductions import mean, sum
+from tapegrad.functions.shaping import broadcast_to
+from tapegrad.record import recorded
+
+LEAST_PROBABILITY = math.exp(-100)
+
+
+def _check_reduction(name, reduction, known=("mean", "sum", "none")):
+    if reduction not in known:
+        raise ValueError(f"{name}: reduction={reduction!r}; it is {', '.join(map(repr, known[:-1]))} or {known[-1]!r}")
+
+
+def _reduced(losses, reduction):
+    return mean(losses) if reduction == "mean" else sum(losses) if reduction == "sum" else losses
+
+
+def _pair(name, x, target, reduction, other="target"):
+    """Two operands of one shape (or a single number as the second) as tensors, and a reduction that is known."""
+    x = as_tensor(x)
+    target = as_tensor(target, beside=x)
+    if target.shape != x.shape and target.ndim:
+        raise ShapeError(f"{name}: {describe(x)} and {other} {describe(target)}; they must have one shape")
+    _check_reduction(name, reduction)
+    return x, target
+
+
+def mse_loss(x, target, reduction="mean"):
+    """(x - target)^2. Raises ShapeError where the shapes differ, ValueError for another reduction."""
+    x, target = _pair("mse_loss", x, target, reduction)
+    return _reduced(square(x - target), reduction)
+
+
+def l1_loss(x, target, reduction="mean"):
+    """|x - target|. Raises ShapeError where the shapes differ, ValueError for another reduction."""
+    x, target = _pair("l1_loss", x, target, reduction)
+    return _reduced(absolute(x - target), reduction)
+
+
+def smooth_l1_loss(x, target, reduction="mean", beta=1.0):
+    """e^2 / (2 beta) where e = |x - target| < beta, e - beta / 2 elsewhere. Source: Girshick, Fast R-CNN (2015).
+
+    Raises ShapeError where the shapes differ, ValueError for a negative beta or another reduction.
+    """
+    x, target = _pair("smooth_l1_loss", x, target, reduction)
+    if beta < 0:
+        raise ValueError(f"smooth_l1_loss: beta={beta} is negative")
+    e = absolute(x - target)
+    return _reduced(where(less(e, beta), square(e) * (0.5 / beta), e - 0.5 * beta) if beta else e, reduction)
+
+
+def huber_loss(x, target, reduction="mean", delta=1.0):
+    """e^2 / 2 where e = |x - target| < delta, delta (e - delta / 2) elsewhere. Source: Huber (1964).
+
+    Raises ShapeError where the shapes differ, ValueError for a delta that is not positive or another reduction.
+    """
+    x, target = _pair("huber_loss", x, target, reduction)
+    if not delta > 0:
+        raise ValueError(f"huber_loss: delta={delta}; it must be greater than 0")
+    e = absolute(x - target)
+    return _reduced(where(less(e, delta), square(e) * 0.5, delta * (e - 0.5 * delta)), reduction)
+
+
+def binary_cross_entropy(p, target, weight=None, reduction="mean"):
+    """-(target log(p) + (1 - target) log(1 - p)), where a logarithm is at least -100. `weight` multiplies the losses.
+
+    Where p is on the wrong side to the last bit, the loss is 100 and flat. binary_cross_entropy_with_logits has no such
+    place. Raises ValueError where p is outside [0, 1], and for another reduction; ShapeError where the shapes differ.
+    """
+    p, target = _pair("binary_cross_entropy", p, target, reduction)
+    held = value(p)
+    if held.size and (held.min() < 0 or held.max() > 1):
+        raise ValueError(f"binary_cross_entropy: p from {held.min()} to {held.max()}; a probability is from 0 to 1")
+    losses = -(target * log(maximum(p, LEAST_PROBABILITY)) + (1 - target) * log(maximum(1 - p, LEAST_PROBABILITY)))
+    return _reduced(losses if weight is None else losses * weight, reduction)
+
+
+def binary_cross_entropy_with_logits(x, target, weight=None, reduction="mean", pos_weight=None):
+    """binary_cross_entropy of sigmoid(x), as target softplus(-x) + (1 - target) softplus(x), which is exact everywhere.
+
+    weight       multiplies the losses
+    pos_weight   multiplies the part of the positives, target log(sigmoid(x))
+
+    Raises ShapeError where the shapes differ, ValueError for another reduction.
+    """
+    x, target = _pair("binary_cross_entropy_with_logits", x, target, reduction)
+    positive = target * recorded.softplus(-x, 1.0, math.inf)
+    if pos_weight is not None:
+        positive = positive * pos_weight
+    losses = positive + (1 - target) * recorded.softplus(x, 1.0, math.inf)
+    return _reduced(losses if weight is None else losses * weight, reduction)
+
+
+def cross_entropy(logits, target, reduction="mean", *, weight=None, ignore_index=-100, label_smoothing=0.0):
+    """-sum(target * log_softmax(logits)) over the last axis: the loss of a classifier from its unnormalised scores.
+
+    logits            (..., classes), a float dtype
+    target            (...) integers, the class of each row; or (..., classes), a distribution over the classes for each row
+    reduction         "mean" over the rows, "sum", or "none" for one loss per row
+    weight            (classes,), the weight of each class; the mean over classes given as integers is then the weighted one
+    ignore_index      rows with this integer as their class have loss 0 and are not counted
+    label_smoothing   s from 0 to 1: the target is mixed with the uniform distribution, (1 - s) target + s / classes
+
+    Raises ShapeError, DtypeError, and IndexError for a class that is not there.
+    """
+    scores, wanted = value(logits), value(target)
+    if scores.ndim == 0:
+        raise ShapeError(f"cross_entropy: logits without a class axis: {describe(scores)}")
+    _check_reduction("cross_entropy", reduction)
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"cross_entropy: label_smoothing={label_smoothing}; it is from 0 to 1")
+    classes = scores.shape[-1]
+    if wanted.shape == scores.shape and wanted.dtype.kind == "f":
+        if label_smoothing:
+            target = as_tensor(target) * (1 - label_smoothing) + label_smoothing / classes
+        if weight is not None:
+            target = multiply(target, _class_weight("cross_entropy", weight, scores))
+        return _reduced(negative(sum(multiply(log_softmax(logits), target), axis=-1)), reduction)
+    if wanted.shape != scores.shape[:-1] or wanted.dtype.kind not in "iu":
+        kind = ShapeError if wanted.dtype.kind in "iuf" else DtypeError
+        raise kind(f"cross_entropy: logits {describe(scores)} and target {describe(wanted)}; the target is one integer "
+                   "class per row, or one distribution per row in a float dtype")
+    return _of_classes("cross_entropy", log_softmax(logits), wanted, weight, ignore_index, reduction, label_smoothing)
+
+
+def nll_loss(log_probabilities, target, weight=None, ignore_index=-100, reduction="mean"):
+    """-log_probabilities at the target class: cross_entropy without its log_softmax. See cross_entropy."""
+    logs, wanted = as_tensor(log_probabilities), value(target)
+    _check_reduction("nll_loss", reduction)
+    if logs.ndim == 0 or wanted.shape != logs.shape[:-1]:
+        raise ShapeError(f"nll_loss: {describe(logs)} and target {describe(wanted)}; the target is one integer class per row")
+    if wanted.dtype.kind not in "iu":
+        raise DtypeError(f"nll_loss: target of {wanted.dtype}; integers are needed")
+    return _of_classes("nll_loss", logs, wanted, weight, ignore_index, reduction, 0.0)
+
+
+def _class_weight(name, weight, scores):
+    weight = value(weight)
+    if weight.shape != scores.shape[-1:]:
+        raise ShapeError(f"{name}: weight {describe(weight)} for {scores.shape[-1]} classes; it is one number per class")
+    return weight.astype(scores.dtype)
+
+
+def _of_classes(name, logs, wanted, weight, ignore_index, reduction, smoothing):
+    """The loss of log-probabilities at integer classes."""
+    classes, ignored = logs.shape[-1], wanted == ignore_index
+    some = ignored.any()
+    if some:
+        wanted = np.where(ignored, 0, wanted)
+    if wanted.size and not (0 <= wanted.min() and wanted.max() < classes):
+        raise IndexError(f"{name}: targets from {wanted.min()} to {wanted.max()} for {classes} classes")
+    rows = tuple(np.indices(wanted.shape, sparse=True))
+    losses = negative(getitem(logs, (*rows, wanted)))
+    if weight is not None:
+        weight = _class_weight(name, weight, value(logs))
+        losses = losses * weight[wanted]
+    if smoothing:
+        uniform = sum(logs if weight is None else logs * weight, axis=-1)
+        losses = losses * (1 - smoothing) - uniform * (smoothing / classes)
+    if some:
+        losses = where(ignored, 0.0, losses)
+    if reduction == "mean" and (some or weight is not None):
+        counted = np.where(ignored, 0, 1 if weight is None else weight[wanted])
+        return sum(losses) / float(counted.sum())
+    return _reduced(losses, reduction)
+
+
+def kl_div(x, target, reduction="mean", log_target=False):
+    """target (log(target) - x), where x are log-probabilities; 0 where target is 0.
+
+    reduction    as for every loss; or "batchmean", the sum divided by the length of the first axis, which is the
+                 Kullback-Leibler divergence of a batch of distributions
+    log_target   whether the target, too, is log-probabilities
+
+    Raises ShapeError where the shapes differ, ValueError for another reduction.
+    """
+    _check_reduction("kl_div", reduction, ("mean", "batchmean", "sum", "none"))
+    batchmean = reduction == "batchmean"
+    x, target = _pair("kl_div", x, target, "sum" if batchmean else reduction)
+    if log_target:
+        losses = recorded.exp(target) * (target - x)
+    else:
+        zero = equal(target, 0)
+        losses = where(zero, 0.0, target * (log(where(zero, 1.0, target)) - x))
+    return sum(losses) / x.shape[0] if batchmean else _reduced(losses, reduction)
+
+
+def hinge_embedding_loss(x, target, margin=1.0, reduction="mean"):
+    """x where target is 1, max(margin - x, 0) where it is -1. Raises ShapeError, ValueError."""
+    x, target = _pair("hinge_embedding_loss", x, target, reduction)
+    return _reduced(where(equal(target, 1), x, relu(margin - x)), reduction)
+
+
+def margin_ranking_loss(x1, x2, target, margin=0.0, reduction="mean"):
+    """max(-target (x1 - x2) + margin, 0): x1 should be the greater where target is 1, x2 where it is -1.
+
+    Raises ShapeError where the shapes differ, ValueError for another reduction.
+    """
+    x1, x2 = _pair("margin_ranking_loss", x1, x2, reduction, other="x2")
+    x1, target = _pair("margin_ranking_loss", x1, target, reduction)
+    return _reduced(relu(-target * (x1 - x2) + margin), reduction)
+
+
+def soft_margin_loss(x, target, reduction="mean"):
+    """log(1 + exp(-target x)), where target is 1 or -1. Raises ShapeError, ValueError."""
+    x, target = _pair("soft_margin_loss", x, target, reduction)
+    return _reduced(recorded.softplus(-target * x, 1.0, math.inf), reduction)
+
+
+def cosine_similarity(x1, x2, axis=1, eps=1e-8):
+    """sum(x1 x2) / (max(|x1|, eps) max(|x2|, eps)) along `axis`, of operands that broadcast against each other."""
+    x1, x2 = as_tensor(x1), as_tensor(x2)
+    product = x1 * x2
+    axis = single_axis("cosine_similarity", product, axis)
+    one, other = (maximum(sqrt(sum(square(broadcast_to(x, product.shape)), axis, True)), eps) for x in (x1, x2))
+    return sum(product / (one * other), axis)

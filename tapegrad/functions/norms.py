@@ -1,0 +1,94 @@
+"""Norms of vectors and matrices, and numbers made from singular values."""
+
+import numpy as np
+
+from tapegrad.errors import ShapeError, describe
+from tapegrad.functions.arguments import normalized_axis, value
+from tapegrad.functions.decompositions import svdvals
+from tapegrad.functions.matrices import matrices, real
+from tapegrad.functions.shaping import expand_dims, moveaxis
+from tapegrad.functions.solving import inv
+from tapegrad.record import recorded
+from tapegrad.tensor import Tensor
+
+
+def vector_norm(x, *, axis=None, keepdims=False, ord=2):
+    """sum(|x|^ord)^(1/ord) over `axis` (None for all elements, an int, or a tuple).
+
+    ord   any number; inf and -inf give the greatest and least |x|, 0 the number of elements that are not 0
+
+    Derivative: d sign(x) (|x| / z)^(ord - 1); 0 where the norm is 0. Elements that tie for inf and -inf share d evenly.
+    """
+    x = real("vector_norm", x)
+    axis = normalized_axis("vector_norm", x, axis)
+    if not isinstance(ord, (int, float, np.number)):
+        raise ValueError(f"vector_norm: ord={ord!r}; a number is needed")
+    if ord == 0:
+        return Tensor(np.not_equal(value(x), 0).astype(value(x).dtype).sum(axis, keepdims=keepdims))
+    if ord == 1:
+        return recorded.sum(recorded.absolute(x), axis, keepdims)
+    if ord in (np.inf, -np.inf):
+        return (recorded.max if ord > 0 else recorded.min)(recorded.absolute(x), axis, keepdims)
+    return recorded.norm(x, ord, axis, keepdims)
+
+
+def matrix_norm(x, /, *, keepdims=False, ord="fro"):
+    """A norm of the matrices in the last two axes: see `norm` for `ord`."""
+    x = matrices("matrix_norm", x)
+    return _matrix_norm(x, ord, keepdims)
+
+
+def _matrix_norm(x, ord, keepdims):
+    rows, columns = value(x).ndim - 2, value(x).ndim - 1
+    if ord in (None, "fro", "f"):
+        return recorded.norm(x, 2, (rows, columns), keepdims)
+    if ord in (2, -2, "nuc"):
+        z = vector_norm(svdvals(x), axis=-1, ord={2: np.inf, -2: -np.inf, "nuc": 1}[ord])
+    elif ord in (1, -1, np.inf, -np.inf):
+        sums = recorded.sum(recorded.absolute(x), (rows if abs(ord) == 1 else columns,), False)
+        z = (recorded.max if ord > 0 else recorded.min)(sums, (rows,), False)
+    else:
+        raise ValueError(f"norm: ord={ord!r} of matrices; it is None, 'fro', 'nuc', 1, -1, 2, -2, inf or -inf")
+    return expand_dims(z, (-2, -1)) if keepdims else z
+
+
+def norm(x, ord=None, axis=None, keepdims=False):
+    """A norm of vectors or matrices, as numpy.linalg.norm.
+
+    axis   an int: of the vectors along it; two: of the matrices in them; None: of a vector or matrix x itself
+    ord    None     sqrt(sum(x^2)), of all elements where axis is None
+           vectors  any number, see vector_norm
+           matrices "fro" sqrt(sum(x^2)), "nuc" the sum of the singular values, 2 and -2 the greatest and least of them,
+                    1 and -1 of the column sums of |x|, inf and -inf of the row sums
+
+    Derivative: 0 where the norm is 0.
+    """
+    x = real("norm", x)
+    ndim = value(x).ndim
+    axes = normalized_axis("norm", x, axis)
+    if axes is None:
+        if ord is None:
+            return recorded.norm(x, 2, None, keepdims)
+        axes = tuple(range(ndim))
+    if len(axes) == 1:
+        if isinstance(ord, str):
+            raise ValueError(f"norm: ord={ord!r} of vectors; a number is needed")
+        return vector_norm(x, axis=axes, keepdims=keepdims, ord=2 if ord is None else ord)
+    if len(axes) != 2:
+        raise ShapeError(f"norm: {len(axes)} axes of {describe(value(x))}; one or two are needed")
+    z = _matrix_norm(moveaxis(x, axes, (-2, -1)), ord, False)
+    return expand_dims(z, axes) if keepdims else z
+
+
+def cond(x, p=None):
+    """The condition number: norm(x, p) norm(inv(x), p); for p None, 2, -2 the quotient of the extreme singular values."""
+    x = matrices("cond", x, square=p not in (None, 2, -2))
+    if p in (None, 2, -2):
+        s = svdvals(x)
+        return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+    return _matrix_norm(x, p, False) * _matrix_norm(inv(x), p, False)
+
+
+def matrix_rank(A, tol=None, hermitian=False, *, rtol=None):
+    """The number of singular values that are not negligible: a constant."""
+    return Tensor(np.linalg.matrix_rank(value(A), tol, hermitian, rtol=rtol))

@@ -1,0 +1,241 @@
+"""Inverses, determinants and decompositions of stacks of matrices, and norms.
+
+A decomposition with several results is one row, whose result has them in one array, stacked by rows:
+
+    eigh       (.., 1 + n, n)       the eigenvalues as a row, V
+    svd        (.., 1 + m + n, k)   the singular values as a row, U, V (not its transpose)
+    qr         (.., m + n, k)       Q, the transpose of R
+    slogdet    (.., 2)              sign, logarithm
+
+The public functions (linalg.py) take them out by indexing. So the decomposition is computed and recorded once, its
+derivative is one formula for all results, which reads nothing but the results, and a derivative of it is again recorded.
+
+eigh and cholesky are functions of the symmetric part (x + x^T) / 2 here, and so their derivatives are symmetric.
+
+Where eigenvalues or singular values are equal, 1 / (difference) is infinite. It is multiplied strongly: where the delta of
+the vectors is exactly 0, as it is if only the values are used, the result is 0, and the gradient is finite.
+
+Sources: M. Giles, Collected matrix derivative results for forward and reverse mode algorithmic differentiation (2008), for
+inv, solve, det, eigh, svd; I. Murray, Differentiation of the Cholesky decomposition (arXiv 1602.07527); S. Walter and
+L. Lehmann, Algorithmic differentiation of linear algebra functions (arXiv 1001.1654) for qr; J. Townsend, Differentiating
+the singular value decomposition (2016), and Z. Wan and S. Zhang (arXiv 1909.02659) for svd of rectangular matrices;
+G. Golub and V. Pereyra, The differentiation of pseudo-inverses (1973), for pinv.
+"""
+
+import numpy as np
+
+from tapegrad.primitives.reductions import kept
+from tapegrad.primitives.registry import primitive
+
+
+def _t(F, x):
+    return F.transpose(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
+
+
+def _symmetric(F, x):
+    return (x + _t(F, x)) * 0.5
+
+
+def _skew(F, x):
+    return (x - _t(F, x)) * 0.5
+
+
+def _eye(n):
+    return np.eye(n, dtype=bool)
+
+
+def _inverse_gaps(F, x):
+    """1 / (x_j - x_i) at (i, j) for rows x; infinite where they are equal, 0 on the diagonal."""
+    gaps = x - _t(F, x)
+    equal = F.equal(gaps, 0)
+    at_equal = np.where(_eye(x.shape[-1]), 0, np.inf).astype(x.dtype)
+    return F.where(equal, at_equal, 1 / F.where(equal, 1.0, gaps))
+
+
+def _lower_half(F, x):
+    """The lower triangle with half the diagonal."""
+    n = x.shape[-1]
+    return F.where(_eye(n), x * 0.5, F.where(np.tri(n, dtype=bool), x, 0.0))
+
+
+def _stacked(*parts):
+    return np.concatenate(parts, -2)
+
+
+# Inverses and determinants
+
+
+def _solve_dy(F, d, x, z_ndim, y_ndim):
+    if y_ndim == 1:
+        return F.solve(_t(F, x), d[..., None])[..., 0]
+    return F.solve(_t(F, x), d)
+
+
+def _solve_dx(F, d, z, x, y):
+    dy = _solve_dy(F, d, x, z.ndim, y.ndim)
+    return -(dy[..., None] * z[..., None, :]) if y.ndim == 1 else -(dy @ _t(F, z))
+
+
+def _inv_dx(F, d, z, _x):
+    transposed = _t(F, z)
+    return -(transposed @ d @ transposed)
+
+
+def _pinv_dx(F, d, z, x, _rtol):
+    dt, zt, zx, xz = _t(F, d), _t(F, z), z @ x, x @ z
+    outside, inside = dt @ z @ zt, zt @ z @ dt
+    return outside - xz @ outside + inside - inside @ zx - zt @ d @ zt
+
+
+def _products_without_one(s):
+    return np.where(_eye(s.shape[-1]), 1, s[..., None, :]).prod(-1)
+
+
+def _cofactors(x):
+    """The derivative of det: det(x) inv(x)^T, which also exists where x is singular."""
+    det = np.linalg.det(x)
+    singular = det == 0
+    z = np.linalg.inv(np.where(singular[..., None, None], _eye(x.shape[-1]), x)) * det[..., None, None]
+    z = np.swapaxes(z, -1, -2)
+    if singular.any():
+        u, s, vh = np.linalg.svd(x[singular])
+        signs = np.linalg.det(u) * np.linalg.det(vh)
+        z[singular] = (u * (_products_without_one(s) * signs[..., None])[..., None, :]) @ vh
+    return z.astype(x.dtype, copy=False)
+
+
+def _det_hessian(d, x):
+    """The second derivative of det applied to d: a polynomial in the singular values, so that no x is an exception.
+
+    In terms of u^T d v it is -p_ij d_ji off the diagonal and sum_j p_ij d_jj on it, p_ij the product of all values but two.
+    """
+    u, s, vh = np.linalg.svd(x)
+    n = s.shape[-1]
+    larger = np.where(s == 0, np.inf, s)[..., :, None]
+    p = np.triu(_products_without_one(s)[..., None, :] / larger, 1)         # the value that is left out first is the larger
+    if n > 1:
+        p[..., -2, -1] = s[..., :-2].prod(-1)
+    p = (p + np.swapaxes(p, -1, -2)) * (np.linalg.det(u) * np.linalg.det(vh))[..., None, None]
+    turned = np.swapaxes(u, -1, -2) @ d @ np.swapaxes(vh, -1, -2)
+    diagonal = (p @ np.diagonal(turned, axis1=-2, axis2=-1)[..., None]) * _eye(n)
+    return u @ (diagonal - p * np.swapaxes(turned, -1, -2)) @ vh
+
+
+def _inner(F, x, y):
+    return F.sum(x * y, (x.ndim - 2, x.ndim - 1), True)
+
+
+def _det_hessian_dx(F, e, z, d, x):
+    """From z = (c <d, c> - c d^T c) / det, c the cofactors."""
+    c = F.cofactors(x)
+    det = F.det(x)[..., None, None]
+    ct = _t(F, c)
+    dc = e * _inner(F, d, c) + d * _inner(F, e, c) - e @ ct @ d - d @ ct @ e
+    return F.det_hessian(dc / det, x) - c * (_inner(F, e, z) / det)
+
+
+def _slogdet(x):
+    sign, logarithm = np.linalg.slogdet(x)
+    return np.stack((sign, logarithm), -1)
+
+
+def _slogdet_dx(F, d, z, x):
+    regular = F.not_equal(z, -np.inf)[..., 1, None, None]
+    inverse = _t(F, F.inv(F.where(regular, x, _eye(x.shape[-1]).astype(x.dtype))))
+    return F.strong_multiply(d[..., 1][..., None, None], F.where(regular, inverse, np.inf))
+
+
+primitive("solve", np.linalg.solve, _solve_dx,
+                                    lambda F, d, z, x, y: _solve_dy(F, d, x, z.ndim, y.ndim))
+primitive("inv", np.linalg.inv, _inv_dx)
+primitive("pinv", lambda x, rtol: np.linalg.pinv(x, rcond=rtol), _pinv_dx)
+primitive("det", np.linalg.det, lambda F, d, _z, x: d[..., None, None] * F.cofactors(x))
+primitive("cofactors", _cofactors, lambda F, d, _z, x: F.det_hessian(d, x))
+primitive("det_hessian", _det_hessian, lambda F, e, _z, _d, x: F.det_hessian(e, x), _det_hessian_dx)
+primitive("slogdet", _slogdet, _slogdet_dx)
+
+
+# Decompositions
+
+
+def _cholesky_dx(F, d, z, _x):
+    zt = _t(F, z)
+    half = F.solve(zt, _lower_half(F, zt @ d))
+    return _symmetric(F, F.solve(zt, _t(F, half)))
+
+
+def _qr(x):
+    q, r = np.linalg.qr(x)
+    return _stacked(q, np.swapaxes(r, -1, -2))
+
+
+def _qr_dx(F, d, z, x_shape):
+    m = x_shape[-2]
+    q, rt, dq, drt = z[..., :m, :], z[..., m:, :], d[..., :m, :], d[..., m:, :]
+    r = _t(F, rt)
+    lower = _lower_half(F, r @ drt - _t(F, dq) @ q)
+    return _t(F, F.solve(r, _t(F, dq + q @ (lower + _t(F, lower)))))
+
+
+def _eigh(x):
+    values, vectors = np.linalg.eigh((x + np.swapaxes(x, -1, -2)) * 0.5)
+    return _stacked(values[..., None, :], vectors)
+
+
+def _eigh_dx(F, d, z, _x):
+    values, v, dvalues, dv = z[..., :1, :], z[..., 1:, :], d[..., :1, :], d[..., 1:, :]
+    turned = F.strong_multiply(_skew(F, _t(F, v) @ dv), _inverse_gaps(F, values))
+    return _symmetric(F, (v * dvalues + v @ turned) @ _t(F, v))
+
+
+def _svd(x):
+    u, s, vh = np.linalg.svd(x, full_matrices=False)
+    return _stacked(s[..., None, :], u, np.swapaxes(vh, -1, -2))
+
+
+def _svd_dx(F, d, z, x_shape):
+    m, n = x_shape[-2:]
+    s, u, v = z[..., :1, :], z[..., 1:1 + m, :], z[..., 1 + m:, :]
+    ds, du, dv = d[..., :1, :], d[..., 1:1 + m, :], d[..., 1 + m:, :]
+    ut, vt, st = _t(F, u), _t(F, v), _t(F, s)
+    udu, vdv = ut @ du, vt @ dv
+    turned = F.strong_multiply(_skew(F, udu) * s + st * _skew(F, vdv), 2 * _inverse_gaps(F, s * s))
+    dx = (u * ds + u @ turned) @ vt
+    if m > n:
+        dx = dx + F.strong_multiply(du - u @ udu, 1 / s) @ vt
+    if m < n:
+        dx = dx + u @ _t(F, F.strong_multiply(dv - v @ vdv, 1 / s))
+    return dx
+
+
+primitive("cholesky", lambda x: np.linalg.cholesky((x + np.swapaxes(x, -1, -2)) * 0.5), _cholesky_dx)
+primitive("qr", _qr, _qr_dx)
+primitive("eigh", _eigh, _eigh_dx)
+primitive("svd", _svd, _svd_dx)
+
+
+# Norms
+
+
+def _norm(x, order, axis, keepdims):
+    if order == 2 and axis is None and not keepdims:
+        flat = x.ravel()
+        return np.sqrt(flat.dot(flat))
+    if order == 2:
+        return np.sqrt(np.add.reduce(x * x, axis, None, None, keepdims))
+    return np.add.reduce(np.absolute(x) ** order, axis, None, None, keepdims) ** (1 / order)
+
+
+def _norm_dx(F, d, z, x, order, axis, keepdims):
+    """d x / z, or d sign(x) (|x| / z)^(order - 1); where the norm is 0, its derivative is 0."""
+    z, d = (kept(F, value, x.shape, axis, keepdims) for value in (z, d))
+    zero = F.equal(z, 0)
+    z = F.where(zero, 1.0, z)
+    if order == 2:
+        return F.strong_multiply(d, F.where(zero, 0.0, x / z))
+    nothing = F.equal(x, 0)
+    size = F.where(nothing, 1.0, F.absolute(x)) / z
+    return F.strong_multiply(d, F.where(nothing, 0.0, F.sign(x) * size ** (order - 1)))
+
+
+primitive("norm", _norm, _norm_dx)

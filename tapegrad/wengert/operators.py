@@ -1,0 +1,101 @@
+"""What the names of operators in a Wengert list mean: rows of the registry, functions of tapegrad, names of the course.
+
+    half             0.5 x
+    mul, dot         the matrix product, or the product where either is a scalar
+    hadamard         multiply, element by element
+    softMax          softmax
+    crossEnt, crossEntropy      (p, t) -> -sum(t log p) over the last axis: one loss per row, whose mean is to be taken
+    frobeniusNorm    sqrt(sum(x^2)), with derivative 0 at 0
+
+Nothing here has a derivative of its own: what is no row is a composition of recorded functions.
+"""
+
+from functools import cache
+from inspect import signature
+
+import numpy as np
+
+from tapegrad import functions
+from tapegrad.errors import ShapeError, describe
+from tapegrad.functions import equal, log, log_softmax, matmul, multiply, negative, sqrt, square, sum, where
+from tapegrad.functions.arguments import value
+from tapegrad.primitives import table
+from tapegrad.record import recorded
+
+ALIASES = {"mul": "dot", "hadamard": "multiply", "softMax": "softmax", "crossEnt": "crossEntropy"}
+IN_PLACE = {"setitem"}                  # the function changes its operand; the row of this name does not
+
+
+def half(x):
+    return multiply(x, 0.5)
+
+
+def dot(x, y):
+    return multiply(x, y) if np.ndim(value(x)) == 0 or np.ndim(value(y)) == 0 else matmul(x, y)
+
+
+def frobeniusNorm(x):
+    squares = sum(square(x))
+    zero = equal(squares, 0)
+    return where(zero, 0.0, sqrt(where(zero, 1.0, squares)))
+
+
+def crossEntropy(p, t):
+    with np.errstate(divide="ignore", invalid="ignore"):        # 0 log 0 is 0
+        return _loss_of_rows(p, log(p), t)
+
+
+def cross_entropy_of_scores(o, t):
+    """crossEntropy(softmax(o), t), right also where softmax(o) has no digit left."""
+    with np.errstate(invalid="ignore"):
+        return _loss_of_rows(o, log_softmax(o), t)
+
+
+def _loss_of_rows(p, log_p, t):
+    if np.shape(value(p)) != np.shape(value(t)) or np.ndim(value(p)) == 0:
+        raise ShapeError(f"crossEntropy({describe(value(p))}, {describe(value(t))}): probabilities and targets need one "
+                         "and the same shape, whose last axis is the classes")
+    return negative(sum(recorded.strong_multiply(t, log_p), axis=-1))
+
+
+COURSE = {function.__name__: function for function in (half, dot, frobeniusNorm, crossEntropy)}
+
+
+def canonical(name):
+    """The name of tapegrad for a name of the course; other names as they are."""
+    return ALIASES.get(name, name)
+
+
+def names():
+    """All names of operators, sorted."""
+    public = {name for name in vars(functions) if not name.startswith("_") and callable(getattr(functions, name))}
+    return sorted(public | set(table) | set(COURSE) | set(ALIASES))
+
+
+def candidates(name):
+    """The functions of tensors that a name may mean: the one that puts its arguments in order, then the bare row."""
+    name = canonical(name)
+    found = [COURSE.get(name), None if name in IN_PLACE else getattr(functions, name, None),
+             getattr(recorded, name, None) if name in table else None]
+    return [function for function in found if callable(function)]
+
+
+@cache
+def parameters(function):
+    """The signature of a function, or None where it has none that can be read."""
+    try:
+        return signature(function)
+    except (TypeError, ValueError):
+        return None
+
+
+def accepts(function, count, keywords):
+    """Whether a function can be called with `count` arguments and these keywords."""
+    known = parameters(function)
+    if known is None:
+        return True
+    try:
+        known.bind(*[None] * count, **dict.fromkeys(keywords))
+    except TypeError:
+        return False
+    return True

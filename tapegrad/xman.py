@@ -1,0 +1,257 @@
+"""The expression manager: formulas written as Python classes become Wengert lists.
+
+    class f(XManFunctions):
+        @staticmethod
+        def half(a):
+            return XManFunctions.registerDefinedByOperator("half", a)
+
+    class Triangle(XMan):
+        h = f.input()
+        w = f.input()
+        area = f.half(h * w)
+
+    xm = Triangle().setup()
+    xm.operationSequence(xm.area)           # [("z1", "mul", ("h", "w")), ("area", "half", ("z1",))]
+
+A formula is a graph of registers. A register is what a name will stand for: an input, a parameter, or the output of an
+operation, which it points to with `definedAs`, and which points back with `outputReg`. Nothing is computed here: an
+operation only knows the name of its function and the registers that are its arguments. `setup()` finds the registers that
+variables of the class or of the instance are bound to, and gives them the variables' names; the others that these depend on
+become z1, z2, ... `operationSequence()` then writes the list, which `tapegrad.wengert`, or a program's own evaluator, runs.
+
+No function here recurses, so that a formula may be as deep as memory allows; each takes time linear in its size.
+
+Source of the design: W. Cohen, Automatic Reverse-Mode Differentiation: Lecture Notes (2016), section 1.6.
+"""
+
+from tapegrad.errors import WengertError
+
+ROLES = ("input", "param", "operationOutput")
+NUMBERS = (int, float)
+
+
+class Operation:
+    """z = fun(args): the name of a function, its argument registers, and the register of z, `outputReg`."""
+
+    def __init__(self, fun, *args):
+        self.fun, self.args, self.outputReg = fun, args, None
+
+    def asStringTuple(self):
+        """The entry (z, g, (y1, .., yk)) of a Wengert list, all of them strings; "???" where there is no name yet."""
+        return _name(self.outputReg), self.fun, tuple([_name(register) for register in self.args])
+
+    def __str__(self):
+        z, g, ys = self.asStringTuple()
+        return f"{z} = f.{g}({','.join(ys)})"
+
+
+def _name(register):
+    return register.name if register is not None and register.name else "???"
+
+
+class Register:
+    """What a name stands for.
+
+    name        the key of its value and of its delta; None until setup() finds one
+    role        "input", "param" or "operationOutput"
+    default     the value that XMan.inputDict() gives it
+    definedAs   the Operation whose output it is; None for inputs and parameters
+    """
+
+    __array_ufunc__ = None              # array * register is register.__rmul__(array), not an array of registers
+
+    def __init__(self, name=None, role=None, default=None):
+        if role not in ROLES:
+            raise WengertError(f"Register: the role {role!r} is not one of {', '.join(ROLES)}")
+        self.name, self.role, self.default, self.definedAs = name, role, default, None
+
+    def inputsTo(self):
+        """The registers that are arguments of the operation that defines this one; none for inputs and parameters."""
+        return self.definedAs.args if self.definedAs else ()
+
+    def __repr__(self):
+        return f"<{self.role} {self.name or 'without a name'}{f' = {self.definedAs}' if self.definedAs else ''}>"
+
+    def __add__(self, other):
+        return XManFunctions.add(self, other)
+
+    def __radd__(self, other):
+        return XManFunctions.add(other, self)
+
+    def __sub__(self, other):
+        return XManFunctions.subtract(self, other)
+
+    def __rsub__(self, other):
+        return XManFunctions.subtract(other, self)
+
+    def __mul__(self, other):
+        return XManFunctions.mul(self, other)
+
+    def __rmul__(self, other):
+        return XManFunctions.mul(other, self)
+
+
+class XManFunctions:
+    """The functions that formulas are written in: subclass it under a short name, and add your own.
+
+    A number or an array among the arguments becomes an input whose default it is.
+    """
+
+    @staticmethod
+    def input(name=None, default=None):
+        """A register whose value is given from outside, and which is not learned."""
+        return Register(name, "input", default)
+
+    @staticmethod
+    def param(name=None, default=None):
+        """A register whose value is learned."""
+        return Register(name, "param", default)
+
+    @staticmethod
+    def add(a, b):
+        return XManFunctions.registerDefinedByOperator("add", a, b)
+
+    @staticmethod
+    def subtract(a, b):
+        return XManFunctions.registerDefinedByOperator("subtract", a, b)
+
+    @staticmethod
+    def mul(a, b):
+        return XManFunctions.registerDefinedByOperator("mul", a, b)
+
+    @staticmethod
+    def registerDefinedByOperator(fun, *args):
+        """The register of the output of a new operation `fun` on `args`."""
+        z = Register(role="operationOutput")
+        z.definedAs = Operation(fun, *[_register(fun, argument) for argument in args])
+        z.definedAs.outputReg = z
+        return z
+
+
+def _register(fun, argument):
+    if isinstance(argument, Register):
+        return argument
+    if isinstance(argument, NUMBERS) or hasattr(argument, "dtype"):
+        return XManFunctions.input(default=argument)
+    raise WengertError(f"{fun}: an argument is of type {type(argument).__name__}; arguments are registers, numbers or arrays")
+
+
+class InputDict(dict):
+    """Values by name, where a name that is missing says what to do."""
+
+    def __missing__(self, name):
+        raise KeyError(f"{name} has no value: it has no default, and inputDict({name}=..) was not given it")
+
+
+class XMan:
+    """A formula, or several that share registers: variables of the class or of an instance, bound to registers."""
+
+    _registers = None
+
+    def setup(self):
+        """Name all registers that the variables are bound to or depend on; return self.
+
+        Called again, it names what has been added since. Raises WengertError where two registers have one name.
+        """
+        bound = self.namedRegisterItems()
+        for name, register in bound:
+            register.name = register.name or name
+        reached = _reached([register for _, register in bound])
+        registers = {}
+        for register in reached:
+            if register.name and registers.setdefault(register.name, register) is not register:
+                raise WengertError(f"setup: two registers have the name {register.name!r}: {registers[register.name]!r} "
+                                   f"and {register!r}")
+        number = 1
+        for register in reached:
+            if not register.name:
+                while f"z{number}" in registers:
+                    number += 1
+                register.name = f"z{number}"
+                registers[register.name] = register
+        self._registers = registers
+        return self
+
+    def isParam(self, name):
+        """Whether the register of this name is a parameter."""
+        return self._register(name).role == "param"
+
+    def isInput(self, name):
+        """Whether the register of this name is an input."""
+        return self._register(name).role == "input"
+
+    def isOpOutput(self, name):
+        """Whether the register of this name is the output of an operation."""
+        return self._register(name).role == "operationOutput"
+
+    def _register(self, name):
+        registers = self.registers()
+        if name not in registers:
+            raise KeyError(f"there is no register {name!r} in this {type(self).__name__}")
+        return registers[name]
+
+    def inputDict(self, **kw):
+        """{name: value} of the inputs and parameters: their defaults, and what is given by keyword.
+
+        One that has neither is left out, and looking it up is an error that names it. WengertError for a keyword that no
+        register has.
+        """
+        registers = self.registers()
+        unknown = [name for name in kw if name not in registers]
+        if unknown:
+            raise WengertError(f"inputDict: there is no register {unknown[0]!r} in this {type(self).__name__}")
+        defaults = {name: register.default for name, register in registers.items() if register.default is not None}
+        return InputDict(defaults | kw)
+
+    def registers(self):
+        """{name: Register} of all registers."""
+        if self._registers is None:
+            raise WengertError(f"{type(self).__name__}: call setup() first, which names the registers")
+        return self._registers
+
+    def namedRegisterItems(self):
+        """The pairs (variable, Register) of the class and the instance, sorted by the variable's name."""
+        variables = {}
+        for scope in (*[vars(cls) for cls in reversed(type(self).__mro__)], vars(self)):
+            variables |= scope
+        return sorted([(name, value) for name, value in variables.items() if isinstance(value, Register)])
+
+    def operationSequence(self, reg, previouslyDefined=()):
+        """The Wengert list that computes a register: each operation once, after those that it depends on.
+
+        reg                 a Register, or its name
+        previouslyDefined   names that have their values already, so that what computes them is left out
+        """
+        registers = self.registers()
+        reg = self._register(reg) if isinstance(reg, str) else reg
+        if registers.get(reg.name) is not reg:
+            raise WengertError(f"operationSequence: {reg!r} is not a register of this {type(self).__name__}; where it has been "
+                               "added since, call setup() again")
+        defined, opened, sequence, waiting = set(previouslyDefined or ()), set(), [], [reg]
+        while waiting:
+            register = waiting[-1]
+            if register.name in defined or not register.definedAs:
+                waiting.pop()
+                continue
+            undefined = [y for y in register.inputsTo() if y.definedAs and y.name not in defined]
+            if undefined:
+                if register.name in opened:
+                    raise WengertError(f"operationSequence: {register!r} depends on itself")
+                opened.add(register.name)
+                waiting += reversed(undefined)
+            else:
+                sequence.append(register.definedAs.asStringTuple())
+                defined.add(register.name)
+                waiting.pop()
+        return sequence
+
+
+def _reached(registers):
+    """The registers and all that they depend on, each before its arguments, in the order in which a reader meets them."""
+    reached, waiting = {}, list(reversed(registers))
+    while waiting:
+        register = waiting.pop()
+        if register not in reached:
+            reached[register] = None
+            waiting += reversed(register.inputsTo())
+    return list(reached)

@@ -1,0 +1,291 @@
+"""tg.linalg: against NumPy's results, PyTorch's derivatives to second order, the edges, and what is refused."""
+
+import numpy as np
+import pytest
+from numpy_oracle import agree_with_numpy
+from torch_oracle import agree
+
+import tapegrad as tg
+from tapegrad import linalg
+from tapegrad.errors import DtypeError, ShapeError
+
+rng = np.random.default_rng(0)
+A, TALL, WIDE = rng.normal(size=(2, 3, 3)), rng.normal(size=(2, 4, 3)), rng.normal(size=(2, 3, 4))
+b, B = rng.normal(size=3), rng.normal(size=(2, 3, 2))
+ANY = pytest.mark.parametrize("x", [TALL, WIDE, A, A[0]], ids=lambda x: str(x.shape))
+SYMMETRIC = A + A.swapaxes(1, 2)
+POSITIVE = A @ A.swapaxes(1, 2) + np.eye(3)
+VECTOR_ORDERS, MATRIX_ORDERS = [2, 3, 1.5, 1, np.inf, -np.inf, 0.5, -1], ["fro", "nuc", 2, -2, 1, -1, np.inf, -np.inf]
+
+
+def torch():
+    return pytest.importorskip("torch")
+
+
+# Against PyTorch, to second order
+
+@pytest.mark.parametrize("name, x", [("inv", A), ("inv", A[0]), ("det", A), ("det", A[0]), ("svdvals", TALL), ("svdvals", WIDE),
+                                     ("pinv", TALL), ("pinv", WIDE), ("pinv", A), ("cholesky", POSITIVE),
+                                     ("eigvalsh", SYMMETRIC)])
+def test_functions_of_one_matrix(name, x):
+    agree(getattr(linalg, name), lambda x: getattr(torch().linalg, name)(x), [x])
+
+
+@pytest.mark.parametrize("x, y", [(A[0], b), (A, b), (A, B), (A[0], B), (A, B[0])])
+def test_solve(x, y):
+    def theirs(x, y):
+        return torch().linalg.solve(x, y) if y.ndim > 1 else torch().linalg.solve(x, y[:, None])[..., 0]
+
+    agree(linalg.solve, theirs, [x, y])
+    agree_with_numpy("solve", x, y, of=(linalg, np.linalg))
+
+
+def test_slogdet():
+    def mixed(function):
+        def f(x):
+            sign, logabsdet = function(x)
+            return sign * logabsdet ** 2
+        return f
+
+    agree(mixed(linalg.slogdet), mixed(lambda x: torch().linalg.slogdet(x)), [A])
+
+
+@ANY
+def test_svd(x):
+    weights = np.arange(1.0, 1 + min(x.shape[-2:]))
+
+    def mixed(function):
+        def f(x):
+            u, s, vh = function(x, full_matrices=False)
+            k = weights if isinstance(x, tg.Tensor) else torch().tensor(weights)
+            return (u ** 2 * s[..., None, :]).sum() + (vh ** 2 * k[:, None]).sum() + (u[..., :1, :] * u * k).sum()
+        return f
+
+    agree(mixed(linalg.svd), mixed(lambda *args, **options: torch().linalg.svd(*args, **options)), [x], rtol=1e-8, atol=1e-8)
+
+
+@ANY
+def test_qr(x):
+    def mixed(function):
+        def f(x):
+            q, r = function(x)
+            return (q ** 3).sum() + (r ** 2 * r).sum() + (q[..., 0, 0] * r[..., -1, -1]).sum()
+        return f
+
+    agree(mixed(linalg.qr), mixed(lambda x: torch().linalg.qr(x)), [x], rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(linalg.qr(x, "r").data, linalg.qr(x).R.data)
+
+
+@pytest.mark.parametrize("UPLO", ["L", "U"])
+def test_eigh(UPLO):
+    weights = np.arange(9.0).reshape(3, 3)
+
+    def mixed(function):
+        def f(x):
+            values, vectors = function(x, UPLO=UPLO)
+            k = weights if isinstance(x, tg.Tensor) else torch().tensor(weights)
+            return (vectors ** 2 * k * values[..., None, :]).sum()
+        return f
+
+    agree(mixed(linalg.eigh), mixed(lambda *args, **options: torch().linalg.eigh(*args, **options)), [SYMMETRIC],
+          rtol=1e-8, atol=1e-8)
+
+
+def test_upper_cholesky():
+    agree(lambda x: linalg.cholesky(x, upper=True), lambda x: torch().linalg.cholesky(x, upper=True), [POSITIVE])
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5, -1, -2])
+def test_matrix_power(n):
+    agree(lambda x: linalg.matrix_power(x, n), lambda x: torch().linalg.matrix_power(x, n), [A])
+
+
+@pytest.mark.parametrize("ord", VECTOR_ORDERS)
+@pytest.mark.parametrize("axis", [0, -1, (0, 2)])
+def test_vector_norm(ord, axis):
+    agree(lambda x: linalg.vector_norm(x, ord=ord, axis=axis), lambda x: torch().linalg.vector_norm(x, ord, dim=axis), [TALL])
+
+
+@pytest.mark.parametrize("ord", MATRIX_ORDERS)
+@ANY
+def test_matrix_norm(x, ord):
+    agree(lambda x: linalg.matrix_norm(x, ord=ord), lambda x: torch().linalg.matrix_norm(x, ord), [x], rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("p", [None, 2, -2, 1, np.inf, "fro"])
+def test_cond(p):
+    agree_with_numpy("cond", A[0], p, of=(linalg, np.linalg))
+
+
+@pytest.mark.parametrize("arrays", [(b, A[0], WIDE[0], TALL[0]), (A[0], WIDE[0], TALL[0], b), (b, b), (A[0], A[1]),
+                                    tuple(rng.normal(size=(2, 2)) for _ in range(9))], ids=len)
+def test_multi_dot(arrays):
+    agree_with_numpy("multi_dot", list(arrays), of=(linalg, np.linalg))
+
+
+# Against NumPy
+
+@pytest.mark.parametrize("ord", [None, *VECTOR_ORDERS])
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_norm_of_vectors(ord, keepdims):
+    for x, axis in ((b, None), (TALL, 1), (TALL, -1), (TALL, (2,))):
+        agree_with_numpy("norm", x, ord, axis, keepdims, of=(linalg, np.linalg), order=1)
+
+
+@pytest.mark.parametrize("ord", [None, *MATRIX_ORDERS])
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_norm_of_matrices(ord, keepdims):
+    for x, axis in ((A[0], None), (TALL, (0, 2)), (TALL, (2, 1))):
+        agree_with_numpy("norm", x, ord, axis, keepdims, of=(linalg, np.linalg), order=1)
+
+
+@pytest.mark.parametrize("call", [
+    ("norm", np.array(-2.0)), ("norm", TALL), ("norm", np.zeros((0, 3))), ("vector_norm", TALL), ("inv", np.zeros((2, 0, 0))),
+    ("matrix_rank", A), ("matrix_power", A, 0), ("det", np.zeros((0, 0))),
+    ("diagonal", TALL), ("trace", TALL), ("outer", b, b), ("cross", A, b), ("matmul", A, A), ("vecdot", A, b),
+    ("matrix_transpose", TALL), ("tensorinv", rng.normal(size=(2, 3, 6)), 2),
+    ("tensorsolve", rng.normal(size=(2, 3, 6)), rng.normal(size=(2, 3))),
+    ("tensorsolve", rng.normal(size=(2, 6, 3)), rng.normal(size=(2, 3)), (1,))],
+    ids=lambda call: f"{call[0]}-{np.shape(call[1])}")
+def test_agrees_with_numpy(call):
+    agree_with_numpy(*call, of=(linalg, np.linalg))
+
+
+@pytest.mark.parametrize("x, y", [(TALL[0], rng.normal(size=4)), (TALL[0], rng.normal(size=(4, 2))), (WIDE[0], b), (A[0], b),
+                                  (np.outer(rng.normal(size=4), b), rng.normal(size=4))])
+def test_lstsq(x, y):
+    found, expected = linalg.lstsq(tg.tensor(x), y), np.linalg.lstsq(x, y)
+    for ours, theirs in zip(found, expected):
+        np.testing.assert_allclose(ours if isinstance(ours, int) else ours.data, theirs, atol=1e-12)
+    if found[2] == min(x.shape):
+        tg.gradcheck(lambda *given: linalg.lstsq(*given)[:2], x, y, order=2)
+
+
+def test_results_have_names():
+    assert linalg.slogdet(A)._fields == ("sign", "logabsdet")
+    assert linalg.eigh(SYMMETRIC)._fields == ("eigenvalues", "eigenvectors")
+    assert linalg.qr(A)._fields == ("Q", "R") and linalg.svd(A)._fields == ("U", "S", "Vh")
+    np.testing.assert_allclose((linalg.svd(TALL, full_matrices=False).S - linalg.svd(TALL, compute_uv=False)).data, 0)
+
+
+def test_one_entry_per_decomposition():
+    values, vectors = linalg.eigh(tg.tensor(SYMMETRIC, requires_grad=True))
+    assert [g for _, g, _ in tg.tape()] == ["eigh", "getitem", "getitem"] and values.requires_grad and vectors.requires_grad
+
+
+@pytest.mark.parametrize("name, x", [("inv", A), ("det", A), ("eigvalsh", SYMMETRIC), ("svdvals", TALL), ("cholesky", POSITIVE),
+                                     ("pinv", TALL), ("norm", TALL), ("matrix_norm", TALL)])
+def test_float32_is_kept_and_integers_become_float64(name, x):
+    leaf = tg.tensor(x.astype("f4"), requires_grad=True)
+    z = getattr(linalg, name)(leaf)
+    z.sum().backward()
+    assert z.dtype == leaf.grad.dtype == np.float32
+    assert getattr(linalg, name)(np.eye(3, dtype=int)).dtype == np.float64
+
+
+def test_numpys_own_functions_record():
+    x = tg.tensor(POSITIVE[0], requires_grad=True)
+    for name in ("inv", "det", "norm", "cholesky", "pinv", "eigvalsh"):
+        assert getattr(np.linalg, name)(x).requires_grad
+    assert np.linalg.eigh(x).eigenvectors.requires_grad and np.linalg.solve(x, np.ones(3)).requires_grad
+    assert np.einsum("ij,jk", x, x).requires_grad and np.concatenate([x, x]).requires_grad and np.trace(x).requires_grad
+
+
+# Edges
+
+@pytest.mark.parametrize("UPLO", ["L", "U"])
+def test_one_triangle_is_read_as_in_numpy(UPLO):
+    x = A[0] + 5 * np.eye(3)
+    np.testing.assert_allclose(linalg.eigvalsh(x, UPLO).data, np.linalg.eigvalsh(x, UPLO))
+    np.testing.assert_allclose(linalg.cholesky(x, upper=UPLO == "U").data, np.linalg.cholesky(x, upper=UPLO == "U"))
+    tg.gradcheck(lambda x: linalg.eigvalsh(x, UPLO), x, order=2)
+    tg.gradcheck(linalg.cholesky, x, order=2)
+
+
+@pytest.mark.parametrize("ord", VECTOR_ORDERS[:6] + [None])
+def test_norm_of_a_zero_vector_has_gradient_0(ord):
+    assert not tg.grad(lambda x: linalg.norm(x, ord))(np.zeros(3)).any()
+
+
+@pytest.mark.parametrize("ord", MATRIX_ORDERS + [None])
+def test_norm_of_a_zero_matrix_has_gradient_0(ord):
+    assert not tg.grad(lambda x: linalg.norm(x, ord, axis=(0, 1)))(np.zeros((3, 2))).any()
+
+
+def test_norm_of_partly_zero_vectors():
+    x = np.array([[0.0, 2], [1, 3]])
+    agree(lambda x: linalg.norm(x, 3, axis=1), lambda x: torch().linalg.vector_norm(x, 3, dim=1), [x])
+    assert not tg.grad(lambda x: tg.where(x[:, 0] > 0, linalg.norm(x, axis=1), 0).sum())(np.zeros((2, 2))).any()
+
+
+def test_values_have_gradients_where_they_are_equal():
+    x = tg.tensor(np.eye(3), requires_grad=True)
+    linalg.eigvalsh(x).sum().backward()
+    np.testing.assert_allclose(x.grad, np.eye(3))
+    x.grad = None
+    linalg.svd(x).S.sum().backward()
+    np.testing.assert_allclose(x.grad, np.eye(3))
+    x.grad = None
+    linalg.norm(x, "nuc").backward()
+    np.testing.assert_allclose(x.grad, np.eye(3))
+
+
+def test_vectors_have_none_where_their_values_are_equal():
+    x = tg.tensor(np.eye(3), requires_grad=True)
+    (linalg.eigh(x).eigenvectors * np.arange(9.0).reshape(3, 3)).sum().backward()
+    assert not np.isfinite(x.grad).all()
+
+
+@pytest.mark.parametrize("x", [np.outer(b, b), np.zeros((3, 3)), np.diag([1.0, 2, 0]), np.diag([2.0, 0, 0, 3]),
+                               np.array([[0.0]]), np.arange(9.0).reshape(3, 3), np.eye(3), np.zeros((2, 2)),
+                               np.stack([np.eye(2), np.ones((2, 2))])])
+def test_det_of_any_matrix_has_a_first_and_second_derivative(x):
+    agree_with_numpy("det", x, of=(linalg, np.linalg))
+
+
+def test_slogdet_of_a_singular_matrix():
+    stack = np.stack([np.zeros((2, 2)), np.eye(2)])
+    x = tg.tensor(stack, requires_grad=True)
+    tg.where([False, True], linalg.slogdet(x).logabsdet, 0).sum().backward()
+    np.testing.assert_array_equal(x.grad, [np.zeros((2, 2)), np.eye(2)])
+
+
+@pytest.mark.parametrize("call", [lambda: linalg.inv(np.zeros((2, 2))), lambda: linalg.cholesky(-np.eye(2)),
+                                  lambda: linalg.solve(np.zeros((2, 2)), np.ones(2)),
+                                  lambda: linalg.matrix_power(np.ones((2, 2)), -1)])
+def test_what_has_no_inverse_is_a_linalg_error(call):
+    with pytest.raises(linalg.LinAlgError):
+        call()
+
+
+def test_nan_passes_through():
+    x = np.full((2, 2), np.nan)
+    for name in ("inv", "norm", "eigvalsh"):
+        np.testing.assert_array_equal(getattr(linalg, name)(x).data, getattr(np.linalg, name)(x))
+
+
+@pytest.mark.parametrize("call, error, match", [
+    *[(lambda name=name: getattr(linalg, name)(TALL), ShapeError, rf"{name}: float64 \(2, 4, 3\); square")
+      for name in ("inv", "det", "slogdet", "cholesky", "eigh", "eigvalsh")],
+    *[(lambda name=name: getattr(linalg, name)(b), ShapeError, rf"{name}: float64 \(3,\); matrices")
+      for name in ("qr", "svd", "pinv", "svdvals", "matrix_norm", "cond")],
+    (lambda: linalg.inv(A.astype("f2")), DtypeError, "inv: float16"),
+    (lambda: linalg.inv(A + 1j), DtypeError, "inv: complex128"),
+    (lambda: linalg.solve(A, rng.normal(size=4)), ShapeError, r"solve: float64 \(2, 3, 3\) and float64 \(4,\)"),
+    (lambda: linalg.solve(A, rng.normal(size=(3, 3, 3))), ShapeError, "solve"),
+    (lambda: linalg.solve(A, 1.0), ShapeError, "solve"),
+    (lambda: linalg.svd(TALL), ShapeError, "full_matrices=False"), (lambda: linalg.qr(A, "complete"), ValueError, "qr: mode"),
+    (lambda: linalg.eigh(A, "x"), ValueError, "eigh: UPLO='x'"), (lambda: linalg.norm(A, 3, (1, 2)), ValueError, "norm: ord=3"),
+    (lambda: linalg.norm(b, "fro"), ValueError, "norm: ord='fro' of vectors"),
+    (lambda: linalg.norm(A, 2), ShapeError, "norm: 3 axes"),
+    (lambda: linalg.norm(A, axis=3), ShapeError, "norm: axis 3"), (lambda: linalg.norm(A, axis=(1, 1)), ShapeError, "norm"),
+    (lambda: linalg.vector_norm(b, ord="x"), ValueError, "vector_norm: ord"), (lambda: linalg.outer(A, b), ShapeError, "outer"),
+    (lambda: linalg.matrix_power(A, 0.5), TypeError, "matrix_power: exponent 0.5"),
+    (lambda: linalg.multi_dot([A[0]]), ShapeError, "multi_dot"),
+    (lambda: linalg.multi_dot([A[0], b, A[0]]), ShapeError, "multi_dot"),
+    (lambda: linalg.multi_dot([A[0], np.ones((1, 3))]), ShapeError, "multi_dot.*do not fit"),
+    (lambda: linalg.lstsq(A, b), ShapeError, "lstsq"), (lambda: linalg.tensorsolve(A, b), ShapeError, "tensorsolve"),
+    (lambda: linalg.tensorinv(A, 1), ShapeError, "tensorinv: ind=1"), (lambda: linalg.inv(A, 1), TypeError, "inv")])
+def test_what_is_refused(call, error, match):
+    with pytest.raises(error, match=match):
+        call()
