@@ -2,7 +2,7 @@
 
 from functools import partial, update_wrapper
 
-from tapegrad.gradcheck import gradcheck
+from tapegrad.gradient_check import gradcheck
 from tapegrad.primitives import Primitive, add_row, table
 from tapegrad.record import general, recorded
 

@@ -10,34 +10,37 @@ from tapegrad.sweep import backward
 from tapegrad.tensor import Tensor
 
 OPERATORS = {
-    "add": functions.add, "sub": functions.subtract, "mul": functions.multiply, "truediv": functions.divide,
-    "floordiv": functions.floor_divide, "mod": functions.mod, "divmod": functions.divmod, "pow": functions.power,
-    "matmul": functions.matmul, "and": functions.bitwise_and, "or": functions.bitwise_or, "xor": functions.bitwise_xor,
-    "lshift": functions.left_shift, "rshift": functions.right_shift,
+    "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "floordiv": "floor_divide", "mod": "mod",
+    "divmod": "divmod", "pow": "power", "matmul": "matmul", "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor",
+    "lshift": "left_shift", "rshift": "right_shift",
 }
-UNARY = {"neg": functions.negative, "abs": functions.absolute, "invert": functions.invert, "round": functions.round}
-COMPARISONS = {
-    "eq": functions.equal, "ne": functions.not_equal, "lt": functions.less, "le": functions.less_equal,
-    "gt": functions.greater, "ge": functions.greater_equal,
+OTHERS = {
+    "neg": "negative", "abs": "absolute", "invert": "invert", "round": "round", "eq": "equal", "ne": "not_equal", "lt": "less",
+    "le": "less_equal", "gt": "greater", "ge": "greater_equal", "getitem": "getitem", "setitem": "setitem",
 }
-METHODS = {name: getattr(functions, name) for name in (
+METHODS = (
     "sum", "mean", "max", "min", "argmax", "argmin", "reshape", "transpose", "astype", "exp", "log", "sqrt", "square",
     "tanh", "sin", "cos", "relu", "sigmoid", "softmax", "log_softmax", "logsumexp", "prod", "var", "std", "ptp",
     "cumsum", "cumprod", "clip", "round", "all", "any", "argsort", "argpartition", "searchsorted", "abs", "median",
-    "quantile", "conj", "conjugate", "ravel", "flatten", "squeeze", "swapaxes", "repeat", "take", "diagonal", "trace", "dot",
-    "nonzero", "choose")}
+    "quantile", "conj", "conjugate", "ravel", "flatten", "squeeze", "swapaxes", "repeat", "take", "diagonal", "trace",
+    "dot", "nonzero", "choose",
+)
 
-REDUCTIONS = {
-    "add": functions.sum, "multiply": functions.prod, "maximum": functions.max, "minimum": functions.min,
-    "logical_and": functions.all, "logical_or": functions.any,
-}
-RUNNING = {"add": functions.cumsum, "multiply": functions.cumprod}
+REDUCTIONS = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min", "logical_and": "all", "logical_or": "any"}
+RUNNING = {"add": "cumsum", "multiply": "cumprod"}
 READERS = ("shape", "ndim", "size", "result_type", "can_cast", "iscomplexobj", "isrealobj", "array_repr", "array_str",
            "array2string", "save", "savez", "savez_compressed", "savetxt")
 
 
-def _reflected(function):
-    return lambda x, y: function(y, x)
+def _attach(attribute, name, reflected=False):
+    """Make the function of that name a method of Tensor: first a stand-in, whose first call puts the function there."""
+    def first_call(*args, **kwargs):
+        function = getattr(functions, name)
+        setattr(Tensor, attribute, (lambda x, y: function(y, x)) if reflected else function)
+        return getattr(Tensor, attribute)(*args, **kwargs)
+
+    first_call.__name__, first_call.__doc__ = attribute, f"tapegrad.{name} of this tensor."
+    setattr(Tensor, attribute, first_call)
 
 
 def _refusal(asked, options=()):
@@ -51,7 +54,7 @@ def _ufunc(tensor, ufunc, method, *inputs, **options):
     if method in ("reduce", "accumulate"):
         function = (REDUCTIONS if method == "reduce" else RUNNING).get(name)
         if function is not None and options.get("out") is None:
-            return function(*inputs, **{"axis": 0, **options})
+            return getattr(functions, function)(*inputs, **{"axis": 0, **options})
     elif method == "__call__" and not options and hasattr(functions, name):
         return getattr(functions, name)(*inputs)
     raise _refusal(name if method == "__call__" else f"{name}.{method}", options)
@@ -77,22 +80,18 @@ def _read(x):
     return x._value if isinstance(x, Tensor) else x
 
 
-for name, function in OPERATORS.items():
-    setattr(Tensor, f"__{name}__", function)
-    setattr(Tensor, f"__r{name}__", _reflected(function))
-for name, function in UNARY.items():
-    setattr(Tensor, f"__{name}__", function)
-for name, function in COMPARISONS.items():
-    setattr(Tensor, f"__{name}__", function)
-for name, function in METHODS.items():
-    setattr(Tensor, name, function)
+for operator, function in OPERATORS.items():
+    _attach(f"__{operator}__", function)
+    _attach(f"__r{operator}__", function, reflected=True)
+for operator, function in OTHERS.items():
+    _attach(f"__{operator}__", function)
+for function in METHODS:
+    _attach(function, function)
 
-Tensor.__getitem__ = functions.getitem
-Tensor.__setitem__ = functions.setitem
 Tensor.__array_ufunc__ = _ufunc
 Tensor.__array_function__ = _array_function
-Tensor.T = property(functions.transpose, doc="The tensor with its axes in reverse order.")
-Tensor.mT = property(functions.matrix_transpose, doc="The tensor with its last two axes exchanged.")
+Tensor.T = property(lambda x: functions.transpose(x), doc="The tensor with its axes in reverse order.")
+Tensor.mT = property(lambda x: functions.matrix_transpose(x), doc="The tensor with its last two axes exchanged.")
 Tensor.backward = backward
 Tensor.__pos__ = lambda x: x
 Tensor.__iter__ = lambda x: (x[i] for i in range(len(x)))

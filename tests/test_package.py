@@ -12,7 +12,7 @@ import tapegrad
 PACKAGE = Path(tapegrad.__file__).parent
 ORDER = ["errors", "ownership", "registers", "listing", "tape", "kernels", "primitives.registry", "primitives", "tensor",
          "record", "sweep", "functions", "linalg", "operators", "optim", "structure", "autograd", "functional",
-         "checkpointing", "gradcheck", "extend", "anomaly", "wengert.text", "wengert.operators", "wengert.program",
+         "checkpointing", "gradient_check", "extend", "anomaly", "wengert.text", "wengert.operators", "wengert.program",
          "wengert.backward", "wengert.evaluation", "wengert.tables", "wengert", "xman"]
 
 
@@ -81,3 +81,31 @@ print(peaks[-1] - peaks[0])
 def test_resident_memory_is_flat(step, repeat):
     """The peak after four rounds is that after the first, to within 4 MB (one pass alone makes 2 MB of results)."""
     assert int(run(FLAT.replace("STEP", step).replace("REPEAT", str(repeat)))) < 4096
+
+
+def test_what_an_import_loads():
+    """Only what computing and walking back need; the rest comes when it is asked for."""
+    loaded = run("import sys, tapegrad; print(*sorted(m for m in sys.modules if m.startswith('tapegrad.')))").split()
+    assert set(loaded) == {f"tapegrad.{name}" for name in (
+        "errors", "ownership", "registers", "listing", "tape", "kernels", "tensor", "record", "sweep", "functions", "operators",
+        "primitives", "primitives.registry", "primitives.arithmetic", "primitives.cumulative", "primitives.elementwise",
+        "primitives.indexing",
+        "primitives.linear", "primitives.network", "primitives.reductions", "primitives.shaping")}
+
+
+def test_every_name_is_there():
+    for name in dir(tapegrad):
+        assert getattr(tapegrad, name) is not None
+    for family, names in tapegrad.functions.FAMILIES.items():
+        for name in names.split():
+            assert callable(getattr(tapegrad, name)), f"{family}.{name}"
+    with pytest.raises(AttributeError, match="nothing_like_it"):
+        getattr(tapegrad, "nothing_like_it")  # noqa: B009
+
+
+def test_no_function_is_hidden_by_a_file():
+    """tg.gradcheck must not become the module of that name when something imports it."""
+    assert run("import tapegrad as tg, tapegrad.gradient_check, tapegrad.xman, tapegrad.functions.losses\n"
+               "import types\nnames = set(dir(tg)) - set(tg.MODULES)\n"
+               "print([n for n in names if isinstance(getattr(tg, n), types.ModuleType)\n"
+               "       and n in {*tg._module_of, *dir(tg.functions), 'tape', 'tensor'}])") == "[]\n"

@@ -1,63 +1,66 @@
-"""What users call, family by family: arguments are put in order here, and the rows of the registry do the rest."""
+"""What users call, family by family: arguments are put in order here, and the rows of the registry do the rest.
 
-from tapegrad.functions.elementwise import (
-    abs, absolute, acos, acosh, add, arccos, arccosh, arcsin, arcsinh, arctan, arctan2, arctanh, asin, asinh, astype, atan,
-    atan2, atanh, cbrt, ceil, clip, copysign, cos, cosh, deg2rad, degrees, divide, divmod, equal, exp, exp2, expm1, fabs,
-    float_power, floor, floor_divide, fmax, fmin, fmod, greater, greater_equal, heaviside, hypot, i0, isfinite, isinf, isnan,
-    ldexp, less, less_equal, log, log10, log1p, log2, logaddexp, logaddexp2, logical_and, logical_not, logical_or, matmul,
-    maximum, minimum, mod, modf, multiply, nan_to_num, negative, not_equal, ones_like, positive, pow, power, rad2deg,
-    radians, reciprocal, remainder, rint, sign, sin, sinc, sinh, sqrt, square, subtract, tan, tanh, true_divide, trunc,
-    where, zeros_like,
-)
-from tapegrad.functions.indexing import getitem, setitem
-from tapegrad.functions.activations import (
-    celu, elu, erf, erfc, gelu, glu, hardsigmoid, hardswish, hardtanh, leaky_relu, log_softmax, logsigmoid, logsumexp, mish,
-    prelu, relu, relu6, selu, sigmoid, silu, softmax, softplus, softsign, swish, tanhshrink,
-)
-from tapegrad.functions.convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d, convolve
-from tapegrad.functions.layers import (
-    batch_norm, dropout, embedding, layer_norm, linear, normalize, one_hot, rms_norm, scaled_dot_product_attention,
-)
-from tapegrad.functions.losses import (
-    binary_cross_entropy, binary_cross_entropy_with_logits, cosine_similarity, cross_entropy, hinge_embedding_loss,
-    huber_loss, kl_div, l1_loss, margin_ranking_loss, mse_loss, nll_loss, smooth_l1_loss, soft_margin_loss,
-)
-from tapegrad.functions.pooling import avg_pool1d, avg_pool2d, max_pool1d, max_pool2d
-from tapegrad.functions.reductions import (
-    amax, amin, argmax, argmin, average, max, mean, min, prod, ptp, std, sum, var,
-)
-from tapegrad.functions.joining import (
-    append, array_split, block, column_stack, concat, concatenate, delete, dsplit, dstack, hsplit, hstack, insert, pad,
-    repeat, split, stack, tile, unstack, vsplit, vstack,
-)
-from tapegrad.functions.products import (
-    cross, dot, einsum, inner, kron, matvec, outer, tensordot, vdot, vecdot, vecmat,
-)
-from tapegrad.functions.selecting import (
-    argwhere, choose, compress, diag, diagflat, diagonal, empty_like, extract, flatnonzero, full_like, nonzero, select, take,
-    take_along_axis, trace, tril, triu,
-)
-from tapegrad.functions.shaping import (
-    atleast_1d, atleast_2d, atleast_3d, broadcast_arrays, broadcast_to, expand_dims, flatten, flip, fliplr, flipud,
-    matrix_transpose, meshgrid, moveaxis, permute_dims, ravel, reshape,
-    resize, roll, rollaxis, rot90, squeeze, swapaxes, transpose,
-)
-from tapegrad.functions.constants import (
-    all, allclose, any, argpartition, argsort, around, array_equal, array_equiv, bincount, bitwise_and, bitwise_or,
-    bitwise_xor, count_nonzero, digitize, fix, gcd, invert, isclose, iscomplex, isin, isneginf, isposinf, isreal, lcm,
-    left_shift, lexsort, logical_xor, nanargmax, nanargmin, nextafter, right_shift, round, searchsorted, signbit, spacing,
-    unique,
-)
-from tapegrad.functions.cumulative import (
-    cumprod, cumsum, cumulative_prod, cumulative_sum, diff, ediff1d, gradient, trapezoid, unwrap,
-)
-from tapegrad.functions.interpolation import interp
-from tapegrad.functions.nan_reductions import (
-    nancumprod, nancumsum, nanmax, nanmean, nanmin, nanprod, nanstd, nansum, nanvar,
-)
-from tapegrad.functions.ordering import (
-    median, nanmedian, nanpercentile, nanquantile, partition, percentile, quantile, sort, topk,
-)
-from tapegrad.functions.complex_parts import angle, conj, conjugate, imag, real, real_if_close
-from tapegrad.functions.statistics import corrcoef, cov, polyval, vander
-from tapegrad.functions.creation import full, geomspace, linspace, logspace
+A family is a file of this folder; it is loaded when one of its names is first asked for.
+"""
+
+from importlib import import_module
+
+FAMILIES = {
+    "elementwise":
+        "abs absolute acos acosh add arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin asinh astype "
+        "atan atan2 atanh cbrt ceil clip copysign cos cosh deg2rad degrees divide divmod equal exp exp2 expm1 "
+        "fabs float_power floor floor_divide fmax fmin fmod greater greater_equal heaviside hypot i0 isfinite "
+        "isinf isnan ldexp less less_equal log log10 log1p log2 logaddexp logaddexp2 logical_and logical_not "
+        "logical_or matmul maximum minimum mod modf multiply nan_to_num negative not_equal ones_like positive "
+        "pow power rad2deg radians reciprocal remainder rint sign sin sinc sinh sqrt square subtract tan tanh "
+        "true_divide trunc where zeros_like",
+    "reductions": "amax amin argmax argmin average max mean min prod ptp std sum var",
+    "cumulative": "cumprod cumsum cumulative_prod cumulative_sum diff ediff1d gradient trapezoid unwrap",
+    "ordering": "median nanmedian nanpercentile nanquantile partition percentile quantile sort topk",
+    "statistics": "corrcoef cov polyval vander",
+    "interpolation": "interp",
+    "nan_reductions": "nancumprod nancumsum nanmax nanmean nanmin nanprod nanstd nansum nanvar",
+    "shaping":
+        "atleast_1d atleast_2d atleast_3d broadcast_arrays broadcast_to expand_dims flatten flip fliplr "
+        "flipud matrix_transpose meshgrid moveaxis permute_dims ravel reshape resize roll rollaxis rot90 "
+        "squeeze swapaxes transpose",
+    "joining":
+        "append array_split block column_stack concat concatenate delete dsplit dstack hsplit hstack insert "
+        "pad repeat split stack tile unstack vsplit vstack",
+    "selecting":
+        "argwhere choose compress diag diagflat diagonal empty_like extract flatnonzero full_like nonzero "
+        "select take take_along_axis trace tril triu",
+    "indexing": "getitem setitem",
+    "products": "cross dot einsum inner kron matvec outer tensordot vdot vecdot vecmat",
+    "creation": "full geomspace linspace logspace",
+    "constants":
+        "all allclose any argpartition argsort around array_equal array_equiv bincount bitwise_and bitwise_or "
+        "bitwise_xor count_nonzero digitize fix gcd invert isclose iscomplex isin isneginf isposinf isreal "
+        "lcm left_shift lexsort logical_xor nanargmax nanargmin nextafter right_shift round searchsorted "
+        "signbit spacing unique",
+    "complex_parts": "angle conj conjugate imag real real_if_close",
+    "activations":
+        "celu elu erf erfc gelu glu hardsigmoid hardswish hardtanh leaky_relu log_softmax logsigmoid "
+        "logsumexp mish prelu relu relu6 selu sigmoid silu softmax softplus softsign swish tanhshrink",
+    "layers":
+        "batch_norm dropout embedding layer_norm linear normalize one_hot rms_norm "
+        "scaled_dot_product_attention",
+    "losses":
+        "binary_cross_entropy binary_cross_entropy_with_logits cosine_similarity cross_entropy "
+        "hinge_embedding_loss huber_loss kl_div l1_loss margin_ranking_loss mse_loss nll_loss smooth_l1_loss "
+        "soft_margin_loss",
+    "convolution": "conv1d conv2d conv_transpose1d conv_transpose2d convolve",
+    "pooling": "avg_pool1d avg_pool2d max_pool1d max_pool2d",
+}
+_family_of = {name: family for family, names in FAMILIES.items() for name in names.split()}
+
+
+def __getattr__(name):
+    if name not in _family_of:
+        raise AttributeError(f"tapegrad has no function {name!r}")
+    function = globals()[name] = getattr(import_module(f"tapegrad.functions.{_family_of[name]}"), name)
+    return function
+
+
+def __dir__():
+    return sorted(_family_of)

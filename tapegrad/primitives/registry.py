@@ -89,6 +89,8 @@ class Primitive:
         self.reads = [None if rule is None else _reads(rule, variadic) for rule in dg]
         names = next((_parameters(rule) for rule in dg if rule is not None), ())
         self.static_names = names[5:] if variadic else names[3 + len(dg):]
+        if variadic and any(how == VALUE for how in self.reads[0][1:2]):
+            raise TypeError(f"{name}: a variadic row's rule may read its operands' shapes only, not their values")
         self._plan()
 
     def _plan(self):
