@@ -46,7 +46,8 @@ class Theirs:
     @staticmethod
     def apply(name, x):
         return {"softmax": lambda: torch.softmax(x, -1), "sum": lambda: x.sum(0, keepdim=True),
-                "mean": lambda: x.mean(1, keepdim=True), "flip": lambda: torch.flip(x, [1]), "cumsum": lambda: torch.cumsum(x, 0),
+                "mean": lambda: x.mean(1, keepdim=True), "flip": lambda: torch.flip(x, [1]),
+                "cumsum": lambda: torch.cumsum(x, 0),
                 "max": lambda: x.max(1, keepdim=True).values, "stack": lambda: torch.stack([x, x * 2]).sum(0),
                 "prod": lambda: x.prod(0, keepdim=True)}[name]()
 

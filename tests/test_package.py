@@ -11,9 +11,9 @@ import tapegrad
 
 PACKAGE = Path(tapegrad.__file__).parent
 ORDER = ["errors", "ownership", "registers", "listing", "tape", "kernels", "primitives.registry", "primitives", "tensor",
-         "record", "sweep", "functions", "linalg", "operators", "optim", "structure", "autograd", "functional",
-         "checkpointing", "gradient_check", "extend", "anomaly", "wengert.text", "wengert.operators", "wengert.program",
-         "wengert.backward", "wengert.evaluation", "wengert.tables", "wengert", "xman"]
+         "record", "sweep", "structure", "functions", "linalg", "operators", "optim", "autograd", "functional",
+         "checkpointing", "gradient_check", "extend", "anomaly", "wengert.text", "wengert.operators", "wengert.step",
+         "wengert.program", "wengert.backward", "wengert.evaluation", "wengert.tables", "wengert", "xman"]
 
 
 def run(code):

@@ -32,7 +32,7 @@ FAMILIES = {
         "select take take_along_axis trace tril triu",
     "indexing": "getitem setitem",
     "products": "cross dot einsum inner kron matvec outer tensordot vdot vecdot vecmat",
-    "creation": "full geomspace linspace logspace",
+    "creation": "arange array empty eye full geomspace identity linspace logspace ones tri zeros",
     "constants":
         "all allclose any argpartition argsort around array_equal array_equiv bincount bitwise_and bitwise_or "
         "bitwise_xor count_nonzero digitize fix gcd invert isclose iscomplex isin isneginf isposinf isreal "

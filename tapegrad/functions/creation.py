@@ -1,12 +1,42 @@
-"""Arrays made from numbers that may be tensors, under NumPy's names."""
+"""Tensors made from numbers, which may be tensors themselves, under NumPy's names."""
 
 import numpy as np
 
 from tapegrad.errors import ShapeError
 from tapegrad.functions.arguments import value
 from tapegrad.functions.elementwise import add, astype, log10, multiply, power, sign, subtract
+from tapegrad.functions.joining import stack
 from tapegrad.functions.shaping import broadcast_to, moveaxis
+from tapegrad.structure import leaves
 from tapegrad.tensor import Tensor
+
+
+def _maker(name):
+    """NumPy's function of that name, whose result is a tensor, with PyTorch's `requires_grad`."""
+    make = getattr(np, name)
+
+    def made(*arguments, requires_grad=False, **options):
+        return Tensor(make(*arguments, **options), requires_grad=requires_grad)
+
+    made.__name__ = made.__qualname__ = name
+    made.__doc__ = f"np.{name}, as a tensor; with requires_grad=True a leaf that backward() gives a gradient."
+    return made
+
+
+arange, empty, eye, identity, ones, tri, zeros = map(
+    _maker, ("arange", "empty", "eye", "identity", "ones", "tri", "zeros"))
+
+
+def array(data, dtype=None):
+    """A tensor of nested lists whose elements may be tensors, which are stacked. Derivative: to each element, its d."""
+    z = _stacked(data)
+    return z if dtype is None else astype(z, dtype)
+
+
+def _stacked(data):
+    if isinstance(data, (list, tuple)) and any(isinstance(leaf, Tensor) for leaf in leaves(data)):
+        return stack([_stacked(part) for part in data])
+    return data if isinstance(data, Tensor) else Tensor(data)
 
 
 def full(shape, fill_value, dtype=None):
