@@ -178,6 +178,31 @@ class TestThreads:
         y.sum().backward()                              # and the owner still can
         np.testing.assert_allclose(x.grad, np.exp(x._value))
 
+    def test_eight_threads_train_at_once(self):
+        """Each thread trains a model of its own; all end with the weights that one thread alone ends with."""
+        def train():
+            rng = np.random.default_rng(0)
+            W, U = (tg.tensor(rng.normal(size=(4, 4)), requires_grad=True) for _ in range(2))
+            optimiser = tg.optim.Adam([W, U], lr=0.01)
+            for _ in range(60):
+                h = tg.tensor(np.zeros((3, 4)))
+                for _ in range(5):
+                    h = tg.tanh(tg.sigmoid(h @ U) + np.ones((3, 4)) @ W)
+                optimiser.zero_grad()
+                tg.cross_entropy(h, np.array([0, 1, 2])).backward()
+                optimiser.step()
+            return W.data.copy()
+
+        alone, found = train(), []
+        workers = [threading.Thread(target=lambda: found.append(train())) for _ in range(8)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        assert len(found) == 8
+        for W in found:
+            np.testing.assert_array_equal(W, alone)
+
     def test_eight_threads_share_leaves(self):
         x = leaf(50)
 

@@ -1,0 +1,80 @@
+"""What tapegrad runs on here: versions, the BLAS behind the matrix products, threads, kernels; and what would be faster."""
+
+import ctypes
+import os
+import platform
+import re
+from importlib.metadata import version
+
+import numpy as np
+
+from tapegrad import kernels
+
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def _loaded_openblas():
+    """The OpenBLAS that this process has loaded, or None where that cannot be told."""
+    try:
+        with open("/proc/self/maps") as maps:
+            found = re.search(r"(/\S*openblas\S*\.so\S*)", maps.read())
+        return ctypes.CDLL(found[1]) if found else None
+    except OSError:
+        return None
+
+
+def blas_core():
+    """The family of processors whose kernels OpenBLAS uses, like "Haswell" (AVX2) or "SkylakeX" (AVX-512); "" if unknown."""
+    library = _loaded_openblas()
+    for name in ("scipy_openblas_get_corename64_", "openblas_get_corename64_", "openblas_get_corename"):
+        function = getattr(library, name, None) if library is not None else None
+        if function is not None:
+            function.restype = ctypes.c_char_p
+            return function().decode()
+    return ""
+
+
+def _has_avx512():
+    try:
+        from numpy._core._multiarray_umath import __cpu_features__
+    except ImportError:
+        return False
+    return bool(__cpu_features__.get("AVX512F"))
+
+
+def _advice(core, threads):
+    advice = []
+    if core in ("Haswell", "Zen") and _has_avx512():
+        cause = "OPENBLAS_CORETYPE is set to " + os.environ["OPENBLAS_CORETYPE"] if "OPENBLAS_CORETYPE" in os.environ else (
+            "OpenBLAS does not know this processor; OPENBLAS_CORETYPE=SkylakeX would tell it")
+        advice.append(f"matrix products use AVX2 where the processor has AVX-512, at about half the speed: {cause}")
+    if not threads and (os.cpu_count() or 1) > 1:
+        advice.append("small products are faster on one thread: set OPENBLAS_NUM_THREADS=1 before Python starts")
+    if kernels.compiler() is None:
+        advice.append("numba is missing or switched off: activations run on plain NumPy, two to five times slower")
+    return advice
+
+
+def configuration():
+    """What show_config() prints, as a dict."""
+    numba = kernels.compiler()
+    core = blas_core()
+    threads = {name: os.environ[name] for name in THREADS if name in os.environ}
+    return {
+        "tapegrad": version("tapegrad"),
+        "python": f"{platform.python_version()} on {platform.system()}, {platform.machine()}",
+        "numpy": np.__version__,
+        "numba": numba.__version__ if numba else "not in use",
+        "blas": np.show_config(mode="dicts")["Build Dependencies"]["blas"].get("name", "unknown"),
+        "blas kernels": core or "unknown",
+        "processors": os.cpu_count(),
+        "threads": threads or "not limited",
+        "faster": _advice(core, threads),
+    }
+
+
+def show_config():
+    """Print versions, the BLAS and its kernels, threads, and what would be faster. Loads numba."""
+    for name, value in configuration().items():
+        for line in value if isinstance(value, list) else [value]:
+            print(f"{name:14}{line}")
