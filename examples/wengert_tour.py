@@ -85,8 +85,8 @@ def show_eval(f, val):
     for z, g, ys in f:
         arguments = [val[y] for y in ys]
         val[z] = wengert.G[g](*arguments)
-        print(f"    {wengert.format([(z, g, ys)]):22} = {g}({', '.join(f'{y:g}' for y in arguments)})".ljust(50)
-              + f"val[{z}] = {val[z]:g}")
+        called = f"{g}({', '.join(f'{y:g}' for y in arguments)})"
+        print(f"    {wengert.format([(z, g, ys)]):26}{called:22}val[{z}] = {val[z]:g}")
     return val
 
 
@@ -94,14 +94,14 @@ def show_backprop(f, val):
     """Table 3: delta[f] = 1; for (z, g, ys) from the end, for each i: delta[yi] += DG[g][i](delta[z], val[z], ..)."""
     print("\nTable 3. backprop\n")
     delta = {f[-1][0]: 1.0}
-    print(f"    {'':44}delta[{f[-1][0]}] = 1")
+    print(f"    {'':48}delta[{f[-1][0]}] = 1")
     for z, g, ys in reversed(f):
         for i, y in enumerate(ys):
             c = wengert.DG[g][i](delta[z], val[z], *[val[name] for name in ys])
             before = f"{delta[y]:g} + {c:g} = " if y in delta else ""
             delta[y] = delta.get(y, 0.0) + c
-            print(f"    {wengert.format([(z, g, ys)]):22}DG[{g}][{i}] = {c:<10g}".ljust(48)
-                  + f"delta[{y}] = {before}{delta[y]:g}")
+            contribution = f"DG[{g}][{i}] = {c:g}"
+            print(f"    {wengert.format([(z, g, ys)]):26}{contribution:22}delta[{y}] = {before}{delta[y]:g}")
     return delta
 
 
@@ -234,7 +234,10 @@ def glorot(rng, rows, columns):
 
 
 def mlp(characters, classes, rng):
-    """softMax(relu(relu(x W1 + b1) W2 + b2)), where x is the one-hot rows of all characters, one after the other."""
+    """softMax(relu(relu(x W1 + b1) W2 + b2)), where x is the one-hot rows of all characters, one after the other.
+
+    Returns the expression manager, and the function that makes its inputs of character ids, (names, MAX_LEN).
+    """
     xm = XMan()
     xm.x, xm.y = f.input(), f.input()
     xm.W1 = f.param(default=glorot(rng, MAX_LEN * characters, HIDDEN))
@@ -244,7 +247,8 @@ def mlp(characters, classes, rng):
     hidden = f.relu(xm.x * xm.W1 + xm.b1)
     xm.output = f.softMax(f.relu(hidden * xm.W2 + xm.b2))
     xm.loss = f.mean(f.crossEnt(xm.output, xm.y))
-    return xm.setup(), lambda x: {"x": x.reshape(len(x), -1)}
+    one_hot = np.eye(characters)
+    return xm.setup(), lambda ids: {"x": one_hot[ids].reshape(len(ids), -1)}
 
 
 def lstm(characters, classes, rng):
@@ -269,35 +273,46 @@ def lstm(characters, classes, rng):
         h = f.hadamard(o, f.tanh(c))
     xm.output = f.softMax(f.relu(h * xm.W2 + xm.b2))
     xm.loss = f.mean(f.crossEnt(xm.output, xm.y))
-    return xm.setup(), lambda x: {f"x{t}": x[:, t] for t in range(MAX_LEN)}
+    one_hot = np.eye(characters)
+    return xm.setup(), lambda ids: {f"x{t}": one_hot[ids[:, t]] for t in range(MAX_LEN)}
 
 
 def train(build, data, epochs, seed):
-    """Train an expression manager by the course's recipe; the losses on the part valid after each epoch."""
+    """Train an expression manager by the course's recipe; the least loss on the part valid.
+
+    The model after the epoch with the least loss on valid is the one that is reported on: at the recipe's rate the loss goes
+    up and down.
+    """
     alphabet, labels = Alphabet.of(data.train.names), np.eye(len(data.labels))
-    one_hot = np.eye(len(alphabet))
-    ids, valid_ids = (alphabet.encode(part.names, MAX_LEN) for part in (data.train, data.valid))
     rng = np.random.default_rng(seed)
     xm, inputs = build(len(alphabet), len(data.labels), rng)
     sequence = xm.operationSequence(xm.loss)
     parameters = [name for name in xm.registers() if xm.isParam(name)]
-    value, losses = xm.inputDict(), []
+    value, ids = xm.inputDict(), alphabet.encode(data.train.names, MAX_LEN)
+
+    def evaluate(part, value):
+        """(loss, accuracy) on a part of the data."""
+        found = wengert.eval(sequence, value | inputs(alphabet.encode(part.names, MAX_LEN)) | {"y": labels[part.y]})
+        return found["loss"], (found["output"].argmax(axis=1) == part.y).mean()
+
+    least, best = evaluate(data.valid, value)[0], dict(value)
     print(f"\n    {build.__name__}: {len(sequence)} operations, {sum(value[name].size for name in parameters):,} parameters; "
           f"seed {seed}, rate {RATE}, batches of {BATCH}")
     for epoch in range(1, epochs + 1):
         start = time.perf_counter()
         for batch in np.split(rng.permutation(len(ids)), range(BATCH, len(ids), BATCH)):
-            value.update(inputs(one_hot[ids[batch]]), y=labels[data.train.y[batch]])
+            value.update(inputs(ids[batch]), y=labels[data.train.y[batch]])
             found = wengert.eval(sequence, value)
             for name, delta in wengert.backprop(sequence, found, wrt=parameters).items():
                 value[name] = value[name] - RATE * delta
         seconds = time.perf_counter() - start
-        value.update(inputs(one_hot[valid_ids]), y=labels[data.valid.y])
-        found = wengert.eval(sequence, value)
-        accuracy = (found["output"].argmax(axis=1) == data.valid.y).mean()
-        losses.append(found["loss"])
-        print(f"    epoch {epoch:2}  valid loss {found['loss']:.3f}  accuracy {accuracy:.3f}  {seconds:.2f} s")
-    return losses
+        loss, accuracy = evaluate(data.valid, value)
+        print(f"    epoch {epoch:2}  valid loss {loss:.3f}  accuracy {accuracy:.3f}  {seconds:.2f} s")
+        if loss < least:
+            least, best = loss, dict(value)
+    print("    {}: least valid loss {:.3f}, test loss {:.3f}, test accuracy {:.3f}".format(
+        build.__name__, least, *evaluate(data.test, best)))
+    return least
 
 
 def main():
@@ -308,15 +323,15 @@ def main():
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the first weights and of the order")
     parser.add_argument("--quick", action="store_true", help="a small part of the names and two epochs: does it run?")
     flags = parser.parse_args()
-    lists()
-    formulas()
-    print("\n3. Networks: what kind of thing does a name name?")
     try:
         data = read_prefix(flags.dataset) if flags.dataset else read_shipped()
     except InputError as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
+    lists()
+    formulas()
+    print("\n3. Networks: what kind of thing does a name name?")
     if flags.quick:
-        data.train, data.valid = data.train.some(600), data.valid.some(200)
+        data.train, data.valid, data.test = data.train.some(600), data.valid.some(200), data.test.some(200)
     for build in (mlp, lstm):
         train(build, data, min(flags.epochs, 2) if flags.quick else flags.epochs, flags.seed)
 

@@ -358,20 +358,20 @@ class LSTM(MLP):
         x.h0, x.c0 = f.input(default=np.zeros((1, HIDDEN))), f.input(default=np.zeros((1, HIDDEN)))
         h, c = x.h0, x.c0
         for t in range(MAX_LEN):
-            xt = f.input(name="x%d" % (t + 1))
-            setattr(x, "in%d" % (t + 1), xt)
+            xt = f.input(name=f"x{t + 1}")
+            setattr(x, f"in{t + 1}", xt)
             i, forget, o = (net.sigmoid(xt * getattr(x, "W" + g) + h * getattr(x, "U" + g) + getattr(x, "b" + g))
                             for g in "ifo")
             new = net.tanh(xt * x.Wc + h * x.Uc + x.bc)
             c = net.ele_mul(forget, c) + net.ele_mul(i, new)
             h = net.ele_mul(o, net.tanh(c))
-            setattr(x, "h%d" % (t + 1), h)
+            setattr(x, f"h{t + 1}", h)
         x.output = net.softMax(net.relu(h * x.W2 + x.b2))
         x.loss = net.mean(net.crossEnt(x.output, x.y))
         return x.setup()
 
     def inputs(self, names):
-        return {"x%d" % (t + 1): names[:, t] for t in range(MAX_LEN)}
+        return {f"x{t + 1}": names[:, t] for t in range(MAX_LEN)}
 
 
 def course_data():

@@ -17,8 +17,9 @@ from tapegrad.registers import Leaf
 from tapegrad.sweep import sweep
 from tapegrad.tape import Tape
 from tapegrad.tensor import Tensor, wrap
-from tapegrad.wengert.operators import cross_entropy_of_scores, crossEntropy
-from tapegrad.wengert.program import recording, signature
+from tapegrad.wengert.operators import cross_entropy_of_scores, crossEntropy, given
+from tapegrad.wengert.program import signature
+from tapegrad.wengert.step import recording
 
 
 class Backward:
@@ -49,15 +50,17 @@ class Backward:
                 if leaf is not None and register is not None:
                     register.retain(leaf)
                 self.registers[step.slot] = register or leaf
+        self.save(values)
 
     def enter(self, step):
         """Put a step on the tape, and return the register of its z, or None where no delta flows through it."""
         ys = [self.registers[i] for i in step.ys]
-        if step.name in self.DG:
-            return self.user_entry(step, ys)
+        functions = given(self.DG, step.name)
+        if functions is not None:
+            return self.user_entry(step, ys, functions)
         if step.row is not None:
             return self.row_entry(step, step.row, step.ys, ())
-        if step.name in self.G and step.function is None:
+        if step.function is None and given(self.G, step.name) is not None:
             raise step.error(f"{step.name} has a G and no DG")
         if not step.pairs(self.values, (self.DG, self.G)):
             found = step.resolved(self.values)
@@ -76,7 +79,7 @@ class Backward:
     def entry(self, g, plan, ys, step, where):
         z = np.asarray(self.values[step.slot])
         pick = None if where is None else itemgetter(*where)
-        entry = append(g, plan, tuple(ys), pick(self.values + self.constants) if pick else (None, None), z)
+        entry = append(g, plan, tuple(ys), (None, None), z)
         entry.dtype = _float(z.dtype)
         self.parts.append((entry, pick, step))
         return entry
@@ -92,12 +95,18 @@ class Backward:
             return None
         self.plans[row] = row.plans
         plan = row.plans[sum([1 << i for i, y in enumerate(registers) if y is not None])]
-        where = [i if how == VALUE else self.constant(np.shape(self.values[i])) if how == SHAPE else len(self.values)
-                 for how, i in zip(plan[2:], (step.slot, *slots))]
+        where = [self.kept(how, i) for how, i in zip(plan[2:], (step.slot, *slots))]
         return self.entry(row, plan, registers, step, [*where, *map(self.constant, static)])
 
-    def user_entry(self, step, ys):
-        values, functions = self.values, self.DG[step.name]
+    def kept(self, how, i):
+        """Where what the rules read of the value at i stands: the value, its shape, or nothing."""
+        if how == VALUE:
+            return i
+        size = len(self.values)
+        return self.constant(np.shape(self.values[i] if i < size else self.constants[i - size])) if how == SHAPE else size
+
+    def user_entry(self, step, ys, functions):
+        values = self.values
         if not hasattr(functions, "__getitem__") or len(functions) != len(ys):
             raise step.error(f"DG[{step.name!r}] is to have a function, or None, for each of the {len(ys)} arguments")
         keywords = {key: values[i] for key, i in step.keys.items()}
@@ -112,6 +121,9 @@ class Backward:
         values, registers = self.values, self.registers
         ys = [values[i] if registers[i] is None else wrap(np.asarray(values[i]), registers[i]) for i in step.ys]
         z = step.tensor(ys, values)
+        if not np.allclose(z._value, values[step.slot], rtol=1e-3, equal_nan=True):
+            raise step.error(f"{step.name} gives another value than that in val, which its derivative is to be taken at; what "
+                             "is random is drawn outside of the list, and stands in val under a name")
         return [] if z._register is None else [z._register]
 
     def pair(self, step):
@@ -129,25 +141,30 @@ class Backward:
 
     def renew(self, values):
         """Take other values of the same shapes."""
-        self.values, saved = values, values + self.constants
-        if all(pick for _, pick, _ in self.parts):
-            for entry, pick, _ in self.parts:
-                entry.saved = pick(saved)
-            return
-        entries = self.tape.entries
-        entries.clear()
-        with recording(self.tape):
-            for entry, pick, step in self.parts:
-                if pick:
-                    entry.saved = pick(saved)
-                else:
-                    inner = self.inner(step)
-                    entry.ys = (*inner, *entry.ys[len(inner):])
-                entries.append(entry)
+        self.values = values
+        self.save(values)
+        if self.inners:
+            entries = self.tape.entries
+            entries.clear()
+            with recording(self.tape):
+                for entry, pick, step in self.parts:
+                    if pick is None:
+                        inner = self.inner(step)
+                        entry.ys = (*inner, *entry.ys[len(inner):])
+                    entries.append(entry)
+
+    def save(self, values):
+        """Have each entry save what its rules read."""
+        held = values + self.constants
+        for entry, pick, _ in self.parts:
+            if pick is not None:
+                entry.saved = pick(held)
 
     def release(self):
         """Let go of the values."""
         self.values = None
+        if self.inners:
+            self.tape.entries.clear()
         for entry, pick, step in self.parts:
             if pick:
                 entry.saved = None
@@ -169,7 +186,7 @@ class Backward:
                 return sweep(arrays, [(register, delta)], consume=False)
         except Exception as error:
             step = self.stopped_at(error)
-            raise step.failed(error, self.values, self.DG.get(step.name)) from error
+            raise step.failed(error, self.values, given(self.DG, step.name)) from error
 
     def stopped_at(self, error):
         """The step at whose entry, or one of whose entries, the sweep was when it failed."""

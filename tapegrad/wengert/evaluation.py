@@ -17,9 +17,8 @@ def eval(f, val, G=None):
     Raises WengertError, or ShapeError and the like, with the entry where something is wrong.
     """
     program = compiled(f)
-    values = program.filled(val)
-    program.run(values, G)
-    return dict(val) | {step.z: values[step.slot] for step in program.steps}
+    values = program.evaluated(val, G)
+    return dict(val) | {z: values[slot] for z, slot in program.results}
 
 
 def backprop(f, val, DG=None, seed=1.0, *, G=None, wrt=None):
@@ -39,8 +38,7 @@ def backprop(f, val, DG=None, seed=1.0, *, G=None, wrt=None):
     program = compiled(f)
     if not program.steps:
         raise WengertError("backprop: the list has no entry whose z could be seeded")
-    values = program.filled(val, results=True)
-    program.run(values, G)
+    values = program.evaluated(val, G, known=True)
     if DG or G:
         backward = _backward(program, values, DG or {}, G or {}, wrt, val)
         found = backward.sweep(seed)

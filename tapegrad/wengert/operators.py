@@ -24,6 +24,7 @@ from tapegrad.record import recorded
 
 ALIASES = {"mul": "dot", "hadamard": "multiply", "softMax": "softmax", "crossEnt": "crossEntropy"}
 IN_PLACE = {"setitem"}                  # the function changes its operand; the row of this name does not
+ROW_FIRST = {"logsumexp"}               # the row keeps its axis, as length 1; the function does so only if told
 
 
 def half(x):
@@ -73,11 +74,32 @@ def names():
 
 
 def candidates(name):
-    """The functions of tensors that a name may mean: the one that puts its arguments in order, then the bare row."""
+    """The functions of tensors that a name may mean: the one that puts its arguments in order, then the bare row.
+
+    What a tape prints is always the row, with all its static arguments. Where the function of the same name is another, it
+    has to stand back.
+    """
     name = canonical(name)
     found = [COURSE.get(name), None if name in IN_PLACE else getattr(functions, name, None),
              getattr(recorded, name, None) if name in table else None]
-    return [function for function in found if callable(function)]
+    found = [function for function in found if callable(function)]
+    return found[::-1] if name in ROW_FIRST else found
+
+
+class Registered:
+    """What the tables G and DG hand out for a name."""
+
+    def __init__(self, name):
+        self.name = name
+
+
+def given(user, name):
+    """What a user's G or DG has for an operator, or None where it has nothing but what tapegrad's own has."""
+    if not user or name not in user:
+        return None
+    found, row = user[name], table.get(canonical(name))
+    ours = canonical(found.name) == canonical(name) if isinstance(found, Registered) else row is not None and found is row.g
+    return None if ours else found
 
 
 @cache

@@ -9,7 +9,7 @@ import numpy as np
 from tapegrad.primitives import table
 from tapegrad.tensor import Tensor
 from tapegrad.wengert.evaluation import backprop, eval
-from tapegrad.wengert.operators import candidates, canonical, names, parameters
+from tapegrad.wengert.operators import Registered, candidates, canonical, names, parameters
 
 
 class _ByName(Mapping):
@@ -33,11 +33,19 @@ class _ByName(Mapping):
         return len(names())
 
 
-class Derivatives:
-    """DG[g]: `DG[g][i](delta, out, y1, .., yk)` is the contribution of z = g(y1, .., yk) to the delta of argument i."""
+class Operator(Registered):
+    """G[g], where it is more than a row of operands: `G[g](y1, .., yk)`."""
 
-    def __init__(self, name):
-        self.name = name
+    def __call__(self, *arguments, **static):
+        f, val = _entry(self.name, arguments, static)
+        return eval(f, val)["z"]
+
+    def __repr__(self):
+        return f"<operator {self.name}>"
+
+
+class Derivatives(Registered):
+    """DG[g]: `DG[g][i](delta, out, y1, .., yk)` is the contribution of z = g(y1, .., yk) to the delta of argument i."""
 
     def __getitem__(self, i):
         if not 0 <= i < (self._count() or i + 1):
@@ -48,6 +56,9 @@ class Derivatives:
         if self._count() is None:
             raise TypeError(f"DG[{self.name!r}]: {self.name} has as many operands as it is given")
         return self._count()
+
+    def __iter__(self):
+        return iter([self[i] for i in range(len(self))])
 
     def _count(self):
         name = canonical(self.name)
@@ -87,11 +98,6 @@ def _entry(name, arguments, static, wanted=None):
     return _single(name, tuple(ys)), val
 
 
-def _value(name, *arguments, **static):
-    f, val = _entry(name, arguments, static)
-    return eval(f, val)["z"]
-
-
 def _contribution(name, i, delta, out, *arguments, **static):
     f, val = _entry(name, arguments, static, wanted=i)
     if out is not None:
@@ -101,7 +107,7 @@ def _contribution(name, i, delta, out, *arguments, **static):
 
 def _operator(name):
     row = _row(name)
-    return partial(_value, name) if row is None else row.g
+    return Operator(name) if row is None else row.g
 
 
 G = _ByName(_operator)

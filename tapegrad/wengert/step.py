@@ -1,0 +1,231 @@
+"""An entry of a Wengert list made ready to run: a step that knows what it calls.
+
+What an entry calls is settled in this order:
+  - a row of the registry, if the entry gives just its operands;
+  - otherwise a function of tapegrad, which puts axes and shapes in order. On operands of given shapes most functions come
+    down to one row and its static arguments, which are remembered, so that the next time only the row's G runs;
+  - a function that comes down to several rows is called as it is.
+"""
+
+from difflib import get_close_matches
+from types import FunctionType
+
+import numpy as np
+
+from tapegrad.errors import DtypeError, WengertError, describe, failed_call
+from tapegrad.primitives import table
+from tapegrad.record import recorded
+from tapegrad.registers import Entry, Leaf
+from tapegrad.tape import Tape, thread
+from tapegrad.tensor import Tensor, wrap
+from tapegrad.wengert.operators import accepts, candidates, canonical, cross_entropy_of_scores, given, names, parameters
+from tapegrad.wengert.text import Name, argument, entry_text
+
+ROOMY = 2 ** 62                         # bytes: a tape with that much room is not reaped
+NUMBERS = (int, float)
+CONSTANTS = (int, float, complex, bool, str, tuple, list, slice, np.dtype, np.generic, type(None), type(...))
+
+
+def plain(name, x):
+    """A value as an array or a number."""
+    if type(x) in (np.ndarray, float, int) or isinstance(x, np.generic):
+        return x
+    array = x._value if type(x) is Tensor else np.asarray(x)
+    if array.dtype.kind not in "biufc":
+        raise DtypeError(f"{name}: a value of type {type(x).__name__}; numbers or arrays of numbers are needed")
+    return array
+
+
+class Step:
+    """An entry of a list.
+
+    positional, keywords    its arguments: names and values
+    ys, keys, slot          the slots of these, and of z
+    row                     the registry's, where the entry gives just its operands
+    function                of tensors, where it does not
+    pair                    for crossEntropy(softmax(o), t): (softmax's step, the slot of o, softmax's axis)
+    """
+
+    def __init__(self, position, entry, f):
+        self.position, self.entry = position, entry
+        try:
+            z, g, ys = entry
+            if not (isinstance(z, str) and isinstance(g, str)) or isinstance(ys, str):
+                raise TypeError
+            self.entry = entry = (z, g, tuple(ys))
+        except (TypeError, ValueError):
+            raise WengertError(f"entry {position}: {entry!r} is not of the form (z, g, (y1, .., yk)), with names z, g and "
+                               "y1 to yk") from None
+        f.append(entry)
+        self.z, self.name, self.positional, self.keywords = z, g, [], {}
+        self.row = self.function = self.pair = None
+        self.by_position = self.packed = self.changing = False
+        self.known = {}
+        for y in entry[2]:
+            keyword, what = argument(y)
+            if not isinstance(what, CONSTANTS):
+                raise self.error(f"a {type(what).__name__} stands in the list; give it a name, and its value in val")
+            if keyword is None:
+                if self.keywords:
+                    raise self.error(f"{y} follows a keyword")
+                self.positional.append(what)
+            elif keyword in self.keywords:
+                raise self.error(f"{keyword} is given twice")
+            else:
+                self.keywords[keyword] = what
+
+    def settle(self, program):
+        """Give the arguments their slots, and find what is called, where the registry has it."""
+        self.ys = [program.slot(y) for y in self.positional]
+        self.operands = [isinstance(y, Name) for y in self.positional]
+        self.keys = {key: program.slot(y) for key, y in self.keywords.items()}
+        self.slot = program.slot(Name(self.z))
+        name = canonical(self.name)
+        row = table.get(name)
+        if row is not None and any(row.dg) and not self.keys and not row.static_names and row.arity == len(self.ys):
+            self.row = row
+            return
+        self.packed = row is not None and row.variadic and not any(isinstance(y, str) and not operand for y, operand in
+                                                                   zip(self.positional, self.operands))
+        for function in candidates(self.name):
+            if self._takes(function, row):
+                self.function = function
+                break
+        self.changing = any(isinstance(y, Name) for y in self.keywords.values())
+        if name == "crossEntropy" and len(self.ys) == 2 and not self.keys:
+            self.pair = self._softmax(program)
+
+    def _takes(self, function, row):
+        """Whether a function can be called with this entry's arguments. A bare row needs all that are static, in its order."""
+        count = 1 if self.packed else len(self.ys)
+        if row is None or function is not getattr(recorded, row.name) or not isinstance(function, FunctionType):
+            return accepts(function, count, self.keys)
+        extra = count - (1 if row.variadic else row.arity)
+        if extra < 0 or set(self.keys) != set(row.static_names[extra:]) or extra + len(self.keys) != len(row.static_names):
+            return False
+        self.keys = {key: self.keys[key] for key in row.static_names[extra:]}
+        self.by_position = True
+        return True
+
+    def _softmax(self, program):
+        step = program.defining.get(self.positional[0])
+        if step is None or canonical(step.name) != "softmax" or len(step.ys) != 1 or not set(step.keywords) <= {"axis"}:
+            return None
+        return step, step.ys[0], step.keywords.get("axis", -1)
+
+    def pairs(self, values, overridden):
+        """Whether this entry is the crossEntropy of a softmax over the last axis, both as tapegrad has them."""
+        if self.pair is None or any([given(user, step.name) for user in overridden for step in (self, self.pair[0])]):
+            return False
+        return self.pair[2] in (-1, np.ndim(values[self.pair[1]]) - 1)
+
+    # Forward
+
+    def call(self, values, G):
+        """z, from values of the operands."""
+        if self.row is not None:
+            return self.row.g(*[values[i] for i in self.ys])
+        if self.pairs(values, (G,)):
+            return cross_entropy_of_scores(*[wrap(np.asarray(values[i]), None) for i in (self.pair[1], self.ys[1])])._value
+        found = self.resolved(values)
+        if found is None:
+            return self.tensor([np.asarray(values[i]) if operand else values[i] for i, operand in zip(self.ys, self.operands)],
+                               values)._value
+        row, pattern, static = found
+        operands = [values[self.ys[y]] if place else y for place, y in pattern]
+        if static:
+            operands = [np.asarray(y) if type(y) in NUMBERS else y for y in operands]
+        return row.g(operands, *static) if row.variadic else row.g(*operands, *static)
+
+    def call_user(self, function, values):
+        z = function(*[values[i] for i in self.ys], **{key: values[i] for key, i in self.keys.items()})
+        return plain(self.z, z)
+
+    def tensor(self, arguments, values):
+        """The function on these arguments, those at the places of operands wrapped as tensors, if they are arrays."""
+        if self.function is None:
+            raise self.unknown()
+        arguments = [wrap(y, None) if operand and type(y) is np.ndarray else y for y, operand in zip(arguments, self.operands)]
+        keywords = {key: values[i] for key, i in self.keys.items()}
+        arguments = [arguments] if self.packed else arguments
+        z = self.function(*arguments, *keywords.values()) if self.by_position else self.function(*arguments, **keywords)
+        if not isinstance(z, Tensor):
+            raise WengertError(f"{self.name} gives a {type(z).__name__}, and an entry has one result, a tensor")
+        return z
+
+    def resolved(self, values):
+        """(row, [(True, place of an operand) or (False, constant)], static) that the function comes down to, or None."""
+        if self.changing:
+            return None
+        operands = [values[i] for i in self.ys]
+        key = tuple([(y.shape, y.dtype.char) if hasattr(y, "dtype") else type(y) for y in operands])
+        if key not in self.known:
+            self.known[key] = self._resolve(operands, values)
+        return self.known[key]
+
+    def _resolve(self, operands, values):
+        leaves = [Leaf(np.shape(y), np.dtype(float)) if operand else None for y, operand in zip(operands, self.operands)]
+        tape = Tape()
+        with recording(tape):
+            z = self.tensor([y if leaf is None else wrap(np.asarray(y), leaf) for y, leaf in zip(operands, leaves)], values)
+            entry = z._register
+            if type(entry) is not Entry or len(tape.entries) != 1:
+                return None
+        pattern = []
+        for y in entry.operands:
+            if type(y) is Leaf:
+                pattern.append((True, leaves.index(y)))
+            elif type(y) in (int, float):
+                pattern.append((False, y))
+            else:
+                return None
+        return entry.g, pattern, entry.static
+
+    # What is wrong
+
+    def where(self):
+        return f"entry {self.position}, {entry_text(self.entry)}"
+
+    def error(self, message):
+        return WengertError(f"{self.where()}: {message}")
+
+    def unknown(self):
+        """The error for an entry whose operator the registry does not have, or not for these arguments."""
+        functions = candidates(self.name)
+        if functions:
+            row = table.get(canonical(self.name))
+            wanted = [f"{parameters(function)}" for function in functions
+                      if parameters(function)] if row is None or row.static_names or row.variadic else [
+                          f" of {row.arity} operand{'s' * (row.arity != 1)}"]
+            return self.error(f"{self.name} does not take these arguments; it is {self.name}{wanted[0] if wanted else ''}")
+        near = get_close_matches(self.name, names(), n=1)
+        return self.error(f"there is no operator {self.name!r}{f', but a {near[0]!r}' if near else ''}; operators of your own "
+                          "are given in G and DG")
+
+    def failed(self, error, values, user=None):
+        """The error to raise where this entry's operator, or one of its derivatives, has failed with `error`."""
+        if isinstance(error, WengertError):
+            return error if str(error).startswith("entry ") else self.error(error)
+        if user:
+            operands = ", ".join([describe(values[i]) for i in self.ys])
+            return self.error(f"{self.name}({operands}): {type(error).__name__}: {error}")
+        if self.row is not None:
+            error = failed_call(self.row.name, [values[i] for i in self.ys], error)
+        try:
+            return type(error)(f"{self.where()}: {error}")
+        except TypeError:
+            return self.error(f"{type(error).__name__}: {error}")
+
+
+class recording:
+    """`with recording(tape):` what is recorded on this thread goes on that tape, which nothing leaves by itself."""
+
+    def __init__(self, tape):
+        tape.room = ROOMY
+        self.tape = tape
+
+    def __enter__(self):
+        self.before, thread.tape = thread.tape, self.tape
+
+    def __exit__(self, *exception):
+        thread.tape = self.before
