@@ -2,6 +2,9 @@
 
 from functools import partial, update_wrapper
 
+import numpy as np
+
+from tapegrad import kernels
 from tapegrad.gradient_check import gradcheck
 from tapegrad.primitives import Primitive, add_row, table
 from tapegrad.record import general, recorded
@@ -21,6 +24,26 @@ def _rule(dfun):
     return None if dfun is None else lambda F, d, z, *args: _call(dfun, d, z, *args)
 
 
+class _Elementwise:
+    """A function of numbers, applied to arrays element by element: a numba ufunc, compiled at the first call."""
+
+    def __init__(self, function, arity):
+        self.function, self.arity, self.ufunc = function, arity, None
+
+    def __call__(self, *xs):
+        if self.ufunc is None:
+            self.ufunc = self._compile()
+        return self.ufunc(*xs)
+
+    def _compile(self):
+        numba = kernels.compiler()
+        if numba is None:
+            plain = np.vectorize(self.function, otypes=[np.float64])
+            return lambda *xs: plain(*xs).astype(np.result_type(*xs, np.float32))
+        signatures = [number(*[number] * self.arity) for number in (numba.float32, numba.float64)]
+        return numba.vectorize(signatures)(self.function)
+
+
 class UserPrimitive:
     """A function of arrays that records: what `primitive` makes.
 
@@ -28,13 +51,19 @@ class UserPrimitive:
     have a derivative, and keyword arguments, are passed on to the function and to the derivatives as they are.
     """
 
-    def __init__(self, g, derivatives, name=None):
+    def __init__(self, g, derivatives, name=None, scalar=False):
         name = name or g.__name__
         if name in table and name not in users:
             raise ValueError(f"primitive: there is a primitive {name!r} already; give this one another name")
         users.add(name)
         update_wrapper(self, g)
-        self.row = Primitive(name, partial(_call, g), tuple(map(_rule, derivatives)))
+        arity = len(derivatives)
+        operator = _Elementwise(g, arity) if scalar else partial(_call, g)
+        self.row = Primitive(name, operator, tuple(map(_rule, derivatives)))
+        if scalar:
+            compiled = [None if dfun is None else _Elementwise(dfun, arity + 2) for dfun in derivatives]
+            self.row.use_for_arrays([None if dfun is None else lambda F, d, z, *xs, dfun=dfun: dfun(d, z, *xs)
+                                     for dfun in compiled])
         add_row(self.row)
         setattr(recorded, name, self)
 
@@ -48,7 +77,7 @@ class UserPrimitive:
         return f"<primitive {self.row.name}>"
 
 
-def primitive(*derivatives, name=None, check=None):
+def primitive(*derivatives, name=None, check=None, scalar=False):
     """Make a function of arrays a primitive, with one derivative per argument.
 
         @tg.primitive(lambda delta, out, x: delta * 3 * x ** 2)
@@ -59,11 +88,16 @@ def primitive(*derivatives, name=None, check=None):
                   with operators, NumPy's ufuncs or tapegrad's functions, it can be differentiated itself.
     name          its name on the tape; by default the function's
     check         arguments, as a tuple, to run gradcheck on at once
+    scalar        the function and its derivatives are formulas of numbers, with if, loops and math's functions as you like:
+                  numba kernels of float32 and float64 are made of them. A derivative that is to be differentiated in turn
+                  must do with operators and functions that know tensors.
 
     Raises ValueError where the name is that of one of tapegrad's own primitives.
     """
     def decorate(g):
-        made = UserPrimitive(g, derivatives, name)
+        if not callable(g):
+            raise TypeError("primitive: it takes the derivatives first, @primitive(dfun, ..), and is then put on the function")
+        made = UserPrimitive(g, derivatives, name, scalar)
         if check is not None:
             gradcheck(made, *check)
         return made

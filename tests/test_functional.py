@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tapegrad as tg
-from tapegrad import errors
+from tapegrad import errors, kernels
 
 X = np.array([0.3, 1.2, -0.7])
 
@@ -302,6 +302,25 @@ class TestUserPrimitives:
         times(x, tg.tensor(np.full(3, 2.0), requires_grad=True)).sum().backward()
         np.testing.assert_allclose(x.grad, np.full(3, 2.0))
 
+    @pytest.mark.parametrize("compiled", [True, False], ids=["numba", "plain"])
+    def test_a_formula_of_numbers_becomes_kernels(self, compiled, monkeypatch):
+        if not compiled:
+            monkeypatch.setattr(kernels, "compiler", lambda: None)
+
+        @tg.primitive(lambda d, out, x, y: d * (3 * x * x if x > 0 else 0.0) * y,
+                      lambda d, out, x, y: d * (x ** 3 if x > 0 else 0.0), scalar=True)
+        def cubed_ramp(x, y):
+            return x ** 3 * y if x > 0 else 0.0
+
+        for dtype in ("f4", "f8"):
+            x = tg.tensor(np.array([[-1.0, 2.0], [3.0, -4.0]]), dtype, requires_grad=True)
+            y = tg.tensor([1.0, 2.0], dtype, requires_grad=True)
+            z = cubed_ramp(x, y)
+            assert z.dtype == x.dtype and z.tolist() == [[0, 16], [27, 0]]
+            z.sum().backward()
+            assert x.grad.dtype == x.dtype and x.grad.tolist() == [[0, 24], [27, 0]] and y.grad.tolist() == [27, 8]
+            assert tg.gradcheck(cubed_ramp, np.array([0.5, -2.0]), np.array([1.5, 1.0]))
+
     def test_bad_definitions(self):
         with pytest.raises(errors.GradcheckError):
             @tg.primitive(lambda d, out, x: d * x, check=(X,))
@@ -313,6 +332,8 @@ class TestUserPrimitives:
                 return x
         with pytest.raises(TypeError, match="derivative"):
             tg.primitive()
+        with pytest.raises(TypeError, match="derivatives first"):
+            tg.primitive(lambda x: x)(tg.tensor([1.0]))
 
 
 def test_against_pytorch():

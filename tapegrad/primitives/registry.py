@@ -110,6 +110,11 @@ class Primitive:
         return (*(tuple(rule if want else None for rule, want in zip(level, wanted))
                   for level in (self.array_dg, self.dg)), *keep)
 
+    def use_for_arrays(self, rules):
+        """Run these rules over arrays, in the place of those that the row was written with."""
+        self.array_dg = list(rules)
+        self._plan()
+
     def __repr__(self):
         return f"<primitive {self.name}>"
 
