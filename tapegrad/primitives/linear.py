@@ -10,12 +10,12 @@ def _matmul(x, y):
 
 
 def _transposed(F, x):
-    if x.ndim == 2:
-        return x.T
     return F.transpose(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
 
 
 def _matmul_dx(F, d, _z, _x, y):
+    if d.ndim == 2 == y.ndim:
+        return F.matmul(d, y.T)
     if y.ndim == 1:                                     # (.., k, n) @ (n,) -> (.., k)
         return d[..., None] * y
     if d.ndim == y.ndim - 1:                            # (n,) @ (.., n, m) -> (.., m)
@@ -24,6 +24,8 @@ def _matmul_dx(F, d, _z, _x, y):
 
 
 def _matmul_dy(F, d, _z, x, _y):
+    if x.ndim == 2 == d.ndim:
+        return F.matmul(x.T, d)
     if x.ndim == 1:
         return x * d if d.ndim == 0 else x[:, None] * d[..., None, :]
     if d.ndim == x.ndim - 1:                            # (.., k, n) @ (n,) -> (.., k)
