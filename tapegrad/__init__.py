@@ -16,6 +16,7 @@ In the order in which to read the code:
     autograd, functional, checkpointing, gradient_check    derivatives of functions, of any order, and whether they are right
     extend       new primitives
     anomaly      where the first NaN comes from
+    config       what it runs on; `python -m tapegrad` prints it, and some timings
     wengert      lists of (z, g, (y1, .., yk)) as data: evaluated, differentiated, read and written
     xman         the expression manager, which writes such lists from formulas
 """
@@ -32,6 +33,7 @@ __version__ = "0.1.0"
 LATER = {
     "anomaly": "detect_anomaly",
     "checkpointing": "checkpoint",
+    "config": "show_config",
     "extend": "primitive",
     "functional": "elementwise_grad grad hessian hvp jacobian jvp value_and_grad vjp",
     "gradient_check": "gradcheck",
