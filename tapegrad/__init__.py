@@ -10,7 +10,7 @@ In the order in which to read the code:
     tensor       the array and its register; value semantics
     record       how a row becomes a function that appends to the tape
     sweep        the reverse sweep
-    functions    what users call, family by family, and linalg
+    functions    what users call, family by family, and linalg and fft
     operators    what + and x.sum() and np.sin(x) mean
     optim        gradient descent
     autograd, functional, checkpointing, gradient_check    derivatives of functions, of any order, and whether they are right
@@ -38,7 +38,7 @@ LATER = {
     "functional": "elementwise_grad grad hessian hvp jacobian jvp value_and_grad vjp",
     "gradient_check": "gradcheck",
 }
-MODULES = ("autograd", "linalg", "optim", "wengert", "xman")
+MODULES = ("autograd", "fft", "linalg", "optim", "wengert", "xman")
 _module_of = {name: module for module, names in LATER.items() for name in names.split()}
 
 

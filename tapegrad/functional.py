@@ -117,6 +117,12 @@ class _Run(Trace):
         z = self.output
         if not isinstance(z, Tensor) or z.size != 1:
             raise GradientError(f"{self.name}: the function returned {describe(z)}; a single number is needed")
+        return self.real(z)
+
+    def real(self, z):
+        if z.dtype.kind == "c":
+            raise GradientError(f"{self.name}: the function returned {describe(z)}, and only a real number has a gradient; "
+                                "take its real part, its imaginary part or its absolute value")
         return z
 
     def pull(self, outputs, seeds, on_tape=False):
@@ -202,7 +208,7 @@ def elementwise_grad(fun, argnums=0):
     def gradient(*args, **kwargs):
         positions = _positions("elementwise_grad", argnums, args)
         run = _Run("elementwise_grad", fun, args, kwargs, positions)
-        found = run.outputs(run.name)
+        found = [run.real(z) for z in run.outputs(run.name)]
         return _structured(args, positions, argnums, run.pull(found, [_seed(z) for z in found]))
 
     return gradient
@@ -224,7 +230,10 @@ def vjp(fun, *primals):
 
 
 def _checked(name, seed, z):
-    seed = seed if isinstance(seed, Tensor) else np.asarray(seed, dtype=z.dtype)
+    if not isinstance(seed, Tensor):
+        if np.iscomplexobj(seed) and z.dtype.kind != "c":
+            raise DtypeError(f"{name}: a complex vector for a value of {z.dtype}")
+        seed = np.asarray(seed, dtype=z.dtype)
     if seed.shape != z.shape:
         raise ShapeError(f"{name}: a vector of shape {seed.shape} for a value of shape {z.shape}")
     return seed
@@ -266,7 +275,7 @@ def jacobian(fun, argnums=0):
         positions = _positions("jacobian", argnums, args)
         run = _Run("jacobian", fun, args, kwargs, positions)
         blocks = []
-        for z in run.outputs(run.name):
+        for z in map(run.real, run.outputs(run.name)):
             rows = []
             for i in range(z.size):
                 seed = np.zeros(z.size, z.dtype)
@@ -292,6 +301,13 @@ def hessian(fun, argnums=0):
     return jacobian(grad(fun, argnums), argnums)
 
 
+def weighted(z, w):
+    """The sum of z times constant weights; of complex z and w, the sum over real and imaginary parts."""
+    if z.dtype.kind == "c":
+        return recorded.real(recorded.sum(z * recorded.conjugate(w), None, False))
+    return recorded.sum(z * w, None, False)
+
+
 def hvp(fun, primals, tangents):
     """The Hessian of fun at the primals, times the tangents: two sweeps, no matrix. A tuple like the primals.
 
@@ -302,7 +318,7 @@ def hvp(fun, primals, tangents):
     def directional(*args):
         total = 0.0
         for g, t in zip(leaves(grad(fun, positions)(*args)), leaves(tuple(tangents))):
-            total = total + recorded.sum(g * t, None, False)
+            total = total + weighted(g, t)
         return total
 
     if not same(tuple(primals), tuple(tangents)):

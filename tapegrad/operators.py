@@ -1,6 +1,6 @@
 """What the operators and methods of a Tensor mean: tables of names, each the function of the same name."""
 
-from sys import modules
+from importlib import import_module
 
 import numpy as np
 
@@ -26,6 +26,7 @@ METHODS = (
     "dot", "nonzero", "choose",
 )
 
+HOMES = {"numpy.linalg": "tapegrad.linalg", "numpy.fft": "tapegrad.fft"}
 REDUCTIONS = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min", "logical_and": "all", "logical_or": "any"}
 RUNNING = {"add": "cumsum", "multiply": "cumprod"}
 READERS = ("shape", "ndim", "size", "result_type", "can_cast", "iscomplexobj", "isrealobj", "array_repr", "array_str",
@@ -70,7 +71,7 @@ def _array_function(tensor, function, types, operands, options):
     home, name = function.__module__, function.__name__
     if home == "numpy" and name in READERS:
         return function(*map(_read, operands), **{key: _read(option) for key, option in options.items()})
-    ours = functions if home == "numpy" else modules.get(home.replace("numpy", "tapegrad", 1))
+    ours = functions if home == "numpy" else import_module(HOMES[home]) if home in HOMES else None
     if not callable(getattr(ours, name, None)):
         raise _refusal(f"{home}.{name}".removeprefix("numpy."))
     return getattr(ours, name)(*operands, **options)
@@ -92,6 +93,8 @@ Tensor.__array_ufunc__ = _ufunc
 Tensor.__array_function__ = _array_function
 Tensor.T = property(lambda x: functions.transpose(x), doc="The tensor with its axes in reverse order.")
 Tensor.mT = property(lambda x: functions.matrix_transpose(x), doc="The tensor with its last two axes exchanged.")
+Tensor.real = property(lambda x: functions.real(x), doc="The real part.")
+Tensor.imag = property(lambda x: functions.imag(x), doc="The imaginary part.")
 Tensor.backward = backward
 Tensor.__pos__ = lambda x: x
 Tensor.__iter__ = lambda x: (x[i] for i in range(len(x)))

@@ -46,7 +46,7 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """x -= lr * m' / (sqrt(v') + eps), where m' and v' are the running means of g and g^2 without their bias to 0.
+    """x -= lr * m' / (sqrt(v') + eps), where m' and v' are the running means of g and |g|^2 without their bias to 0.
 
     Source: Kingma and Ba, Adam: A Method for Stochastic Optimization (2015), algorithm 1.
     """
@@ -55,7 +55,7 @@ class Adam(Optimizer):
         super().__init__(parameters, lr)
         self.betas, self.eps, self.steps = betas, eps, 0
         self.m = [np.zeros_like(parameter.data) for parameter in self.parameters]
-        self.v = [np.zeros_like(parameter.data) for parameter in self.parameters]
+        self.v = [np.zeros_like(parameter.data.real) for parameter in self.parameters]
 
     def step(self):
         self.steps += 1
@@ -64,6 +64,7 @@ class Adam(Optimizer):
     def move(self, i, x, g):
         (beta1, beta2), m, v = self.betas, self.m[i], self.v[i]
         m += (1 - beta1) * (g - m)
-        v += (1 - beta2) * (g * g - v)
+        squared = g * g if g.dtype.kind != "c" else (g * g.conj()).real
+        v += (1 - beta2) * (squared - v)
         rate = self.lr * (1 - beta2 ** self.steps) ** 0.5 / (1 - beta1 ** self.steps)
         x -= rate * m / (np.sqrt(v) + self.eps * (1 - beta2 ** self.steps) ** 0.5)

@@ -19,7 +19,7 @@ class Entry:
     delta   what the sweep has accumulated for the result
     tape    the tape that holds the entry; None once a backward() has consumed it
     name    the name that the user gave to the result (not set without one)
-    where   the frame summary of the user's line that recorded it (set inside detect_anomaly() only)
+    where   the user's line that recorded it, or a trace's note of it (set while the thread is watched only)
     """
 
     __slots__ = ("g", "ys", "plan", "saved", "shape", "dtype", "delta", "tape", "name", "where")
@@ -66,15 +66,18 @@ class _Hooks(list):
             return None
 
         def with_hooks(F, d, *saved):
-            if self.seen[0] is not d:
-                new = d
-                for function in self:
-                    new = function(new)
-                self.seen = d, new
-            return rule(F, self.seen[1], *saved)
+            return rule(F, self.replaced(d), *saved)
 
-        with_hooks.hooks = self
+        with_hooks.hooks, with_hooks.plain = self, rule
         return with_hooks
+
+    def replaced(self, d):
+        if self.seen[0] is not d:
+            new = d
+            for function in self:
+                new = function(new)
+            self.seen = d, new
+        return self.seen[1]
 
 
 def _whole_delta(F, d, *saved):

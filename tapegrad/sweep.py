@@ -6,6 +6,7 @@
 
 A delta always has the shape and dtype of its register: what broadcasting spread is summed back, in `fit`, and nowhere
 else. With F = `arrays` the deltas are arrays; with F = `recorded` they are tensors, and the sweep itself is on the tape.
+Where z is complex, primitives/complex_parts.py says how a rule is to be run.
 """
 
 import threading
@@ -17,6 +18,7 @@ import numpy as np
 from tapegrad.errors import ConsumedTapeError, DtypeError, GradientError, ShapeError, ThreadError
 from tapegrad.ownership import added, is_lone, owned
 from tapegrad.primitives import arrays
+from tapegrad.primitives.complex_parts import rules_of_complex
 from tapegrad.record import recorded
 from tapegrad.registers import Entry, Leaf
 from tapegrad.tape import thread
@@ -33,6 +35,10 @@ def fit(F, c, shape, dtype):
         extra = c.ndim - len(shape)
         axes = tuple(i for i in range(c.ndim) if i < extra or shape[i - extra] == 1 != c.shape[i])
         c = F.reshape(F.sum(c, axes, False) if axes else c, shape)
+    if c.dtype == dtype:
+        return c
+    if c.dtype.kind == "c" != dtype.kind:
+        c = F.real(c)                                   # of a real register there is no imaginary part
     return c if c.dtype == dtype else F.astype(c, dtype)
 
 
@@ -51,6 +57,7 @@ def sweep(F, seeds, consume):
     tape, leaves, level, in_place = thread.tape, {}, F.level, F.in_place
     watch = tape.watch
     entries, room = tape.entries, tape.room
+    dtype, is_complex = None, False                     # of the entry before: most have the same
     tape.room = inf                                     # no reaping while positions are being counted
     pending = _set_aside(entries) if room == inf else ()    # a rule of an outer sweep has started this one
     try:
@@ -68,7 +75,10 @@ def sweep(F, seeds, consume):
                 continue
             entry.delta = None
             saved = entry.saved if F is arrays else _as_tensors(entry)
-            for y, rule in zip(entry.ys, entry.plan[level]):
+            if entry.dtype is not dtype:
+                dtype = entry.dtype
+                is_complex = dtype.kind == "c"
+            for y, rule in zip(entry.ys, rules_of_complex(entry, level) if is_complex else entry.plan[level]):
                 if rule is None:
                     continue
                 if type(y) is Leaf:
@@ -149,9 +159,15 @@ def _checked_seed(loss, gradient):
         if loss.size != 1:
             raise GradientError(f"backward: the result has shape {loss.shape}; only a single number has a gradient by "
                                 "itself. Sum it, or pass the gradient of what comes after as backward(gradient)")
+        if loss.dtype.kind == "c":
+            raise GradientError(f"backward: the result is {loss.dtype}, and only a real number has a gradient by itself. Take "
+                                "its real part or absolute value, or pass the gradient of what comes after as "
+                                "backward(gradient)")
         return np.ones(loss.shape, loss.dtype)
     if not isinstance(gradient, Tensor):
-        gradient = np.asarray(gradient, dtype=loss.dtype)
+        gradient = np.asarray(gradient)
+        if gradient.dtype.kind != "c" or loss.dtype.kind == "c":
+            gradient = gradient.astype(loss.dtype, copy=False)
     if gradient.shape != loss.shape:
         raise ShapeError(f"backward: a gradient of shape {gradient.shape} for a result of shape {loss.shape}")
     if gradient.dtype != loss.dtype:

@@ -28,7 +28,7 @@ class Tensor(Handle):
 
     data            array_like. Python floats give float64, arrays keep their dtype. The data are copied.
     dtype           of the tensor, when it is not to be that of the data
-    requires_grad   whether backward() computes a gradient for it; float dtypes only
+    requires_grad   whether backward() computes a gradient for it; float and complex dtypes only
     name            its name on the tape
     """
 
@@ -142,6 +142,9 @@ class Tensor(Handle):
 
     def __int__(self):
         return int(self._value)
+
+    def __complex__(self):
+        return complex(self._value)
 
     def __index__(self):
         return self._value.__index__()

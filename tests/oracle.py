@@ -11,19 +11,27 @@ def gradients(f, arrays, create_graph=False):
     z = f(*xs)
     if not z.requires_grad:
         return z, [None] * len(xs)
-    (z * weights(z.shape, z.dtype)).sum().backward(create_graph=create_graph)
+    projected(z).backward(create_graph=create_graph)
     return z, [x.grad for x in xs]
 
 
 def weights(shape, dtype=np.float64, seed=7):
-    return np.random.default_rng(seed).uniform(0.5, 1.5, size=shape).astype(dtype)
+    rng = np.random.default_rng(seed)
+    w = rng.uniform(0.5, 1.5, size=shape)
+    return (w + 1j * rng.uniform(0.5, 1.5, size=shape) if np.dtype(dtype).kind == "c" else w).astype(dtype)
+
+
+def projected(z):
+    """sum(w z), for a tensor or an array; its real part where z is complex."""
+    total = (z * weights(z.shape, z.dtype)).sum()
+    return total.real if z.dtype.kind == "c" else total
 
 
 def differences(f, arrays, step=1e-6):
     """The gradients of sum(w * f(*arrays)) by central differences, element by element."""
     def value(*xs):
-        z = np.asarray(f(*xs), dtype=float)
-        return float(np.sum(z * weights(z.shape)))
+        z = np.asarray(f(*xs))
+        return float(projected(z if z.dtype.kind == "c" else z.astype(float)))
 
     found = []
     for k, x in enumerate(arrays):
@@ -44,7 +52,7 @@ def second_order(f, arrays):
     """The gradients of sum(v * gradient) for fixed v, by sweeping the recorded sweep; None where there is none."""
     xs = [tg.tensor(x, requires_grad=x.dtype.kind == "f") for x in arrays]
     z = f(*xs)
-    (z * weights(z.shape)).sum().backward(create_graph=True)
+    projected(z).backward(create_graph=True)
     total = 0.0
     for k, x in enumerate(xs):
         if x.requires_grad:

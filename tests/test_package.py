@@ -11,7 +11,7 @@ import tapegrad
 
 PACKAGE = Path(tapegrad.__file__).parent
 ORDER = ["errors", "ownership", "registers", "listing", "tape", "kernels", "primitives.registry", "primitives", "tensor",
-         "record", "sweep", "structure", "functions", "linalg", "operators", "optim", "autograd", "functional",
+         "record", "sweep", "structure", "functions", "linalg", "fft", "operators", "optim", "autograd", "functional",
          "checkpointing", "gradient_check", "extend", "anomaly", "config", "wengert.text", "wengert.operators", "wengert.step",
          "wengert.program", "wengert.backward", "wengert.evaluation", "wengert.tables", "wengert", "xman"]
 
@@ -89,7 +89,7 @@ def test_what_an_import_loads():
     assert set(loaded) == {f"tapegrad.{name}" for name in (
         "errors", "ownership", "registers", "listing", "tape", "kernels", "tensor", "record", "sweep", "functions", "operators",
         "primitives", "primitives.registry", "primitives.arithmetic", "primitives.cumulative", "primitives.elementwise",
-        "primitives.indexing",
+        "primitives.complex_parts", "primitives.indexing",
         "primitives.linear", "primitives.network", "primitives.reductions", "primitives.shaping")}
 
 

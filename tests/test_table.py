@@ -76,7 +76,7 @@ def test_float32_is_kept(case, shapes, static):
     arrays = drawn(case, shapes)
     z, found = gradients(function(case, static), [x.astype("f4") if x.dtype.kind == "f" else x for x in arrays])
     z64, found64 = gradients(function(case, static), arrays)
-    assert z.dtype == np.float32
+    assert z.dtype in (np.float32, np.complex64)
     np.testing.assert_allclose(z.data, z64.data, rtol=1e-5, atol=1e-5)
     for g, g64 in zip(found, found64):
         if g64 is not None:

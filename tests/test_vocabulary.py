@@ -41,7 +41,8 @@ def test_what_is_listed_is_missing(name):
     assert not hasattr(getattr(tg, home) if home else tg, function), f"{name} is there: take it off the list"
 
 
-@pytest.mark.parametrize("module, ours, prefix", [(np, tg, ""), (np.linalg, tg.linalg, "linalg.")], ids=["numpy", "linalg"])
+@pytest.mark.parametrize("module, ours, prefix", [(np, tg, ""), (np.linalg, tg.linalg, "linalg."),
+                                                  (np.fft, tg.fft, "fft.")], ids=["numpy", "linalg", "fft"])
 def test_what_is_missing_is_listed(module, ours, prefix):
     unknown = [name for name in functions(module)
                if not hasattr(ours, name) and prefix + name not in MISSING and (prefix or name not in NOT_DIFFERENTIABLE)]

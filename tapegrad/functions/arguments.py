@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tapegrad.errors import ShapeError, describe
+from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.tensor import Tensor
 
 
@@ -15,7 +15,13 @@ def as_tensor(x, beside=None):
     """x itself if it is a tensor, else a constant with its value: a Python number in the dtype of the tensor `beside`."""
     if isinstance(x, Tensor):
         return x
-    return Tensor(x, beside.dtype if type(x) in (int, float) and beside is not None and beside.dtype.kind == "f" else None)
+    return Tensor(x, beside.dtype if type(x) in (int, float) and beside is not None and beside.dtype.kind in "fc" else None)
+
+
+def real_only(name, x):
+    """An error where x is complex and requires a gradient, which the function would lose."""
+    if isinstance(x, Tensor) and x.requires_grad and x.dtype.kind == "c":
+        raise DtypeError(f"{name}: no derivative for {describe(x)}; apply it to tg.real(x) and tg.imag(x)")
 
 
 def normalized_axis(name, x, axis):

@@ -1,38 +1,49 @@
-"""The parts of complex numbers under NumPy's names, of real tensors, whose imaginary part is 0.
-
-DtypeError for a complex tensor that requires a gradient: the derivative of its parts is not defined here. A complex
-constant has its parts.
-"""
+"""The parts of complex numbers under NumPy's names. A real tensor is its own real part, and its imaginary part is 0."""
 
 import numpy as np
 
-from tapegrad.errors import DtypeError
 from tapegrad.functions.arguments import value
 from tapegrad.record import recorded
 from tapegrad.tensor import Tensor
 
 
-def _part(name, of_real):
-    function = getattr(np, name)
-
-    def op(x):
-        if value(x).dtype.kind != "c":
-            return of_real(x)
-        if isinstance(x, Tensor) and x.requires_grad:
-            raise DtypeError(f"{name}: no derivative for {value(x).dtype}; only real tensors have one here")
-        return Tensor(function(value(x)))
-
-    op.__name__ = op.__qualname__ = name
-    return op
+def _is_complex(x):
+    return value(x).dtype.kind == "c"
 
 
-real = _part("real", recorded.alias)
-imag = _part("imag", recorded.zeros_like)
-conj = conjugate = _part("conjugate", recorded.alias)
-real_if_close = _part("real_if_close", recorded.alias)
-angle = _part("angle", lambda x: Tensor(np.angle(value(x))))
-real.__doc__ = "The real part: of a real tensor, itself. Derivative: d."
-imag.__doc__ = "The imaginary part: of a real tensor, zeros, which are constant."
-conj.__doc__ = "The complex conjugate: of a real tensor, itself. Derivative: d."
-real_if_close.__doc__ = "Without an imaginary part that is next to nothing: a real tensor itself. Derivative: d."
-angle.__doc__ = "The argument: of a real tensor 0, or pi where it is negative. Not differentiable."
+def real(x):
+    """The real part. Derivative: d."""
+    return recorded.real(x) if _is_complex(x) else recorded.alias(x)
+
+
+def imag(x):
+    """The imaginary part. Derivative: i d; of a real tensor the result is a constant."""
+    return recorded.imag(x) if _is_complex(x) else recorded.zeros_like(x)
+
+
+def conjugate(x):
+    """The complex conjugate. Derivative: conj(d)."""
+    return recorded.conjugate(x) if _is_complex(x) else recorded.alias(x)
+
+
+conj = conjugate
+
+
+def conjugated(x):
+    """The complex conjugate, and a real x itself, without an entry on the tape."""
+    return recorded.conjugate(x) if _is_complex(x) else x
+
+
+def angle(x, deg=False):
+    """The argument, in degrees if `deg`. Derivative: i d x / |x|^2, and 0 at 0; of a real tensor the result is a constant."""
+    if not _is_complex(x):
+        return Tensor(np.angle(value(x), deg))
+    z = recorded.arctan2(recorded.imag(x), recorded.real(x))
+    return recorded.multiply(z, 180 / np.pi) if deg else z
+
+
+def real_if_close(x, tol=100):
+    """The real part where all imaginary parts are next to nothing, up to `tol` times the precision; else x itself."""
+    if np.iscomplexobj(np.real_if_close(value(x), tol)):
+        return recorded.alias(x)
+    return real(x)

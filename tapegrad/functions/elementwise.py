@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from tapegrad.functions.arguments import value
+from tapegrad.errors import DtypeError
+from tapegrad.functions.arguments import real_only, value
 from tapegrad.record import recorded
 from tapegrad.tensor import Tensor, wrap
 
@@ -24,7 +25,6 @@ square = recorded.square
 absolute = abs = recorded.absolute
 sin = recorded.sin
 cos = recorded.cos
-tanh = recorded.tanh
 exp2 = recorded.exp2
 expm1 = recorded.expm1
 log2 = recorded.log2
@@ -54,7 +54,6 @@ fmax = recorded.fmax
 fmin = recorded.fmin
 maximum = recorded.maximum
 minimum = recorded.minimum
-sign = recorded.sign
 floor = recorded.floor
 ceil = recorded.ceil
 trunc = recorded.trunc
@@ -71,6 +70,26 @@ less = recorded.less
 less_equal = recorded.less_equal
 greater = recorded.greater
 greater_equal = recorded.greater_equal
+
+
+def tanh(x):
+    """The hyperbolic tangent. Derivative: d (1 - z^2)."""
+    try:
+        return recorded.tanh(x)
+    except DtypeError:                                  # the kernel is for real numbers
+        if value(x).dtype.kind != "c":
+            raise
+    toward = np.where(value(x).real < 0, 1, -1).astype(value(x).real.dtype)
+    fall = expm1(multiply(x, 2 * toward))               # exp(-2 |x|) - 1 has no overflow
+    return multiply(divide(fall, add(fall, 2)), toward)
+
+
+def sign(x):
+    """-1, 0 or 1, a constant; of a complex x, x / |x|, and 0 at 0, with the derivative of that."""
+    if value(x).dtype.kind != "c":
+        return recorded.sign(x)
+    size = absolute(x)
+    return divide(x, where(value(size) == 0, 1.0, size))
 
 
 def astype(x, dtype):
@@ -112,6 +131,8 @@ def clip(x, a_min=None, a_max=None, *, min=None, max=None):
         raise TypeError("clip: a_min, a_max and min, max are the same bounds; give one pair of them")
     low, high = (a_min if min is None else min), (a_max if max is None else max)
     if value(x).dtype.kind != "f":
+        for operand in (x, low, high):
+            real_only("clip", operand)
         return Tensor(np.clip(value(x), *[b._value if isinstance(b, Tensor) else b for b in (low, high)]))
     return recorded.clip(x, -math.inf if low is None else low, math.inf if high is None else high)
 
@@ -146,12 +167,13 @@ def ldexp(x, i):
 
 
 def float_power(x, y):
-    """x ** y in float64."""
-    return power(_float64(x), _float64(y))
+    """x ** y in float64, or complex128."""
+    return power(_double(x), _double(y))
 
 
-def _float64(x):
-    return astype(x, np.float64) if isinstance(x, Tensor) else np.asarray(x, np.float64)
+def _double(x):
+    kind = np.complex128 if value(x).dtype.kind == "c" else np.float64
+    return astype(x, kind) if isinstance(x, Tensor) else np.asarray(x, kind)
 
 
 def divmod(x, y):
@@ -161,7 +183,8 @@ def divmod(x, y):
 
 def modf(x):
     """(the fractional part of x, the integral part), with the sign of x. Derivative: d of the first."""
-    x = x if value(x).dtype.kind == "f" else _float64(x)
+    real_only("modf", x)
+    x = x if value(x).dtype.kind == "f" else _double(x)
     whole = trunc(x)
     return subtract(x, whole), whole
 
@@ -172,7 +195,8 @@ def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
         raise TypeError("nan_to_num: copy=False would write into a tensor; assign the result")
     array = value(x)
     if array.dtype.kind != "f":
-        return Tensor(array)
+        real_only("nan_to_num", x)
+        return Tensor(np.nan_to_num(array, True, nan, posinf, neginf))
     limits = np.finfo(array.dtype)
     for which, number in ((np.isnan, nan), (np.isposinf, limits.max if posinf is None else posinf),
                           (np.isneginf, limits.min if neginf is None else neginf)):

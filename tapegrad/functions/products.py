@@ -12,6 +12,7 @@ import numpy as np
 
 from tapegrad.errors import ShapeError, describe
 from tapegrad.functions.arguments import as_tensor, normalized_axis, single_axis, value
+from tapegrad.functions.complex_parts import conjugated
 from tapegrad.functions.selecting import diagonal
 from tapegrad.functions.shaping import expand_dims, moveaxis, ravel, squeeze
 from tapegrad.functions.subscripts import explicit
@@ -26,17 +27,17 @@ def dot(x, y):
 
 
 def vdot(x, y):
-    """The sum of the products of all elements, both flattened."""
-    return recorded.matmul(ravel(x), ravel(y))
+    """The sum of conj(x) y over all elements, both flattened."""
+    return recorded.matmul(conjugated(ravel(x)), ravel(y))
 
 
 def vecdot(x, y, axis=-1):
-    """sum(x * y) over `axis`, the rest broadcast."""
+    """sum(conj(x) y) over `axis`, the rest broadcast."""
     x = moveaxis(x, single_axis("vecdot", x, axis), -1)
     y = moveaxis(y, single_axis("vecdot", y, axis), -1)
     if value(x).shape[-1] != value(y).shape[-1]:
         raise ShapeError(f"vecdot: {describe(value(x))} and {describe(value(y))}: vectors of different lengths")
-    return recorded.sum(recorded.multiply(x, y), (max(value(x).ndim, value(y).ndim) - 1,), False)
+    return recorded.sum(recorded.multiply(conjugated(x), y), (max(value(x).ndim, value(y).ndim) - 1,), False)
 
 
 def matvec(x, y):
@@ -47,9 +48,10 @@ def matvec(x, y):
 
 
 def vecmat(x, y):
-    """Vectors (.., m) times matrices (.., m, n), the rest broadcast."""
+    """conj(x) y: vectors x (.., m) times matrices y (.., m, n), the rest broadcast."""
     _at_least("vecmat", x, 1)
     _at_least("vecmat", y, 2)
+    x = conjugated(x)
     return recorded.matmul(x, y) if value(x).ndim == 1 else squeeze(recorded.matmul(expand_dims(x, -2), y), -2)
 
 

@@ -39,7 +39,7 @@ def _only(x, where, filler):
 def counted(x, where, axis, keepdims=False):
     """How many elements over `axis` take part, as numbers of the dtype of x."""
     mask = np.broadcast_to(value(where), value(x).shape)
-    kind = value(x).dtype if value(x).dtype.kind in "fc" else np.dtype(float)
+    kind = value(x).real.dtype if value(x).dtype.kind in "fc" else np.dtype(float)
     return np.add.reduce(mask, axis, dtype=kind, keepdims=keepdims)
 
 

@@ -1,7 +1,8 @@
 """Covariance and polynomials: compositions, under NumPy's names."""
 
-from tapegrad.errors import ShapeError, describe
+from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.arguments import value
+from tapegrad.functions.complex_parts import conjugated
 from tapegrad.functions.elementwise import add, clip, divide, matmul, multiply, ones_like, sqrt, subtract, zeros_like
 from tapegrad.functions.joining import concatenate, stack
 from tapegrad.functions.reductions import mean
@@ -10,8 +11,8 @@ from tapegrad.functions.shaping import atleast_2d, reshape, squeeze, transpose
 
 
 def cov(m, y=None, rowvar=True, bias=False, ddof=None):
-    """The covariances of variables, one a row of m (with rowvar=False, a column) and of y: the mean of (x - mean) (x' - mean')
-    over the n observations, with n - ddof for n; ddof is 1 by default, 0 with bias=True.
+    """The covariances of variables, one a row of m (with rowvar=False, a column) and of y: the mean of
+    (x - mean) conj(x' - mean') over the n observations, with n - ddof for n; ddof is 1 by default, 0 with bias=True.
     """
     rows = [_variables(x, rowvar) for x in (m, y) if x is not None]
     x = rows[0] if len(rows) == 1 else concatenate(rows, 0)
@@ -19,12 +20,14 @@ def cov(m, y=None, rowvar=True, bias=False, ddof=None):
     degrees = value(x).shape[1] - ((0 if bias else 1) if ddof is None else ddof)
     if degrees <= 0:
         raise ValueError(f"cov: {value(x).shape[1]} observations leave no degrees of freedom: {describe(value(m))}")
-    return squeeze(divide(matmul(x, transpose(x)), degrees))
+    return squeeze(divide(matmul(x, conjugated(transpose(x))), degrees))
 
 
 def corrcoef(x, y=None, rowvar=True):
     """The correlations of variables: their covariances, divided by both standard deviations. See cov."""
     c = cov(x, y, rowvar)
+    if value(c).dtype.kind == "c":
+        raise DtypeError(f"corrcoef: {describe(value(x))}; a real dtype is needed")
     if value(c).ndim == 0:
         return divide(c, c)
     scale = sqrt(diagonal(c))

@@ -2,10 +2,10 @@
 
 from importlib import import_module
 
-from tapegrad.primitives import arithmetic, elementwise, indexing, linear, network, reductions, shaping
+from tapegrad.primitives import arithmetic, complex_parts, elementwise, indexing, linear, network, reductions, shaping
 from tapegrad.primitives.registry import Primitive, Vocabulary, add_row, arrays, primitive, table
 
-LATER = ("convolution", "cumulative", "decompositions", "error_function", "ordering")
+LATER = ("convolution", "cumulative", "decompositions", "error_function", "fourier", "ordering")
 
 
 def _load():
@@ -15,5 +15,5 @@ def _load():
 
 table.later = _load
 
-__all__ = ["LATER", "Primitive", "Vocabulary", "add_row", "arithmetic", "arrays", "elementwise", "indexing", "linear",
-           "network", "primitive", "reductions", "shaping", "table"]
+__all__ = ["LATER", "Primitive", "Vocabulary", "add_row", "arithmetic", "arrays", "complex_parts", "elementwise", "indexing",
+           "linear", "network", "primitive", "reductions", "shaping", "table"]

@@ -26,6 +26,8 @@ def _power_dx(F, d, _z, x, y):
 
 def _power_dy(F, d, z, x, _y):
     safe = F.where(F.equal(x, 0), F.ones_like(x), x)
+    if hasattr(z, "dtype") and z.dtype.kind == "c":
+        safe = F.astype(safe, z.dtype)                  # a negative number has a complex logarithm
     return F.strong_multiply(d, z * F.log(safe))
 
 

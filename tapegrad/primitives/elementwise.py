@@ -27,6 +27,22 @@ def _log_share(F, x, y, z, exp):
     return F.where(F.isinf(z), won, exp(x - z))
 
 
+def _is_complex(x):
+    return hasattr(x, "dtype") and x.dtype.kind == "c"
+
+
+def _absolute_dx(F, d, _z, x):
+    """d sign(x), where the sign of a complex number is x / |x|; 0 at 0."""
+    if not _is_complex(x):
+        return d * F.sign(x)
+    size = F.absolute(x)
+    return d * (x / F.where(F.equal(size, 0), 1.0, size))
+
+
+def _arcsinh_dx(F, d, _z, x):
+    return d / (F.sqrt(1 + x * x) if _is_complex(x) else F.hypot(x, 1.0))
+
+
 def _sinc(x, n):
     """The n-th derivative of sin(u) / u, u = pi x: its series where u is small, else u f(n) = sin(u + n pi / 2) - n f(n-1)."""
     if n == 0:
@@ -57,7 +73,7 @@ primitive("exp", np.exp, lambda F, d, z, _x: F.strong_multiply(d, z))
 primitive("log", np.log, lambda F, d, _z, x: F.strong_multiply(d, 1 / x))
 primitive("sqrt", np.sqrt, lambda F, d, z, _x: F.strong_multiply(d, 0.5 / z))
 primitive("square", np.square, lambda F, d, _z, x: d * (2 * x))
-primitive("absolute", np.absolute, lambda F, d, _z, x: d * F.sign(x))
+primitive("absolute", np.absolute, _absolute_dx)
 primitive("sin", np.sin, lambda F, d, _z, x: d * F.cos(x))
 primitive("cos", np.cos, lambda F, d, _z, x: -d * F.sin(x))
 
@@ -75,7 +91,7 @@ primitive("arccos", np.arccos, lambda F, d, _z, x: -F.strong_multiply(d, 1 / F.s
 primitive("arctan", np.arctan, lambda F, d, _z, x: d / (1 + x * x))
 primitive("sinh", np.sinh, lambda F, d, _z, x: F.strong_multiply(d, F.cosh(x)))
 primitive("cosh", np.cosh, lambda F, d, _z, x: F.strong_multiply(d, F.sinh(x)))
-primitive("arcsinh", np.arcsinh, lambda F, d, _z, x: d / F.hypot(x, 1.0))
+primitive("arcsinh", np.arcsinh, _arcsinh_dx)
 primitive("arccosh", np.arccosh, lambda F, d, _z, x: F.strong_multiply(d, 1 / (F.sqrt(x - 1) * F.sqrt(x + 1))))
 primitive("arctanh", np.arctanh, lambda F, d, _z, x: F.strong_multiply(d, 1 / ((1 - x) * (1 + x))))
 primitive("sinc", _sinc, lambda F, d, _z, x, n: d * F.sinc(x, n + 1))

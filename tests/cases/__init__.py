@@ -3,8 +3,8 @@
 The families are those of tapegrad/primitives. CASES have a derivative, CONSTANT have none: their result is a constant.
 """
 
-from cases import core, elementwise, linalg, network, reductions, shaping
+from cases import core, elementwise, fourier, linalg, network, reductions, shaping
 
-FAMILIES = [core, elementwise, reductions, network, shaping, linalg]
+FAMILIES = [core, elementwise, reductions, network, shaping, linalg, fourier]
 CASES = [case for family in FAMILIES for case in family.CASES]
 CONSTANT = [case for family in FAMILIES for case in getattr(family, "CONSTANT", [])]
