@@ -177,6 +177,11 @@ class TestNumPy:
         with tg.no_grad():
             assert np.asarray(x).tolist() == [1, 2]
 
+    @pytest.mark.parametrize("call", [lambda x: tg.full_like(x, x[0]), lambda x: tg.gradient(np.arange(3.0), x[0])])
+    def test_an_argument_without_a_derivative_raises(self, call):
+        with pytest.raises(errors.GradientError, match="no derivative"):
+            call(leaf([1.0, 2.0]))
+
 
 class TestAddingInPlace:
     """A value that is indexed many times collects its delta in one array."""

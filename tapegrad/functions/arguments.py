@@ -2,13 +2,21 @@
 
 import numpy as np
 
-from tapegrad.errors import DtypeError, ShapeError, describe
+from tapegrad.errors import DtypeError, GradientError, ShapeError, describe
+from tapegrad.tape import thread
 from tapegrad.tensor import Tensor
 
 
 def value(x):
     """The array of a tensor, or x as an array."""
     return x._value if isinstance(x, Tensor) else np.asarray(x)
+
+
+def constant(name, x):
+    """The array of an argument that has no derivative; GradientError where one would be expected of it."""
+    if isinstance(x, Tensor) and x.requires_grad and thread.tape.recording:
+        raise GradientError(f"{name}: there is no derivative by the argument {describe(x)}, which requires one; .detach() it")
+    return value(x)
 
 
 def as_tensor(x, beside=None):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tapegrad.errors import ShapeError, describe
-from tapegrad.functions.arguments import normalized_axis, single_axis, value
+from tapegrad.functions.arguments import constant, normalized_axis, single_axis, value
 from tapegrad.functions.elementwise import add, astype, divide, multiply, not_equal, subtract
 from tapegrad.functions.joining import concatenate
 from tapegrad.functions.reductions import checked
@@ -122,7 +122,7 @@ def gradient(f, *varargs, axis=None, edge_order=1):
         raise TypeError(f"gradient: {len(distances)} distances for {len(axes)} axes")
     if edge_order not in (1, 2):
         raise ValueError(f"gradient: edge_order={edge_order}; it is 1 or 2")
-    slopes = tuple(_slope(f, i, value(h), edge_order) for i, h in zip(axes, distances or (1.0,) * len(axes)))
+    slopes = tuple(_slope(f, i, constant("gradient", h), edge_order) for i, h in zip(axes, distances or (1.0,) * len(axes)))
     return slopes[0] if len(slopes) == 1 else slopes
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tapegrad.errors import DtypeError, ShapeError, describe
-from tapegrad.functions.arguments import normalized_axis, single_axis, value
+from tapegrad.functions.arguments import constant, normalized_axis, single_axis, value
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.joining import along
 from tapegrad.functions.shaping import broadcast_to, moveaxis, ravel
@@ -153,7 +153,7 @@ def argwhere(x):
 
 def full_like(x, fill_value, dtype=None, shape=None):
     """A constant of the shape and dtype of x, or of those given, filled with one value."""
-    return Tensor(np.full_like(value(x), value(fill_value), dtype=dtype, shape=shape))
+    return Tensor(np.full_like(value(x), constant("full_like", fill_value), dtype=dtype, shape=shape))
 
 
 def empty_like(x, dtype=None, shape=None):
