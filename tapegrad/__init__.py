@@ -19,6 +19,7 @@ In the order in which to read the code:
     config       what it runs on; `python -m tapegrad` prints it, and some timings
     wengert      lists of (z, g, (y1, .., yk)) as data: evaluated, differentiated, read and written
     xman         the expression manager, which writes such lists from formulas
+    keeping      a tape in a file; a tape as a NumPy program
 """
 
 from importlib import import_module
@@ -37,6 +38,7 @@ LATER = {
     "extend": "primitive",
     "functional": "elementwise_grad grad hessian hvp jacobian jvp value_and_grad vjp",
     "gradient_check": "gradcheck",
+    "keeping": "export_numpy load_tape save_tape",
 }
 MODULES = ("autograd", "fft", "linalg", "optim", "wengert", "xman")
 _module_of = {name: module for module, names in LATER.items() for name in names.split()}

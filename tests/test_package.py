@@ -13,7 +13,9 @@ PACKAGE = Path(tapegrad.__file__).parent
 ORDER = ["errors", "ownership", "registers", "listing", "tape", "kernels", "primitives.registry", "primitives", "tensor",
          "record", "sweep", "structure", "functions", "linalg", "fft", "operators", "optim", "autograd", "functional",
          "checkpointing", "gradient_check", "extend", "anomaly", "config", "wengert.text", "wengert.operators", "wengert.step",
-         "wengert.program", "wengert.backward", "wengert.evaluation", "wengert.tables", "wengert", "xman"]
+         "wengert.program", "wengert.backward", "wengert.evaluation", "wengert.tables", "wengert", "xman",
+         "keeping.files", "keeping.part", "keeping.listed", "keeping.difference", "keeping.archive", "keeping.expressions",
+         "keeping.vocabulary", "keeping.graph", "keeping.program", "keeping"]
 
 
 def run(code):
