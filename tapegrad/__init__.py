@@ -15,7 +15,11 @@ In the order in which to read the code:
     optim        gradient descent
     autograd, functional, checkpointing, gradient_check    derivatives of functions, of any order, and whether they are right
     extend       new primitives
+    watching     what is looked at while operations run
     anomaly      where the first NaN comes from
+    notes, tracing    what is remembered of entries, also when they are gone
+    seeing       the tape as a table and as a drawing
+    asking       where a gradient or a NaN comes from, what memory and time go to, whether each derivative is right
     config       what it runs on; `python -m tapegrad` prints it, and some timings
     wengert      lists of (z, g, (y1, .., yk)) as data: evaluated, differentiated, read and written
     xman         the expression manager, which writes such lists from formulas
@@ -33,12 +37,14 @@ __version__ = "0.1.0"
 # What is not needed to compute and to walk back is loaded when it is first asked for.
 LATER = {
     "anomaly": "detect_anomaly",
+    "asking": "backward_steps blame provenance",
     "checkpointing": "checkpoint",
     "config": "show_config",
     "extend": "primitive",
     "functional": "elementwise_grad grad hessian hvp jacobian jvp value_and_grad vjp",
     "gradient_check": "gradcheck",
     "keeping": "export_numpy load_tape save_tape",
+    "tracing": "traced",
 }
 MODULES = ("autograd", "fft", "linalg", "optim", "wengert", "xman")
 _module_of = {name: module for module, names in LATER.items() for name in names.split()}

@@ -10,26 +10,27 @@ import sys
 from tapegrad.registers import Entry, Handle, Leaf
 
 
-def _variables():
-    """{id of a register or constant: name of the variable that holds it}, the innermost frame first."""
-    found, frame = {}, sys._getframe(1)
+def variables():
+    """(variable, tensor) of all variables that hold a tensor, the innermost frame first."""
+    frame = sys._getframe(1)
     while frame is not None:
         if not frame.f_globals.get("__name__", "").startswith("tapegrad"):
             for scope in (frame.f_locals, frame.f_globals):
                 for variable, value in list(scope.items()):
                     if isinstance(value, Handle) and not variable.startswith("_"):
-                        found.setdefault(id(value._register or value), variable)
+                        yield variable, value
         frame = frame.f_back
-    return found
 
 
 class _Names:
     """Gives every register of a list its name, once, and no name twice."""
 
     def __init__(self, entries):
-        self.of, self.taken, self.counts = {}, set(), {"x": 0, "c": 0, "z": 0}
+        self.of, self.taken, self.repeats, self.counts = {}, set(), {}, {"x": 0, "c": 0, "z": 0}
         registers = [register for entry in entries for register in (*entry.operands, entry)]
-        bound = _variables()
+        bound = {}
+        for variable, tensor in variables():
+            bound.setdefault(id(tensor._register or tensor), variable)
         for find in (lambda register: getattr(register, "name", None), lambda register: bound.get(id(register))):
             for register in registers:
                 if not self.is_number(register) and id(register) not in self.of and find(register):
@@ -40,10 +41,11 @@ class _Names:
         return not isinstance(register, (Entry, Leaf, Handle))
 
     def unique(self, name):
-        number, candidate = 1, name
+        number, candidate = self.repeats.get(name, 1), name
         while candidate in self.taken:
             number += 1
             candidate = f"{name}_{number}"
+        self.repeats[name] = number
         self.taken.add(candidate)
         return candidate
 

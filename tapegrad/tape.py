@@ -20,6 +20,7 @@ How a mutated value is noticed. It cannot happen: an array that the tape has sav
 
 import threading
 from functools import wraps
+from importlib import import_module
 from sys import getrefcount
 
 from tapegrad import listing
@@ -27,6 +28,15 @@ from tapegrad.registers import Entry
 
 ROOM = 16 * 2**20
 ENTRY_COST = 8192
+
+
+def later(module, name):
+    """A method that is a function of a module which is loaded when the method is first called."""
+    def method(self, *args, **kwargs):
+        return getattr(import_module(f"tapegrad.{module}"), name)(self, *args, **kwargs)
+
+    method.__name__, method.__doc__ = name, f"See tapegrad.{module}.{name}."
+    return method
 
 
 class Tape:
@@ -75,6 +85,13 @@ class Tape:
 
     def __repr__(self):
         return f"<tape of {len(self)} entries>"
+
+    def _repr_html_(self):
+        return self.show()._repr_html_()
+
+    show, draw = later("seeing", "show"), later("seeing", "draw")
+    memory, profile = later("asking", "memory"), later("asking", "profile")
+    check, blame = later("asking", "check"), later("asking", "blame")
 
 
 def _lone_entry():

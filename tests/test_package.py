@@ -12,7 +12,10 @@ import tapegrad
 PACKAGE = Path(tapegrad.__file__).parent
 ORDER = ["errors", "ownership", "registers", "listing", "tape", "kernels", "primitives.registry", "primitives", "tensor",
          "record", "sweep", "structure", "functions", "linalg", "fft", "operators", "optim", "autograd", "functional",
-         "checkpointing", "gradient_check", "extend", "anomaly", "config", "wengert.text", "wengert.operators", "wengert.step",
+         "checkpointing", "gradient_check", "extend", "watching", "anomaly", "reasons", "notes", "tracing",
+         "seeing.names", "seeing.table", "seeing.show", "seeing.folding", "seeing.svg", "seeing.draw", "seeing",
+         "asking.provenance", "asking.blame", "asking.memory", "asking.profile", "asking.check", "asking.stepping", "asking",
+         "config", "wengert.text", "wengert.operators", "wengert.step",
          "wengert.program", "wengert.backward", "wengert.evaluation", "wengert.tables", "wengert", "xman",
          "keeping.files", "keeping.part", "keeping.listed", "keeping.difference", "keeping.archive", "keeping.expressions",
          "keeping.vocabulary", "keeping.graph", "keeping.program", "keeping"]
@@ -93,6 +96,12 @@ def test_what_an_import_loads():
         "primitives", "primitives.registry", "primitives.arithmetic", "primitives.cumulative", "primitives.elementwise",
         "primitives.complex_parts", "primitives.indexing",
         "primitives.linear", "primitives.network", "primitives.reductions", "primitives.shaping")}
+
+
+def test_no_name_is_given_twice():
+    functions = set(dir(tapegrad.functions))
+    assert not functions & {*tapegrad._module_of, *tapegrad.MODULES}
+    assert len(functions) == sum(len(names.split()) for names in tapegrad.functions.FAMILIES.values())
 
 
 def test_every_name_is_there():

@@ -1,0 +1,67 @@
+"""A table of text: on the terminal, and as HTML in a notebook."""
+
+from html import escape
+
+STYLE = ("border-collapse:collapse;font:12px/1.4 ui-monospace,Menlo,Consolas,monospace",
+         "text-align:{};padding:2px 10px;border-bottom:1px solid #8884;white-space:nowrap")
+
+
+class Table:
+    """Rows of cells under the names of their columns.
+
+    columns   {name: cells}; columns whose cells are all None or empty are left out
+    notes     lines of text to stand under the table
+
+    str() is the table as text, `_repr_html_()` as HTML; `rows` are dicts of the text of the cells.
+    """
+
+    def __init__(self, title, columns, notes=()):
+        self.title, self.notes = title, notes
+        self.columns = {name: [_text(cell) for cell in cells] for name, cells in columns.items()
+                        if any(cell is not None and cell != "" for cell in cells)}
+        self.numeric = {name: not any(isinstance(cell, str) for cell in cells) for name, cells in columns.items()}
+
+    @property
+    def rows(self):
+        return [dict(zip(self.columns, cells)) for cells in zip(*self.columns.values())]
+
+    def __len__(self):
+        return len(next(iter(self.columns.values()), ()))
+
+    def __str__(self):
+        widths = {name: max(map(len, [name, *cells])) for name, cells in self.columns.items()}
+
+        def line(cells):
+            return "  ".join(cell.rjust(widths[name]) if self.numeric[name] else cell.ljust(widths[name])
+                             for name, cell in zip(self.columns, cells)).rstrip()
+
+        lines = [self.title, line(self.columns), "  ".join("-" * width for width in widths.values())]
+        return "\n".join([*lines, *map(line, zip(*self.columns.values())), *self.notes])
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        def row(tag, cells):
+            return "".join(f'<{tag} style="{STYLE[1].format("right" if self.numeric[name] else "left")}">{escape(cell)}</{tag}>'
+                           for name, cell in zip(self.columns, cells))
+
+        body = "".join(f"<tr>{row('td', cells)}</tr>" for cells in zip(*self.columns.values()))
+        under = "".join(f"<div>{escape(note)}</div>" for note in self.notes)
+        return (f'<div style="overflow-x:auto"><table style="{STYLE[0]}"><caption style="text-align:left">{escape(self.title)}'
+                f"</caption><thead><tr>{row('th', self.columns)}</tr></thead><tbody>{body}</tbody></table>{under}</div>")
+
+
+def _text(cell):
+    return "" if cell is None else cell if isinstance(cell, str) else f"{cell:,}" if isinstance(cell, int) else str(cell)
+
+
+def seconds(value):
+    """A time in microseconds, as a number for the eye."""
+    return None if value is None else Microseconds(value)
+
+
+class Microseconds(float):
+    """Seconds that read as microseconds."""
+
+    def __str__(self):
+        return f"{self * 1e6:,.1f}"
