@@ -11,48 +11,38 @@ import numpy as np
 import pytest
 
 
-def tapegrad():
-    import tapegrad as tg
-
-    class Tapegrad:
-        sigmoid, tanh, relu, exp, cross_entropy = tg.sigmoid, tg.tanh, tg.relu, tg.exp, tg.cross_entropy
-        array = tg.tensor
+def _eager(make, functions):
+    """The adapter of a library with tensors, backward() and .grad; `make` makes a tensor of an array."""
+    class Eager:
+        array = staticmethod(make)
 
         @staticmethod
         def parameter(x):
-            return tg.tensor(x, requires_grad=True)
+            return make(x, requires_grad=True)
 
         @staticmethod
         def backward(loss, parameters):
             for parameter in parameters:
                 parameter.grad = None
             loss.backward()
-            return [parameter.grad for parameter in parameters]
+            return [np.asarray(parameter.grad) for parameter in parameters]
 
-    return Tapegrad
+    for name, function in functions.items():
+        setattr(Eager, name, staticmethod(function))
+    return Eager
+
+
+def tapegrad():
+    import tapegrad as tg
+
+    return _eager(tg.tensor, {name: getattr(tg, name) for name in ("sigmoid", "tanh", "relu", "exp", "cross_entropy")})
 
 
 def torch():
     torch = pytest.importorskip("torch")
     torch.set_num_threads(1)
-
-    class Torch:
-        sigmoid, tanh, relu, exp = torch.sigmoid, torch.tanh, torch.relu, torch.exp
-        cross_entropy = torch.nn.functional.cross_entropy
-        array = torch.tensor
-
-        @staticmethod
-        def parameter(x):
-            return torch.tensor(x, requires_grad=True)
-
-        @staticmethod
-        def backward(loss, parameters):
-            for parameter in parameters:
-                parameter.grad = None
-            loss.backward()
-            return [parameter.grad.numpy() for parameter in parameters]
-
-    return Torch
+    functions = {name: getattr(torch, name) for name in ("sigmoid", "tanh", "relu", "exp")}
+    return _eager(torch.tensor, functions | {"cross_entropy": torch.nn.functional.cross_entropy})
 
 
 def autograd():

@@ -10,7 +10,7 @@ import numpy as np
 
 from tapegrad.autograd import deltas, own
 from tapegrad.errors import GradientError
-from tapegrad.functional import Trace
+from tapegrad.functional import Run
 from tapegrad.primitives import Primitive, arrays
 from tapegrad.record import append
 from tapegrad.registers import Leaf
@@ -25,8 +25,8 @@ class _Call:
     def __init__(self, fun, args, kwargs):
         self.fun, self.args, self.kwargs, self.found = fun, args, kwargs, (None, None, None)
 
-    def trace(self, own):
-        return Trace(self.fun, self.args, self.kwargs, own)
+    def run(self, own):
+        return Run(self.fun, self.args, self.kwargs, own)
 
     def __repr__(self):
         return getattr(self.fun, "__name__", "a function")
@@ -46,19 +46,19 @@ def _connected(x):
 def _dx(i, F, d, z, _xs, call, place):
     """The delta of operand i, from the function run again."""
     if call.found[0] is not d or call.found[1] != place:
-        trace = call.trace(_fresh if F is arrays else _connected)
-        out = leaves(trace.output)[place]
+        run = call.run(_fresh if F is arrays else _connected)
+        out = leaves(run.output)[place]
         if not np.array_equal(out._value, getattr(z, "_value", z), equal_nan=True):
             raise GradientError(f"checkpoint: {call!r} gave another value when it was run again: it is random, or what it "
                                 "reads has changed since")
-        call.found = d, place, deltas([out], [d], [x._register for x in trace.inputs] + trace.outside, F is not arrays)
-        _forget(trace, F)
+        call.found = d, place, deltas([out], [d], [x._register for x in run.inputs] + run.outside, F is not arrays)
+        _forget(run, F)
     return call.found[2][i]
 
 
-def _forget(trace, F=arrays):
+def _forget(run, F=arrays):
     if F is arrays:
-        del thread.tape.entries[len(thread.tape.entries) - sum(1 for _ in trace.made()):]
+        del thread.tape.entries[len(thread.tape.entries) - sum(1 for _ in run.made()):]
 
 
 _row = Primitive("checkpoint", None, (_dx,), variadic=True)
@@ -76,17 +76,17 @@ def checkpoint(fun):
             return fun(*args, **kwargs)
         args = rebuild(args, iter([wrap(x.detach()._data, x._register) if isinstance(x, Tensor) else x for x in leaves(args)]))
         call = _Call(fun, args, kwargs)
-        trace = call.trace(_fresh)
-        outs = trace.outputs("checkpoint")
-        registers = [x._register for x in leaves(args) if isinstance(x, Tensor) and x._register is not None] + trace.outside
-        _forget(trace)
+        run = call.run(_fresh)
+        outs = run.outputs("checkpoint")
+        registers = [x._register for x in leaves(args) if isinstance(x, Tensor) and x._register is not None] + run.outside
+        _forget(run)
         if not registers:
-            return rebuild(trace.output, iter([z.detach() for z in outs]))
+            return rebuild(run.output, iter([z.detach() for z in outs]))
         plan, shapes = _row.plan([True] * len(registers)), tuple(register.shape for register in registers)
         results = []
         for place, z in enumerate(outs):
             zd = z.detach()._data
             results.append(wrap(zd, append(_row, plan, tuple(registers), (zd, shapes, call, place), zd)))
-        return rebuild(trace.output, iter(results))
+        return rebuild(run.output, iter(results))
 
     return checkpointed

@@ -23,13 +23,13 @@ from tapegrad.tensor import Tensor, wrap
 
 
 class _Thread(threading.local):
-    trace = None                                        # the innermost trace of this thread
+    run = None                                          # the innermost run of this thread
 
 
 _thread = _Thread()
 
 
-class Trace:
+class Run:
     """One run of a function on tensors of its own.
 
     inputs    those tensors, in the order of the arguments' leaves
@@ -43,14 +43,14 @@ class Trace:
         self.inputs, self.leaves = [], set()
         entries = thread.tape.entries
         self.before = entries[-1] if entries else None
-        outer, _thread.trace = _thread.trace, self
+        outer, _thread.run = _thread.run, self
         try:
             with enable_grad():
                 args = rebuild(tuple(args), iter([self._replaced(leaf, own) for leaf in leaves(tuple(args))]))
                 self.output = fun(*args, **kwargs)
         finally:
-            _thread.trace = outer
-            if outer is not None:                       # what an inner trace made is not outside of this one
+            _thread.run = outer
+            if outer is not None:                       # what an inner run made is not outside of this one
                 outer.leaves |= self.leaves
         self.outside = self._read_outside()
 
@@ -87,8 +87,8 @@ class Trace:
         return found
 
 
-class _Run(Trace):
-    """A trace by some of the arguments, and how its caller gets values and gradients."""
+class _Differentiation(Run):
+    """A run to differentiate by some of the arguments, and how its caller gets values and gradients."""
 
     def __init__(self, name, fun, args, kwargs, positions):
         self.name = name
@@ -178,7 +178,7 @@ def value_and_grad(fun, argnums=0):
     @wraps(fun)
     def both(*args, **kwargs):
         positions = _positions("value_and_grad", argnums, args)
-        run = _Run("value_and_grad", fun, args, kwargs, positions)
+        run = _Differentiation("value_and_grad", fun, args, kwargs, positions)
         z = run.scalar()
         return run.value(z), _structured(args, positions, argnums, run.pull([z], [_seed(z)]))
 
@@ -207,7 +207,7 @@ def elementwise_grad(fun, argnums=0):
     @wraps(fun)
     def gradient(*args, **kwargs):
         positions = _positions("elementwise_grad", argnums, args)
-        run = _Run("elementwise_grad", fun, args, kwargs, positions)
+        run = _Differentiation("elementwise_grad", fun, args, kwargs, positions)
         found = [run.real(z) for z in run.outputs(run.name)]
         return _structured(args, positions, argnums, run.pull(found, [_seed(z) for z in found]))
 
@@ -216,7 +216,7 @@ def elementwise_grad(fun, argnums=0):
 
 def vjp(fun, *primals):
     """(out, pullback): the value of fun, and the linear function delta of out -> tuple of the deltas of the primals."""
-    run = _Run("vjp", fun, primals, {}, range(len(primals)))
+    run = _Differentiation("vjp", fun, primals, {}, range(len(primals)))
     outs = run.outputs(run.name)
 
     def pullback(delta):
@@ -247,13 +247,13 @@ def jvp(fun, primals, tangents):
     """
     if not same(tuple(primals), tuple(tangents)):
         raise ShapeError("jvp: the structure of the tangents is not that of the primals")
-    run = _Run("jvp", fun, tuple(primals), {}, range(len(primals)))
+    run = _Differentiation("jvp", fun, tuple(primals), {}, range(len(primals)))
     outs = run.outputs(run.name)
     directions = [_checked("jvp", t, x) for t, x in zip(leaves(tuple(tangents)), run.inputs)]
     with enable_grad():
         seeds = [Tensor(np.zeros(z.shape, z.dtype), requires_grad=True) for z in outs]
-        if _thread.trace is not None:                   # a trace around us need not keep track of these
-            _thread.trace.leaves.update(seed._register for seed in seeds)
+        if _thread.run is not None:                   # a run around us need not keep track of these
+            _thread.run.leaves.update(seed._register for seed in seeds)
         pulled = run.pull(outs, seeds, on_tape=True)
     create = run.nested or run.recording and any(isinstance(t, Tensor) and t._register is not None for t in directions)
     linear = [(g, t) for g, t in zip(pulled, directions) if g._register is not None]
@@ -273,7 +273,7 @@ def jacobian(fun, argnums=0):
     @wraps(fun)
     def matrix(*args, **kwargs):
         positions = _positions("jacobian", argnums, args)
-        run = _Run("jacobian", fun, args, kwargs, positions)
+        run = _Differentiation("jacobian", fun, args, kwargs, positions)
         blocks = []
         for z in map(run.real, run.outputs(run.name)):
             rows = []

@@ -39,7 +39,20 @@ def later(module, name):
     return method
 
 
-class Tape:
+class Views:
+    """The ways to look at entries that a tape and a trace (tracing.py) share."""
+
+    __slots__ = ()
+
+    show, draw = later("seeing", "show"), later("seeing", "draw")
+    memory, profile = later("asking", "memory"), later("asking", "profile")
+    check, blame = later("asking", "check"), later("asking", "blame")
+
+    def _repr_html_(self):
+        return self.show()._repr_html_()
+
+
+class Tape(Views):
     """A thread's list of recorded operations. Reads as a list of `(z, g, (y1, .., yk))`, all of them names.
 
     `len(t)`, `t[i]` and iteration give the living entries; `print(t)` lists lines like `z3 = tanh(z2)`.
@@ -85,13 +98,6 @@ class Tape:
 
     def __repr__(self):
         return f"<tape of {len(self)} entries>"
-
-    def _repr_html_(self):
-        return self.show()._repr_html_()
-
-    show, draw = later("seeing", "show"), later("seeing", "draw")
-    memory, profile = later("asking", "memory"), later("asking", "profile")
-    check, blame = later("asking", "check"), later("asking", "blame")
 
 
 def _lone_entry():

@@ -15,12 +15,12 @@ import sys
 from tapegrad.errors import GradientError
 from tapegrad.notes import Buffers, Note, operands
 from tapegrad.registers import Handle, Leaf
-from tapegrad.tape import later
+from tapegrad.tape import Views
 from tapegrad.watching import observed, users_frame, watching
 
 
-class Trace:
-    """What was noted, as `notes`, and ways to look at it. See `trace`."""
+class Trace(Views):
+    """What was noted, as `notes`, and ways to look at it. See `traced`."""
 
     def __init__(self, values=False, deltas=False):
         self.values, self.deltas, self.notes = values, deltas, []
@@ -120,13 +120,6 @@ class Trace:
 
     def __repr__(self):
         return f"<trace of {len(self.notes)} entries>"
-
-    def _repr_html_(self):
-        return self.show()._repr_html_()
-
-    show, draw = later("seeing", "show"), later("seeing", "draw")
-    memory, profile = later("asking", "memory"), later("asking", "profile")
-    check, blame = later("asking", "check"), later("asking", "blame")
 
 
 def _named(variables, wanted):

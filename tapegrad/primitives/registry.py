@@ -162,15 +162,14 @@ def kernel(name, dg):
         reads = [parameter for parameter in _parameters(dg)[1:] if not parameter.startswith("_")]
         ufunc = kernels.derivative(name, dg, tuple(reads))
         if ufunc is None:
-            row.array_dg[0] = dg
+            rule = dg
         elif reads == ["d", "z"]:
-            row.array_dg[0] = lambda F, d, z, x: ufunc(d, z)
+            rule = lambda F, d, z, x: ufunc(d, z)  # noqa: E731
         else:
-            row.array_dg[0] = lambda F, *values: ufunc(*[value for value in values if value is not None])
-        row._plan()
-        return row.array_dg[0](F, d, *saved)
+            rule = lambda F, *values: ufunc(*[value for value in values if value is not None])  # noqa: E731
+        row.use_for_arrays([rule])
+        return rule(F, d, *saved)
 
     row = primitive(name, first_call, dg)
-    row.array_dg[0] = first_derivative
-    row._plan()
+    row.use_for_arrays([first_derivative])
     return row
