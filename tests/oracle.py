@@ -79,3 +79,16 @@ def gradient_differences(f, arrays, step=1e-5):
             g[i] = (projected(*arrays[:k], up, *arrays[k + 1:]) - projected(*arrays[:k], down, *arrays[k + 1:])) / (2 * step)
         found.append(g)
     return found
+
+
+def numeric(f, xs, i, step=1e-6):
+    """The derivative by xs[i] of a function of arrays that returns a number, element by element."""
+    g = np.zeros(xs[i].shape)
+    for k in np.ndindex(g.shape):
+        sides = []
+        for side in (step, -step):
+            moved = [np.array(x) for x in xs]
+            moved[i][k] += side
+            sides.append(f(*moved))
+        g[k] = (sides[0] - sides[1]) / (2 * step)
+    return g

@@ -91,7 +91,7 @@ def test_row_lookup_adds_up_repeated_rows(ids, dtype):
 
 
 class TestEdges:
-    """What a derivative is where the function has none, or more than one: README's table of conventions."""
+    """What a derivative is where the function has none, or more than one; see tapegrad/CONVENTIONS.md."""
 
     @pytest.mark.parametrize("f, x, wanted", [
         (tg.absolute, 0.0, 0), (tg.relu, 0.0, 0), (tg.relu, -0.0, 0), (tg.sqrt, 0.0, np.inf),
