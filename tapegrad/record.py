@@ -12,13 +12,13 @@ from tapegrad.errors import DtypeError, failed_call
 from tapegrad.primitives import Vocabulary
 from tapegrad.primitives.registry import NOTHING, SHAPE, VALUE
 from tapegrad.registers import Entry
-from tapegrad.tape import ENTRY_COST, thread
+from tapegrad.tape import LARGE, thread
 from tapegrad.tensor import Tensor, wrap
 
 _new = object.__new__
 _ndarray = np.ndarray
 _asarray = np.asarray
-
+_NOTHING_SAVED = None, None, None
 
 
 def _operand(name, x):
@@ -48,9 +48,8 @@ def append(row, plan, ys, saved, zd):
     entry.g, entry.ys, entry.plan, entry.saved = row, ys, plan, saved
     entry.shape, entry.dtype, entry.delta, entry.tape = zd.shape, zd.dtype, None, tape
     tape.entries.append(entry)
-    tape.room -= zd.nbytes + ENTRY_COST
-    if tape.room < 0:
-        tape.reap()
+    if zd.nbytes > LARGE or len(tape.entries) > tape.limit:
+        tape.grown(zd.nbytes)
     return entry
 
 
@@ -83,27 +82,32 @@ def unary(row):
         xd, register = x._data, x._register
         if xd is None:
             xd = x._take_back()
+        g = row.g                                       # an attribute that is called where it stands takes longer
         try:
-            zd = row.g(xd)
+            zd = g(xd)
         except Exception as error:
             raise failed_call(row.name, (xd,), error) from error
         if type(zd) is not _ndarray:
             zd = _asarray(zd)
         z = _new(Tensor)
-        z._data, z._register = zd, None
-        if register is None:
-            return z
+        z._data = zd
         tape = thread.tape
-        if tape.recording:
-            plan = row.plans[1]
-            z._register = entry = Entry()
-            entry.g, entry.ys, entry.plan = row, (register,), plan
-            entry.saved = (zd if plan[2] else None, xd if plan[3] else None)
-            entry.shape, entry.dtype, entry.delta, entry.tape = zd.shape, zd.dtype, None, tape
-            tape.entries.append(entry)
-            tape.room -= zd.nbytes + ENTRY_COST
-            if tape.room < 0:
-                tape.reap()
+        if register is None or not tape.recording:
+            z._register = None
+            return z
+        z._register = entry = Entry()
+        _, _, keep_z, keep_x = entry.plan = row.plans[1]
+        entry.saved = zd if keep_z else None, xd if keep_x else None
+        entry.g = row
+        entry.ys = (register,)
+        entry.shape = zd.shape
+        entry.dtype = zd.dtype
+        entry.delta = None
+        entry.tape = tape
+        entries = tape.entries
+        entries.append(entry)
+        if zd.nbytes > LARGE or len(entries) > tape.limit:
+            tape.grown(zd.nbytes)
         return z
 
     return op
@@ -112,6 +116,7 @@ def unary(row):
 def binary(row):
     """The recorder of a row with two operands and no static arguments."""
     _, x_only, y_only, both = row.plans
+    reads_operands, reads_nothing = both[2:] == (NOTHING, VALUE, VALUE), both[2:] == (NOTHING,) * 3
 
     def op(x, y):
         if type(x) is Tensor:
@@ -128,39 +133,44 @@ def binary(row):
         else:
             y, yd = _operand(row.name, y)
             yr = None
+        g = row.g
         try:
-            zd = row.g(xd, yd)
+            zd = g(xd, yd)
         except Exception as error:
             raise failed_call(row.name, (xd, yd), error) from error
         if type(zd) is not _ndarray:
             zd = _asarray(zd)
         z = _new(Tensor)
         z._data = zd
-        if xr is None:
-            if yr is None:
-                z._register = None
-                return z
-            plan = y_only
-        else:
-            plan = x_only if yr is None else both
         tape = thread.tape
-        if not tape.recording:
+        if not tape.recording or xr is yr is None:
             z._register = None
             return z
         z._register = entry = Entry()
-        entry.g = row
-        entry.ys = (xr or x, yr or y)
+        if xr is None:
+            plan, xr = y_only, x
+        elif yr is None:
+            plan, yr = x_only, y
+        else:
+            plan = both
+        if reads_nothing:                               # the most common cases: an unpacked plan takes longer
+            entry.saved = _NOTHING_SAVED
+        elif reads_operands and plan is both:
+            entry.saved = None, xd, yd
+        else:
+            _, _, keep_z, keep_x, keep_y = plan
+            entry.saved = zd if keep_z else None, xd if keep_x else None, yd if keep_y else None
         entry.plan = plan
-        _, _, keep_z, keep_x, keep_y = plan
-        entry.saved = (zd if keep_z else None, xd if keep_x else None, yd if keep_y else None)
+        entry.g = row
+        entry.ys = xr, yr
         entry.shape = zd.shape
         entry.dtype = zd.dtype
         entry.delta = None
         entry.tape = tape
-        tape.entries.append(entry)
-        tape.room -= zd.nbytes + ENTRY_COST
-        if tape.room < 0:
-            tape.reap()
+        entries = tape.entries
+        entries.append(entry)
+        if zd.nbytes > LARGE or len(entries) > tape.limit:
+            tape.grown(zd.nbytes)
         return z
 
     return op

@@ -38,7 +38,7 @@ class Entry:
         """Give `leaf` the delta of this entry, too: it becomes one more operand, whose derivative is 1."""
         array_rules, recorded_rules, *keep = self.plan
         hooks = self._hooks()
-        rule = _whole_delta if hooks is None else hooks.before(_whole_delta)
+        rule = len(self.ys), _whole_delta if hooks is None else hooks.before(_whole_delta)
         self.ys, self.plan = (*self.ys, leaf), ((*array_rules, rule), (*recorded_rules, rule), *keep)
 
     def hook(self, function):
@@ -49,10 +49,12 @@ class Entry:
         else:
             hooks = _Hooks(function)
             array_rules, recorded_rules, *keep = self.plan
-            self.plan = (tuple(map(hooks.before, array_rules)), tuple(map(hooks.before, recorded_rules)), *keep)
+            self.plan = (*[tuple([(i, hooks.before(rule)) for i, rule in rules]) for rules in (array_rules, recorded_rules)],
+                         *keep)
 
     def _hooks(self):
-        return next((rule.hooks for rule in self.plan[0] if hasattr(rule, "hooks")), None)
+        return next((rule.hooks for _, rule in self.plan[0] if hasattr(rule, "hooks")), None)
+
 
 class _Hooks(list):
     """The functions that replace the delta of an entry, one after the other, and the last delta that they replaced."""
@@ -62,9 +64,6 @@ class _Hooks(list):
         self.seen = None, None
 
     def before(self, rule):
-        if rule is None:
-            return None
-
         def with_hooks(F, d, *saved):
             return rule(F, self.replaced(d), *saved)
 

@@ -6,9 +6,9 @@ ever needed: walking the list downwards meets every use of a value before the op
 How dead entries leave. A tensor holds its entry, an entry holds the entries of its operands, and the tape holds all of
 them. An entry whose reference count says that only the tape is left can never be reached again. `reap` walks the list
 once from the end, dropping such entries; each drop releases the operands, which come next. It runs when the tape is
-looked at, and when `room` is used up: an entry takes ENTRY_COST and the size of its result of it. An empty tape has room
-for ROOM bytes, or, where the last reap found mostly living entries, for twice what they held. So a loop that never calls
-backward() stays flat without no_grad, at a cost below 0.1 microseconds an entry, and a training loop is left alone.
+looked at, when it is longer than `limit`, and when results of more than LARGE bytes have used up `room`. Where a reap finds
+mostly living entries, the next one comes when there is twice as much. So a loop that never calls backward() stays flat
+without no_grad, at a cost below 0.1 microseconds an entry, and a training loop is left alone.
 (Rejected: weak references from the tape, which free at once but make every recorded operation a fifth slower;
 finalisers on tensors, dearer still.)
 
@@ -21,13 +21,15 @@ How a mutated value is noticed. It cannot happen: an array that the tape has sav
 import threading
 from functools import wraps
 from importlib import import_module
+from math import inf
 from sys import getrefcount
 
 from tapegrad import listing
 from tapegrad.registers import Entry
 
-ROOM = 16 * 2**20
-ENTRY_COST = 8192
+LIMIT = 2048                            # entries
+ROOM = 16 * 2**20                       # bytes
+LARGE = 32 * 2**10                      # bytes of a result, up to which the recorders only count the entries
 
 
 def later(module, name):
@@ -58,24 +60,36 @@ class Tape(Views):
     `len(t)`, `t[i]` and iteration give the living entries; `print(t)` lists lines like `z3 = tanh(z2)`.
     """
 
-    __slots__ = ("entries", "room", "initial_room", "recording", "watch", "__weakref__")
+    __slots__ = ("entries", "limit", "room", "initial", "recording", "watch", "__weakref__")
 
     def __init__(self):
-        self.entries, self.room, self.initial_room, self.recording = [], ROOM, ROOM, True
+        self.entries, self.recording = [], True
+        self.limit, self.room = self.initial = LIMIT, ROOM      # initial: what an empty tape starts with
         self.watch = None                               # what is called with every contribution (anomaly.py)
+
+    def grown(self, nbytes):
+        """An entry was appended that is large, or one more than `limit`: reap, if it is time."""
+        self.room -= nbytes
+        if self.room < 0 or len(self.entries) > self.limit:
+            self.reap()
 
     def reap(self):
         """Drop the entries that nothing but the tape can reach."""
         entries, living, held, before = self.entries, [], 0, len(self.entries)
-        while entries:
-            entry = entries.pop()
+        pop = entries.pop
+        for _ in range(before):
+            entry = pop()
             if getrefcount(entry) > _LONE_ENTRY and entry.tape is not None:
                 living.append(entry)
-                held += ENTRY_COST + sum(value.nbytes for value in entry.saved if hasattr(value, "nbytes"))
+                held += sum([value.nbytes for value in entry.saved if hasattr(value, "nbytes")])
         living.reverse()
         entries.extend(living)
-        self.room = max(ROOM, held)
-        self.initial_room = 2 * self.room if 2 * len(living) > before else ROOM
+        self.limit, self.room = max(LIMIT, 2 * len(living)), max(ROOM, held)
+        self.initial = (2 * self.limit, 2 * self.room) if 2 * len(living) > before else (LIMIT, ROOM)
+
+    def keep_all(self):
+        """Let nothing leave by itself, until `limit` and `room` are set again."""
+        self.limit = self.room = inf
 
     def wengert(self):
         """The living entries as a plain list of `(z, g, (y1, .., yk))`, all of them strings."""
@@ -101,9 +115,9 @@ class Tape(Views):
 
 
 def _lone_entry():
-    entries = [Entry()]
-    while entries:
-        entry = entries.pop()
+    pop = [Entry()].pop
+    for _ in range(1):
+        entry = pop()
         return getrefcount(entry)
 
 

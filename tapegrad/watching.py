@@ -134,15 +134,12 @@ def observed(entry, see):
     says that it is the entry's first.
     """
     array_rules, recorded_rules, *keep = entry.plan
-    wanted = [position for position, rule in enumerate(array_rules) if rule is not None]
     conjugated = entry.dtype.kind == "c" and entry.g.name in HOLOMORPHIC    # the sweep runs these on the conjugate of d
 
     def telling(rule, position):
-        if rule is None:
-            return None
         if hasattr(rule, "hooks"):                      # they come before what we see
             return rule.hooks.before(telling(rule.plain, position))
-        first = position == wanted[0]
+        first = position == array_rules[0][0]
 
         def told(F, d, *saved):
             start = perf_counter()
@@ -156,6 +153,6 @@ def observed(entry, see):
 
         return told
 
-    told_arrays = tuple([telling(rule, i) for i, rule in enumerate(array_rules)])
+    told_arrays = tuple([(i, telling(rule, i)) for i, rule in array_rules])
     same = array_rules == recorded_rules
-    return told_arrays, told_arrays if same else tuple([telling(rule, i) for i, rule in enumerate(recorded_rules)]), *keep
+    return told_arrays, told_arrays if same else tuple([(i, telling(rule, i)) for i, rule in recorded_rules]), *keep

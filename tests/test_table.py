@@ -8,6 +8,7 @@ from oracle import differences, gradient_differences, gradients, second_order, w
 
 import tapegrad as tg
 from tapegrad.extend import users
+from tapegrad.primitives import arrays as vocabulary
 from tapegrad.primitives import table
 from tapegrad.record import recorded
 
@@ -82,6 +83,17 @@ def test_float32_is_kept(case, shapes, static):
         if g64 is not None:
             assert g.dtype == np.float32
             np.testing.assert_allclose(g, g64, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if table.get(case.name).elementwise], ids=repr)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_contributions_of_elementwise_rows(case, dtype):
+    """The sweep takes it for granted that they have the shape and dtype of z."""
+    for shapes in case.shapes:
+        z = function(case, ())(*[tg.tensor(x, requires_grad=x.dtype.kind == "f") for x in drawn(case, shapes, dtype)])
+        entry, d = z._register, np.ones(z.shape, z.dtype)
+        contributions = [rule(vocabulary, d, *entry.saved) for _, rule in entry.plan[0]]
+        assert contributions and all(c.shape == z.shape and c.dtype == z.dtype for c in contributions)
 
 
 @pytest.mark.parametrize("case", ELEMENTWISE, ids=repr)

@@ -7,7 +7,7 @@ import pytest
 
 import tapegrad as tg
 from tapegrad import errors
-from tapegrad.tape import ENTRY_COST, ROOM, thread
+from tapegrad.tape import LIMIT, thread
 
 
 def leaf(*shape, name=None, seed=0):
@@ -69,12 +69,12 @@ class TestLifetime:
             y = tg.sin(x * 2.0)
             if i % 1000 == 0:
                 held.append(len(thread.tape.entries))
-        assert max(held) <= ROOM // ENTRY_COST + 2 and len(tg.tape()) == 2 and y.shape == (1000,)
+        assert max(held) <= LIMIT + 2 and len(tg.tape()) == 2 and y.shape == (1000,)
 
     def test_the_living_survive_a_reap(self):
         x = leaf(4)
         z = x
-        for _ in range(20000):                          # more than ROOM holds
+        for _ in range(20000):                          # more than LIMIT
             z = z + x
         assert len(tg.tape()) == 20000
         z.sum().backward()

@@ -19,7 +19,6 @@ class Graph:
     of          {id of a register or constant: its expression}
     arrays      {id of an array among the static arguments: (its name, itself)}
     deltas      {id of a register: the expression of its delta so far}
-    last        the id of the register that the last contribution went to: the sweep holds that contribution for longer
     gradients   {leaf's name: the expression of its delta}
     comments    [(order from which on, text)]: which entry the expressions come from
     turn        the order from which on expressions belong to the reverse sweep
@@ -79,7 +78,7 @@ class Graph:
         self.of[id(entry)] = made
 
     def _reverse(self, needed):
-        last, self.last = self.part.entries[-1], None
+        last = self.part.entries[-1]
         one = Expression((f"np.{last.dtype.name}(1)" if not last.shape else
                           f"np.ones({literal(last.shape)[0]}, np.{last.dtype.name})",), ATOM, np.ones(last.shape, last.dtype),
                          f"d_{self.part.name(last)}", pinned=True)
@@ -90,8 +89,9 @@ class Graph:
                 continue
             self._comment(self._described(entry))
             saved = self._saved(entry)
-            for y, rule in zip(entry.operands, entry.plan[1]):
-                if rule is None or id(y) not in needed:
+            for i, rule in entry.plan[1]:
+                y = entry.ys[i]
+                if id(y) not in needed:
                     continue
                 if hasattr(rule, "hooks"):
                     raise unwritten(entry.g.name, f"{self.part.name(entry)} has a hook, a function")
@@ -141,12 +141,10 @@ class Graph:
             c.name = name
         self.deltas[id(y)] = c
 
-        self.last = id(y)
-
     def _is_lone(self, y):
         """What `is_lone` says in the sweep: whether the delta of y so far is held by nothing but y, and is no view."""
         held = self.deltas.get(id(y))
-        if held is None or not held.fresh or not held.ndim or self.last == id(y):
+        if held is None or not held.fresh or not held.ndim:
             return False
         return sum(_owner(d) is held for d in self.deltas.values()) == 1
 

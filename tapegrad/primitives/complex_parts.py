@@ -32,7 +32,7 @@ def rules_of_complex(entry, level):
     if name not in HOLOMORPHIC:
         raise DtypeError(f"{name}: no derivative where the result is {entry.dtype}; take the real and the imaginary part, or "
                          "the absolute value, of what goes into it")
-    return [None if rule is None else _conjugated(rule) for rule in rules]
+    return [(i, _conjugated(rule)) for i, rule in rules]
 
 
 def _conjugated(rule):

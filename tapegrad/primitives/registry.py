@@ -21,6 +21,8 @@ them, which gets the position of the operand first.
 from functools import partial
 from inspect import CO_VARARGS
 
+import numpy as np
+
 from tapegrad import kernels
 
 NOTHING, VALUE, SHAPE = range(3)
@@ -76,15 +78,17 @@ class Primitive:
     """A row of the registry.
 
     g        computes the result from arrays; a kernel's compiled ufunc after its first call
-    plans    for each combination of wanted derivatives: (array rules, recorded rules, *what to keep of z, y1, .., yk)
+    plans    for each combination of wanted derivatives: (array rules, recorded rules, *what to keep of z, y1, .., yk), where
+             the rules are pairs (position of the operand, its rule)
     arity    the number of operands, None for a variadic row
+    elementwise   whether G is a ufunc: then the contributions, too, have the shape and dtype of z
     """
 
-    __slots__ = ("name", "g", "dg", "array_dg", "arity", "plans", "static_names", "variadic", "reads")
+    __slots__ = ("name", "g", "dg", "array_dg", "arity", "plans", "static_names", "variadic", "reads", "elementwise")
 
     def __init__(self, name, g, dg, variadic=False):
         self.name, self.g, self.dg, self.variadic = name, g, dg, variadic
-        self.array_dg = list(dg)
+        self.array_dg, self.elementwise = list(dg), isinstance(g, np.ufunc)
         self.arity = None if variadic else len(dg)
         self.reads = [None if rule is None else _reads(rule, variadic) for rule in dg]
         names = next((_parameters(rule) for rule in dg if rule is not None), ())
@@ -101,13 +105,13 @@ class Primitive:
         """The plan for a call in which the operands that are True in `wanted` need their delta."""
         if self.variadic:
             keep = (self.reads[0][0],) + (self.reads[0][1],) * len(wanted)
-            rules = tuple(partial(self.dg[0], i) if want else None for i, want in enumerate(wanted))
+            rules = tuple([(i, partial(self.dg[0], i)) for i, want in enumerate(wanted) if want])
             return rules, rules, *keep
         keep = [NOTHING] * (1 + self.arity)
         for want, reads in zip(wanted, self.reads):
             if want and reads is not None:
                 keep = [_stricter(self.name, before, more) for before, more in zip(keep, reads)]
-        return (*(tuple(rule if want else None for rule, want in zip(level, wanted))
+        return (*(tuple([(i, rule) for i, (rule, want) in enumerate(zip(level, wanted)) if want and rule is not None])
                   for level in (self.array_dg, self.dg)), *keep)
 
     def use_for_arrays(self, rules):
@@ -171,5 +175,6 @@ def kernel(name, dg):
         return rule(F, d, *saved)
 
     row = primitive(name, first_call, dg)
+    row.elementwise = True
     row.use_for_arrays([first_derivative])
     return row

@@ -110,8 +110,8 @@ class Backward:
         if not hasattr(functions, "__getitem__") or len(functions) != len(ys):
             raise step.error(f"DG[{step.name!r}] is to have a function, or None, for each of the {len(ys)} arguments")
         keywords = {key: values[i] for key, i in step.keys.items()}
-        rules = tuple([None if y is None or function is None else _rule(function, keywords, np.shape(values[i]))
-                       for i, y, function in zip(step.ys, ys, functions)])
+        rules = tuple([(place, _rule(function, keywords, np.shape(values[i])))
+                       for place, (i, y, function) in enumerate(zip(step.ys, ys, functions)) if y and function])
         return self.entry(step, (rules, rules, *[VALUE] * (1 + len(ys))), ys, step, [step.slot, *step.ys])
 
     def inner(self, step):
@@ -193,7 +193,7 @@ class Backward:
         at, trace = None, error.__traceback__
         while trace is not None:
             if trace.tb_frame.f_code is sweep.__code__:
-                at = trace.tb_frame.f_locals["position"]
+                at = self.tape.entries.index(trace.tb_frame.f_locals["entry"])
             trace = trace.tb_next
         steps = {id(entry): step for entry, _, step in self.parts}
         return next(steps[id(entry)] for entry in self.tape.entries[at:] if id(entry) in steps)

@@ -21,7 +21,6 @@ from tapegrad.tensor import Tensor, wrap
 from tapegrad.wengert.operators import accepts, candidates, canonical, cross_entropy_of_scores, given, names, parameters
 from tapegrad.wengert.text import Name, argument, entry_text
 
-ROOMY = 2 ** 62                         # bytes: a tape with that much room is not reaped
 NUMBERS = (int, float)
 CONSTANTS = (int, float, complex, bool, str, tuple, list, slice, np.dtype, np.generic, type(None), type(...))
 
@@ -44,7 +43,10 @@ class Step:
     row                     the registry's, where the entry gives just its operands
     function                of tensors, where it does not
     pair                    for crossEntropy(softmax(o), t): (softmax's step, the slot of o, softmax's axis)
+    elementwise             False: on a tape, a step stands for the row of a user's G and DG, of which that isn't known
     """
+
+    elementwise = False
 
     def __init__(self, position, entry, f):
         self.position, self.entry = position, entry
@@ -221,7 +223,7 @@ class recording:
     """`with recording(tape):` what is recorded on this thread goes on that tape, which nothing leaves by itself."""
 
     def __init__(self, tape):
-        tape.room = ROOMY
+        tape.keep_all()
         self.tape = tape
 
     def __enter__(self):
