@@ -3,29 +3,18 @@
 import ctypes
 import os
 import platform
-import re
 from importlib.metadata import version
 
 import numpy as np
 
-from tapegrad import kernels
+from tapegrad import blas, kernels
 
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def _loaded_openblas():
-    """The OpenBLAS that this process has loaded, or None where that cannot be told."""
-    try:
-        with open("/proc/self/maps") as maps:
-            found = re.search(r"(/\S*openblas\S*\.so\S*)", maps.read())
-        return ctypes.CDLL(found[1]) if found else None
-    except OSError:
-        return None
-
-
 def blas_core():
     """The family of processors whose kernels OpenBLAS uses, like "Haswell" (AVX2) or "SkylakeX" (AVX-512); "" if unknown."""
-    library = _loaded_openblas()
+    library = blas.library()
     for name in ("scipy_openblas_get_corename64_", "openblas_get_corename64_", "openblas_get_corename"):
         function = getattr(library, name, None) if library is not None else None
         if function is not None:

@@ -227,6 +227,22 @@ def compiler():
         return None
 
 
+def bound(function, names):
+    """The function with its free names bound."""
+    return FunctionType(function.__code__, {'__name__': function.__module__, **names})
+
+
+def compiled(function, signatures):
+    """The function compiled for the signatures, from the cache where there is one; None, with a warning, where numba fails."""
+    for cached in (True, False):
+        try:
+            return compiler().njit(signatures, cache=cached)(function)
+        except Exception as error:
+            problem = error
+    warnings.warn(f'tapegrad: plain NumPy takes the place of {function.__name__}, numba failed: {problem}', RuntimeWarning,
+                  stacklevel=3)
+
+
 @cache
 def row_adder():
     """add_rows(x, ids, rows): x[ids[i]] += rows[i], in order, for matrices of one float dtype; None without a compiler."""
@@ -239,15 +255,8 @@ def row_adder():
             for j in range(x.shape[1]):
                 x[ids[i], j] += rows[i, j]
 
-    names = {'__name__': __name__}
     signatures = [numba.void(number[:, ::1], numba.int64[::1], number[:, ::1]) for number in (numba.float32, numba.float64)]
-    for cached in (True, False):
-        try:
-            return numba.njit(signatures, cache=cached)(FunctionType(add_rows.__code__, names))
-        except Exception as error:
-            problem = error
-    warnings.warn(f'tapegrad: rows are added by plain NumPy, numba failed: {problem}', RuntimeWarning, stacklevel=3)
-    return None
+    return compiled(bound(add_rows, {}), signatures)
 
 
 @cache

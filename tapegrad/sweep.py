@@ -115,6 +115,7 @@ def sweep(F, seeds, consume):
             left.delta = None
         raise
     finally:
+        F.memo.clear()
         if consume and limit < inf:
             entries[:] = [entry for entry in entries if entry.tape is not None]
         tape.limit, tape.room = (limit, room) if entries else tape.initial

@@ -9,7 +9,6 @@ import numpy as np
 from tapegrad.errors import WengertError
 from tapegrad.keeping.expressions import ATOM, NOTHING, PRODUCT, SUM, Expression, literal, subscript
 from tapegrad.keeping.vocabulary import Writer, unwritten
-from tapegrad.primitives import arrays
 from tapegrad.primitives.registry import ARITY_LIMIT, SHAPE, VALUE
 
 
@@ -95,7 +94,7 @@ class Graph:
                     continue
                 if hasattr(rule, "hooks"):
                     raise unwritten(entry.g.name, f"{self.part.name(entry)} has a hook, a function")
-                if rule in arrays.in_place and self._is_lone(y):
+                if entry.g.name == "getitem" and self._is_lone(y):    # other rules come to the same sum in place
                     self._add_at(y, d, entry.static[0])
                     continue
                 c = self._contribution(entry, rule, d, saved)

@@ -35,10 +35,11 @@ class Vocabulary:
     level      where a plan keeps the rules of that level
     in_place   rule -> function(held, d, z, *operands, *static) that adds the rule's contribution to the array `held` and
                returns True; False, with `held` as it was, where it can't
+    memo       what rules remember until the end of a sweep; an array that is in it can't be written into (tensor.py)
     """
 
     def __init__(self, level, of_row):
-        self.level, self.in_place, self._of_row = level, {}, of_row
+        self.level, self.in_place, self.memo, self._of_row = level, {}, {}, of_row
 
     def __getattr__(self, name):
         # Reached for a primitive that has not been used at this level yet.

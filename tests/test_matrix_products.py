@@ -1,0 +1,170 @@
+"""The fast paths of the matrix product: look-ups for indicator matrices, products that BLAS adds to a delta."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tapegrad as tg
+from tapegrad import blas, indicator
+from tapegrad.kernels import compiler
+
+needs_numba = pytest.mark.skipif(compiler() is None, reason="numba is missing or switched off")
+
+
+def rows_with_ones(n, k, ones, dtype=np.float32, seed=0):
+    random, x = np.random.default_rng(seed), np.zeros((n, k), dtype)
+    for row in x:
+        row[random.permutation(k)[:ones]] = 1
+    return x
+
+
+def normal(*shape, dtype=np.float32, seed=1):
+    return np.random.default_rng(seed).normal(size=shape).astype(dtype)
+
+
+@needs_numba
+class TestIndicator:
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    @pytest.mark.parametrize("n, k, h", [(16, 128, 32), (64, 80, 50), (7, 300, 1), (130, 16, 3), (64, 800, 50)])
+    @pytest.mark.parametrize("ones", [0, 1])
+    def test_one_hot_rows_come_to_the_same_bits(self, dtype, n, k, h, ones):
+        x = rows_with_ones(n, k, ones, dtype)
+        y, d, w = normal(k, h, dtype=dtype), normal(n, h, dtype=dtype), normal(k, h, dtype=dtype, seed=2)
+        np.testing.assert_array_equal(indicator.product(x, y), x.dot(y))
+        np.testing.assert_array_equal(indicator.product(x.T, d), x.T.dot(d))
+        expected = w + x.T.dot(d)
+        assert indicator.add_product(w, x, d)
+        np.testing.assert_array_equal(w, expected)
+
+    @given(n=st.integers(1, 20), k=st.integers(16, 400), h=st.integers(1, 20), seed=st.integers(0, 2 ** 32 - 1),
+           dtype=st.sampled_from([np.float32, np.float64]))
+    @settings(max_examples=100, deadline=None)
+    def test_any_indicator_matrix(self, n, k, h, seed, dtype):
+        random = np.random.default_rng(seed)
+        x = np.zeros((n, k), dtype)
+        for row in x:
+            row[random.permutation(k)[:random.integers(0, k // 16 + 1)]] = 1
+        y, d, w = (random.normal(size=shape).astype(dtype) for shape in ((k, h), (n, h), (k, h)))
+        exact = np.longdouble
+        bound = {"atol": 300 * np.finfo(dtype).eps, "rtol": 0}
+        np.testing.assert_allclose(indicator.product(x, y), x.astype(exact) @ y.astype(exact), **bound)
+        expected = w.astype(exact) + x.T.astype(exact) @ d.astype(exact)
+        assert indicator.add_product(w, x, d)
+        np.testing.assert_allclose(w, expected, **bound)
+
+    @pytest.mark.parametrize("place", [(0, 5), (7, 40), (15, 127)])
+    @pytest.mark.parametrize("value", [2.0, 0.5, -1.0, np.nan, np.inf, 1e-45])
+    def test_another_number_is_left_to_the_dense_product(self, place, value):
+        x, w = rows_with_ones(16, 128, 1), normal(128, 4)
+        x[place] = value
+        before = w.copy()
+        assert indicator.product(x, normal(128, 4)) is None and not indicator.add_product(w, x, normal(16, 4))
+        np.testing.assert_array_equal(w, before)
+
+    def test_many_ones_are_left_to_the_dense_product(self):
+        x = rows_with_ones(16, 128, 1)
+        x[9, :9] = 1
+        assert indicator.product(x, normal(128, 4)) is None and not indicator.add_product(normal(128, 4), x, normal(16, 4))
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+    @np.errstate(all="ignore")
+    def test_zero_times_infinity_is_nan(self, value):
+        x, W = rows_with_ones(32, 128, 1), normal(128, 4)
+        x[:, 5] = 0
+        W[5, 2] = value                                 # in no row of the look-up, but in every row of the product
+        z = tg.tensor(x) @ tg.tensor(W, requires_grad=True)
+        np.testing.assert_array_equal(z.data, x @ W)
+        assert np.isnan(z.data[:, 2]).all()
+        d = normal(32, 4)
+        d[3, 1] = value
+        W = tg.tensor(normal(128, 4), requires_grad=True)
+        (tg.tensor(x) @ W).backward(d)
+        np.testing.assert_array_equal(W.grad, x.T @ d)
+
+    def test_negative_zeros(self):
+        x, W = rows_with_ones(32, 128, 1), np.full((128, 4), -0.0, np.float32)
+        assert not np.signbit(x @ W).any() and not np.signbit(indicator.product(x, W)).any()
+
+    @pytest.mark.parametrize("change", [np.asfortranarray, lambda a: np.repeat(a, 2, axis=0)[::2], lambda a: a.astype("f8"),
+                                        lambda a: np.broadcast_to(a[:1], a.shape)])
+    def test_other_layouts_and_dtypes(self, change):
+        x, W = rows_with_ones(32, 128, 1), normal(128, 4)
+        for a, b in ((change(x), W), (x, change(W)), (change(x), change(W))):
+            left, right = tg.tensor(np.zeros(a.shape, a.dtype)), tg.tensor(np.zeros(b.shape, b.dtype), requires_grad=True)
+            left.data, right.data = a, b
+            z = left @ right
+            np.testing.assert_allclose(z.data, a @ b, rtol=1e-6)
+            z.sum().backward()
+            np.testing.assert_allclose(right.grad, a.T @ np.ones(z.shape, z.dtype), rtol=1e-6)
+
+    def test_x_itself_can_require_a_gradient(self):
+        x, W = tg.tensor(rows_with_ones(32, 128, 1), requires_grad=True), normal(128, 4)
+        (x @ W).sum().backward()
+        np.testing.assert_allclose(x.grad, np.ones((32, 4), "f4") @ W.T, rtol=1e-5)
+
+    def test_a_row_that_is_changed_is_read_anew(self):
+        x, W = tg.tensor(rows_with_ones(32, 128, 1)), normal(128, 4)
+        before = (x @ W).data
+        x.data[0] = 0
+        np.testing.assert_array_equal((x @ W).data[0], np.zeros(4))
+        np.testing.assert_array_equal((x @ W).data[1:], before[1:])
+
+
+@needs_numba
+class TestBlas:
+    @pytest.mark.skipif(blas.library() is None, reason="NumPy has another BLAS")
+    @pytest.mark.parametrize("transposed", [False, True])
+    @pytest.mark.parametrize("n, k, m", [(1, 1, 1), (3, 5, 2), (16, 32, 32), (64, 128, 128), (5, 700, 3)])
+    def test_a_product_is_added(self, transposed, n, k, m):
+        tg.sigmoid(1.0)                                 # loads numba
+        x, y, w = normal(n, k), normal(k, m, seed=2), normal(n, m, seed=3)
+        expected = w.astype("f8") + x.astype("f8") @ y.astype("f8")
+        assert blas.add_product(w, np.ascontiguousarray(x.T) if transposed else x, y, transposed)
+        np.testing.assert_allclose(w, expected, rtol=1e-5, atol=1e-4)
+
+    def test_what_blas_does_not_take_is_left_as_it_is(self):
+        w = normal(8, 8)
+        before = w.copy()
+        for x, y, out in ((normal(8, 8).T, normal(8, 8), w), (normal(8, 8), normal(8, 16)[:, ::2], w),
+                          (normal(8, 8, dtype=np.float64), normal(8, 8), w), (normal(8, 8), normal(8, 8), w.T)):
+            assert not blas.add_product(out, x, y)
+        np.testing.assert_array_equal(w, before)
+
+
+def test_a_recurrence_has_the_gradients_of_differences():
+    """Weights used at every step: their deltas are added up in place, and their transposes remembered in the sweep."""
+    x, U, W = rows_with_ones(32, 128, 1), normal(64, 64) / 8, normal(128, 64)
+
+    def loss(U, W):
+        h = tg.tensor(np.zeros((32, 64), U.dtype))
+        for _ in range(5):
+            h = tg.tanh(tg.tensor(x.astype(U.dtype)) @ W + h @ U + h @ (U * 0.5))
+        return (h * h).mean()
+
+    found = tg.grad(loss, (0, 1))(U, W)
+    exact = tg.grad(loss, (0, 1))(U.astype("f8"), W.astype("f8"))
+    for single, double in zip(found, exact):
+        np.testing.assert_allclose(single, double, atol=2e-6)
+    tg.gradcheck(loss, U.astype("f8"), W.astype("f8"))
+
+
+def test_a_weight_that_is_changed_between_sweeps():
+    """What is remembered of a weight ends with the sweep."""
+    W, h = tg.tensor(normal(64, 64), requires_grad=True), tg.tensor(normal(4, 64), requires_grad=True)
+    for _ in range(3):
+        h.zero_grad()
+        ((h @ W) @ W).backward(np.ones((4, 64), "f4"))
+        np.testing.assert_allclose(h.grad, np.ones((4, 64)) @ W.data.T @ W.data.T, rtol=1e-4, atol=1e-3)
+        W.data *= -0.5
+
+
+def test_no_numba_for_dense_products():
+    run = subprocess.run([sys.executable, "-c", "import sys, numpy as np, tapegrad as tg\n"
+                          "W = tg.tensor(np.ones((64, 64)), requires_grad=True)\nx = np.zeros((64, 64))\nx[:, 9:] = 2\n"
+                          "for _ in range(2):\n    ((x @ W) @ W).sum().backward()\n"
+                          "print('numba' in sys.modules)"], capture_output=True, text=True, check=True)
+    assert run.stdout == "False\n"
