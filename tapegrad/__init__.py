@@ -12,7 +12,7 @@ In the order in which to read the code:
     sweep        the reverse sweep
     functions    what users call, family by family, and linalg and fft
     operators    what + and x.sum() and np.sin(x) mean
-    optim        gradient descent
+    optim_kernels, optim    gradient descent
     autograd, functional, checkpointing, gradient_check    derivatives of functions, of any order, and whether they are right
     extend       new primitives
     watching     what is looked at while operations run

@@ -1,34 +1,179 @@
 """The optimisers against the formulas of their papers, written out, and against PyTorch."""
 
+import os
+import re
+import subprocess
+import sys
+from math import nan
+
 import numpy as np
 import pytest
 
 import tapegrad as tg
-from tapegrad.optim import SGD, Adam
+from tapegrad import kernels, optim_kernels
+from tapegrad.errors import DtypeError, ShapeError
+from tapegrad.optim import SGD, Adam, AdamW, Optimizer
+
+SHAPES = [(17, 9), (32,), (), (0, 3), (5, 1, 7), (531,)]
+STEPS = 40
+CASES = [(SGD, {"lr": 0.02}), (SGD, {"lr": 0.02, "weight_decay": 0.1}), (SGD, {"lr": 0.02, "momentum": 0.9}),
+         (SGD, {"lr": 0.02, "momentum": 0.9, "weight_decay": 0.1}), (SGD, {"lr": 0.02, "momentum": 0.9, "nesterov": True}),
+         (SGD, {"lr": 0.02, "momentum": 0.5, "nesterov": True, "weight_decay": 0.1}), (SGD, {"lr": 1}),
+         (Adam, {}), (Adam, {"lr": 0.1, "betas": (0.8, 0.9), "eps": 1e-3}), (Adam, {"lr": 0.01, "weight_decay": 0.1}),
+         (Adam, {"lr": 0.01, "betas": (0.0, 0.0)}),
+         (AdamW, {}), (AdamW, {"lr": 0.01, "weight_decay": 0.3, "betas": (0.5, 0.99)}), (AdamW, {"weight_decay": 0.0})]
+cases = pytest.mark.parametrize("optimiser, options", CASES, ids=lambda value: getattr(value, "__name__", str(value)))
+dtypes = pytest.mark.parametrize("dtype", ["f4", "f8"])
 
 
-def quadratic(x):
-    return ((x - np.arange(3.0)) ** 2 * np.array([1.0, 10.0, 0.1])).sum()
+@pytest.fixture(params=["kernel", "arrays"])
+def path(request, monkeypatch):
+    """Both ways of making a step; the second is that of a machine without numba."""
+    if request.param == "arrays":
+        without_compiler(monkeypatch)
 
 
-@pytest.mark.parametrize("ours, theirs, options", [
-    (SGD, "SGD", {"lr": 0.02}), (SGD, "SGD", {"lr": 0.02, "momentum": 0.9}),
-    (Adam, "Adam", {"lr": 0.1}), (Adam, "Adam", {"lr": 0.1, "betas": (0.8, 0.9), "eps": 1e-3})])
-def test_against_pytorch(ours, theirs, options):
+def without_compiler(monkeypatch):
+    monkeypatch.setattr(kernels, "compiler", lambda: None)
+    monkeypatch.setattr(optim_kernels, "fused", optim_kernels.fused.__wrapped__)    # which remembers nothing
+
+
+def numbers(dtype, shapes=SHAPES, seed=0):
+    rng = np.random.default_rng(seed)
+    scale = 10.0 ** rng.integers(-3, 2)
+    return [np.asarray(rng.normal(0, scale, shape), dtype) if np.dtype(dtype).kind == "f" else
+            np.asarray(rng.normal(0, scale, shape) + 1j * rng.normal(0, scale, shape), dtype) for shape in shapes]
+
+
+def leaves(arrays):
+    return [tg.tensor(array, requires_grad=True) for array in arrays]
+
+
+def formula(optimiser, xs, gs_of_steps, lr=1e-3, momentum=0, weight_decay=None, nesterov=False, betas=(0.9, 0.999), eps=1e-8):
+    """The papers' formulas in longdouble, one real parameter after the other."""
+    weight_decay = (0.01 if optimiser is AdamW else 0) if weight_decay is None else weight_decay
+    results = []
+    for k, x in enumerate(xs):
+        x = np.array(x, np.longdouble)
+        v = m = np.zeros_like(x)
+        for t, gs in enumerate(gs_of_steps, 1):
+            g = gs[k].astype(np.longdouble)
+            if optimiser is AdamW:
+                x = x - lr * weight_decay * x
+            else:
+                g = g + weight_decay * x
+            if optimiser is SGD:
+                v = momentum * v + g
+                x = x - lr * (g + momentum * v if nesterov else v if momentum else g)
+            else:
+                m, v = betas[0] * m + (1 - betas[0]) * g, betas[1] * v + (1 - betas[1]) * g * g
+                x = x - lr * (m / (1 - betas[0] ** t)) / (np.sqrt(v / (1 - betas[1] ** t)) + eps)
+        results.append(x)
+    return results
+
+
+def close(found, wanted, dtype, steps=STEPS):
+    """To a few units in the last place of the largest element per step made."""
+    unit = np.finfo(dtype).eps
+    for x, y in zip(found, wanted, strict=True):
+        assert x.dtype == dtype and x.shape == y.shape
+        np.testing.assert_allclose(x, np.asarray(y, x.dtype), rtol=4 * unit, atol=steps * unit * np.abs(y).max(initial=0))
+
+
+@cases
+@dtypes
+def test_against_the_formulas(path, optimiser, options, dtype):
+    xs, gs = numbers(dtype), [numbers(dtype, seed=t) for t in range(1, STEPS)]
+    ps = leaves(xs)
+    descent = optimiser(ps, **{"lr": 1e-3} | options)
+    for of_step in gs:
+        for p, g in zip(ps, of_step):
+            p.grad = g
+        descent.step()
+    close([p.data for p in ps], formula(optimiser, xs, gs, **options), dtype)
+
+
+@cases
+@pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "c16"])
+def test_against_pytorch(path, optimiser, options, dtype):
+    """With parameters that have no gradient in some steps, and a rate that changes."""
     torch = pytest.importorskip("torch")
-    x, t = tg.tensor(np.ones(3), requires_grad=True), torch.ones(3, dtype=torch.float64, requires_grad=True)
-    a, b = ours([x], **options), getattr(torch.optim, theirs)([t], **options)
-    for _ in range(20):
-        a.zero_grad()
-        b.zero_grad()
-        quadratic(x).backward()
-        ((t - torch.arange(3.0)) ** 2 * torch.tensor([1.0, 10.0, 0.1])).sum().backward()
-        a.step()
-        b.step()
-    np.testing.assert_allclose(x.data, t.detach().numpy(), rtol=1e-7)
+    xs = numbers(dtype)
+    ps, ts = leaves(xs), [torch.tensor(x, requires_grad=True) for x in xs]
+    ours, theirs = optimiser(ps, **{"lr": 1e-3} | options), getattr(torch.optim, optimiser.__name__)(ts, **options)
+    rates = theirs.param_groups[0]
+    for step in range(1, STEPS):
+        ours.zero_grad()
+        theirs.zero_grad()
+        for k, (p, t, g) in enumerate(zip(ps, ts, numbers(dtype, seed=step))):
+            if (step + k) % 3 or step > 25:
+                p.grad, t.grad = g, torch.tensor(g)
+        ours.lr = rates["lr"] = ours.lr * (0.9 if step % 10 == 0 else 1)
+        ours.step()
+        theirs.step()
+    close([p.data for p in ps], [t.detach().numpy() for t in ts], dtype)
 
 
-def test_adam_by_hand():
+@cases
+def test_the_kernel_and_the_arrays_agree(monkeypatch, optimiser, options):
+    """In float64 and float32 at once, on arrays that are contiguous and arrays that are not."""
+    results = []
+    for prepare in (lambda monkeypatch: None, without_compiler):
+        prepare(monkeypatch)
+        xs = numbers("f8") + numbers("f4") + [np.asfortranarray(x) for x in numbers("f4", [(8, 5)])]
+        ps = leaves(xs)
+        assert not ps[-1].data.flags.c_contiguous
+        descent = optimiser(ps, **{"lr": 1e-3} | options)
+        for t in range(10):
+            for p, g in zip(ps, numbers("f8", [x.shape for x in xs], seed=t)):
+                p.grad = g.astype(p.dtype)
+            descent.step()
+        results.append([p.data for p in ps])
+    for x, y in zip(*results):
+        close([x], [y], x.dtype, 10)
+
+
+def test_what_goes_through_the_kernel(monkeypatch):
+    """All that models are made of; also gradients that are views, which are copied."""
+    pytest.importorskip("numba")
+    monkeypatch.setattr(Adam, "_step_on_arrays", None)
+    x, y, z = leaves([np.ones((3, 4), "f4"), np.ones((3, 4)), np.ones(2, "c16")])
+    x.grad, y.grad, z.grad = np.ones((4, 3), "f4").T, np.broadcast_to(2.0, (3, 4)), np.ones(4, "c16")[::2]
+    Adam([x, y, z], lr=0.5).step()
+    for p in x, y, z:
+        np.testing.assert_allclose(p.data, np.full(p.shape, 0.5), rtol=1e-6)
+
+
+def test_there_is_a_kernel_for_what_models_are_made_of():
+    pytest.importorskip("numba")
+    for name in "sgd", "adam":
+        for dtype in np.dtype("f4"), np.dtype("f8"):
+            assert optim_kernels.fused(name, dtype) is not None
+        assert optim_kernels.fused(name, np.dtype("f2")) is optim_kernels.fused(name, np.dtype(">f4")) is None
+
+
+@pytest.mark.parametrize("name, vectors", [("sgd", [r"fmul .*<\d+ x float>"]),
+                                           ("adam", [r"llvm\.sqrt\.v\d+f32", r"fdiv .*<\d+ x float>"])])
+def test_the_loops_are_vectors_of_their_precision(name, vectors):
+    """In the code that LLVM made; numba's literals would widen float32."""
+    kernel = optim_kernels.compiled(pytest.importorskip("numba"), name, np.dtype("f4"), cached=False)
+    text, = kernel.inspect_llvm().values()
+    for pattern in vectors:
+        assert re.search(pattern, text)
+    assert not re.search(r"fpext .*float|<\d+ x double>", text)
+
+
+@cases
+def test_float16(optimiser, options):
+    """In float32, rounded at each step: an element whose gradient is 0 stays."""
+    x = tg.tensor(np.ones(4, "f2"), requires_grad=True)
+    descent = optimiser([x], **{"lr": 1e-3} | options | {"weight_decay": 0.0})
+    x.grad = np.array([0, 1, -1, 0.5], "f2")
+    descent.step()
+    assert x.dtype == np.float16 and x.data[0] == 1 and x.data[1] < 1 < x.data[2]
+
+
+def test_adam_by_hand(path):
     x = tg.tensor([1.0], requires_grad=True)
     optimiser = Adam([x], lr=0.5)
     (x * 4).sum().backward()
@@ -36,8 +181,22 @@ def test_adam_by_hand():
     np.testing.assert_allclose(x.data, [0.5], rtol=1e-8)
 
 
-@pytest.mark.parametrize("make", [lambda p: SGD(p, 0.1, momentum=0.9), Adam])
-def test_dtype_and_array_stay(make):
+def test_adam_after_many_steps(path):
+    """The powers of the betas."""
+    x = tg.tensor([1.0], requires_grad=True)
+    optimiser = Adam([x], lr=0.5, betas=(0.99999, 0.9999999), eps=0.0)
+    state = optimiser.state_dict()
+    state["state"][0] |= {"steps": 1_000_000, "m": np.array([3.0]), "v": np.array([4.0])}
+    optimiser.load_state_dict(state)
+    x.grad = np.array([3.0])
+    optimiser.step()
+    t, b1, b2 = 1_000_001, np.longdouble(0.99999), np.longdouble(0.9999999)
+    square = (b2 * 4 + (1 - b2) * 9) / (1 - b2 ** t)
+    np.testing.assert_allclose(x.data[0], float(1 - 0.5 * (3 / (1 - b1 ** t)) / np.sqrt(square)), rtol=1e-9)
+
+
+@pytest.mark.parametrize("make", [lambda p: SGD(p, 0.1, momentum=0.9), Adam, AdamW])
+def test_dtype_and_array_stay(path, make):
     x = tg.tensor(np.ones(4, "f4"), requires_grad=True)
     held = x.data
     optimiser = make([x])
@@ -48,17 +207,271 @@ def test_dtype_and_array_stay(make):
     assert x.dtype == np.float32 and x.data is held and held[0] < 1 and x.grad is None
 
 
-def test_a_parameter_without_a_gradient_stays():
-    x, y = (tg.tensor([1.0], requires_grad=True) for _ in range(2))
-    x.sum().backward()
-    SGD([x, y], lr=1.0).step()
-    assert x.data == 0 and y.data == 1
+def test_a_step_lets_go_of_the_arrays(path):
+    """A later recording takes the array itself, without a copy."""
+    x = tg.tensor(np.ones(1000), requires_grad=True)
+    optimiser = Adam([x])
+    (x * x).sum().backward()
+    optimiser.step()
+    place = x.data.ctypes.data
+    (x * x).sum().backward()
+    assert x.data.ctypes.data == place
 
 
-def test_bad_parameters():
-    with pytest.raises(ValueError, match="leaf"):
-        SGD([tg.tensor([1.0])], lr=0.1)
-    with pytest.raises(ValueError, match="leaf"):
-        SGD([tg.tensor([1.0], requires_grad=True) * 2], lr=0.1)
-    with pytest.raises(ValueError, match="negative"):
-        SGD([tg.tensor([1.0], requires_grad=True)], lr=-0.1)
+class TestArraysThatOthersHold:
+    def test_by_the_tape(self, path):
+        """A step in the middle of a recording leaves what was recorded."""
+        for make in (lambda p: SGD(p, 0.5, momentum=0.9), Adam, AdamW):
+            x = tg.tensor([1.0, 2.0], requires_grad=True)
+            z = (x * x).sum()
+            x.grad = np.ones(2)
+            make([x]).step()
+            assert x.data[0] < 1
+            x.grad = None
+            z.backward()
+            np.testing.assert_array_equal(x.grad, [2, 4])
+
+    def test_views_of_one_vector(self, path):
+        """Parameters that are the parts of a vector: the vector is written."""
+        flat = np.arange(6.0)
+        x, y = leaves([np.zeros(2), np.zeros((2, 2))])
+        x.data, y.data = flat[:2], flat[2:].reshape(2, 2)
+        x.grad, y.grad = np.ones(2), np.ones((2, 2))
+        SGD([x, y], 1.0).step()
+        np.testing.assert_array_equal(flat, np.arange(6.0) - 1)
+
+    def test_one_array_in_two_parameters(self, path):
+        shared = np.ones(3)
+        x, y = leaves([shared, shared])
+        x.data = y.data = shared
+        x.grad, y.grad = np.ones(3), np.full(3, 2.0)
+        SGD([x, y], 0.5, weight_decay=0.5).step()
+        np.testing.assert_array_equal(shared, (1 - 0.5 * 1.5) - 0.5 * (2 + 0.5 * 0.25))
+
+    def test_strided_and_reversed(self, path):
+        wide = np.zeros((4, 6), "f4")
+        x = tg.tensor(np.zeros((2, 3), "f4"), requires_grad=True)
+        x.data = wide[::2, ::-2]
+        x.grad = np.arange(6, dtype="f4").reshape(2, 3)
+        SGD([x], 1.0, momentum=0.5).step()
+        np.testing.assert_array_equal(wide[::2, ::-2], -x.grad)
+        assert (wide[1::2] == 0).all()
+
+    @pytest.mark.parametrize("low", [0, 2])
+    def test_a_gradient_that_overlaps(self, path, low):
+        """The gradient is what it was before the step, though the step writes into it."""
+        flat = np.arange(100.0)
+        x = tg.tensor(np.zeros(98), requires_grad=True)
+        x.data, x.grad = flat[2 - low:100 - low], flat[low:98 + low]
+        expected = x.data - 0.5 * x.grad
+        SGD([x], 0.5).step()
+        np.testing.assert_array_equal(x.data, expected)
+
+    def test_the_gradient_is_the_parameter(self, path):
+        x = tg.tensor(np.arange(50.0), requires_grad=True)
+        x.grad = x.data
+        SGD([x], 0.5).step()
+        np.testing.assert_array_equal(x.data, np.arange(50) / 2)
+
+    def test_read_only(self, path):
+        x = tg.tensor(np.ones(3), requires_grad=True)
+        x.data = np.broadcast_to(1.0, 3)
+        x.grad = np.ones(3)
+        with pytest.raises(ValueError, match="read-only"):
+            SGD([x], 0.5).step()
+
+
+class TestGradients:
+    def test_none_leaves_a_parameter(self, path):
+        x, y = leaves([np.ones(1), np.ones(1)])
+        x.sum().backward()
+        SGD([x, y], lr=1.0, weight_decay=0.1).step()
+        assert x.data[0] < 0.5 and y.data == 1
+
+    def test_none_stops_the_count(self, path):
+        """The first step of Adam is lr * sign(g), at whichever step of the optimiser it comes."""
+        x, y = leaves([np.ones(2), np.ones(2)])
+        optimiser = Adam([x, y], lr=0.5, eps=0.0)
+        for step in range(3):
+            x.grad = np.full(2, 3.0)
+            y.grad = np.full(2, -7.0) if step == 2 else None
+            optimiser.step()
+        np.testing.assert_allclose(y.data, [1.5, 1.5], rtol=1e-15)
+
+    def test_tensors(self, path):
+        """After create_graph=True."""
+        x = tg.tensor([1.0, 2.0], requires_grad=True)
+        (x * x).sum().backward(create_graph=True)
+        assert isinstance(x.grad, tg.Tensor)
+        SGD([x], 0.25).step()
+        np.testing.assert_array_equal(x.data, [0.5, 1.0])
+
+    def test_fortran_order_and_broadcast(self, path):
+        x = tg.tensor(np.zeros((2, 3)), requires_grad=True)
+        g = np.arange(6.0).reshape(2, 3)
+        for grad, expected in ((np.asfortranarray(g), -g), (np.broadcast_to(np.ones(3), (2, 3)), -g - 1)):
+            x.grad = grad
+            SGD([x], 1.0).step()
+            np.testing.assert_array_equal(x.data, expected)
+
+    def test_wrong_shape_and_dtype(self, path):
+        x = tg.tensor(np.zeros((2, 3), "f4"), requires_grad=True)
+        for wrong in np.ones((3, 2), "f4"), np.ones((2, 3)):
+            with pytest.raises(ValueError, match="grad"):
+                x.grad = wrong
+        x.grad = np.ones((2, 3), "f4")
+        x.grad.resize((2, 2), refcheck=False)           # behind the tensor's back
+        with pytest.raises(ShapeError, match=r"SGD: .* \(2, 2\) for a parameter float32 \(2, 3\)"):
+            SGD([x], 0.1).step()
+
+    @pytest.mark.parametrize("make", [lambda p: SGD(p, 0.1, momentum=0.9), Adam, AdamW])
+    def test_infinities_stay_where_they_are(self, path, make):
+        x = tg.tensor([1.0, np.inf, 2.0], requires_grad=True)
+        x.grad = np.array([np.nan, 1.0, 1.0])
+        make([x]).step()
+        assert np.isnan(x.data[0]) and x.data[1] == np.inf and x.data[2] < 2
+
+
+class TestState:
+    @cases
+    def test_goes_on(self, path, optimiser, options):
+        xs = numbers("f4") + numbers("f8") + numbers("c8")
+
+        def train(ps, descent, steps):
+            for t in steps:
+                for p, g in zip(ps, numbers("c16", [x.shape for x in xs], seed=t)):
+                    p.grad = (g if p.dtype.kind == "c" else g.real).astype(p.dtype)
+                descent.step()
+            return [p.data.copy() for p in ps]
+
+        ps = leaves(xs)
+        first = optimiser(ps, **{"lr": 1e-3} | options)
+        middle = train(ps, first, range(5))
+        saved = first.state_dict()
+        expected = train(ps, first, range(5, 10))
+        others = leaves(middle)
+        second = optimiser(others, lr=7.0)
+        second.load_state_dict(saved)
+        assert second.lr == first.lr
+        for x, y in zip(train(others, second, range(5, 10)), expected):
+            np.testing.assert_array_equal(x, y)
+
+    def test_what_it_is(self):
+        x, y = leaves([np.ones(2), np.ones((1, 2), "c8")])
+        optimiser = Adam([x, y], lr=0.5)
+        y.grad = np.full((1, 2), 1 + 2j, "c8")
+        optimiser.step()
+        saved = optimiser.state_dict()
+        assert saved["hyperparameters"] == {"lr": 0.5, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0}
+        assert [of["steps"] for of in saved["state"]] == [0, 1]
+        assert saved["state"][1]["m"].dtype == np.complex64
+        np.testing.assert_allclose(saved["state"][1]["m"], np.full((1, 2), 0.1 + 0.2j), rtol=1e-6)
+        y.grad = y.grad + 1
+        optimiser.step()
+        assert saved["state"][1]["steps"] == 1          # a copy
+
+    @pytest.mark.parametrize("change, error, message", [
+        (lambda s: s["state"].pop(), ValueError, "1 parameters; there are 2"),
+        (lambda s: s["state"][1].update(m=np.ones(3)), ShapeError, r"m of parameter 1 is float64 \(3,\)"),
+        (lambda s: s["state"][1].update(v=np.ones(2, "f4")), DtypeError, r"v of parameter 1 is float32 \(2,\)"),
+        (lambda s: s["state"][1].pop("m"), ValueError, "parameter 1 has steps, v, not steps, m, v"),
+        (lambda s: s["hyperparameters"].pop("eps"), ValueError, "not lr, betas, eps, weight_decay"),
+        (lambda s: s["hyperparameters"].update(lr=-1.0), ValueError, "lr=-1.0 is negative")])
+    def test_what_does_not_fit_changes_nothing(self, change, error, message):
+        xs = leaves([np.ones(2), np.ones(2)])
+        optimiser = Adam(xs, lr=0.5)
+        saved = optimiser.state_dict()
+        saved["state"][0] |= {"steps": 3, "m": np.ones(2)}
+        saved["hyperparameters"]["eps"] = 1.0
+        change(saved)
+        with pytest.raises(error, match=message):
+            optimiser.load_state_dict(saved)
+        after = optimiser.state_dict()
+        assert after["hyperparameters"]["eps"] == 1e-8 and after["state"][0]["steps"] == 0 and not after["state"][0]["m"].any()
+
+
+class TestBadCalls:
+    def test_parameters(self):
+        x = tg.tensor([1.0], requires_grad=True)
+        for wrong, error, message in [
+                ([tg.tensor([1.0])], ValueError, "leaf"), ([x * 2], ValueError, "leaf"), ([], ValueError, "SGD: .* empty"),
+                ([x, x], ValueError, "SGD: .* twice"), (x, TypeError, "SGD: .* not one tensor"),
+                ([x, np.ones(2)], TypeError, r"SGD: float64 \(2,\)"), ({"x": x}, TypeError, "SGD: str")]:
+            with pytest.raises(error, match=message):
+                SGD(wrong, lr=0.1)
+
+    @pytest.mark.parametrize("optimiser, options, message", [
+        (SGD, {"lr": -0.1}, "SGD: lr=-0.1 is negative"), (SGD, {"lr": nan}, "SGD: lr=nan"),
+        (SGD, {"lr": 0.1, "momentum": -0.5}, "SGD: momentum=-0.5"),
+        (SGD, {"lr": 0.1, "weight_decay": -0.5}, "SGD: weight_decay=-0.5"),
+        (SGD, {"lr": 0.1, "nesterov": True}, "SGD: nesterov=True with momentum=0.0"),
+        (Adam, {"lr": -1.0}, "Adam: lr=-1.0"), (Adam, {"betas": (1.0, 0.9)}, r"Adam: betas=\(1.0, 0.9\)"),
+        (Adam, {"betas": (0.9, -0.1)}, r"Adam: betas=\(0.9, -0.1\)"), (Adam, {"betas": (0.9,)}, r"Adam: betas=\(0.9,\)"),
+        (Adam, {"eps": -1e-8}, "Adam: eps=-1e-08"), (AdamW, {"weight_decay": -0.1}, "AdamW: weight_decay=-0.1"),
+        (AdamW, {"betas": (0.9, 1.5)}, r"AdamW: betas=\(0.9, 1.5\)")])
+    def test_hyperparameters(self, optimiser, options, message):
+        with pytest.raises(ValueError, match=message):
+            optimiser([tg.tensor([1.0], requires_grad=True)], **options)
+
+
+def test_an_optimiser_of_a_user():
+    class Signs(Optimizer):
+        def move(self, i, x, g):
+            x -= self.lr * np.sign(g)
+
+    x, y = leaves([np.ones(2), np.ones(2)])
+    (3 * x).sum().backward()
+    Signs([x, y], 0.25).step()
+    assert x.tolist() == [0.75, 0.75] and y.tolist() == [1, 1]
+
+
+SCRIPT = """
+import sys, numpy as np, tapegrad as tg
+if WITHOUT: sys.modules["numba"] = None
+x = tg.tensor(np.linspace(-1, 1, 100, dtype="f4"), requires_grad=True)
+for make in (lambda p: tg.optim.SGD(p, 0.1, momentum=0.9), tg.optim.Adam):
+    descent = make([x])
+    assert "numba" not in sys.modules or WITHOUT or make is tg.optim.Adam
+    for _ in range(5):
+        descent.zero_grad()
+        (x ** 3).sum().backward()
+        descent.step()
+from tapegrad.optim_kernels import fused
+print(fused("adam", x.dtype) is None, x.data.tobytes().hex())
+"""
+
+
+def fresh(without=False, **environment):
+    code = SCRIPT.replace("WITHOUT", str(without))
+    result = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True,
+                            env=os.environ | environment)
+    assert result.returncode == 0, result.stderr
+    plain, data = result.stdout.split()
+    return plain == "True", np.frombuffer(bytes.fromhex(data), "f4")
+
+
+def test_without_a_compiler():
+    (none, expected), (plain, x), (missing, y) = fresh(), fresh(NUMBA_DISABLE_JIT="1"), fresh(without=True)
+    assert (none, plain, missing) == (False, True, True)
+    np.testing.assert_array_equal(x, y)
+    close([x], [expected], "f4", 10)
+
+
+def test_the_cache_of_kernels(tmp_path):
+    """Written, used again, and done without where it is broken or can't be written."""
+    cache = tmp_path / "cache"
+    _, expected = fresh(NUMBA_CACHE_DIR=str(cache))
+    files = sorted(cache.rglob("*.nbc"))
+    assert len(files) == 2                              # sgd and adam in float32
+    dates = [file.stat().st_mtime_ns for file in files]
+    np.testing.assert_array_equal(fresh(NUMBA_CACHE_DIR=str(cache))[1], expected)
+    assert [file.stat().st_mtime_ns for file in files] == dates
+    for file in cache.rglob("*.nb[ic]"):
+        file.write_bytes(b"garbage")
+    plain, x = fresh(NUMBA_CACHE_DIR=str(cache))
+    assert not plain
+    np.testing.assert_array_equal(x, expected)
+    (tmp_path / "file").write_text("")
+    plain, x = fresh(NUMBA_CACHE_DIR=str(tmp_path / "file" / "below"))
+    assert not plain
+    np.testing.assert_array_equal(x, expected)

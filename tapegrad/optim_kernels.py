@@ -1,0 +1,149 @@
+# ruff: noqa: F821 -- the free names of the kernels are bound once per precision, by compiled()
+"""The steps of the optimisers: their formulas, and numba kernels that apply them to all parameters of a precision in one call.
+
+A formula is written once, in Python without literals (numba would widen float32): a kernel calls it on numbers, and where
+there is no compiler optim.py calls it on arrays.
+
+Why objects' addresses. Asking an ndarray for the address of its elements takes 1 us in Python, longer than moving a bias;
+id() takes 0.03 us. So a kernel is given id(x), and reads what NumPy's macro PyArray_DATA reads: the first field after the
+header that every Python object has. The caller keeps the arrays alive, and has checked that they are C-contiguous and of the
+size that the kernel goes through.
+
+Why running means in one array. They belong to the optimiser, so those of all parameters stand one behind the other, and
+those of parameter k are at offsets[k] .. offsets[k + 1]. Importing this file imports and compiles nothing.
+"""
+
+import ctypes
+import warnings
+from functools import cache
+from types import FunctionType
+
+import numpy as np
+
+from tapegrad import kernels
+
+# ---- formulas ----
+
+def decayed(x, g, weight_decay):
+    """The gradient with that of weight_decay |x|^2 / 2."""
+    return g + weight_decay * x if weight_decay else g       # 0 times an infinite x would be NaN
+
+
+def sgd(x, g, lr, weight_decay):
+    """The new x."""
+    return x - lr * decayed(x, g, weight_decay)
+
+
+def momentum_sgd(x, g, v, lr, weight_decay, momentum, nesterov):
+    """The new (x, v)."""
+    d = decayed(x, g, weight_decay)
+    v = momentum * v + d
+    return x - lr * (d + momentum * v if nesterov else v), v
+
+
+def adam(x, g, m, v, rate, floor, old_m, new_m, old_v, new_v, weight_decay, shrink):
+    """The new (x, m, v); old_m = beta1, new_m = 1 - beta1, for v likewise; shrink = 1 where the decay is not AdamW's."""
+    g = decayed(x, g, weight_decay)
+    m = m + new_m * (g - m) if new_m < old_m else g - old_m * (g - m)       # from the nearer one: g - m is rounded
+    v = old_v * v + new_v * (g * g)
+    return shrink * x - rate * m / (np.sqrt(v) + floor), m, v
+
+
+def without_bias(t, lr, beta1, beta2, eps):
+    """(rate, floor) of step t: with them adam() moves by lr * m' / (sqrt(v') + eps), m' = m / (1 - beta1^t), v' likewise."""
+    scale = (1 - beta2 ** t) ** 0.5
+    return lr * scale / (1 - beta1 ** t), eps * scale
+
+
+FORMULAS = decayed, sgd, momentum_sgd, adam, without_bias
+
+# ---- kernels; `places` are id(x) and id(g) of each parameter, or `none` twice ----
+
+def sgd_kernel(places, none, offsets, v, steps, lr, weight_decay, momentum, nesterov):
+    lr, weight_decay, factor = number(lr), number(weight_decay), number(momentum)
+    for k in range(steps.size):
+        if places[2 * k] == none:
+            continue
+        low, size = offsets[k], offsets[k + 1] - offsets[k]
+        x, g = carray(elements(places[2 * k]), size), carray(elements(places[2 * k + 1]), size)
+        steps[k] += 1
+        if momentum:
+            velocity = v[low:low + size]
+            for i in range(size):
+                x[i], velocity[i] = momentum_sgd(x[i], g[i], velocity[i], lr, weight_decay, factor, nesterov)
+        else:
+            for i in range(size):
+                x[i] = sgd(x[i], g[i], lr, weight_decay)
+
+
+def adam_kernel(places, none, offsets, m, v, steps, lr, beta1, beta2, eps, weight_decay, shrink):
+    old_m, new_m, old_v, new_v = number(beta1), number(1 - beta1), number(beta2), number(1 - beta2)
+    weight_decay, shrink = number(weight_decay), number(shrink)
+    for k in range(steps.size):
+        if places[2 * k] == none:
+            continue
+        low, size = offsets[k], offsets[k + 1] - offsets[k]
+        x, g = carray(elements(places[2 * k]), size), carray(elements(places[2 * k + 1]), size)
+        mean, square = m[low:low + size], v[low:low + size]
+        steps[k] += 1
+        rate, floor = without_bias(steps[k], lr, beta1, beta2, eps)
+        rate, floor = number(rate), number(floor)
+        for i in range(size):
+            x[i], mean[i], square[i] = adam(
+                x[i], g[i], mean[i], square[i], rate, floor, old_m, new_m, old_v, new_v, weight_decay, shrink)
+
+
+KERNELS = {             # and their parameters: i int64, f float64, n of the precision; [] an array
+    "sgd": (sgd_kernel, "i[] i i[] n[] i[] f f f f"),
+    "adam": (adam_kernel, "i[] i i[] n[] n[] i[] f f f f f f"),
+}
+
+# ---- compiling ----
+
+HEADER = object.__basicsize__
+OPTIONS = {"fastmath": {"contract"}, "error_model": "numpy"}     # here: numba renews its cache when this file is edited
+
+
+def compiled(numba, name, number, cached):
+    """A kernel for arrays of the dtype `number`."""
+    from llvmlite import ir
+    from numba.extending import intrinsic
+
+    scalars = {"i": numba.int64, "f": numba.float64, "n": numba.from_dtype(number)}
+
+    @intrinsic
+    def elements(typing, place):                        # of the ndarray at an address: PyArray_DATA
+        def load(context, builder, signature, operands):
+            pointer = context.get_value_type(signature.return_type)
+            field = builder.add(operands[0], ir.Constant(operands[0].type, HEADER))
+            return builder.load(builder.inttoptr(field, pointer.as_pointer()))
+
+        return numba.types.CPointer(scalars["n"])(place), load
+
+    names = dict(np=np, number=number.type, carray=numba.carray, elements=elements, __name__=__name__)
+    for formula in FORMULAS:
+        names[formula.__name__] = numba.njit(**OPTIONS)(FunctionType(formula.__code__, names))
+    kernel, parameters = KERNELS[name]
+    types = [scalars[text[0]][::1] if text.endswith("[]") else scalars[text] for text in parameters.split()]
+    return numba.njit([numba.void(*types)], cache=cached, **OPTIONS)(FunctionType(kernel.__code__, names))
+
+
+@cache
+def fused(name, number):
+    """The kernel "sgd" or "adam" for the dtype `number`; None unless it is float32 or float64 and there is a compiler.
+
+    Compiled at the first call or loaded from numba's cache; where no cache can be written, there is none.
+    """
+    numba = kernels.compiler() if number in (np.float32, np.float64) else None
+    if numba is None:
+        return None
+    sample = np.empty(1)
+    if ctypes.c_void_p.from_address(id(sample) + HEADER).value != sample.ctypes.data:
+        return None                                     # not the objects of CPython and NumPy
+    for cached in (True, False):
+        try:
+            return compiled(numba, name, number, cached)
+        except Exception as error:
+            problem = error
+    warnings.warn(f"tapegrad: the {name} step runs on plain NumPy, numba failed: {problem}", RuntimeWarning, stacklevel=3)
+    return None
