@@ -172,6 +172,8 @@ class FusedOptimizer(Optimizer):
         for group, k, of, i in places:
             if set(of) != {"steps", *self.means}:
                 raise ValueError(f"{name}: parameter {i} has {', '.join(of)}, not steps, {', '.join(self.means)}")
+            if of["steps"] < 0:
+                raise ValueError(f"{name}: parameter {i} has made {of['steps']} steps")
             for mean in self.means:
                 wanted, found = group.part(mean, k), np.asarray(of[mean])
                 if found.shape != wanted.shape:

@@ -375,6 +375,7 @@ class TestState:
         (lambda s: s["state"][1].update(m=np.ones(3)), ShapeError, r"m of parameter 1 is float64 \(3,\)"),
         (lambda s: s["state"][1].update(v=np.ones(2, "f4")), DtypeError, r"v of parameter 1 is float32 \(2,\)"),
         (lambda s: s["state"][1].pop("m"), ValueError, "parameter 1 has steps, v, not steps, m, v"),
+        (lambda s: s["state"][1].update(steps=-1), ValueError, "parameter 1 has made -1 steps"),
         (lambda s: s["hyperparameters"].pop("eps"), ValueError, "not lr, betas, eps, weight_decay"),
         (lambda s: s["hyperparameters"].update(lr=-1.0), ValueError, "lr=-1.0 is negative")])
     def test_what_does_not_fit_changes_nothing(self, change, error, message):
