@@ -12,10 +12,10 @@ import tapegrad
 PACKAGE = Path(tapegrad.__file__).parent
 ORDER = ["errors", "ownership", "registers", "listing", "tape", "kernels", "indicator", "blas", "primitives.registry",
          "primitives", "tensor", "record", "sweep", "structure", "functions", "linalg", "fft", "operators", "optim_kernels",
-         "optim", "autograd", "functional", "checkpointing", "gradient_check", "extend", "watching", "anomaly", "reasons", "notes",
-         "tracing", "seeing.names", "seeing.table", "seeing.show", "seeing.folding", "seeing.svg", "seeing.draw", "seeing",
-         "asking.provenance", "asking.blame", "asking.memory", "asking.profile", "asking.check", "asking.stepping", "asking",
-         "config", "wengert.text", "wengert.operators", "wengert.step", "wengert.program", "wengert.backward",
+         "optim", "autograd", "functional", "checkpointing", "gradient_check", "extend", "watching", "anomaly", "reasons",
+         "notes", "tracing", "seeing.names", "seeing.table", "seeing.show", "seeing.folding", "seeing.svg", "seeing.draw",
+         "seeing", "asking.provenance", "asking.blame", "asking.memory", "asking.profile", "asking.check", "asking.stepping",
+         "asking", "config", "wengert.text", "wengert.operators", "wengert.step", "wengert.program", "wengert.backward",
          "wengert.evaluation", "wengert.tables", "wengert", "xman", "keeping.files", "keeping.part", "keeping.listed",
          "keeping.difference", "keeping.archive", "keeping.expressions", "keeping.vocabulary", "keeping.graph",
          "keeping.program", "keeping"]
