@@ -3,56 +3,39 @@
     pytest benchmarks/test_lstm_step.py --benchmark-group-by=param:size --benchmark-columns=median,iqr,rounds
 """
 
-import numpy as np
-import peers
+import libraries
 import pytest
-from models import SIZES, eager_lstm, functional_lstm
+from models import SIZES, lstm_problem, lstm_step
 
 sizes = pytest.mark.parametrize("size", SIZES)
-EAGER = {"tapegrad": peers.tapegrad, "torch": peers.torch}
-FUNCTIONAL = {"autograd": peers.autograd, "jax": peers.jax}
+eager = pytest.mark.parametrize("peer", ["tapegrad", "torch"])
+
+
+def lstm_sweeps(peer, size):
+    pytest.importorskip(peer)
+    forward, backward = libraries.load(peer).sweeps(*lstm_problem(*SIZES[size]))
+    backward(forward())
+    return forward, backward
 
 
 @sizes
-@pytest.mark.parametrize("peer", EAGER)
+@eager
 def test_forward(benchmark, peer, size):
-    forward, backward = eager_lstm(EAGER[peer], *SIZES[size])
-    backward(forward())
+    forward, _ = lstm_sweeps(peer, size)
     benchmark(forward)
 
 
 @sizes
-@pytest.mark.parametrize("peer", EAGER)
+@eager
 def test_backward(benchmark, peer, size):
-    forward, backward = eager_lstm(EAGER[peer], *SIZES[size])
-    backward(forward())
+    forward, backward = lstm_sweeps(peer, size)
     benchmark.pedantic(backward, setup=lambda: ((forward(),), {}), rounds=50, warmup_rounds=3)
 
 
 @sizes
-@pytest.mark.parametrize("peer", EAGER)
+@pytest.mark.parametrize("peer", ["tapegrad", "torch", "nn.LSTM", "jax", "autograd", "mygrad"])
 def test_step(benchmark, peer, size):
-    forward, backward = eager_lstm(EAGER[peer], *SIZES[size])
-    backward(forward())
-    benchmark(lambda: backward(forward()))
-
-
-@sizes
-@pytest.mark.parametrize("peer", FUNCTIONAL)
-def test_step_of_functional_peers(benchmark, peer, size):
-    step = functional_lstm(FUNCTIONAL[peer], *SIZES[size])
+    pytest.importorskip(libraries.MODULES[peer])
+    step = lstm_step(peer, *SIZES[size])
     step()
     benchmark(step)
-
-
-@pytest.mark.parametrize("peer", ["torch", "autograd", "jax"])
-def test_the_peers_compute_the_same(peer):
-    size = SIZES["N16-D80-H32-M10"]
-    forward, backward = eager_lstm(peers.tapegrad, *size)
-    if peer == "torch":
-        forward_peer, backward_peer = eager_lstm(peers.torch, *size)
-        theirs = backward_peer(forward_peer())
-    else:
-        theirs = functional_lstm(FUNCTIONAL[peer], *size)()
-    for ours, other in zip(backward(forward()), theirs, strict=True):
-        np.testing.assert_allclose(ours, other, atol=1e-6)
