@@ -14,7 +14,7 @@ import numpy as np
 MODULES = {"tapegrad": "tapegrad", "torch": "torch", "nn.LSTM": "torch", "torch.compile": "torch", "jax": "jax",
            "autograd": "autograd", "mygrad": "mygrad", "micrograd": "micrograd", "numpy": "numpy"}
 TITLES = {"tapegrad": "tapegrad", "torch": "PyTorch", "nn.LSTM": "nn.LSTM", "torch.compile": "torch.compile",
-          "jax": "JAX jit", "autograd": "autograd", "mygrad": "MyGrad", "micrograd": "micrograd", "numpy": "NumPy"}
+          "jax": "JAX", "autograd": "autograd", "mygrad": "MyGrad", "micrograd": "micrograd", "numpy": "NumPy"}
 
 
 def convert(make, inputs):

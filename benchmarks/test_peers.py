@@ -1,10 +1,17 @@
 """What peers.py compares computes the same, and the command runs with the peers that are installed."""
 
+import subprocess
+import sys
+from importlib import util
+from pathlib import Path
+
 import libraries
 import numpy as np
 import pytest
 from models import SIZES, lstm_step, mlp_step, unpacked
 
+HERE = Path(__file__).parent
+PARTS = ("startup", "size", "growth", "lstm", "mlp", "operations", "kernels")
 SMALLEST = SIZES["N16-D80-H32-M10"]
 
 
@@ -34,3 +41,31 @@ def test_the_peers_record_the_same_products(peer):
     z = lambda x, y: x * y if peer == "micrograd" else (x * y).sum()  # noqa: E731
     for gradient, expected in zip(libraries.load(peer).record(z, x, y)(), (3, 2), strict=True):
         assert np.all(np.asarray(gradient) == expected)
+
+
+def command(*arguments, before="pass"):
+    """What peers.py prints in a process of its own."""
+    code = f"import sys; sys.path.insert(0, {str(HERE)!r}); {before}; import peers; peers.main({list(map(str, arguments))!r})"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def test_the_command_with_what_is_installed():
+    said = command("--quick", "--parts", "lstm", "operations", "size")
+    columns = [line for line in said.splitlines() if line.startswith("| ms")]
+    installed = [peer for peer, module in libraries.MODULES.items() if util.find_spec(module)]
+    for peer in {*installed} - {"torch.compile", "micrograd", "numpy"}:
+        assert libraries.TITLES[peer] in columns[0]
+    assert "left out of" not in said and "| N16-D80-H32-M10 |" in said and "N32" not in said
+
+
+def test_every_part_without_a_peer(tmp_path):
+    said = command("--quick", "--write", tmp_path, "--parts", *PARTS,
+                   before="sys.modules.update(dict.fromkeys(['torch', 'jax', 'autograd', 'mygrad', 'micrograd']))")
+    assert "* not installed, left out: PyTorch" in said and "ratio to" not in said
+    for row in ("x one-hot", "x * y, recorded", "relu, 2,048 float64", "tapegrad", "10,000 entries"):
+        assert f"| {row} | " in said
+    assert (tmp_path / "RESULTS.md").read_text() in said
+    if util.find_spec("matplotlib"):
+        assert {path.name for path in (tmp_path / "pictures").iterdir()} == {"peers.svg", "growth.svg"}

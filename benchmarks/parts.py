@@ -1,0 +1,126 @@
+"""The parts of peers.py that run all peers in turns in one process. A part is a generator of tables (report.py)."""
+
+import time
+
+import activations
+import libraries
+import models
+import numpy as np
+from interleave import interleave, timed
+from report import Table
+
+BASELINE = "torch"
+COMPILED_SIZE = "N32-D80-H64-M20"
+PRODUCTS = 1000
+
+
+def fill(table, row, peers, make, seconds):
+    """One row: the runs that make(peer) gives, in turns. A peer that cannot run is a note of the table."""
+    runs = {}
+    for peer in peers:
+        start = time.perf_counter()
+        try:
+            runs[peer] = make(peer)
+            runs[peer]()
+        except Exception as error:              # one peer's failure, be it no compiler, is not the others'
+            runs.pop(peer, None)
+            reason = str(error).strip().partition("\n")[0][:100]
+            table.notes.append(f"{libraries.TITLES[peer]} is left out of {row}: {type(error).__name__}: {reason}")
+            continue
+        if peer == "torch.compile":
+            table.notes.append(f"torch.compile took {time.perf_counter() - start:.0f} s to compile {row}.")
+    table.rows[row] = interleave(runs, seconds, BASELINE)
+
+
+def only(peers, *wanted):
+    return [peer for peer in wanted if peer in peers]
+
+
+def lstm(peers, options):
+    """The LSTM step at its sizes."""
+    peers = only(peers, "tapegrad", "torch", "nn.LSTM", "torch.compile", "jax", "autograd", "mygrad")
+    table = Table("LSTM step", "ms", 1e3, BASELINE)
+    table.notes.append("Loss and all gradients, float32. tapegrad, PyTorch, autograd and MyGrad run the same elementary "
+                       "operations in a Python loop; nn.LSTM is PyTorch's own layer; JAX compiles a lax.scan.")
+    for size in options.sizes:
+        at_size = [peer for peer in peers if peer != "torch.compile" or options.compile and size == COMPILED_SIZE]
+        fill(table, size, at_size, lambda peer, size=size: timed(models.lstm_step(peer, *models.SIZES[size])),
+             options.seconds * 4)
+    yield table
+
+
+def mlp(peers, options):
+    """The MLP step on one-hot and on dense inputs."""
+    N, D, M, H = models.MLP_SIZES
+    table = Table("MLP step", "ms", 1e3, BASELINE)
+    table.notes.append(f"{N} names, {M * D}-{H}-{models.CLASSES}: loss and all gradients, float32.")
+    for name, one_hot in {"x one-hot": True, "x dense": False}.items():
+        fill(table, name, only(peers, "tapegrad", "torch", "jax", "autograd", "mygrad"),
+             lambda peer, one_hot=one_hot: timed(models.mlp_step(peer, one_hot), calls=5), options.seconds * 2)
+    yield table
+
+
+def total(z):
+    return z.sum() if hasattr(z, "sum") else z          # a number of micrograd is one already
+
+
+def recorded_product(peer):
+    """A run: x * y, recorded and let go of, seconds for one."""
+    x, y = (np.ones(4, np.float32) for _ in range(2))
+    if peer == "numpy":
+        return timed(lambda: x * y, PRODUCTS)
+    F, found = libraries.load(peer), []
+
+    def products(x, y):
+        start = time.perf_counter()
+        for _ in range(PRODUCTS):
+            x * y
+        found.append((time.perf_counter() - start) / PRODUCTS)
+        return total(x * y)
+
+    def run():
+        F.record(products, x, y)()
+        return found.pop()
+
+    return run
+
+
+def chain_backward(peer):
+    """A run: backward through a chain of products, seconds for one of them."""
+    F, (x, y) = libraries.load(peer), (np.ones(4, np.float32) for _ in range(2))
+
+    def chain(x, y):
+        z = x
+        for _ in range(PRODUCTS):
+            z = z * y
+        return total(z)
+
+    def run():
+        walk_back = F.record(chain, x, y)
+        return timed(walk_back)() / PRODUCTS
+
+    return run
+
+
+def operations(peers, options):
+    """The overhead of one recorded operation, and of walking back over it."""
+    peers = only(peers, "tapegrad", "torch", "autograd", "mygrad", "micrograd")
+    table = Table("Overhead of one operation", "us", 1e6, BASELINE)
+    table.notes.append("Four float32 (micrograd: one number, in Python); autograd inside of a trace. JAX records nothing while "
+                       "it runs.")
+    fill(table, "x * y, recorded", [*peers, "numpy"], recorded_product, options.seconds * 2)
+    fill(table, f"backward, per entry of {PRODUCTS:,} products", peers, chain_backward, options.seconds * 2)
+    yield table
+
+
+def kernels(peers, options):
+    """Activations, forward and derivative."""
+    table = Table("Activations, forward and derivative", "us", 1e6, BASELINE)
+    table.notes.append("PyTorch's kernels are called below its autograd; NumPy's are the usual expressions.")
+    for dtype in ("float32", "float64"):
+        for name in activations.NUMPY:
+            for size in activations.SIZES:
+                fill(table, f"{name}, {size:,} {dtype}", only(peers, "tapegrad", "torch", "numpy"),
+                     lambda peer, case=(name, size, dtype): timed(activations.activation_step(peer, *case),
+                                                                  calls=max(1, 100_000 // case[1])), options.seconds * 0.7)
+    yield table
