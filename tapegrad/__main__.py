@@ -1,4 +1,4 @@
-"""python -m tapegrad: the configuration, and a benchmark of it that takes some seconds."""
+"""python -m tapegrad [seconds]: the configuration, and a benchmark of it, about 4 seconds a line and 50 in all."""
 
 import statistics
 import sys
@@ -9,6 +9,8 @@ import numpy as np
 import tapegrad as tg
 
 SIZES = ((16, 80, 32, 10), (32, 80, 64, 20), (64, 80, 128, 20), (128, 128, 256, 30))
+PRODUCTS = 1000
+ACTIVATIONS = {"sigmoid": lambda x: 1 / (1 + np.exp(-x)), "tanh": np.tanh, "relu": lambda x: np.maximum(x, 0)}
 
 
 def lstm_step(N, D, H, M):
@@ -33,31 +35,91 @@ def lstm_step(N, D, H, M):
     return step
 
 
-def median_ms(step, seconds=2.0):
-    """The median time of a call, over calls that take `seconds` together."""
+def seconds_of(step):
+    start = time.perf_counter()
     step()
+    return time.perf_counter() - start
+
+
+def medians(runs, seconds):
+    """The median seconds of each run, a function that returns them; the runs in turns, for `seconds` altogether."""
+    for run in runs:
+        run()
     times, end = [], time.perf_counter() + seconds
     while time.perf_counter() < end or len(times) < 3:
-        start = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - start)
-    return 1e3 * statistics.median(times)
+        times.append([run() for run in runs])
+    return [statistics.median(column) for column in zip(*times)]
 
 
-def thousand_products():
-    x, y = (tg.tensor(np.ones(4, "f4"), requires_grad=True) for _ in range(2))
-    for _ in range(1000):
+def line(what, unit, scale, runs, seconds, beside="NumPy"):
+    """Print the median of the first run, and that of the second, NumPy's, with the ratio."""
+    ours, *others = medians(runs, seconds)
+    comparison = (f"  {beside} {other * scale:.3f}, ratio {ours / other:.2f}" for other in others)
+    print(f"{what:58}{ours * scale:9.3f} {unit}", *comparison)
+
+
+def products(x, y):
+    for _ in range(PRODUCTS):
         x * y
 
 
-def main():
+def chain_backward(x, y):
+    """The seconds of backward() through PRODUCTS entries."""
+    z = x
+    for _ in range(PRODUCTS):
+        z = z * y
+    loss = z.sum()
+    return seconds_of(loss.backward)
+
+
+def operations(seconds):
+    """Overhead of an operation, in nearly no arithmetic."""
+    a, b = np.ones(4, "f4"), np.ones(4, "f4")
+    x, y = (tg.tensor(array, requires_grad=True) for array in (a, b))
+    runs = [lambda: seconds_of(lambda: products(x, y)), lambda: seconds_of(lambda: products(a, b))]
+    line("a recorded x * y of four float32", "us", 1e6 / PRODUCTS, runs, seconds)
+    line("backward, per entry of a chain of them", "us", 1e6 / PRODUCTS, [lambda: chain_backward(x, y)], seconds)
+
+
+def activations(seconds):
+    """The activations' forward kernels, beside NumPy's expressions."""
+    for name, expression in ACTIVATIONS.items():
+        for size in (2_048, 131_072):
+            a = np.random.default_rng(0).normal(size=size).astype("f4")
+            x, function, calls = tg.tensor(a), getattr(tg, name), 1 + 100_000 // size
+            runs = [lambda f=f, x=x, calls=calls: seconds_of(lambda: [f(x) for _ in range(calls)]) / calls
+                    for f, x in ((function, x), (expression, a))]
+            line(f"{name}, {size:,} float32", "us", 1e6, runs, seconds / 2)
+
+
+def matrix_products(seconds):
+    for n in (64, 256, 1024):
+        a = np.random.default_rng(0).normal(size=(n, n)).astype("f4")
+        median, = medians([lambda a=a: seconds_of(lambda: a @ a)], seconds / 2)
+        print(f"{f'matrix product, {n} x {n} float32':58}{2e-9 * n ** 3 / median:9.1f} GFLOP/s")
+
+
+def adam(seconds, width=512, layers=4):
+    """A step of Adam, its parameters' gradients given; beside a plain copy of as many numbers, which no optimiser can beat."""
+    parameters = [tg.tensor(np.ones((width, width)), "f4", requires_grad=True) for _ in range(layers)]
+    for parameter in parameters:
+        parameter.grad = np.full((width, width), 0.1, "f4")
+    arrays = [np.ones((width, width), "f4") for _ in range(layers)]
+    optimiser = tg.optim.Adam(parameters)
+    runs = [lambda: seconds_of(optimiser.step), lambda: seconds_of(lambda: [a.copy() for a in arrays])]
+    line(f"Adam, a step of {layers * width * width:,} parameters", "ms", 1e3, runs, seconds, "copying them")
+
+
+def main(seconds=4.0):
     tg.show_config()
     print()
-    print(f"{'a recorded x * y of four float32':60}{median_ms(thousand_products):9.3f} us")
+    for part in (operations, activations, matrix_products, adam):
+        part(seconds)
     for N, D, H, M in SIZES:
-        print(f"{f'LSTM step, {N} names, {D} characters, hidden {H}, {M} steps':60}"
-              f"{median_ms(lstm_step(N, D, H, M)):9.3f} ms")
+        step = lstm_step(N, D, H, M)
+        what = f"LSTM step, {N} names, {D} characters, hidden {H}, {M} steps"
+        line(what, "ms", 1e3, [lambda step=step: seconds_of(step)], seconds)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*map(float, sys.argv[1:])))
