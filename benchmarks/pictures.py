@@ -3,6 +3,7 @@
 import matplotlib
 import numpy as np
 from libraries import TITLES
+from report import significant
 
 matplotlib.use("agg")
 
@@ -10,30 +11,32 @@ from matplotlib import pyplot as plt  # noqa: E402
 
 COLOURS = {"tapegrad": "#c8321e", "torch": "#4a4a4a", "nn.LSTM": "#8f8f8f", "torch.compile": "#c4c4c4", "jax": "#2f6db5",
            "autograd": "#5b9a57", "mygrad": "#b58a2f", "micrograd": "#8a5ba8", "numpy": "#6fb1c9"}
+REFERENCES = ("torch", "tapegrad")
 STYLE = {"svg.fonttype": "none", "svg.hashsalt": "tapegrad", "font.family": "sans-serif", "font.size": 9,
          "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10, "axes.titlelocation": "left"}
 
 
-def bars(axes, rows, scale, title, unit):
-    """A group of bars per row, a bar per peer, on a logarithmic axis, with the figures on them."""
-    peers = [peer for peer in TITLES if any(peer in row for row in rows.values())]
+def bars(axes, rows, table, title):
+    """A group of bars per row and a bar per peer: times relative to the first of REFERENCES, with the times themselves."""
     position, places = 0.0, []
+    reference = next((peer for peer in REFERENCES if all(peer in row for row in rows.values())), None)
     for row in rows.values():
-        shown = [peer for peer in peers if peer in row]
+        shown = [peer for peer in TITLES if peer in row]
         for peer in shown:
-            value = row[peer][0] * scale
-            axes.barh(position, value, height=0.85, color=COLOURS[peer], label=TITLES[peer])
-            axes.text(value * 1.06, position, f"{value:.3g}", va="center", fontsize=7)
+            seconds, ratio = row[peer]
+            relative = ratio or seconds / row[reference or shown[0]][0]
+            axes.barh(position, relative, height=0.85, color=COLOURS[peer], label=TITLES[peer])
+            axes.text(relative, position, f" {significant(seconds * table.scale)} {table.unit}", va="center", fontsize=7)
             position += 1
         places.append(position - (len(shown) + 1) / 2)
         position += 0.8
     axes.set_yticks(places, rows)
     axes.tick_params(axis="y", length=0)
     axes.invert_yaxis()
-    axes.set_xscale("log")
-    axes.margins(x=0.12)
+    axes.margins(x=0.15)
+    axes.axvline(1, color="#999999", lw=0.8, zorder=0)
     axes.set_title(title)
-    axes.set_xlabel(f"{unit}, logarithmic; shorter is faster")
+    axes.set_xlabel(f"time relative to {TITLES.get(reference, 'the first')}; shorter is faster")
 
 
 def legend(figure, axes):
@@ -59,12 +62,12 @@ def peers(tables):
     lstm = tables["lstm"][0]
     names = {row: row.replace("-", ", ", 3).replace(", H", "\nH", 1) for row in lstm.rows}
     rows = {names[row]: found for row, found in lstm.rows.items()}
-    bars(axes[0], rows, lstm.scale, "LSTM step: loss and all gradients", "ms")
+    bars(axes[0], rows, lstm, "LSTM step: loss and all gradients")
     for place, (table, title) in enumerate(others):
         axes.append(figure.add_subplot(grid[place, 1]))
         rows = {row.replace(", recorded", ",\nrecorded").replace("backward, per", "backward,\nper").partition(" of ")[0]: found
                 for row, found in table.rows.items()}
-        bars(axes[-1], rows, table.scale, title, table.unit)
+        bars(axes[-1], rows, table, title)
     legend(figure, axes)
     return figure
 
@@ -80,8 +83,8 @@ def growth(tables):
                                 ("backward", "#2f6db5", "s-"), ("backward, gc off", "#9dbfe2", "s--")):
         left.plot(lengths, [row[name][0] for row in times.rows.values()] * lengths, style, color=colour, label=name, ms=4)
     for name, colour, style in (("after forward", "#c8321e", "o-"), ("peak of the process", "#4a4a4a", "s--")):
-        megabytes = [row[name][0] for row in bytes_.rows.values()] * lengths / 1e6
-        right.plot(lengths[megabytes > 0], megabytes[megabytes > 0], style, color=colour, label=name, ms=4)
+        megabytes = [row.get(name, (np.nan,))[0] for row in bytes_.rows.values()] * lengths / 1e6
+        right.plot(lengths, megabytes, style, color=colour, label=name, ms=4)
     for axes, title, unit in ((left, "Time", "seconds"), (right, "Memory", "MB")):
         axes.set(xscale="log", yscale="log", xlabel="entries on the tape", ylabel=unit)
         axes.set_title(f"{title} of z = z * y, four float32")

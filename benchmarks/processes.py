@@ -70,20 +70,21 @@ def peak_memory(peers, options):
 
 def growth(peers, options):
     """Time and memory per entry against the length of the tape, for tapegrad."""
-    times, bytes_ = Table("Growth with the length of the tape: time", "us per entry", 1e6), Table("Memory", "bytes per entry")
+    times = Table("Growth with the tape: time", "us per entry", 1e6)
+    bytes_ = Table("Growth with the tape: memory", "bytes per entry")
     for length in options.lengths if "tapegrad" in peers else ():
-        found = run("growth", length)
-        if found is None:
+        found, traced = run("growth", length), run("traced_growth", length)
+        if None in (found, traced):
             times.notes.append(f"{length:,} entries failed and are left out.")
             continue
         row = f"{length:,} entries"
         times.add(row, {name: found[name] for name in ("forward", "backward", "forward, gc off", "backward, gc off")})
-        bytes_.add(row, {"after forward": found["kept"], "most in both sweeps": found["most"],
-                         "peak of the process": found["resident"]})
+        bytes_.add(row, {"after forward": traced["kept"], "most in both sweeps": traced["most"],
+                         **({"peak of the process": found["resident"]} if found["resident"] else {})})
     times.notes.append("z = z * y of four float32 in tapegrad, a fresh process per length. CPython's garbage collector walks "
                        "over all living objects now and then, and more often while there are few: that is the difference.")
-    bytes_.notes.append("The same chain: bytes as tracemalloc counts them, and the growth of ru_maxrss, which is 0 as long as "
-                       "the tape fits into what the imports had taken.")
+    bytes_.notes.append("The same chain: bytes as tracemalloc counts them, and the growth of ru_maxrss, which begins where "
+                       "the tape no longer fits into what the imports had taken.")
     yield from (times, bytes_)
 
 
@@ -119,7 +120,9 @@ def installed_size(peers, options):
         sizes = {key: size(distribution) for key, distribution in requirements(name, {}).items()}
         if sizes:
             table.add(TITLES[name], {"alone": sizes[name], "with its dependencies": sum(sizes.values())})
-            large = ", ".join(key for key in sorted(sizes, key=sizes.get, reverse=True) if sizes[key] > 5e6)
-            table.notes.append(f"{TITLES[name]} is {len(sizes)} distributions" + (f", over 5 MB {large}." if large else "."))
+            large = [key for key in sorted(sizes, key=sizes.get, reverse=True) if sizes[key] > 5e6 and key != name]
+            if large:
+                small = len(sizes) - 1 - len(large)
+                table.notes.append(f"{TITLES[name]} brings {', '.join(large)}, and {small} distributions under 5 MB.")
     table.notes.insert(0, "The files of the distribution and of all that it requires, without extras and compiled Python.")
     yield table
