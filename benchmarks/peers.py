@@ -1,8 +1,8 @@
-"""tapegrad beside PyTorch, JAX, autograd, MyGrad and micrograd: one command, about six minutes.
+"""tapegrad beside PyTorch, JAX, autograd, MyGrad and micrograd: one command, about five minutes.
 
     python benchmarks/peers.py                          all parts, with the peers that are installed
     python benchmarks/peers.py --parts lstm mlp --peers tapegrad torch
-    python benchmarks/peers.py --quick                  every part in little: half a minute
+    python benchmarks/peers.py --quick                  every part in little: a minute
     python benchmarks/peers.py --write                  also into benchmarks/RESULTS.md and benchmarks/pictures
 
 One thread: the process, with those that it starts, is kept on one processor where the system can do that, because JAX takes
