@@ -48,7 +48,7 @@ def lstm_loss(F, xs, targets, p, h, c):
 
 
 def scanned_lstm_loss(F, xs, targets, p, h, c):
-    """The same for JAX, which takes up to 9 s to compile the loop unrolled, and then runs it at a third of the speed."""
+    """The same for JAX: unrolled, the loop takes 3 to 11 s to compile, not 1, and then 1.3 to 3.1 times as long to run."""
     (h, c), _ = F.scan(lambda state, x: (lstm_cell(F, x, *state, p), None), (h, c), xs)
     return head(F, h, targets, p)
 
