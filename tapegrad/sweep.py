@@ -118,6 +118,8 @@ def sweep(F, seeds, consume):
         F.memo.clear()
         if consume and limit < inf:
             entries[:] = [entry for entry in entries if entry.tape is not None]
+            if entries:                                 # the next sweep should not walk over what is dead
+                tape.reap()
         tape.limit, tape.room = (limit, room) if entries else tape.initial
         for left, delta in pending:
             left.delta = delta

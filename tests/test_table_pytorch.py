@@ -75,6 +75,8 @@ THEIRS = same | {
     "getitem": lambda x, index: x[indexed(index)], "scatter": scattered, "setitem": assigned,
     "softmax": torch.softmax, "log_softmax": torch.log_softmax, "logsumexp": lambda x, axis: torch.logsumexp(x, axis, True),
     "cumsum": torch.cumsum, "cumprod": torch.cumprod, "sort": lambda x, axis: torch.sort(x, axis).values,
+    "softmax_cross_entropy": lambda x, classes: torch.nn.functional.cross_entropy(
+        x.movedim(-1, 1), torch.as_tensor(classes), reduction="none"),
     "softplus": torch.nn.functional.softplus, "hardtanh": torch.nn.functional.hardtanh,
     "solve": torch.linalg.solve, "inv": torch.linalg.inv, "det": torch.linalg.det,
 }

@@ -144,6 +144,9 @@ def cross_entropy(logits, target, reduction="mean", *, weight=None, ignore_index
         kind = ShapeError if wanted.dtype.kind in "iuf" else DtypeError
         raise kind(f"cross_entropy: logits {describe(scores)} and target {describe(wanted)}; the target is one integer "
                    "class per row, or one distribution per row in a float dtype")
+    ignored = _are_ignored("cross_entropy", wanted, classes, ignore_index)
+    if weight is None and not label_smoothing and not ignored:
+        return _reduced(recorded.softmax_cross_entropy(logits, wanted), reduction)
     return _of_classes("cross_entropy", log_softmax(logits), wanted, weight, ignore_index, reduction, label_smoothing)
 
 
@@ -155,6 +158,7 @@ def nll_loss(log_probabilities, target, weight=None, ignore_index=-100, reductio
         raise ShapeError(f"nll_loss: {describe(logs)} and target {describe(wanted)}; the target is one integer class per row")
     if wanted.dtype.kind not in "iu":
         raise DtypeError(f"nll_loss: target of {wanted.dtype}; integers are needed")
+    _are_ignored("nll_loss", wanted, logs.shape[-1], ignore_index)
     return _of_classes("nll_loss", logs, wanted, weight, ignore_index, reduction, 0.0)
 
 
@@ -165,14 +169,25 @@ def _class_weight(name, weight, scores):
     return weight.astype(scores.dtype)
 
 
+def _are_ignored(name, wanted, classes, ignore_index):
+    """Whether some of the classes are ignore_index; IndexError where others are not there."""
+    if not wanted.size:
+        return False
+    low, high = np.minimum.reduce(wanted, None), np.maximum.reduce(wanted, None)
+    ignored = low <= ignore_index <= high and (wanted == ignore_index).any()
+    if not (0 <= low and high < classes):
+        counted = wanted[wanted != ignore_index]
+        if counted.size and not (0 <= counted.min() and counted.max() < classes):
+            raise IndexError(f"{name}: targets from {counted.min()} to {counted.max()} for {classes} classes")
+    return ignored
+
+
 def _of_classes(name, logs, wanted, weight, ignore_index, reduction, smoothing):
     """The loss of log-probabilities at integer classes."""
     classes, ignored = logs.shape[-1], wanted == ignore_index
     some = ignored.any()
     if some:
         wanted = np.where(ignored, 0, wanted)
-    if wanted.size and not (0 <= wanted.min() and wanted.max() < classes):
-        raise IndexError(f"{name}: targets from {wanted.min()} to {wanted.max()} for {classes} classes")
     rows = tuple(np.indices(wanted.shape, sparse=True))
     losses = negative(getitem(logs, (*rows, wanted)))
     if weight is not None:

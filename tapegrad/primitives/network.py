@@ -26,6 +26,19 @@ def _softmax(x, axis):
     return z
 
 
+def _softmax_cross_entropy(x, classes):
+    shifted = x - np.maximum.reduce(x, -1, None, None, True)
+    rows = shifted.reshape(-1, x.shape[-1])
+    chosen = rows[np.arange(len(rows)), classes.ravel()].reshape(classes.shape)
+    return np.log(np.add.reduce(np.exp(shifted), -1)) - chosen
+
+
+def _softmax_cross_entropy_dx(F, d, _z, x, classes):
+    classes_there = np.zeros(x.shape, x.dtype)
+    classes_there.reshape(-1, x.shape[-1])[np.arange(classes.size), classes.ravel()] = 1
+    return F.reshape(d, (*d.shape, 1)) * (F.softmax(x, len(x.shape) - 1) - classes_there)
+
+
 def _softplus(x, beta, threshold):
     y = x * beta
     return np.where(y > threshold, x, (np.maximum(y, 0) + np.log1p(np.exp(-np.abs(y)))) / beta)
@@ -59,4 +72,5 @@ primitive("hardtanh", np.clip, _hardtanh_dx)
 primitive("softmax", _softmax, lambda F, d, z, _x, axis: z * (d - F.sum(d * z, (axis,), True)))
 primitive("log_softmax", _log_softmax,
           lambda F, d, z, _x, axis: d - F.exp(z) * F.sum(d, (axis,), True))
+primitive("softmax_cross_entropy", _softmax_cross_entropy, _softmax_cross_entropy_dx)    # -log(softmax(x)[class]) of each row
 primitive("logsumexp", _logsumexp, lambda F, d, z, x, axis: d * F.exp(x - z))

@@ -10,7 +10,7 @@ from tapegrad.primitives.registry import primitive
 
 def kept(F, value, x_shape, axis, keepdims):
     """A result of reducing over `axis`, with the reduced axes put back as length 1, so that it broadcasts against x."""
-    if keepdims:
+    if keepdims or axis is None and value.ndim == 0:
         return value
     axes = range(len(x_shape)) if axis is None else axis
     return F.reshape(value, tuple(1 if i in axes else n for i, n in enumerate(x_shape)))
@@ -22,6 +22,13 @@ def _spread(F, d, x_shape, axis, keepdims):
 
 def _count(x_shape, axis):
     return math.prod(x_shape if axis is None else [x_shape[i] for i in axis])
+
+
+def _mean(x, axis, keepdims):
+    if x.dtype.char not in "fd":
+        return np.mean(x, axis, keepdims=keepdims)
+    z = np.add.reduce(x, axis, None, None, keepdims)    # what np.mean does, without a layer of Python
+    return z / x.dtype.type(_count(x.shape, axis))
 
 
 def _mean_dx(F, d, _z, x_shape, axis, keepdims):
@@ -67,7 +74,7 @@ def _std_dx(F, d, z, x, axis, ddof, keepdims):
 
 primitive("sum", lambda x, axis, keepdims: np.add.reduce(x, axis, None, None, keepdims),
           lambda F, d, _z, x_shape, axis, keepdims: _spread(F, d, x_shape, axis, keepdims))
-primitive("mean", lambda x, axis, keepdims: np.mean(x, axis, keepdims=keepdims), _mean_dx)
+primitive("mean", _mean, _mean_dx)
 primitive("max", lambda x, axis, keepdims: np.maximum.reduce(x, axis, None, None, keepdims), _extremum_dx)
 primitive("min", lambda x, axis, keepdims: np.minimum.reduce(x, axis, None, None, keepdims), _extremum_dx)
 primitive("prod", lambda x, axis, keepdims: np.multiply.reduce(x, axis, None, None, keepdims), _prod_dx)

@@ -1,8 +1,18 @@
 """Shapes and joining: the same elements in another arrangement."""
 
+import math
+
 import numpy as np
 
 from tapegrad.primitives.registry import primitive
+
+
+def _broadcast_to(x, shape):
+    if x.ndim == 0 and math.prod(shape) <= 4096:        # the delta of a small sum: a view takes four times as long
+        z = np.empty(shape, x.dtype)
+        z.fill(x)
+        return z
+    return np.broadcast_to(x, shape)
 
 
 def _transpose_dx(F, d, _z, _x, axes):
@@ -17,7 +27,7 @@ def _concatenate_dx(i, F, d, _z, shapes, axis):
 primitive("alias", lambda x: x, lambda F, d, _z, _x: d)
 primitive("reshape", lambda x, shape: x.reshape(shape), lambda F, d, _z, x_shape, shape: F.reshape(d, x_shape))
 primitive("transpose", lambda x, axes: x.transpose(axes), _transpose_dx)
-primitive("broadcast_to", lambda x, shape: np.broadcast_to(x, shape), lambda F, d, _z, _x, shape: d)
+primitive("broadcast_to", _broadcast_to, lambda F, d, _z, _x, shape: d)
 primitive("concatenate", np.concatenate, _concatenate_dx, variadic=True)
 primitive("stack", np.stack, lambda i, F, d, _z, _xs, axis: F.getitem(d, (slice(None),) * axis + (i,)), variadic=True)
 primitive("roll", np.roll, lambda F, d, _z, _x, shift, axis: F.roll(d, tuple([-n for n in shift]), axis))

@@ -66,6 +66,8 @@ CASES = [
     Case("matmul", (real, real), shapes=MATRICES),
     Case("softmax", static=((0,), (1,)), reference=_normalised(lambda x, s: np.exp(x) / s), shapes=[((3, 4),), ((2, 1),)]),
     Case("log_softmax", static=((0,), (1,)), reference=_normalised(lambda x, s: x - np.log(s)), shapes=[((3, 4),), ((2, 1),)]),
+    Case("softmax_cross_entropy", static=((np.array([[1], [0]]),), (np.array([[0], [0]]),)), shapes=[((2, 1, 3),)],
+         reference=lambda x, classes: np.log(np.exp(x).sum(-1)) - np.take_along_axis(x, classes[..., None], -1)[..., 0]),
     Case("logsumexp", static=((0,), (1,)), shapes=[((3, 4),), ((2, 1),)],
          reference=lambda x, axis: np.log(np.exp(x).sum(axis, keepdims=True))),
 ]
