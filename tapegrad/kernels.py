@@ -6,10 +6,15 @@ dispatchers take longer or compile again for every array layout. numba.vectorize
 contiguous operands in different places, and sigmoid(x, out=x) ran 16 times slower. So the loop is ours: strided and in-place
 operands go through small contiguous blocks.
 
-Why polynomials. LLVM doesn't vectorise calls of exp and tanh, so the formulas are straight-line arithmetic. With
+Why rational functions. LLVM doesn't vectorise calls of exp and tanh, so the formulas are straight-line arithmetic. With
 k = round(x log2 e) and r = x - k ln 2, exp(x) = 2^k exp(r), |r| <= ln(2)/2. ln 2 is subtracted in two parts (Cody and Waite),
-exp(r) is a minimax polynomial (Remez), and adding a large "shifter" rounds to k and leaves it in the low bits, from where a
-shift moves it into the exponent. See Muller, Elementary Functions, and Cephes.
+and adding a large "shifter" rounds to k and leaves it in the low bits, from where a shift moves it into the exponent. With
+p / q = tanh(r/2), p = r + r^3 P(r^2), q = Q(r^2), P and Q minimax (Remez), exp(r) = (q + p) / (q - p): the one division that
+sigmoid and tanh need anyway makes both polynomials short. See Muller, Elementary Functions, and Cephes.
+
+Why no fused multiply-add in float64. It takes a rounding away that NumPy has, and not every machine has it. Without, each
+operation is one of IEEE 754: the result has the same bits everywhere, and the same formula in NumPy gives them, too
+(keeping/program.py). In float32 sigmoid and tanh would take 1.2 times as long without, and have it.
 
 Why integers. Vector comparisons, min and max raise the invalid flag for NaN, which NumPy reports as a RuntimeWarning. Those
 here work on the bits of the numbers, at the same cost; x == x, which raises nothing, brings NaN back at the end.
@@ -30,39 +35,59 @@ import numpy as np
 
 # ---- formulas, in one precision ----
 
-def series(r):
-    # (exp(r) - 1 - r) / r^2, fitted so that the relative error of exp(r) - 1 is least
-    p = SERIES[0]
-    for c in SERIES[1:]:
-        p = p * r + c
+def bits(x):
+    return number(x).view(signed)
+
+
+def unsigned_bits(b):
+    return unsigned(signed(b))
+
+
+def from_bits(b):
+    return signed(b).view(number)
+
+
+def select(c, x, y):
+    return x if c else y
+
+
+def polynomial(w, coefficients):
+    p = coefficients[0]
+    for i in range(1, len(coefficients)):
+        p = p * w + coefficients[i]
     return p
 
 
 def sigmoid(x):
-    # S / (S + S exp(-x)) with S = 2^-64 (float64: 2^-600): S exp(-x) stays normal even where the result is denormal
-    b = signed(min(number(x).view(signed), TOP))
-    y = unsigned(min(unsigned(b), BOTTOM)).view(number)
-    t = SIGMOID_SHIFTER - y * LOG2E
-    k = t - SIGMOID_SHIFTER
-    r = -y - k * LN2_HIGH - k * LN2_LOW
-    p = (series(r) * r + number(1)) * r + number(1)
-    e = signed(number(p).view(signed) + signed(number(t).view(signed) << MANTISSA)).view(number)
-    z = SMALL / (SMALL + e)
-    return z if x == x else x
+    # a / (a + 2^k b) with x = r - k ln 2, exp(-r) = b / a, a = q + p, b = q - p. P and Q are scaled by 2^-64
+    # (float64: 2^-600), so that all stays normal even where the result is denormal.
+    y = from_bits(np.minimum(unsigned_bits(np.minimum(bits(x), TOP)), BOTTOM))
+    t = SHIFTER - y * LOG2E
+    k = t - SHIFTER
+    r = y + k * LN2_HIGH + k * LN2_LOW
+    w = r * r
+    p = polynomial(w, SMALL_P) * r
+    q = polynomial(w, SMALL_Q)
+    a = q + p
+    z = a / (a + from_bits(bits(q - p) + (bits(t) << MANTISSA)))
+    return select(x == x, z, x)
 
 
 def tanh(x):
-    # m / (m + 2) with m = exp(2 |x|) - 1, where exp(r) - 1 = r + r^2 series(r) keeps the accuracy of small x
-    b = number(x).view(signed)
-    y = signed(min(signed(b & MAGNITUDE), LIMIT)).view(number)
-    t = y * TWO_LOG2E + TANH_SHIFTER
-    k = t - TANH_SHIFTER
+    # a / (a + 2 b) with 2 |x| = r + k ln 2, s = 2^k and exp(2 |x|) - 1 = a / b, where b = q - p and
+    # a = s (q + p) - (q - p), put so that it is accurate for small x.
+    y = from_bits(np.minimum(bits(x) & MAGNITUDE, LIMIT))
+    t = y * TWO_LOG2E + SHIFTER_TO_ONE
+    k = t - SHIFTER_TO_ONE
     r = (y + y) - k * LN2_HIGH - k * LN2_LOW
-    s = signed(number(t).view(signed) << MANTISSA).view(number)
-    m = s * ((series(r) * r) * r + r) + (s - number(1))
-    z = number(m / (m + number(2)))
-    z = signed(z.view(signed) | (b & SIGN)).view(number)
-    return z if x == x else x
+    s = from_bits(bits(t) << MANTISSA)
+    w = r * r
+    p = polynomial(w, P) * (w * r) + r
+    q = polynomial(w, Q)
+    a = (s - ONE) * q + (s + ONE) * p
+    b = q - p
+    z = np.copysign(a / (a + (b + b)), x)
+    return select(x == x, z, x)
 
 
 def relu(x):
@@ -89,29 +114,28 @@ def where(c, x, y):
     return unsigned(min(number(x).view(unsigned), c) | min(number(y).view(unsigned), unsigned(~c))).view(number)
 
 
-FORMULAS = sigmoid, tanh, relu, series, positive, order, greater, where
+FORMULAS = (bits, unsigned_bits, from_bits, select, polynomial, sigmoid, tanh, relu, positive, order, greater, where)
 
 
 def constants(number):
-    """The names the formulas use, in one precision. The series starts with its highest power."""
+    """The names the formulas use, in one precision. Polynomials start with their highest power."""
     if number is np.float32:
         signed, unsigned, mantissa, bias, small, low, high, limit = np.int32, np.uint32, 23, 127, 64, -105, 18, 9.1
         ln2 = 0.693359375, -2.12194440054690583e-4
-        series = 0.0013888872632161715, 0.0083690757075596528, 0.041667136398633547, 0.16666506155493672, 0.49999998123670909
+        p, q = (0.016646777286589142,), (0.19996009829016862, 2.0)
     else:
         signed, unsigned, mantissa, bias, small, low, high, limit = np.int64, np.uint64, 52, 1023, 600, -747, 40, 19.5
         ln2 = 6.93145751953125e-1, 1.42860682030941723212e-6
-        series = (2.5052102513685722e-8, 2.7626276314941916e-7, 2.7557414810168335e-6, 2.4801504569751533e-5,
-                  1.984126970740714e-4, 1.3888888932284336e-3, 8.3333333333978772e-3, 0.041666666666573836, 0.16666666666666563,
-                  0.5)
+        p, q = (6.6088684849888828e-5, 0.027774842785598326), (1.9835400564217346e-3, 0.22221635223786044, 2.0)
     shifter, width, log2e = 1.5 * 2.0 ** mantissa, 8 * number().itemsize, math.log2(math.e)
     return dict(
         number=number, signed=signed, unsigned=unsigned, ITEMSIZE=width // 8, WIDTH=signed(width - 1),
-        MANTISSA=signed(mantissa), SMALL=number(2.0 ** -small), LOG2E=number(log2e), TWO_LOG2E=number(2 * log2e),
-        LN2_HIGH=number(ln2[0]), LN2_LOW=number(ln2[1]),
-        SIGMOID_SHIFTER=number(shifter - small), TANH_SHIFTER=number(shifter + bias), SERIES=tuple(map(number, series)),
+        MANTISSA=signed(mantissa), LOG2E=number(log2e), TWO_LOG2E=number(2 * log2e),
+        LN2_HIGH=number(ln2[0]), LN2_LOW=number(ln2[1]), ONE=number(1),
+        SHIFTER=number(shifter), SHIFTER_TO_ONE=number(shifter + bias), P=tuple(map(number, p)), Q=tuple(map(number, q)),
+        SMALL_P=tuple([number(2.0 ** -small * c) for c in (*p, 1)]), SMALL_Q=tuple([number(2.0 ** -small * c) for c in q]),
         TOP=number(high).view(signed), BOTTOM=number(low).view(unsigned), LIMIT=number(limit).view(signed),
-        SIGN=number(-0.0).view(signed), MAGNITUDE=signed(np.iinfo(signed).max), INFINITY=number(np.inf).view(unsigned))
+        MAGNITUDE=signed(np.iinfo(signed).max), INFINITY=number(np.inf).view(unsigned))
 
 
 # ---- a rule, run over symbols, becomes the text of a kernel ----
@@ -192,7 +216,8 @@ def source(rule, reads, name):
 
 # ---- text and formulas become ufuncs ----
 
-OPTIONS = {'fastmath': {'contract'}, 'error_model': 'numpy'}   # contract: fused multiply-add; NaN and infinities stay
+OPTIONS = {'error_model': 'numpy'}
+FUSED = {np.float32: {'contract'}, np.float64: False}   # multiply-add, in formulas; NaN and infinities stay
 lock = threading.RLock()
 
 
@@ -263,7 +288,7 @@ def row_adder():
 def toolbox(number):
     numba, names = compiler(), dict(constants(number), np=np, __name__=__name__)
     for formula in FORMULAS:
-        names[formula.__name__] = numba.njit(**OPTIONS)(FunctionType(formula.__code__, names))
+        names[formula.__name__] = numba.njit(fastmath=FUSED[number], **OPTIONS)(FunctionType(formula.__code__, names))
     names['place'] = numba.njit(lambda pointer: numba.carray(pointer, 1).ctypes.data)
     return names
 
@@ -307,8 +332,8 @@ PLAIN = {'sigmoid': plain_sigmoid, 'tanh': np.tanh, 'relu': lambda x, out=None: 
 def forward(name):
     """The ufunc of 'sigmoid', 'tanh' or 'relu', compiled at the first call or loaded from numba's cache.
 
-    sigmoid 1 / (1 + exp(-x)) is within 2.5 units in the last place, denormals included; tanh within 3 in float32 and 3.5 in
-    float64, with tanh(-0) = -0; relu max(x, 0) is exact, with relu(-0) = -0 as in PyTorch.
+    sigmoid 1 / (1 + exp(-x)) is within 2.75 units in the last place, denormals included; tanh within 3.25, with tanh(-0) = -0;
+    relu max(x, 0) is exact, with relu(-0) = -0 as in PyTorch.
     NaN passes through. float32 stays float32, float16 and 8 and 16-bit integers go to it; other integers go to float64.
     Without a working numba they are functions (x, out=None) of NumPy operations. ValueError for another name.
     """
@@ -327,7 +352,8 @@ def derivative(name, rule, reads):
     label = re.sub(r'\W', '_', name) + '_derivative'
     text = source(rule, reads, label)
     # numba finds a cached kernel by its name and the date of the rule's file: the name must tell all the rest
-    rest = text, loop_source(label, len(reads), ''), OPTIONS, constants(np.float64), [f.__code__.co_code for f in FORMULAS]
+    rest = (text, loop_source(label, len(reads), ''), OPTIONS, FUSED, constants(np.float64),
+            [f.__code__.co_code for f in FORMULAS])
     unique = f'{label}_{zlib.crc32(repr(rest).encode()):08x}'
     with lock:
         return compiler() and build(label, unique, text.replace(label, unique, 1), len(reads), rule.__code__.co_filename, text)

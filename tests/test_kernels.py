@@ -19,7 +19,7 @@ RULES = {
 READS = 'd', 'z'
 NAMES = list(RULES)
 DTYPES = np.float32, np.float64
-BOUND = {'sigmoid': 2.5, 'tanh': 3.5, 'relu': 0}
+BOUND = {'sigmoid': 2.75, 'tanh': 3.25, 'relu': 0}
 SPECIAL = (   # x, then sigmoid, tanh and relu of it
     (np.inf, 1, 1, np.inf), (-np.inf, 0, -1, 0), (0.0, 0.5, 0.0, 0.0), (-0.0, 0.5, -0.0, -0.0), (np.nan, np.nan, np.nan, np.nan),
     (-np.nan, np.nan, np.nan, np.nan), (1e30, 1, 1, 1e30), (-1e30, 0, -1, 0))

@@ -8,9 +8,11 @@ The forward sweep has a line per entry, under the tape's names. The reverse swee
 which come from the derivative rules (graph.py). A delta gets a line of its own where it is used more than once, is added
 to, or is long; what nothing needs is not written.
 
-What is the same to the last bit. The program computes what tapegrad computes without numba's kernels (NUMBA_DISABLE_JIT=1):
-in float64 and in float32 the result and the gradients have the same bits. With the kernels, sigmoid, tanh and their
-derivatives are other formulas (kernels.py), with fused multiply-adds that NumPy does not have, and the last bits differ.
+What is the same to the last bit. In float64 the result and the gradients have the same bits as on the tape, with the same
+NumPy. Where numba compiles sigmoid, tanh and relu, the program has a function with the very operations of the kernel's
+formula (kernels.py); where it doesn't, the NumPy formula that stands in for it. Matrix products are the same where the same
+BLAS computes them with as many threads. In float32, too, but for the kernels of sigmoid and tanh: they have fused multiply-adds
+where the machine has them, which NumPy does not, and the last bits differ.
 """
 
 import builtins
@@ -30,6 +32,7 @@ from tapegrad.keeping.files import replacing
 from tapegrad.keeping.graph import Graph
 from tapegrad.keeping.listed import evaluated
 from tapegrad.keeping.part import Part
+from tapegrad.kernels import PLAIN
 from tapegrad.primitives import table
 from tapegrad.tensor import Tensor
 
@@ -75,7 +78,7 @@ def export_numpy(loss, path=None, *, name="step", wrt=None, leaves=None):
         raise ValueError(f"export_numpy: the function can't be called {name!r}")
     if not isinstance(loss, Tensor):
         raise TypeError(f"export_numpy: a tensor is needed, and this is a {type(loss).__name__}")
-    taken = {name, "np", "Path", "l", "I", "O", *keyword.kwlist, *dir(builtins), *table}
+    taken = {name, "np", "Path", "l", "I", "O", *keyword.kwlist, *dir(builtins), *table, *[f"{g}_float32" for g in PLAIN]}
     part = Part(loss, "export_numpy", taken)
     if loss.size != 1:
         raise GradientError(f"export_numpy: the result has shape {loss.shape}; only a single number has a gradient by itself")
@@ -120,6 +123,8 @@ class Text:
     def program(self, function):
         """The whole file."""
         part, z = self.part, self.part.name(self.part.entries[-1])
+        if function in {"np", "Path", *self.graph.F.helpers}:
+            raise ValueError(f"export_numpy: the function can't be called {function!r}, a name that the program uses")
         described = {part.name(x): f"{x.dtype} {x.shape}" for x in (*part.leaves, *part.constants)}
         described |= {name: f"{x.dtype} {x.shape}" for name, x in self.arrays.values()}
         leaves = {part.name(leaf) for leaf in part.leaves}

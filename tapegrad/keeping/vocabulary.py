@@ -3,6 +3,7 @@
 `written(row, operands, static)` is the expression for z = g(*operands, *static). The lines of the forward sweep are made by
 it, and so is the vocabulary F that derivative rules are run over: no derivative is written twice. In this order:
   - operators, x + y;
+  - the kernels: their formulas (kernels.py), run over arrays, which give the same bits;
   - METHODS, x.sum(axis=0), for rows whose G is best read as that;
   - where G is a function of NumPy, its name;
   - where G is a function of ours that uses nothing but NumPy, its own source goes into the program.
@@ -32,6 +33,23 @@ def scatter(d, index, shape):
     np.add.at(x, index, d)
     return x
 '''
+
+
+def bits(x):
+    """The bits of x, as integers."""
+    return x.view(f"i{x.itemsize}")
+
+
+def unsigned_bits(b):
+    return b.view(f"u{b.itemsize}")
+
+
+def from_bits(b):
+    """The number that has these bits."""
+    return b.view(f"f{b.itemsize}")
+
+
+OF_FORMULAS = {f.__name__: f for f in (bits, unsigned_bits, from_bits, kernels.polynomial)}
 
 
 def _reduction(name):
@@ -117,18 +135,20 @@ class Writer:
         if row.name == "negative":
             return negative(*operands)
         if value is None:
-            values = [value_of(x) for x in operands]
-            g = kernels.PLAIN.get(row.name, row.g)
+            values, g = [value_of(x) for x in operands], _operator(row)
             value = g(values, *static) if row.variadic else g(*values, *static)
-        return Expression(tuple(self._parts(row, operands, static)), ATOM, value, fresh=row.name not in VIEWS)
+        parts = self._parts(row, operands, static, np.result_type(value))
+        return Expression(tuple(parts), ATOM, value, fresh=row.name not in VIEWS)
 
-    def _parts(self, row, operands, static):
+    def _parts(self, row, operands, static, dtype):
         arguments = (operands, *static) if row.variadic else (*operands, *static)
         if row.name == "scatter":
             self.helpers["scatter"] = SCATTER.strip()
+        g = _operator(row)
+        if row.name in kernels.PLAIN and g is not kernels.PLAIN[row.name]:
+            return self._kernel(row.name, *operands, dtype)
         if row.name in METHODS:
             return METHODS[row.name](*arguments)
-        g = kernels.PLAIN.get(row.name, row.g)
         for home, there in (("np", np), ("np.linalg", np.linalg)):
             name = getattr(g, "__name__", "")
             if getattr(there, name, None) is g and not row.variadic:
@@ -137,6 +157,25 @@ class Writer:
             raise unwritten(row.name, "it is no function of NumPy")
         self._take(row.name, g)
         return _call(row.name)(*arguments)
+
+    def _kernel(self, name, x, dtype):
+        """What a kernel's ufunc computes, to the last bit, whose result has this dtype."""
+        if np.result_type(value_of(x)) != dtype:
+            x = self.astype(x, dtype)
+        if name == "relu":
+            return ("np.where(", (x, ATOM), " < 0, 0, ", (x, 0), ")")
+        helper = name if dtype == np.float64 else f"{name}_{dtype.name}"
+        if helper not in self.helpers:
+            formula, constants = getattr(kernels, name), kernels.constants(dtype.type)
+            for key in _names(formula.__code__):
+                if key in OF_FORMULAS:
+                    self._take(key, OF_FORMULAS[key])
+            _, body = inspect.getsource(formula).strip().split("\n", 1)
+            lines = [f"    {key} = {_constant(constants[key])}" for key in _names(formula.__code__) if key in constants]
+            self.helpers[helper] = "\n".join([
+                f"def {helper}(x):", f'    """{name}(x) in {dtype.name}, by the operations of tapegrad\'s kernel."""', *lines,
+                body.replace("select(", "np.where(")])
+        return _call(helper)(x)
 
     def _take(self, name, used):
         """Put what a helper uses, a function of ours, a module, or a constant, into the program under its name."""
@@ -171,6 +210,21 @@ class Writer:
         except OSError:
             raise unwritten(name, "its source is not there") from None
         return _as_def(name, g, text) if g.__name__ == "<lambda>" else re.sub(rf"\b{g.__name__}\b", name, text)
+
+
+def _operator(row):
+    """The G that is run: of a kernel, what it is compiled to, or stands in for that."""
+    return kernels.forward(row.name) if row.name in kernels.PLAIN else row.g
+
+
+def _constant(c):
+    """The text of a formula's constant: a number, the bits of one, or the coefficients of a polynomial."""
+    if type(c) is tuple:
+        return repr(tuple([x.item() for x in c]))
+    if c.dtype.kind in "iu" and c > 1000:
+        x = c.view(f"f{c.itemsize}")
+        return f"{c:#x}{f'    # the bits of {x}' if np.isfinite(x) else ''}"
+    return repr(c.item())
 
 
 def _names(code):
