@@ -132,6 +132,21 @@ def test_layouts(name, n, dtype):
     np.testing.assert_array_equal(df(dtype(1), z), df(np.ones(n, dtype), z))
 
 
+@pytest.mark.parametrize('dtype', DTYPES)
+@pytest.mark.parametrize('name', NAMES)
+def test_large_arrays(name, dtype):
+    """Derivatives of 3 MiB and more are written past the caches: the same bits as by parts, at every offset, and nothing beside."""
+    n = (3 << 20) // np.dtype(dtype).itemsize + 700
+    z, d = np.random.default_rng(6).normal(size=(2, n)).astype(dtype)
+    parts = np.concatenate([derivative(name)(d[i:i + 1000], z[i:i + 1000]) for i in range(0, n, 1000)])
+    for offset in 0, 1, 15:
+        out = np.full(n + 20, 7, dtype)
+        derivative(name)(d, z, out=out[offset:offset + n])
+        assert out[offset:offset + n].tobytes() == parts.tobytes()
+        assert (out[:offset] == 7).all() and (out[offset + n:] == 7).all()
+    assert derivative(name)(d[1:], z[1:]).tobytes() == parts[1:].tobytes()
+
+
 def test_matrices_and_scalars():
     f = kernels.forward('sigmoid')
     x = np.random.default_rng(4).standard_normal((37, 53)).astype(np.float32)
