@@ -42,7 +42,8 @@ def _watch(entry, y, c):
     place = getattr(entry, "where", "recorded before detect_anomaly()")
     entries = [entry for entry in thread.tape.entries if entry.tape is not None]
     text = listing.lines(entries)[entries.index(entry)]
-    raise AnomalyError(f"backward of {text}: the delta of operand {entry.ys.index(y)} got {wrong}\n  {place}")
+    operand = next(i for i, register in enumerate(entry.ys) if register is y)
+    raise AnomalyError(f"backward of {text}: the delta of operand {operand} got {wrong}\n  {place}")
 
 
 @contextmanager

@@ -7,14 +7,14 @@ from importlib.metadata import version
 
 import numpy as np
 
-from tapegrad import blas, kernels
+from tapegrad import accumulation, kernels
 
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def blas_core():
     """The family of processors whose kernels OpenBLAS uses, like "Haswell" (AVX2) or "SkylakeX" (AVX-512); "" if unknown."""
-    library = blas.library()
+    library = accumulation.library()
     for name in ("scipy_openblas_get_corename64_", "openblas_get_corename64_", "openblas_get_corename"):
         function = getattr(library, name, None) if library is not None else None
         if function is not None:

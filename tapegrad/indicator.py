@@ -131,18 +131,13 @@ def kernels_of(number):
         return None if None in made else made
 
 
-def may_be(x):
-    """Whether the first elements of a matrix leave it open that it is an indicator matrix."""
-    return x.size >= SMALLEST and not (x.item(0) and x.item(1))
-
-
 _loaded = {}                            # dtype: its kernels, once a matrix of it has looked like an indicator matrix
 
 
 def _kernels_for(x, y):
-    """The kernels, where x and y are matrices that they take."""
+    """The kernels, where x and y are matrices that they take, and the first elements of x leave it open what x is."""
     dtype = x.dtype
-    if dtype is not y.dtype or not (x.flags.carray and y.flags.carray):
+    if x.item(0) and x.item(1) or dtype is not y.dtype or not (x.flags.carray and y.flags.carray):
         return None
     if dtype not in _loaded:
         if dtype.char not in "fd" or np.count_nonzero(x) * SPARSE > x.size:
@@ -152,7 +147,7 @@ def _kernels_for(x, y):
 
 
 def product(x, y):
-    """x @ y, where x or x.T is an indicator matrix and numba is there; None otherwise."""
+    """x @ y, where x or x.T is an indicator matrix of SMALLEST or more elements and numba is there; None otherwise."""
     found = _kernels_for(x, y)
     if found is not None:
         z = np.empty((x.shape[0], y.shape[1]), y.dtype)
@@ -165,6 +160,8 @@ def product(x, y):
 
 
 def add_product(w, x, d):
-    """w += x.T @ d, and True, where x is an indicator matrix and numba is there; False, with w as it was, otherwise."""
+    """w += x.T @ d, and True, where x is such an indicator matrix and numba is there; False, with w as it was, otherwise."""
+    if x.ndim != 2 or d.ndim != 2:
+        return False
     found = _kernels_for(x, d)
     return found is not None and w.dtype is d.dtype and w.flags.carray and found[1](x, d, w)

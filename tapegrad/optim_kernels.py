@@ -4,23 +4,21 @@
 A formula is written once, in Python without literals (numba would widen float32): a kernel calls it on numbers, and where
 there is no compiler optim.py calls it on arrays.
 
-Why objects' addresses. Asking an ndarray for the address of its elements takes 1 us in Python, longer than moving a bias;
-id() takes 0.03 us. So a kernel is given id(x), and reads what NumPy's macro PyArray_DATA reads: the first field after the
-header that every Python object has. The caller keeps the arrays alive, and has checked that they are C-contiguous and of the
-size that the kernel goes through.
+Why objects' addresses. Asking an ndarray for the address of its elements takes 1 us in Python, longer than moving a bias, so
+a kernel is given id(x) (addresses.py). The caller has checked that the arrays are C-contiguous and of the size that the
+kernel goes through.
 
 Why running means in one array. They belong to the optimiser, so those of all parameters stand one behind the other, and
 those of parameter k are at offsets[k] .. offsets[k + 1]. Importing this file imports and compiles nothing.
 """
 
-import ctypes
 import warnings
 from functools import cache
 from types import FunctionType
 
 import numpy as np
 
-from tapegrad import kernels
+from tapegrad import addresses, kernels
 
 # ---- formulas ----
 
@@ -65,7 +63,7 @@ def sgd_kernel(places, none, offsets, v, steps, lr, weight_decay, momentum, nest
         if places[2 * k] == none:
             continue
         low, size = offsets[k], offsets[k + 1] - offsets[k]
-        x, g = carray(elements(places[2 * k]), size), carray(elements(places[2 * k + 1]), size)
+        x, g = carray(elements(places[2 * k] + DATA), size), carray(elements(places[2 * k + 1] + DATA), size)
         steps[k] += 1
         if momentum:
             velocity = v[low:low + size]
@@ -83,7 +81,7 @@ def adam_kernel(places, none, offsets, m, v, steps, lr, beta1, beta2, eps, weigh
         if places[2 * k] == none:
             continue
         low, size = offsets[k], offsets[k + 1] - offsets[k]
-        x, g = carray(elements(places[2 * k]), size), carray(elements(places[2 * k + 1]), size)
+        x, g = carray(elements(places[2 * k] + DATA), size), carray(elements(places[2 * k + 1] + DATA), size)
         mean, square = m[low:low + size], v[low:low + size]
         steps[k] += 1
         rate, floor = without_bias(steps[k], lr, beta1, beta2, eps)
@@ -100,27 +98,15 @@ KERNELS = {             # and their parameters: i int64, f float64, n of the pre
 
 # ---- compiling ----
 
-HEADER = object.__basicsize__
 OPTIONS = {"fastmath": {"contract"}, "error_model": "numpy"}     # here: numba renews its cache when this file is edited
 
 
 def compiled(numba, name, number, cached):
     """A kernel for arrays of the dtype `number`."""
-    from llvmlite import ir
-    from numba.extending import intrinsic
-
     scalars = {"i": numba.int64, "f": numba.float64, "n": numba.from_dtype(number)}
 
-    @intrinsic
-    def elements(typing, place):                        # of the ndarray at an address: PyArray_DATA
-        def load(context, builder, signature, operands):
-            pointer = context.get_value_type(signature.return_type)
-            field = builder.add(operands[0], ir.Constant(operands[0].type, HEADER))
-            return builder.load(builder.inttoptr(field, pointer.as_pointer()))
-
-        return numba.types.CPointer(scalars["n"])(place), load
-
-    names = dict(np=np, number=number.type, carray=numba.carray, elements=elements, __name__=__name__)
+    elements = addresses.reader(numba, numba.types.CPointer(scalars["n"]))
+    names = dict(np=np, number=number.type, carray=numba.carray, elements=elements, DATA=addresses.DATA, __name__=__name__)
     for formula in FORMULAS:
         names[formula.__name__] = numba.njit(**OPTIONS)(FunctionType(formula.__code__, names))
     kernel, parameters = KERNELS[name]
@@ -135,11 +121,8 @@ def fused(name, number):
     Compiled at the first call or loaded from numba's cache; where no cache can be written, there is none.
     """
     numba = kernels.compiler() if number in (np.float32, np.float64) else None
-    if numba is None:
+    if numba is None or not addresses.known_layout():
         return None
-    sample = np.empty(1)
-    if ctypes.c_void_p.from_address(id(sample) + HEADER).value != sample.ctypes.data:
-        return None                                     # not the objects of CPython and NumPy
     for cached in (True, False):
         try:
             return compiled(numba, name, number, cached)

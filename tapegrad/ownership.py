@@ -36,11 +36,6 @@ LONE_PASSED = _holder.count_passed()        # one slot, a local variable, and th
 LONE_VALUE = _count(empty(1))               # only the parameter of the function that asks
 
 
-def is_lone(held):
-    """Whether an array is held by one slot and the caller's local variable only, and owns its memory."""
-    return getrefcount(held) <= LONE_PASSED and type(held) is ndarray and held.base is None
-
-
 def added(held, more):
     """`held + more`, in place where one slot and the caller's local variable are the only holders of the array `held`."""
     if getrefcount(held) <= LONE_PASSED and type(held) is type(more) is ndarray and held.base is None:

@@ -75,6 +75,7 @@ def general(row, operands, static=()):
 
 def unary(row):
     """The recorder of a row with one operand and no static arguments."""
+    keep_z, keep_x = [how == VALUE for how in row.plans[1][2:]]
 
     def op(x):
         if type(x) is not Tensor:
@@ -96,7 +97,7 @@ def unary(row):
             z._register = None
             return z
         z._register = entry = Entry()
-        _, _, keep_z, keep_x = entry.plan = row.plans[1]
+        entry.plan = row.plans[1]                       # a new one, once a kernel has been compiled
         entry.saved = zd if keep_z else None, xd if keep_x else None
         entry.g = row
         entry.ys = (register,)

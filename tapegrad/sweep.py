@@ -15,9 +15,10 @@ from math import inf
 from sys import getrefcount
 
 import numpy as np
+from numpy import ndarray
 
 from tapegrad.errors import ConsumedTapeError, DtypeError, GradientError, ShapeError, ThreadError
-from tapegrad.ownership import LONE_LOCAL, added, is_lone, owned
+from tapegrad.ownership import LONE_LOCAL, added, owned
 from tapegrad.primitives import arrays
 from tapegrad.primitives.complex_parts import rules_of_complex
 from tapegrad.record import recorded
@@ -87,7 +88,8 @@ def sweep(F, seeds, consume):
                     held, fits = y.delta, elementwise and y.shape == shape and y.dtype is dtype
                 else:
                     _check(y, tape)
-                if held is not None and rule in in_place and is_lone(held) and in_place[rule](held, d, *saved):
+                lone = on_arrays and type(held) is ndarray and getrefcount(held) == LONE_LOCAL and held.base is None
+                if lone and rule in in_place and watch is None and in_place[rule](held, d, *saved):
                     continue
                 # A call with * takes twice as long as one of three values, which is most of them.
                 c = rule(F, d, saved[0], saved[1], saved[2]) if len(saved) == 3 else rule(F, d, *saved)
@@ -98,7 +100,7 @@ def sweep(F, seeds, consume):
                 if not fits and (c.shape != y.shape or c.dtype is not y.dtype):
                     c = fit(F, c, y.shape, y.dtype)
                 if held is not None:
-                    if on_arrays and getrefcount(held) == LONE_LOCAL and held.base is None:
+                    if lone:
                         held += c
                         c = held
                     else:

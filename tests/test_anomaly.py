@@ -137,3 +137,13 @@ def test_fork_after_backward():
             os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     kept.backward()
+
+
+def test_a_contribution_that_would_be_added_in_place_is_watched():
+    """W gets a finite contribution first, then one that overflows."""
+    tg.sigmoid(1.0)                                     # loads what adds in place
+    W = tg.tensor(np.zeros((4, 4), "f4"), requires_grad=True)
+    large, ones = (np.full((2, 4), value, "f4") for value in (1e30, 1.0))
+    with pytest.raises(errors.AnomalyError, match="matmul.*operand 1 got inf"), tg.detect_anomaly():
+        first = (large @ W) * 1e30
+        (first.sum() + (ones @ W).sum()).backward()

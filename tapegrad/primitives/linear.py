@@ -2,15 +2,17 @@
 
 import numpy as np
 
-from tapegrad import blas, indicator
+from tapegrad import indicator
+from tapegrad.accumulation import TRANSPOSED, add_product
 from tapegrad.primitives.registry import arrays, primitive
 
 
 def _matmul(x, y):
     if x.ndim != 2 or y.ndim != 2:
         return np.matmul(x, y)
-    z = indicator.product(x, y) if indicator.may_be(x) else None
-    return x.dot(y) if z is None else z
+    if x.size >= indicator.SMALLEST and (z := indicator.product(x, y)) is not None:
+        return z
+    return x.dot(y)
 
 
 def _transposed(F, x):
@@ -39,7 +41,7 @@ def _matmul_dy(F, d, _z, x, _y):
 
 def _transposed_often(y):
     """y.T, in order where it has been asked for before in this sweep: a product with it is then a tenth faster."""
-    if y.size < 4096 or y.dtype.char != "f" or not y.flags.carray:      # float64 has the bits of an exported program
+    if y.size < 4096 or y.ndim != 2 or not (y.dtype.char == "f" and y.flags.carray):    # float64: as an exported program
         return y.T
     key = id(y)
     seen = arrays.memo.get(key)
@@ -59,13 +61,14 @@ def _matmul_dx_of_arrays(F, d, z, x, y):
 
 
 def _add_matmul_dx(held, d, _z, _x, y):
-    return d.ndim == 2 == y.ndim and blas.add_product(held, d, _transposed_often(y))
+    transposed = _transposed_often(y)
+    if transposed.base is y:
+        return add_product(held, d, y, form_y=TRANSPOSED)
+    return add_product(held, d, transposed)
 
 
 def _add_matmul_dy(held, d, _z, x, _y):
-    if x.ndim != 2 or d.ndim != 2:
-        return False
-    return indicator.may_be(x) and indicator.add_product(held, x, d) or blas.add_product(held, x, d, transposed=True)
+    return x.size >= indicator.SMALLEST and indicator.add_product(held, x, d) or add_product(held, x, d, form_x=TRANSPOSED)
 
 
 primitive("matmul", _matmul, _matmul_dx, _matmul_dy).use_for_arrays([_matmul_dx_of_arrays, _matmul_dy])
