@@ -135,9 +135,9 @@ _loaded = {}                            # dtype: its kernels, once a matrix of i
 
 
 def _kernels_for(x, y):
-    """The kernels, where x and y are matrices that they take, and the first elements of x leave it open what x is."""
+    """The kernels, where x and y are matrices that they take."""
     dtype = x.dtype
-    if x.item(0) and x.item(1) or dtype is not y.dtype or not (x.flags.carray and y.flags.carray):
+    if dtype is not y.dtype or not (x.flags.carray and y.flags.carray):
         return None
     if dtype not in _loaded:
         if dtype.char not in "fd" or np.count_nonzero(x) * SPARSE > x.size:
@@ -148,6 +148,8 @@ def _kernels_for(x, y):
 
 def product(x, y):
     """x @ y, where x or x.T is an indicator matrix of SMALLEST or more elements and numba is there; None otherwise."""
+    if x.item(0) and x.item(1):                         # most dense matrices are told from that
+        return None
     found = _kernels_for(x, y)
     if found is not None:
         z = np.empty((x.shape[0], y.shape[1]), y.dtype)
@@ -161,7 +163,7 @@ def product(x, y):
 
 def add_product(w, x, d):
     """w += x.T @ d, and True, where x is such an indicator matrix and numba is there; False, with w as it was, otherwise."""
-    if x.ndim != 2 or d.ndim != 2:
+    if x.ndim != 2 or d.ndim != 2 or x.item(0) and x.item(1):
         return False
     found = _kernels_for(x, d)
     return found is not None and w.dtype is d.dtype and w.flags.carray and found[1](x, d, w)
