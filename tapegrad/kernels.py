@@ -287,8 +287,9 @@ def row_adder():
 
     def add_rows(x, ids, rows):
         for i in range(ids.size):
+            k = ids[i] if ids[i] >= 0 else ids[i] + x.shape[0]
             for j in range(x.shape[1]):
-                x[ids[i], j] += rows[i, j]
+                x[k, j] += rows[i, j]
 
     signatures = [numba.void(number[:, ::1], numba.int64[::1], number[:, ::1]) for number in (numba.float32, numba.float64)]
     return compiled(bound(add_rows, {}), signatures)

@@ -13,6 +13,12 @@ def _is_array(index, kinds):
     return type(index) is np.ndarray and index.dtype.kind in kinds
 
 
+def _getitem(x, index):
+    if _is_array(index, "i") and x.ndim:
+        return x.take(index, 0)                         # the same in a third of the time
+    return x[index]
+
+
 def _scatter(d, index, shape):
     """Zeros of `shape` with d added at `index`; an element that is indexed twice gets both."""
     x = np.zeros(shape, d.dtype)
@@ -23,9 +29,9 @@ def _scatter(d, index, shape):
 def _add_rows(x, ids, rows):
     """x[ids] += rows, with repeated ids added up: by a kernel where numba is loaded anyway and has one for the dtypes."""
     kernel = kernels.row_adder() if "numba" in sys.modules else None
-    if kernel is not None and x.dtype == rows.dtype and x.dtype.char in "fd" and x.flags.c_contiguous:
-        ids = np.where(ids < 0, ids + len(x), ids).astype(np.int64, copy=False)
-        kernel(x, np.ascontiguousarray(ids), np.ascontiguousarray(rows))
+    if kernel is not None and x.dtype == rows.dtype and x.dtype.char in "fd" and x.flags.carray:
+        ids = ids.astype(np.int64, copy=False)
+        kernel(x, ids if ids.flags.carray else ids.copy(), rows if rows.flags.carray else rows.copy())
     else:
         np.add.at(x, ids, rows)
 
@@ -54,7 +60,7 @@ def _add_at(x, d, _z, _x_shape, index):
 
 arrays.in_place[_getitem_dx] = _add_at
 
-primitive("getitem", lambda x, index: x[index], _getitem_dx)
+primitive("getitem", _getitem, _getitem_dx)
 primitive("scatter", _scatter, lambda F, d, _z, _x, index, shape: F.getitem(d, index))
 
 
