@@ -7,6 +7,7 @@ In the order in which to read the code:
     listing      the names under which it is read
     primitives   the registry: a row per operation, G and DG side by side
     kernels      the numba kernels of the rows that have one
+    indicator, accumulation, narrow_rows    fast paths of products, sums and softmax; addresses: how kernels read arrays
     tensor       the array and its register; value semantics
     record       how a row becomes a function that appends to the tape
     sweep        the reverse sweep

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 import tapegrad as tg
-from tapegrad import errors
+from tapegrad import errors, narrow_rows
+from tapegrad.kernels import compiler
+from tapegrad.primitives import table
 
 
 def leaf(values, dtype=None):
@@ -121,3 +123,38 @@ class TestEdges:
         f(y).sum().backward()
         np.testing.assert_array_equal(x.grad[:2], [0, 0])
         np.testing.assert_array_equal(x.grad[2:], y.grad[2:])
+
+
+@pytest.mark.skipif(compiler() is None, reason="numba is missing or switched off")
+class TestNarrowRows:
+    """Softmax and cross entropy of few classes in float32, which have kernels of their own."""
+
+    @pytest.mark.parametrize("shape", [(1, 1), (64, 5), (3, 32), (0, 4)])
+    @pytest.mark.parametrize("scale", [1.0, 30.0, 1e4])
+    def test_the_exact_values(self, shape, scale):
+        tg.sigmoid(1.0)                                 # loads numba
+        random = np.random.default_rng(0)
+        x, classes = (random.normal(size=shape) * scale).astype("f4"), random.integers(0, shape[1], shape[0])
+        shifted = x.astype(np.longdouble) - x.max(axis=1, keepdims=True).astype(np.longdouble)
+        exps = np.exp(shifted)
+        z, losses = narrow_rows.softmax(x, 1), narrow_rows.cross_entropy(x, classes)
+        assert z.dtype == losses.dtype == np.float32
+        np.testing.assert_allclose(z, exps / exps.sum(axis=1, keepdims=True), rtol=1e-5, atol=1e-37)   # x - max(x) is rounded
+        wanted = np.log(exps.sum(axis=1)) - shifted[np.arange(len(x)), classes]
+        np.testing.assert_allclose(losses, wanted, rtol=1e-6, atol=3e-7)
+
+    @np.errstate(all="ignore")
+    def test_what_is_not_finite_comes_out_as_from_numpy(self):
+        tg.sigmoid(1.0)
+        inf, nan = np.inf, np.nan
+        x = np.array([[nan, 1, 2], [1, nan, 2], [inf, 1, 2], [-inf, 1, 2], [-inf] * 3, [inf, inf, -inf], [1, 2, nan]], "f4")
+        for axis, row in ((1, table["softmax"]), (np.zeros(7, int), table["softmax_cross_entropy"])):
+            np.testing.assert_allclose(row.g(x, axis), row.g.plain(x, axis), rtol=1e-6)
+
+    def test_other_arrays_are_left_to_numpy(self):
+        tg.sigmoid(1.0)
+        x = np.ones((4, 33), "f4")
+        for other in (x, x[:, :4], x[:, :4].astype("f8"), x[0, :4].copy(), np.ones((4, 0), "f4"), np.ones((2, 3, 4), "f4")):
+            assert narrow_rows.softmax(other, other.ndim - 1) is None
+        assert narrow_rows.softmax(np.ones((4, 4), "f4"), 0) is None
+        assert narrow_rows.cross_entropy(np.ones((4, 4), "f4"), np.zeros(4, np.int32)) is None

@@ -214,7 +214,7 @@ class Writer:
 
 def _operator(row):
     """The G that is run: of a kernel, what it is compiled to, or stands in for that."""
-    return kernels.forward(row.name) if row.name in kernels.PLAIN else row.g
+    return kernels.forward(row.name) if row.name in kernels.PLAIN else getattr(row.g, "plain", row.g)
 
 
 def _constant(c):

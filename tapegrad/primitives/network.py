@@ -5,6 +5,7 @@ Piecewise functions are sums of products with 0 and 1: np.where takes thirty tim
 
 import numpy as np
 
+from tapegrad import narrow_rows
 from tapegrad.primitives.registry import kernel, primitive
 
 
@@ -69,8 +70,11 @@ primitive("softplus", _softplus, _softplus_dx)
 primitive("elu", _elu, _elu_dx)
 primitive("hardtanh", np.clip, _hardtanh_dx)
 
-primitive("softmax", _softmax, lambda F, d, z, _x, axis: z * (d - F.sum(d * z, (axis,), True)))
+primitive("softmax", narrow_rows.or_else(_softmax, narrow_rows.softmax),
+          lambda F, d, z, _x, axis: z * (d - F.sum(d * z, (axis,), True)))
 primitive("log_softmax", _log_softmax,
           lambda F, d, z, _x, axis: d - F.exp(z) * F.sum(d, (axis,), True))
-primitive("softmax_cross_entropy", _softmax_cross_entropy, _softmax_cross_entropy_dx)    # -log(softmax(x)[class]) of each row
+# -log(softmax(x)[class]) of each row
+primitive("softmax_cross_entropy", narrow_rows.or_else(_softmax_cross_entropy, narrow_rows.cross_entropy),
+          _softmax_cross_entropy_dx)
 primitive("logsumexp", _logsumexp, lambda F, d, z, x, axis: d * F.exp(x - z))
