@@ -1,0 +1,227 @@
+"""What an operation costs beyond the arithmetic, in numbers that are the same on every machine: CI fails when one grows.
+
+It stands with the benchmarks, whose LSTM step it counts, and CI runs it with them. A change that lowers a number lowers it
+here, too.
+"""
+
+from functools import partial
+
+import counts
+import libraries
+import numpy as np
+import pytest
+from models import SIZES, lstm_problem
+
+import tapegrad as tg
+from tapegrad import blas
+
+ONES = np.ones((16, 16), np.float32)                    # 1024 bytes: an array that is counted
+FEW = 5                                                 # a step calls less often what is its loss's, not its operations'
+OPERATIONS = {"x * y": lambda x, p: x * p["y"], "x @ W": lambda x, p: x @ p["W"], "x + b": lambda x, p: x + p["b"],
+              "sigmoid(x)": lambda x, p: tg.sigmoid(x)}
+
+APPENDED = {"object.__new__": 1, "list.append": 1, "len": 1}
+RECORDING = {
+    "x * y": {"record.binary.op": 1, **APPENDED},
+    "x @ W": {"record.binary.op": 1, "linear._matmul": 1, "indicator.may_be": 1, "ndarray.dot": 1, **APPENDED},
+    "x + b": {"record.binary.op": 1, **APPENDED},
+    "sigmoid(x)": {"record.unary.op": 1, **APPENDED},
+}
+# Of an entry whose one operand is the entry before, and the other a leaf that has a delta already.
+SWEEPING = {
+    "x * y": {"len": 2, "arithmetic.<lambda>": 2, "dict.get": 1, "getrefcount": 1},
+    "x @ W": {"len": 1, "linear._matmul_dx_of_arrays": 1, "linear._transposed_often": 1, "linear._matmul": 1,
+              "indicator.may_be": 2, "ndarray.dot": 1, "dict.get": 1, "ownership.is_lone": 1, "getrefcount": 1,
+              "linear._add_matmul_dy": 1, "blas.add_product": 1},
+    "x + b": {"len": 3, "arithmetic.<lambda>": 2, "dict.get": 1, "sweep.fit": 1, "ndarray.dot": 1, "getrefcount": 1},
+    "sigmoid(x)": {"len": 1, "registry.kernel.first_derivative.<lambda>": 1},
+}
+# Arrays of an entry: its value; its contributions to deltas, but for what is added to a delta in place or is handed on.
+VALUES = {"x * y": 1, "x @ W": 1, "x + b": 1, "sigmoid(x)": 1}
+CONTRIBUTIONS = {"x * y": 2, "x @ W": 1, "x + b": 0, "sigmoid(x)": 1}
+# Blocks of memory that an entry keeps: itself, its operands, its shape; what is saved, and of a saved array itself, its shape
+# and its data.
+BLOCKS = {"x * y": 3 + 1 + 3, "x @ W": 3 + 1 + 3, "x + b": 3, "sigmoid(x)": 3 + 1 + 3}
+# Those of an entry's objects that garbage collection walks over, and later, when it has seen that the others lead nowhere:
+# tuples of numbers or arrays. At most: CPython may come to see that sooner.
+TRACKED = {"x * y": {"Entry": 1, "tuple": 3}, "x @ W": {"Entry": 1, "tuple": 3}, "x + b": {"Entry": 1, "tuple": 2},
+           "sigmoid(x)": {"Entry": 1, "tuple": 3}}
+TRACKED_LATER = {"Entry": 1, "tuple": 1}
+
+LSTM_CALLS = {
+    "forward": {"record.binary.op": 202, "record.unary.op": 51, "object.__new__": 255, "list.append": 255, "len": 258,
+                "linear._matmul": 81, "indicator.may_be": 81, "ndarray.dot": 81, "elementwise.tanh": 20, "ufunc.reduce": 5,
+                "others": 42},
+    "backward": {"len": 382, "getrefcount": 185, "dict.get": 122, "arithmetic.<lambda>": 241, "sweep.fit": 41,
+                 "registry.kernel.first_derivative.<lambda>": 51, "linear._matmul": 46, "linear._matmul_dx_of_arrays": 37,
+                 "linear._matmul_dy": 9, "linear._transposed_often": 64, "linear._add_matmul_dx": 27,
+                 "linear._add_matmul_dy": 72, "indicator.may_be": 118, "ndarray.dot": 87, "ownership.is_lone": 99,
+                 "blas.add_product": 99, "tensor.Tensor.grad": 28, "isinstance": 15, "dict.pop": 14, "ownership.owned": 14,
+                 "others": 34},
+}
+LSTM_ARRAYS = {
+    "forward": {"record.binary.op": 120, "record.unary.op": 50, "linear._matmul": 80, "others": 0},
+    "backward": {"arithmetic.<lambda>": 59, "registry.kernel.first_derivative.<lambda>": 50, "linear._matmul": 45, "others": 0},
+}
+LSTM_BLOCKS = {"kept": 1160, "left": 60}                # at most: NumPy's cache has a few of them; 14 gradients are left
+
+operations = pytest.mark.parametrize("name", OPERATIONS)
+
+
+@pytest.fixture(autouse=True)
+def fast_paths():
+    """numba, and the BLAS that NumPy brings along: without them other functions run."""
+    if blas._accumulate() is None:
+        pytest.skip("numba or NumPy's OpenBLAS is not there")
+
+
+@pytest.fixture
+def parameters():
+    """Leaves without gradients, and everything compiled that is compiled late."""
+    p = {"x": ONES, "y": ONES, "W": ONES / 16, "b": ONES[0] * 0}
+    p = {name: tg.tensor(value, requires_grad=True) for name, value in p.items()}
+    tg.tape().entries.clear()
+    for op in (*OPERATIONS.values(), *OPERATIONS.values()):     # once more with all of it loaded
+        walk(chain(op, p, 50), p)                       # long enough to fill NumPy's cache of small arrays
+    return p
+
+
+@pytest.fixture
+def lstm():
+    """(forward, backward) of the LSTM step, which has run."""
+    tg.tape().entries.clear()
+    forward, backward = libraries.load("tapegrad").sweeps(*lstm_problem(*SIZES["N16-D80-H32-M10"]))
+    for _ in range(2):
+        backward(forward())
+    return forward, backward
+
+
+def chain(op, p, length):
+    """op(op(.. op(x)))."""
+    x = p["x"]
+    for _ in range(length):
+        x = op(x, p)
+    return x
+
+
+def walk(z, p):
+    """The whole sweep, and nothing is left of it."""
+    z.backward(ONES)
+    for leaf in p.values():
+        leaf.grad = None
+
+
+def per_entry(count, p, name):
+    """What count(function) finds in a sweep per entry; what comes once in a sweep is no part of it."""
+    few, many = (count(partial(walk, chain(OPERATIONS[name], p, length), p)) for length in (10, 20))
+    many.subtract(few)
+    return {place: n / 10 for place, n in many.items() if n}
+
+
+def recorded(count, p, name):
+    """What count(function) finds in a recorded operation."""
+    found = count(partial(OPERATIONS[name], p["x"], p))
+    tg.tape().reap()
+    return found
+
+
+def sweeps(count, lstm):
+    """What count(function) finds in the forward and in the backward sweep of the LSTM, the rare in one."""
+    forward, backward = lstm
+    found = {"forward": frequent(count(forward))}
+    tg.tape().reap()
+    return found | {"backward": frequent(count(partial(backward, forward())))}
+
+
+def frequent(found):
+    often = {name: n for name, n in found.items() if n >= FEW}
+    return often | {"others": found.total() - sum(often.values())}
+
+
+def check(what, found, expected):
+    """Fail with the names that there is more of, or less, than expected."""
+    changed = [f"{name} {found.get(name, 0):g} (was {expected.get(name, 0):g})" for name in sorted({**found, **expected})
+               if found.get(name, 0) != expected.get(name, 0)]
+    assert not changed, f"{what}: " + ", ".join(changed)
+
+
+@operations
+def test_calls_that_record_an_entry(parameters, name):
+    check(f"calls that record {name}", recorded(counts.calls, parameters, name), RECORDING[name])
+
+
+@operations
+def test_calls_of_the_sweep(parameters, name):
+    check(f"calls of the sweep per {name}", per_entry(counts.calls, parameters, name), SWEEPING[name])
+
+
+@operations
+def test_arrays(parameters, name):
+    found = recorded(counts.arrays, parameters, name)
+    assert found.total() == VALUES[name], f"arrays that {name} allocates: {dict(found)}"
+    found = per_entry(counts.arrays, parameters, name)
+    assert sum(found.values()) == CONTRIBUTIONS[name], f"arrays that the sweep allocates per {name}: {found}"
+
+
+@operations
+def test_blocks_of_memory(parameters, name):
+    """What an entry keeps, and that the sweep leaves nothing of it."""
+    kept, left = zip(*[counts.blocks(partial(chain, OPERATIONS[name], parameters, n), lambda z: walk(z, parameters))
+                       for n in (100, 200)])
+    found = {line: n / 100 for line, n in (kept[1] - kept[0]).items()}
+    assert round(sum(found.values()), 1) == BLOCKS[name], f"blocks of memory that {name} keeps: {found}"
+    assert left[1].total() < 20, f"blocks of memory that are left of 200 {name} after backward(): {dict(left[1])}"
+
+
+@operations
+def test_objects_of_garbage_collection(parameters, name):
+    few, many = (counts.tracked(partial(chain, OPERATIONS[name], parameters, n)) for n in (100, 200))
+    for when, less, more, most in zip(("at first", "later"), few, many, (TRACKED[name], TRACKED_LATER)):
+        found = {kind: round(n / 100, 1) for kind, n in (more - less).items() if n >= 10}
+        assert all(n <= most.get(kind, 0) for kind, n in found.items()), (
+            f"objects that garbage collection walks over per {name}, {when}: {found}, not {most}")
+
+
+def test_the_calls_of_an_lstm_step(lstm):
+    for sweep, found in sweeps(counts.calls, lstm).items():
+        check(f"calls, {sweep}", found, LSTM_CALLS[sweep])
+
+
+def test_the_arrays_of_an_lstm_step(lstm):
+    for sweep, found in sweeps(counts.arrays, lstm).items():
+        check(f"arrays, {sweep}", found, LSTM_ARRAYS[sweep])
+
+
+def test_the_memory_of_an_lstm_step(lstm):
+    """What its tape keeps is gone after backward(), but for the gradients."""
+    forward, backward = lstm
+    kept, left = counts.blocks(forward, lambda loss: backward(loss) and None)
+    assert kept.total() <= LSTM_BLOCKS["kept"], f"blocks of memory that the tape keeps: {dict(kept)}"
+    assert left.total() <= LSTM_BLOCKS["left"], f"blocks of memory that are left after backward(): {dict(left)}"
+
+
+WATCHERS = {"traced": tg.traced, "traced with values": lambda: tg.traced(values=True, deltas=True),
+            "detect_anomaly": tg.detect_anomaly}
+
+
+@pytest.mark.parametrize("watcher", WATCHERS)
+def test_nothing_is_left_of_watching(parameters, lstm, watcher):
+    """What is counted after watching is what was counted before."""
+    def all_counts():
+        found = {}
+        for count in (counts.calls, counts.arrays):
+            for name in OPERATIONS:
+                found[count.__name__, "recorded", name] = recorded(count, parameters, name)
+                found[count.__name__, "sweep", name] = per_entry(count, parameters, name)
+            found |= {(count.__name__, "LSTM", sweep): n for sweep, n in sweeps(count, lstm).items()}
+        return found
+
+    before = all_counts()
+    with WATCHERS[watcher]() as watching:
+        lstm[1](lstm[0]())
+        for op in OPERATIONS.values():
+            walk(chain(op, parameters, 3), parameters)
+    if watching is not None:
+        assert len(watching) > LSTM_CALLS["forward"]["list.append"] and str(watching.blame())
+    for what, found in all_counts().items():
+        check(", ".join(what), found, before[what])
