@@ -158,6 +158,18 @@ def blocks(function, undo):
     return there - before, left - before
 
 
+def most_bytes(function):
+    """The most memory that it takes at once, beyond what was there: Python's and NumPy's, in bytes."""
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        function()
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    return most - before
+
+
 def _empty_free_lists():
     """Have Python free the blocks that it keeps for its next tuples: a full collection does that, here of nothing."""
     gc.freeze()

@@ -58,14 +58,23 @@ def startup(peers, options):
 
 
 def peak_memory(peers, options):
-    """Peak memory of the LSTM step."""
-    table = Table("Peak memory", "MB", 1e-6)
+    """Peak memory of the LSTM step: of all peers at one size, and of the eager ones at all sizes."""
+    table = Table(f"Peak memory, {MEMORY_SIZE}", "MB", 1e-6)
     calls = {peer: ("memory", peer, MEMORY_SIZE) for peer in WITH_A_STEP if peer in peers}
     for peer, figures in alternating(calls, options.repeats, table).items():
         table.add(TITLES[peer], figures)
-    table.notes.append(f"ru_maxrss of fresh processes, median of {options.repeats} in alternation; LSTM step {MEMORY_SIZE}. "
-                       "The first step brings what is loaded and compiled late: numba in tapegrad, XLA's code in JAX.")
+    table.notes.append(f"ru_maxrss of fresh processes, median of {options.repeats} in alternation. The small step, "
+                       f"{FIRST_SIZE}, brings what is loaded and compiled late, numba in tapegrad; the steps' own part is "
+                       "what the others add to that and to their inputs. In JAX that includes the code of another size.")
     yield table
+    whole, own = Table("Peak memory of the process", "MB", 1e-6), Table("Peak memory, the steps' own part", "MB", 1e-6)
+    for size in options.sizes:
+        calls = {peer: ("memory", peer, size) for peer in ("tapegrad", "torch") if peer in peers}
+        found = alternating(calls, options.repeats, whole)
+        whole.add(size, {peer: max(figures.values()) for peer, figures in found.items()})
+        own.add(size, {peer: figures["the steps' own part"] for peer, figures in found.items()})
+    own.notes.append("As above. A step that is no larger than what the imports have freed adds nothing.")
+    yield from (whole, own)
 
 
 def growth(peers, options):

@@ -4,6 +4,7 @@ It stands with the benchmarks, whose LSTM step it counts, and CI runs it with th
 here, too.
 """
 
+import sys
 from functools import partial
 
 import counts
@@ -63,6 +64,8 @@ LSTM_ARRAYS = {
     "forward": {"record.binary.op": 120, "record.unary.op": 50, "linear._matmul": 80, "others": 0},
     "backward": {"arithmetic.<lambda>": 59, "registry.kernel.first_derivative.<lambda>": 50, "linear._matmul": 45, "others": 0},
 }
+LSTM_SAVED = 7                                          # arrays per time step: i, f, o, tanh(..), c, tanh(c), h
+LSTM_DELTAS = 12                                        # arrays that a sweep has at once; four transposed U take two each
 LSTM_BLOCKS = {"kept": 1160, "left": 60}                # at most: NumPy's cache has a few of them; 14 gradients are left
 
 operations = pytest.mark.parametrize("name", OPERATIONS)
@@ -198,6 +201,35 @@ def test_the_memory_of_an_lstm_step(lstm):
     kept, left = counts.blocks(forward, lambda loss: backward(loss) and None)
     assert kept.total() <= LSTM_BLOCKS["kept"], f"blocks of memory that the tape keeps: {dict(kept)}"
     assert left.total() <= LSTM_BLOCKS["left"], f"blocks of memory that are left after backward(): {dict(left)}"
+
+
+def test_the_peak_memory_of_an_lstm_step():
+    """Every value that a derivative reads is kept once, and a step takes little more than these and the gradients."""
+    N, _, H, M = size = SIZES["N64-D80-H128-M20"]
+    loss, inputs, parameters = lstm_problem(*size)
+    forward, backward = libraries.load("tapegrad").sweeps(loss, inputs, parameters)
+    backward(forward())
+    kept = forward()
+    saved = {id(value): value for entry in tg.tape().entries for value in entry.saved
+             if isinstance(value, np.ndarray) and value.shape == (N, H)}
+    assert len(saved) == LSTM_SAVED * M + 1             # and the h and c that the first time step is given, but no last c
+    del kept, saved
+    one = np.zeros((N, H), np.float32).nbytes
+    most = counts.most_bytes(lambda: backward(forward()))
+    at_most = (LSTM_SAVED * M + LSTM_DELTAS) * one + sum(gradient.nbytes for gradient in parameters.values())
+    assert most <= at_most, f"an LSTM step takes {(most - at_most) / one:.1f} arrays of {one} bytes more than {at_most} bytes"
+
+
+def test_lstm_steps_leave_nothing_behind(lstm):
+    """Not even for garbage collection, which is off."""
+    forward, backward = lstm
+    found = []
+    with counts.uncollected():
+        for _ in range(3):
+            for _ in range(100):
+                backward(forward())
+            found.append(sys.getallocatedblocks())
+    assert found[2] - found[1] < 20, f"blocks of memory after 100, 200 and 300 steps: {found}"
 
 
 WATCHERS = {"traced": tg.traced, "traced with values": lambda: tg.traced(values=True, deltas=True),
