@@ -11,7 +11,7 @@ import pytest
 from models import SIZES, lstm_step, mlp_step, unpacked
 
 HERE = Path(__file__).parent
-PARTS = ("startup", "size", "growth", "lstm", "mlp", "operations", "kernels")
+PARTS = ("startup", "memory", "size", "growth", "lstm", "mlp", "operations", "kernels")
 SMALLEST = SIZES["N16-D80-H32-M10"]
 
 
@@ -64,6 +64,7 @@ def test_every_part_without_a_peer(tmp_path):
     said = command("--quick", "--write", tmp_path, "--parts", *PARTS,
                    before="sys.modules.update(dict.fromkeys(['torch', 'jax', 'autograd', 'mygrad', 'micrograd']))")
     assert "* not installed, left out: PyTorch" in said and "ratio to" not in said
+    assert "## Peak memory, the steps' own part" in said
     for row in ("x one-hot", "x * y, recorded", "relu, 2,048 float64", "tapegrad", "10,000 entries"):
         assert f"| {row} | " in said
     assert (tmp_path / "RESULTS.md").read_text() in said
