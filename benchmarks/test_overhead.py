@@ -64,7 +64,7 @@ LSTM_ARRAYS = {
     "backward": {"arithmetic.<lambda>": 59, "registry.kernel.first_derivative.<lambda>": 50, "linear._matmul": 18, "others": 0},
 }
 LSTM_SAVED = 7                                          # arrays per time step: i, f, o, tanh(..), c, tanh(c), h
-LSTM_DELTAS = 12                                        # arrays that a sweep has at once; four transposed U take two each
+LSTM_DELTAS = 4                                         # arrays: deltas that are on their way when a step takes most
 LSTM_BLOCKS = {"kept": 1160, "left": 60}                # at most: NumPy's cache has a few of them; 14 gradients are left
 
 operations = pytest.mark.parametrize("name", OPERATIONS)
