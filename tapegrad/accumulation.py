@@ -15,6 +15,7 @@ import sys
 from functools import cache
 
 import numpy as np
+from numpy import ndarray
 
 from tapegrad import addresses, kernels
 
@@ -118,7 +119,7 @@ def add_product(w, x, y, form_x=PLAIN, form_y=PLAIN):
 
     False, with w as it was, unless all are float32 matrices in C order, numba is loaded, and BLAS's function is there.
     """
-    if w.dtype is not FLOAT32 or "numba" not in sys.modules:        # which is not loaded for this alone
+    if w.dtype is not FLOAT32 or not type(x) is type(y) is ndarray or "numba" not in sys.modules:   # not loaded for this alone
         return False
     kernel, sgemm_address, _ = _compiled()
     return kernel(sgemm_address, id(FLOAT32), id(w), id(x), id(y), form_x, form_y)
@@ -126,4 +127,4 @@ def add_product(w, x, y, form_x=PLAIN, form_y=PLAIN):
 
 def add_rows(b, d):
     """b += d.sum(axis=0), and True; False, with b as it was, unless both are float32 in C order, and numba is loaded."""
-    return b.dtype is FLOAT32 and "numba" in sys.modules and _compiled()[2](id(FLOAT32), id(b), id(d))
+    return b.dtype is FLOAT32 and type(d) is ndarray and "numba" in sys.modules and _compiled()[2](id(FLOAT32), id(b), id(d))

@@ -137,7 +137,7 @@ class TestAccumulation:
         x, before = normal(8, 8), w.copy()
         for out, left, right in ((w, x.T, x), (w, x, normal(8, 16)[:, ::2]), (w, x.astype("f8"), x), (w.T, x, x), (w, x, x[0]),
                                  (w, x[:, :7].copy(), x), (w, x[:7], x), (w, x, x[:, :7].copy()), (readonly, x, x),
-                                 (w.astype("f8"), x, x), (np.zeros((0, 8), "f4"), x[:0], x), (w, x[None], x)):
+                                 (w.astype("f8"), x, x), (w, x[0, 0], x), (w, x, x[0, 0]), (np.zeros((0, 8), "f4"), x[:0], x), (w, x[None], x)):
             assert not accumulation.add_product(out, left, right)
         np.testing.assert_array_equal(w, before)
 
@@ -153,7 +153,7 @@ class TestAccumulation:
         b, d = normal(8), normal(4, 8)
         before = b.copy()
         for out, rows in ((b, d.T), (b, d[:, :7].copy()), (b, d.astype("f8")), (b.astype("f8"), d), (b[::2], d), (b, d[0]),
-                          (d, d)):
+                          (d, d), (b, d[0, 0])):
             assert not accumulation.add_rows(out, rows)
         np.testing.assert_array_equal(b, before)
 
