@@ -137,7 +137,8 @@ class TestAccumulation:
         x, before = normal(8, 8), w.copy()
         for out, left, right in ((w, x.T, x), (w, x, normal(8, 16)[:, ::2]), (w, x.astype("f8"), x), (w.T, x, x), (w, x, x[0]),
                                  (w, x[:, :7].copy(), x), (w, x[:7], x), (w, x, x[:, :7].copy()), (readonly, x, x),
-                                 (w.astype("f8"), x, x), (w, x[0, 0], x), (w, x, x[0, 0]), (np.zeros((0, 8), "f4"), x[:0], x), (w, x[None], x)):
+                                 (w.astype("f8"), x, x), (w, x[0, 0], x), (w, x, x[0, 0]),
+                                 (np.zeros((0, 8), "f4"), x[:0], x), (w, x[None], x)):
             assert not accumulation.add_product(out, left, right)
         np.testing.assert_array_equal(w, before)
 
