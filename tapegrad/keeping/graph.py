@@ -141,7 +141,7 @@ class Graph:
         self.deltas[id(y)] = c
 
     def _is_lone(self, y):
-        """What `is_lone` says in the sweep: whether the delta of y so far is held by nothing but y, and is no view."""
+        """What `lone` is in the sweep: whether the delta of y so far is held by nothing but y, and is no view."""
         held = self.deltas.get(id(y))
         if held is None or not held.fresh or not held.ndim:
             return False
