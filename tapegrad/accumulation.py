@@ -34,11 +34,6 @@ def library():
         return None
 
 
-def fits(x, descr, ndim, flags):
-    """Whether the object at x is an array of the dtype, the number of axes, and the flags."""
-    return word(x + DESCR) == descr and half_word(x + NDIM) == ndim and half_word(x + FLAGS) & flags == flags
-
-
 def add_product_kernel(sgemm_address, descr, w, x, y, form_x, form_y):
     if not (fits(w, descr, 2, IN_ORDER | WRITEABLE) and fits(x, descr, 2, IN_ORDER) and fits(y, descr, 2, IN_ORDER)):
         return False
@@ -90,11 +85,6 @@ def _sgemm(numba):
     return sgemm
 
 
-def nothing(*arrays):
-    """What takes the place of a kernel that is not to be had."""
-    return False
-
-
 @cache
 def _compiled():
     """(add_product_kernel and the address of cblas_sgemm, add_rows_kernel), compiled."""
@@ -102,16 +92,13 @@ def _compiled():
     with kernels.lock:
         numba = kernels.compiler()
         if numba is None or not addresses.known_layout():
-            return nothing, 0, nothing
+            return kernels.nothing, 0, kernels.nothing
         integer = numba.int64
-        names = {name: value for name, value in vars(addresses).items() if name.isupper()}
-        names |= {"np": np, "ROW_MAJOR": ROW_MAJOR, "PLAIN": PLAIN, "carray": numba.carray, "sgemm": _sgemm(numba),
-                  "word": addresses.reader(numba, integer), "half_word": addresses.reader(numba, numba.int32),
-                  "elements": addresses.reader(numba, numba.types.CPointer(numba.float32))}
-        names["fits"] = numba.njit(kernels.bound(fits, names))
+        names = addresses.tools(numba, np.float32) | {"np": np, "ROW_MAJOR": ROW_MAJOR, "PLAIN": PLAIN, "sgemm": _sgemm(numba)}
         product = function and kernels.compiled(kernels.bound(add_product_kernel, names), numba.boolean(*[integer] * 7))
         rows = kernels.compiled(kernels.bound(add_rows_kernel, names), numba.boolean(*[integer] * 3))
-        return product or nothing, ctypes.cast(function, ctypes.c_void_p).value if function else 0, rows or nothing
+        address = ctypes.cast(function, ctypes.c_void_p).value if function else 0
+        return product or kernels.nothing, address, rows or kernels.nothing
 
 
 def add_product(w, x, y, form_x=PLAIN, form_y=PLAIN):

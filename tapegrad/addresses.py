@@ -1,3 +1,4 @@
+# ruff: noqa: F821 -- the free names of what kernels call are bound in tools()
 """Arrays by the address of their Python object: kernels get id(x), and read of x what they need.
 
 numba takes 0.1 us to unpack an array, and asking NumPy for the address of the elements 1 us; id(x) takes 0.03. What is read are
@@ -10,6 +11,8 @@ import ctypes
 from functools import cache
 
 import numpy as np
+
+from tapegrad import kernels
 
 HEADER = object.__basicsize__
 DATA, NDIM, DIMENSIONS, DESCR, FLAGS = (HEADER + offset for offset in (0, 8, 16, 40, 48))
@@ -28,6 +31,27 @@ def known_layout():
         field(DATA, ctypes.c_int64) == x.ctypes.data and field(NDIM, ctypes.c_int32) == 2
         and list((ctypes.c_int64 * 2).from_address(field(DIMENSIONS, ctypes.c_int64))) == [3, 5]
         and field(DESCR, ctypes.c_int64) == id(x.dtype) and field(FLAGS, ctypes.c_int32) & 0x501 == IN_ORDER | WRITEABLE)
+
+
+def fits(x, descr, ndim, flags):
+    """Whether the object at x is an array of the dtype, the number of axes, and the flags."""
+    return word(x + DESCR) == descr and half_word(x + NDIM) == ndim and half_word(x + FLAGS) & flags == flags
+
+
+def matrix(x):
+    """The array with two axes at x, which fits."""
+    shape = word(x + DIMENSIONS)
+    return carray(elements(x + DATA), (word(shape), word(shape + 8)))
+
+
+def tools(numba, number):
+    """The names that kernels which read arrays of one precision use."""
+    names = {name: value for name, value in globals().items() if name.isupper()}
+    names |= {"carray": numba.carray, "word": reader(numba, numba.int64), "half_word": reader(numba, numba.int32),
+              "elements": reader(numba, numba.types.CPointer(numba.from_dtype(np.dtype(number))))}
+    for helper in (fits, matrix):
+        names[helper.__name__] = numba.njit(kernels.bound(helper, names))
+    return names
 
 
 def reader(numba, kind):

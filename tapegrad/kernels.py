@@ -262,9 +262,18 @@ def compiler():
         return None
 
 
+def instructions(code):
+    """What a function does, as something whose repr is the same in every process."""
+    return code.co_code, code.co_names, [instructions(c) if type(c) is CodeType else c for c in code.co_consts]
+
+
 def bound(function, names):
-    """The function with its free names bound."""
-    return FunctionType(function.__code__, {'__name__': function.__module__, **names})
+    """The function with its free names bound. Its own name tells what to, because numba's cache knows a kernel by that."""
+    made = FunctionType(function.__code__, {'__name__': function.__module__, **names})
+    known = {name: value.py_func.__qualname__ if hasattr(value, 'py_func') else repr(value) for name, value in names.items()
+             if hasattr(value, 'py_func') or isinstance(value, (int, float, tuple, type, np.generic))}
+    made.__qualname__ = f'{function.__name__}_{zlib.crc32(repr((known, instructions(function.__code__))).encode()):08x}'
+    return made
 
 
 def compiled(function, signatures):
@@ -276,6 +285,11 @@ def compiled(function, signatures):
             problem = error
     warnings.warn(f'tapegrad: plain NumPy takes the place of {function.__name__}, numba failed: {problem}', RuntimeWarning,
                   stacklevel=3)
+
+
+def nothing(*operands):
+    """What takes the place of a kernel that does its work and says so, where that is not to be had."""
+    return False
 
 
 @cache
@@ -384,11 +398,6 @@ def forward(name):
         raise ValueError(f'no kernel {name!r}; there are {", ".join(PLAIN)}')
     with lock:
         return compiler() and build(name, name, '', 1, __file__, f'{name}(x), elementwise.') or PLAIN[name]
-
-
-def instructions(code):
-    """What a function does, as something whose repr is the same in every process."""
-    return code.co_code, code.co_names, [instructions(c) if type(c) is CodeType else c for c in code.co_consts]
 
 
 def derivative(name, rule, reads):

@@ -69,8 +69,8 @@ class TestIndicator:
         np.testing.assert_array_equal(w, before)
 
     def test_many_ones_are_left_to_the_dense_product(self):
-        x = rows_with_ones(16, 128, 1)
-        x[9, :9] = 1
+        x = rows_with_ones(16, 128, 9)
+        x[0, 0] = 0
         assert indicator.product(x, normal(128, 4)) is None and not indicator.add_product(normal(128, 4), x, normal(16, 4))
 
     @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -103,6 +103,16 @@ class TestIndicator:
             np.testing.assert_allclose(z.data, a @ b, rtol=1e-6)
             z.sum().backward()
             np.testing.assert_allclose(right.grad, a.T @ np.ones(z.shape, z.dtype), rtol=1e-6)
+
+    @pytest.mark.parametrize("rows", [0, 1, 127, 129])
+    def test_shapes_that_do_not_go_together(self, rows):
+        x, y = tg.tensor(rows_with_ones(32, 128, 1)), tg.tensor(normal(rows, 4), requires_grad=True)
+        with pytest.raises(ValueError, match="matmul"):
+            x @ y
+        with pytest.raises(ValueError, match="matmul"):
+            tg.tensor(rows_with_ones(128, 32, 1).T.copy().T).T @ y
+        assert not indicator.add_product(normal(128, 4), rows_with_ones(32, 128, 1), normal(rows, 4))
+        assert not indicator.add_product(normal(127, 4), rows_with_ones(32, 128, 1), normal(32, 4))
 
     def test_x_itself_can_require_a_gradient(self):
         x, W = tg.tensor(rows_with_ones(32, 128, 1), requires_grad=True), normal(128, 4)

@@ -10,7 +10,7 @@ import pytest
 import tapegrad
 
 PACKAGE = Path(tapegrad.__file__).parent
-ORDER = ["errors", "ownership", "registers", "listing", "tape", "kernels", "indicator", "addresses", "accumulation",
+ORDER = ["errors", "ownership", "registers", "listing", "tape", "kernels", "addresses", "indicator", "accumulation",
          "narrow_rows", "primitives.registry", "primitives", "tensor", "record", "sweep", "structure", "functions", "linalg",
          "fft", "operators", "optim_kernels", "optim", "autograd", "functional", "checkpointing", "gradient_check", "extend",
          "watching", "anomaly", "reasons", "notes", "tracing", "seeing.names", "seeing.table", "seeing.show",
@@ -97,7 +97,7 @@ def test_what_an_import_loads():
     """Only what computing and walking back need; the rest comes when it is asked for."""
     loaded = run("import sys, tapegrad; print(*sorted(m for m in sys.modules if m.startswith('tapegrad.')))").split()
     assert set(loaded) == {f"tapegrad.{name}" for name in (
-        "errors", "ownership", "registers", "listing", "tape", "kernels", "indicator", "addresses", "accumulation",
+        "errors", "ownership", "registers", "listing", "tape", "kernels", "addresses", "indicator", "accumulation",
         "narrow_rows", "tensor", "record", "sweep", "functions", "operators", "primitives", "primitives.registry",
         "primitives.arithmetic", "primitives.cumulative", "primitives.elementwise", "primitives.complex_parts",
         "primitives.indexing", "primitives.linear", "primitives.network", "primitives.reductions", "primitives.shaping")}

@@ -68,7 +68,8 @@ def _add_matmul_dx(held, d, _z, _x, y):
 
 
 def _add_matmul_dy(held, d, _z, x, _y):
-    return x.size >= indicator.SMALLEST and indicator.add_product(held, x, d) or add_product(held, x, d, form_x=TRANSPOSED)
+    return (x.size >= indicator.SMALLEST_ADDED and x.ndim == 2 and indicator.add_product(held, x, d)
+            or add_product(held, x, d, form_x=TRANSPOSED))
 
 
 primitive("matmul", _matmul, _matmul_dx, _matmul_dy).use_for_arrays([_matmul_dx_of_arrays, _matmul_dy])
