@@ -2,9 +2,9 @@
 """Arrays by the address of their Python object: kernels get id(x), and read of x what they need.
 
 numba takes 0.1 us to unpack an array, and asking NumPy for the address of the elements 1 us; id(x) takes 0.03. What is read are
-the fields that NumPy's macros PyArray_DATA, PyArray_NDIM, PyArray_DIMS, PyArray_DESCR and PyArray_FLAGS read, behind the header
-that every object of CPython has. `known_layout` compares them with what NumPy says of an array, once. The caller keeps the
-arrays alive while the kernel runs.
+the fields that NumPy's macros PyArray_DATA, PyArray_NDIM, PyArray_DIMS, PyArray_STRIDES, PyArray_DESCR and PyArray_FLAGS read,
+behind the header that every object of CPython has. `known_layout` compares them with what NumPy says of an array, once. The
+caller keeps the arrays alive while the kernel runs.
 """
 
 import ctypes
@@ -15,8 +15,8 @@ import numpy as np
 from tapegrad import kernels
 
 HEADER = object.__basicsize__
-DATA, NDIM, DIMENSIONS, DESCR, FLAGS = (HEADER + offset for offset in (0, 8, 16, 40, 48))
-IN_ORDER, WRITEABLE = 0x101, 0x400      # NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED, NPY_ARRAY_WRITEABLE
+DATA, NDIM, DIMENSIONS, STRIDES, DESCR, FLAGS = (HEADER + offset for offset in (0, 8, 16, 24, 40, 48))
+ALIGNED, IN_ORDER, WRITEABLE = 0x100, 0x101, 0x400      # NPY_ARRAY_ALIGNED, | NPY_ARRAY_C_CONTIGUOUS; NPY_ARRAY_WRITEABLE
 
 
 @cache
@@ -30,6 +30,7 @@ def known_layout():
     return np.intp().itemsize == 8 and (
         field(DATA, ctypes.c_int64) == x.ctypes.data and field(NDIM, ctypes.c_int32) == 2
         and list((ctypes.c_int64 * 2).from_address(field(DIMENSIONS, ctypes.c_int64))) == [3, 5]
+        and list((ctypes.c_int64 * 2).from_address(field(STRIDES, ctypes.c_int64))) == [20, 4]
         and field(DESCR, ctypes.c_int64) == id(x.dtype) and field(FLAGS, ctypes.c_int32) & 0x501 == IN_ORDER | WRITEABLE)
 
 

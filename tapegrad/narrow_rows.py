@@ -2,17 +2,24 @@
 """Softmax and cross entropy along rows of few classes, in float32: one pass in place of NumPy's five short ones.
 
 With many classes NumPy's passes are the faster ones, because its exp is a vector's; in float64 an exported program repeats
-them to the last bit.
+them to the last bit. The kernels get arrays by their addresses, say whether they took them, and find the classes checked.
 """
 
 import sys
 from functools import cache
 
 import numpy as np
+from numpy import ndarray
 
-from tapegrad import kernels
+from tapegrad import addresses, kernels
 
 MOST_CLASSES = 32
+FLOAT32, INT64 = np.dtype(np.float32), np.dtype(np.int64)
+
+
+def narrow(x, descr):
+    """Whether the object at x is a matrix of few columns."""
+    return fits(x, descr, 2, IN_ORDER) and 0 < word(word(x + DIMENSIONS) + 8) <= MOST_CLASSES
 
 
 def shifted_exp(x, n, z):
@@ -27,60 +34,79 @@ def shifted_exp(x, n, z):
     return top, total
 
 
-def softmax_kernel(x, z):
+def softmax_kernel(descr, x, z):
+    if not narrow(x, descr):
+        return False
+    x, z = matrix(x), matrix(z)
     for n in range(x.shape[0]):
         _, total = shifted_exp(x, n, z[n])
         for k in range(x.shape[1]):
             z[n, k] /= total
+    return True
 
 
-def cross_entropy_kernel(x, classes, z):
+def cross_entropy_kernel(descr, descr_of_classes, x, classes, z):
+    if not (narrow(x, descr) and fits(classes, descr_of_classes, 1, IN_ORDER)):
+        return False
+    x, classes, z = matrix(x), integers(classes + DATA), elements(z + DATA)
     exps = np.empty(x.shape[1], np.float32)
     for n in range(x.shape[0]):
         top, total = shifted_exp(x, n, exps)
         z[n] = np.log(total) - (x[n, classes[n]] - top)
+    return True
+
+
+def derivative_kernel(descr, descr_of_classes, d, x, classes, w):
+    """w[n] = d[n] (softmax(x[n]) - onehot(classes[n]))"""
+    if not (narrow(x, descr) and fits(classes, descr_of_classes, 1, IN_ORDER) and fits(d, descr, 1, ALIGNED)):
+        return False
+    x, classes, w, step = matrix(x), integers(classes + DATA), matrix(w), word(word(d + STRIDES))
+    for n in range(x.shape[0]):
+        delta = elements(d + DATA)[n * step // 4]
+        _, total = shifted_exp(x, n, w[n])
+        for k in range(x.shape[1]):
+            w[n, k] = delta * (w[n, k] / total - np.float32(k == classes[n]))
+    return True
 
 
 @cache
 def _compiled():
-    """The kernels (softmax, cross entropy), or None."""
+    """The kernels (softmax, cross entropy, its derivative)."""
     with kernels.lock:
         numba = kernels.compiler()
-        if numba is None:
-            return None
-        names = {"np": np, "shifted_exp": numba.njit(error_model="numpy")(shifted_exp)}
-        number = numba.float32
-        made = [kernels.compiled(kernels.bound(kernel, names), numba.void(*types)) for kernel, types in (
-            (softmax_kernel, (number[:, ::1], number[:, ::1])),
-            (cross_entropy_kernel, (number[:, ::1], numba.int64[::1], number[::1])))]
-        return None if None in made else made
-
-
-def _kernels_for(x):
-    """The kernels, where x is a matrix that they take, and numba is loaded anyway."""
-    if x.dtype.char != "f" or x.ndim != 2 or not 0 < x.shape[1] <= MOST_CLASSES or not x.flags.carray:
-        return None
-    return _compiled() if "numba" in sys.modules else None
+        if numba is None or not addresses.known_layout():
+            return (kernels.nothing,) * 3
+        names = addresses.tools(numba, np.float32) | {"np": np, "MOST_CLASSES": MOST_CLASSES}
+        names["integers"] = addresses.reader(numba, numba.types.CPointer(numba.int64))
+        for helper in (narrow, shifted_exp):
+            names[helper.__name__] = numba.njit(error_model="numpy")(kernels.bound(helper, names))
+        made = [kernels.compiled(kernels.bound(kernel, names), numba.boolean(*[numba.int64] * count)) or kernels.nothing
+                for kernel, count in ((softmax_kernel, 3), (cross_entropy_kernel, 5), (derivative_kernel, 6))]
+        return made
 
 
 def softmax(x, axis):
-    """exp(x) / sum(exp(x)) along the last axis; None where x is not a float32 matrix of few columns."""
-    found = _kernels_for(x) if axis == 1 else None
-    if found is None:
+    """exp(x) / sum(exp(x)) along the last axis; None where x is not a float32 matrix of few columns, or numba is not loaded."""
+    if axis != 1 or x.dtype is not FLOAT32 or "numba" not in sys.modules:
         return None
-    z = np.empty(x.shape, x.dtype)
-    found[0](x, z)
-    return z
+    z = np.empty(x.shape, FLOAT32)
+    return z if _compiled()[0](id(FLOAT32), id(x), id(z)) else None
 
 
 def cross_entropy(x, classes):
-    """-log(softmax(x))[classes] of each row; None where x is not a float32 matrix of few columns. The classes are there."""
-    found = _kernels_for(x) if classes.dtype.char == "l" and classes.flags.carray else None
-    if found is None:
+    """-log(softmax(x))[classes] of each row; None as in softmax. The classes are there."""
+    if x.dtype is not FLOAT32 or "numba" not in sys.modules:
         return None
-    z = np.empty(len(x), x.dtype)
-    found[1](x, classes, z)
-    return z
+    z = np.empty(len(x), FLOAT32)
+    return z if _compiled()[1](id(FLOAT32), id(INT64), id(x), id(classes), id(z)) else None
+
+
+def cross_entropy_derivative(d, x, classes):
+    """What cross_entropy's delta d comes to for x; None as in softmax."""
+    if x.dtype is not FLOAT32 or type(d) is not ndarray or "numba" not in sys.modules:
+        return None
+    w = np.empty(x.shape, FLOAT32)
+    return w if _compiled()[2](id(FLOAT32), id(INT64), id(d), id(x), id(classes), id(w)) else None
 
 
 def or_else(plain, fast):

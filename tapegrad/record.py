@@ -33,14 +33,6 @@ def _operand(name, x):
     return wrap(array, None), array
 
 
-def _array(x):
-    return x._take_back() if x._data is None else x._data
-
-
-def _keep(how, value):
-    return value if how == VALUE else None if how == NOTHING else np.shape(value)
-
-
 def append(row, plan, ys, saved, zd):
     """Append the entry z = g(ys) to this thread's tape, and return it."""
     tape = thread.tape
@@ -55,22 +47,61 @@ def append(row, plan, ys, saved, zd):
 
 def general(row, operands, static=()):
     """z = g(*operands, *static), recorded: the recorder for rows of any arity and with static arguments."""
-    given = [(x, _array(x)) if type(x) is Tensor else _operand(row.name, x) for x in operands]
-    values = [value for _, value in given]
+    values, ys, mask = [], [], 0                        # mask: a bit for each operand that has a register
+    for i, x in enumerate(operands):
+        if type(x) is not Tensor:
+            x, value = _operand(row.name, x)
+        else:
+            value = x._take_back() if x._data is None else x._data
+            if x._register is not None:
+                x, mask = x._register, mask | 1 << i
+        values.append(value)
+        ys.append(x)
     try:
         zd = row.g(values, *static) if row.variadic else row.g(*values, *static)
     except Exception as error:
         raise failed_call(row.name, values, error, static) from error
     if type(zd) is not _ndarray:
         zd = _asarray(zd)
-    wanted = [type(y) is Tensor and y._register is not None for y, _ in given]
-    if not (thread.tape.recording and True in wanted) or row.dg == (None,) * len(row.dg):
+    if not (mask and thread.tape.recording) or row.has_no_derivative:
         return wrap(zd, None)
-    plan = row.plan(wanted) if row.variadic else row.plans[sum(want << i for i, want in enumerate(wanted))]
-    kept_z, *kept = [_keep(how, value) for how, value in zip(plan[2:], (zd, *values))]
-    saved = (kept_z, tuple(kept), *static) if row.variadic else (kept_z, *kept, *static)
-    ys = tuple([y._register or y if type(y) is Tensor else y for y, _ in given])
-    return wrap(zd, append(row, plan, ys, saved, zd))
+    if row.variadic:
+        plan = row.plan_of(len(ys), mask)
+        keep_z, keep = plan[2], plan[3]
+        saved = zd if keep_z else None, tuple([np.shape(value) if keep == SHAPE else None for value in values]), *static
+    else:
+        plan = row.plans[mask]
+        saved = *[_kept(how, value) for how, value in zip(plan[2:], (zd, *values))], *static
+    return wrap(zd, append(row, plan, tuple(ys), saved, zd))
+
+
+def _kept(how, value):
+    return value if how == VALUE else None if how == NOTHING else np.shape(value)
+
+
+def unary_with_static(row):
+    """The recorder of a row with one operand and static arguments."""
+    keep_z, how_x = row.plans[1][2:]
+
+    def op(x, *static):
+        if type(x) is not Tensor:
+            return general(row, (x,), static)
+        xd, register = x._data, x._register
+        if xd is None:
+            xd = x._take_back()
+        g = row.g
+        try:
+            zd = g(xd, *static)
+        except Exception as error:
+            raise failed_call(row.name, (xd,), error, static) from error
+        if type(zd) is not _ndarray:
+            zd = _asarray(zd)
+        if register is None or not thread.tape.recording:
+            return wrap(zd, None)
+        saved = zd if keep_z else None, xd if how_x == VALUE else xd.shape if how_x == SHAPE else None, *static
+        return wrap(zd, append(row, row.plans[1], (register,), saved, zd))
+
+    return op
 
 
 def unary(row):
@@ -177,20 +208,18 @@ def binary(row):
     return op
 
 
-def _with_static(row):
-    if row.variadic:
-        return lambda xs, *static: general(row, tuple(xs), static)
-    arity = row.arity
-    return lambda *arguments: general(row, arguments[:arity], arguments[arity:])
-
-
 def _recorder(row):
     """The function of tensors that computes and records the row."""
-    reads_shape = any(reads and SHAPE in reads for reads in row.reads)
-    if row.variadic or row.static_names or reads_shape or row.arity > 2 or row.dg == (None,) * len(row.dg):
-        op = _with_static(row)
+    more = row.static_names or any(reads and SHAPE in reads for reads in row.reads)
+    if row.variadic:
+        op = lambda xs, *static: general(row, tuple(xs), static)  # noqa: E731
+    elif row.has_no_derivative or row.arity > 2 or row.arity == 2 and more:
+        arity = row.arity
+        op = lambda *arguments: general(row, arguments[:arity], arguments[arity:])  # noqa: E731
+    elif row.arity == 2:
+        op = binary(row)
     else:
-        op = unary(row) if row.arity == 1 else binary(row)
+        op = unary_with_static(row) if more else unary(row)
     op.__name__ = op.__qualname__ = row.name
     return op
 

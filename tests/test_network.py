@@ -67,6 +67,22 @@ def test_the_target_distribution_gets_a_gradient_too():
     np.testing.assert_allclose(p.grad, -tg.log_softmax(x).data)
 
 
+@pytest.mark.parametrize("options", [{}, {"ignore_index": 1}, {"ignore_index": 4}, {"label_smoothing": 0.1},
+                                     {"weight": np.arange(1.0, 6)}])
+@pytest.mark.parametrize("wrapped", [np.asarray, tg.tensor])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("kind", ["i8", "i2", "u1"])
+def test_a_target_that_is_changed_before_the_sweep(options, wrapped, dtype, kind):
+    x, y = (leaf(np.random.default_rng(0).normal(size=(4, 5)).astype(dtype)) for _ in range(2))
+    target = wrapped(np.array([1, 2, 0, 3], kind))
+    lent = target.data if isinstance(target, tg.Tensor) else target
+    loss = tg.cross_entropy(x, target, **options)
+    lent[:] = 99
+    loss.backward()
+    tg.cross_entropy(y, np.array([1, 2, 0, 3], kind), **options).backward()
+    np.testing.assert_array_equal(x.grad, y.grad)
+
+
 @pytest.mark.parametrize("target, kind, words", [
     (np.array([0, 5]), IndexError, ["0 to 5", "5 classes"]), (np.array([-1, 0]), IndexError, ["-1 to 0"]),
     (np.array([0, 1, 2]), errors.ShapeError, ["(2, 5)", "(3,)"]), (np.zeros((2, 4)), errors.ShapeError, ["(2, 4)"]),
@@ -158,3 +174,25 @@ class TestNarrowRows:
             assert narrow_rows.softmax(other, other.ndim - 1) is None
         assert narrow_rows.softmax(np.ones((4, 4), "f4"), 0) is None
         assert narrow_rows.cross_entropy(np.ones((4, 4), "f4"), np.zeros(4, np.int32)) is None
+
+    @pytest.mark.parametrize("shape", [(1, 1), (64, 5), (3, 32), (0, 4)])
+    @pytest.mark.parametrize("scale", [1.0, 30.0, 1e4])
+    @pytest.mark.parametrize("delta", ["of its own", "spread", "every second", "backwards"])
+    def test_the_exact_derivative(self, shape, scale, delta):
+        tg.sigmoid(1.0)
+        random, n = np.random.default_rng(0), shape[0]
+        x, classes = (random.normal(size=shape) * scale).astype("f4"), random.integers(0, shape[1], n)
+        d = random.normal(size=2 * n + 1).astype("f4")
+        d = {"of its own": d[:n], "spread": np.broadcast_to(d[0], n), "every second": d[::2][:n], "backwards": d[:n][::-1]}[delta]
+        exps = np.exp(x.astype(np.longdouble) - x.max(axis=1, keepdims=True))
+        wanted = d[:, None] * (exps / exps.sum(axis=1, keepdims=True) - np.eye(shape[1])[classes])
+        found = narrow_rows.cross_entropy_derivative(d, x, classes)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=3e-7)
+
+    def test_derivatives_that_are_left_to_numpy(self):
+        tg.sigmoid(1.0)
+        d, x, classes = np.ones(4, "f4"), np.ones((4, 4), "f4"), np.zeros(4, int)
+        for arguments in ((d.astype("f8"), x, classes), (d[0], x, classes), (d, x.T[:, :3], classes), (d, x, classes.astype("i4")),
+                          (d, x, np.zeros(8, int)[::2]), (d, x.astype("f8"), classes), (d[None], x, classes)):
+            assert narrow_rows.cross_entropy_derivative(*arguments) is None

@@ -36,8 +36,10 @@ def normalized_axis(name, x, axis):
     """None, or a tuple of axes counted from 0; an error that names the operation where there is no such axis."""
     if axis is None:
         return None
+    ndim = value(x).ndim
+    if type(axis) is int and -ndim <= axis < ndim:      # most are, and the rest takes four times as long
+        return axis % ndim,
     axes = axis if isinstance(axis, (tuple, list)) else (axis,)
-    ndim = np.ndim(value(x))
     for i in axes:
         if not -ndim <= i < ndim:
             raise ShapeError(f"{name}: axis {i} of an operand with {ndim} axes: {describe(value(x))}")

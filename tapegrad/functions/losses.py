@@ -146,7 +146,7 @@ def cross_entropy(logits, target, reduction="mean", *, weight=None, ignore_index
                    "class per row, or one distribution per row in a float dtype")
     ignored = _are_ignored("cross_entropy", wanted, classes, ignore_index)
     if weight is None and not label_smoothing and not ignored:
-        return _reduced(recorded.softmax_cross_entropy(logits, wanted), reduction)
+        return _reduced(recorded.softmax_cross_entropy(logits, np.array(wanted)), reduction)     # the tape saves the copy
     return _of_classes("cross_entropy", log_softmax(logits), wanted, weight, ignore_index, reduction, label_smoothing)
 
 
@@ -173,6 +173,8 @@ def _are_ignored(name, wanted, classes, ignore_index):
     """Whether some of the classes are ignore_index; IndexError where others are not there."""
     if not wanted.size:
         return False
+    if not 0 <= ignore_index < classes and np.maximum.reduce(wanted.view(f"u{wanted.itemsize}"), None) < classes:
+        return False                                    # the usual case, in half of the time: negative ones would be large
     low, high = np.minimum.reduce(wanted, None), np.maximum.reduce(wanted, None)
     ignored = low <= ignore_index <= high and (wanted == ignore_index).any()
     if not (0 <= low and high < classes):

@@ -46,7 +46,8 @@ def counted(x, where, axis, keepdims=False):
 def sum(x, axis=None, keepdims=False, *, dtype=None, out=None, initial=None, where=True):
     """The sum over `axis`. Derivative: d, spread over the summed axes."""
     checked("sum", out, keepdims)
-    x = _only(x if dtype is None else astype(x, dtype), where, 0)
+    if dtype is not None or where is not True:
+        x = _only(x if dtype is None else astype(x, dtype), where, 0)
     z = recorded.sum(x, normalized_axis("sum", x, axis), keepdims)
     return z if initial is None else add(z, initial)
 
@@ -54,7 +55,8 @@ def sum(x, axis=None, keepdims=False, *, dtype=None, out=None, initial=None, whe
 def prod(x, axis=None, keepdims=False, *, dtype=None, out=None, initial=None, where=True):
     """The product over `axis`. Derivative: d times the product of all the other elements, zeros or not."""
     checked("prod", out, keepdims)
-    x = _only(x if dtype is None else astype(x, dtype), where, 1)
+    if dtype is not None or where is not True:
+        x = _only(x if dtype is None else astype(x, dtype), where, 1)
     z = recorded.prod(x, normalized_axis("prod", x, axis), keepdims)
     return z if initial is None else multiply(z, initial)
 

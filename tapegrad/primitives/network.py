@@ -40,6 +40,11 @@ def _softmax_cross_entropy_dx(F, d, _z, x, classes):
     return F.reshape(d, (*d.shape, 1)) * (F.softmax(x, len(x.shape) - 1) - classes_there)
 
 
+def _softmax_cross_entropy_dx_of_arrays(F, d, z, x, classes):
+    w = narrow_rows.cross_entropy_derivative(d, x, classes)
+    return _softmax_cross_entropy_dx(F, d, z, x, classes) if w is None else w
+
+
 def _softplus(x, beta, threshold):
     y = x * beta
     return np.where(y > threshold, x, (np.maximum(y, 0) + np.log1p(np.exp(-np.abs(y)))) / beta)
@@ -76,5 +81,5 @@ primitive("log_softmax", _log_softmax,
           lambda F, d, z, _x, axis: d - F.exp(z) * F.sum(d, (axis,), True))
 # -log(softmax(x)[class]) of each row
 primitive("softmax_cross_entropy", narrow_rows.or_else(_softmax_cross_entropy, narrow_rows.cross_entropy),
-          _softmax_cross_entropy_dx)
+          _softmax_cross_entropy_dx).use_for_arrays([_softmax_cross_entropy_dx_of_arrays])
 primitive("logsumexp", _logsumexp, lambda F, d, z, x, axis: d * F.exp(x - z))

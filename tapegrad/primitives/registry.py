@@ -80,17 +80,18 @@ class Primitive:
 
     g        computes the result from arrays; a kernel's compiled ufunc after its first call
     plans    for each combination of wanted derivatives: (array rules, recorded rules, *what to keep of z, y1, .., yk), where
-             the rules are pairs (position of the operand, its rule)
+             the rules are pairs (position of the operand, its rule). A variadic row makes one when it is first asked for
     arity    the number of operands, None for a variadic row
     elementwise   whether G is a ufunc: then the contributions, too, have the shape and dtype of z
     """
 
-    __slots__ = ("name", "g", "dg", "array_dg", "arity", "plans", "static_names", "variadic", "reads", "elementwise")
+    __slots__ = ("name", "g", "dg", "array_dg", "arity", "plans", "static_names", "variadic", "reads", "elementwise",
+                 "has_no_derivative")
 
     def __init__(self, name, g, dg, variadic=False):
         self.name, self.g, self.dg, self.variadic = name, g, dg, variadic
         self.array_dg, self.elementwise = list(dg), isinstance(g, np.ufunc)
-        self.arity = None if variadic else len(dg)
+        self.arity, self.has_no_derivative = None if variadic else len(dg), dg == (None,) * len(dg)
         self.reads = [None if rule is None else _reads(rule, variadic) for rule in dg]
         names = next((_parameters(rule) for rule in dg if rule is not None), ())
         self.static_names = names[5:] if variadic else names[3 + len(dg):]
@@ -99,7 +100,9 @@ class Primitive:
         self._plan()
 
     def _plan(self):
-        if not self.variadic:
+        if self.variadic:
+            self.plans = {}
+        else:
             self.plans = [self.plan([bool(mask >> i & 1) for i in range(self.arity)]) for mask in range(1 << self.arity)]
 
     def plan(self, wanted):
@@ -114,6 +117,13 @@ class Primitive:
                 keep = [_stricter(self.name, before, more) for before, more in zip(keep, reads)]
         return (*(tuple([(i, rule) for i, (rule, want) in enumerate(zip(level, wanted)) if want and rule is not None])
                   for level in (self.array_dg, self.dg)), *keep)
+
+    def plan_of(self, n, mask):
+        """The plan of a variadic row with n operands, for those whose bit is in the mask."""
+        plan = self.plans.get((n, mask))
+        if plan is None:
+            plan = self.plans[n, mask] = self.plan([bool(mask >> i & 1) for i in range(n)])
+        return plan
 
     def use_for_arrays(self, rules):
         """Run these rules over arrays, in the place of those that the row was written with."""
