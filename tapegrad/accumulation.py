@@ -101,17 +101,26 @@ def _compiled():
         return product or kernels.nothing, address, rows or kernels.nothing
 
 
+_loaded = []                            # what _compiled() gives, once numba has been loaded by something else
+
+
+def _load():
+    if "numba" in sys.modules:
+        _loaded[:] = _compiled()
+    return _loaded
+
+
 def add_product(w, x, y, form_x=PLAIN, form_y=PLAIN):
     """w += x @ y, where TRANSPOSED says that x.T or y.T is meant, and True.
 
     False, with w as it was, unless all are float32 matrices in C order, numba is loaded, and BLAS's function is there.
     """
-    if w.dtype is not FLOAT32 or not type(x) is type(y) is ndarray or "numba" not in sys.modules:   # not loaded for this alone
+    if w.dtype is not FLOAT32 or not type(x) is type(y) is ndarray or not (_loaded or _load()):
         return False
-    kernel, sgemm_address, _ = _compiled()
+    kernel, sgemm_address, _ = _loaded
     return kernel(sgemm_address, id(FLOAT32), id(w), id(x), id(y), form_x, form_y)
 
 
 def add_rows(b, d):
     """b += d.sum(axis=0), and True; False, with b as it was, unless both are float32 in C order, and numba is loaded."""
-    return b.dtype is FLOAT32 and type(d) is ndarray and "numba" in sys.modules and _compiled()[2](id(FLOAT32), id(b), id(d))
+    return b.dtype is FLOAT32 and type(d) is ndarray and (_loaded or _load()) and _loaded[2](id(FLOAT32), id(b), id(d))

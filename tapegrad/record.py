@@ -68,7 +68,7 @@ def general(row, operands, static=()):
     if row.variadic:
         plan = row.plan_of(len(ys), mask)
         keep_z, keep = plan[2], plan[3]
-        saved = zd if keep_z else None, tuple([np.shape(value) if keep == SHAPE else None for value in values]), *static
+        saved = zd if keep_z else None, tuple([_kept(keep, value) for value in values]), *static
     else:
         plan = row.plans[mask]
         saved = *[_kept(how, value) for how, value in zip(plan[2:], (zd, *values))], *static
@@ -76,7 +76,7 @@ def general(row, operands, static=()):
 
 
 def _kept(how, value):
-    return value if how == VALUE else None if how == NOTHING else np.shape(value)
+    return value if how == VALUE else None if how == NOTHING else value.shape if type(value) is _ndarray else np.shape(value)
 
 
 def unary_with_static(row):

@@ -183,7 +183,8 @@ class TestNarrowRows:
         random, n = np.random.default_rng(0), shape[0]
         x, classes = (random.normal(size=shape) * scale).astype("f4"), random.integers(0, shape[1], n)
         d = random.normal(size=2 * n + 1).astype("f4")
-        d = {"of its own": d[:n], "spread": np.broadcast_to(d[0], n), "every second": d[::2][:n], "backwards": d[:n][::-1]}[delta]
+        d = {"of its own": d[:n], "spread": np.broadcast_to(d[0], n), "every second": d[::2][:n],
+             "backwards": d[:n][::-1]}[delta]
         exps = np.exp(x.astype(np.longdouble) - x.max(axis=1, keepdims=True))
         wanted = d[:, None] * (exps / exps.sum(axis=1, keepdims=True) - np.eye(shape[1])[classes])
         found = narrow_rows.cross_entropy_derivative(d, x, classes)
@@ -193,6 +194,7 @@ class TestNarrowRows:
     def test_derivatives_that_are_left_to_numpy(self):
         tg.sigmoid(1.0)
         d, x, classes = np.ones(4, "f4"), np.ones((4, 4), "f4"), np.zeros(4, int)
-        for arguments in ((d.astype("f8"), x, classes), (d[0], x, classes), (d, x.T[:, :3], classes), (d, x, classes.astype("i4")),
-                          (d, x, np.zeros(8, int)[::2]), (d, x.astype("f8"), classes), (d[None], x, classes)):
+        for arguments in ((d.astype("f8"), x, classes), (d[0], x, classes), (d, x.T[:, :3], classes),
+                          (d, x, classes.astype("i4")), (d, x, np.zeros(8, int)[::2]), (d, x.astype("f8"), classes),
+                          (d[None], x, classes)):
             assert narrow_rows.cross_entropy_derivative(*arguments) is None

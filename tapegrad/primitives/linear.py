@@ -41,15 +41,16 @@ def _matmul_dy(F, d, _z, x, _y):
 
 def _transposed_often(y):
     """y.T, in order where it has been asked for before in this sweep: a product with it is then a tenth faster."""
-    if y.size < 4096 or y.ndim != 2 or not (y.dtype.char == "f" and y.flags.carray):    # float64: as an exported program
-        return y.T
     key = id(y)
     seen = arrays.memo.get(key)
+    if seen is not None and seen[0] is y:
+        return seen[1]
+    if y.size < 512 or y.ndim != 2 or not (y.dtype.char == "f" and y.flags.carray):     # float64: as an exported program
+        return y.T
     if seen is None:
         arrays.memo[key] = _ONCE                        # no reference, which would keep the array for longer
         return y.T
-    if seen[0] is not y:
-        arrays.memo[key] = seen = y, np.ascontiguousarray(y.T)
+    arrays.memo[key] = seen = y, np.ascontiguousarray(y.T)
     return seen[1]
 
 
