@@ -178,7 +178,7 @@ def test_blocks_of_memory(parameters, name):
     kept, left = zip(*[counts.blocks(partial(chain, OPERATIONS[name], parameters, n), lambda z: walk(z, parameters))
                        for n in (100, 200)])
     found = {line: n / 100 for line, n in (kept[1] - kept[0]).items()}
-    assert round(sum(found.values()), 1) == BLOCKS[name], f"blocks of memory that {name} keeps: {found}"
+    assert round(sum(found.values())) == BLOCKS[name], f"blocks of memory that {name} keeps: {found}"
     assert left[1].total() < 20, f"blocks of memory that are left of 200 {name} after backward(): {dict(left[1])}"
 
 
@@ -186,7 +186,7 @@ def test_blocks_of_memory(parameters, name):
 def test_objects_of_garbage_collection(parameters, name):
     few, many = (counts.tracked(partial(chain, OPERATIONS[name], parameters, n)) for n in (100, 200))
     for when, less, more, most in zip(("at first", "later"), few, many, (TRACKED[name], TRACKED_LATER)):
-        found = {kind: round(n / 100, 1) for kind, n in (more - less).items() if n >= 10}
+        found = {kind: round(n / 100) for kind, n in (more - less).items()}
         assert all(n <= most.get(kind, 0) for kind, n in found.items()), (
             f"objects that garbage collection walks over per {name}, {when}: {found}, not {most}")
 
