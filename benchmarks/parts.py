@@ -65,15 +65,19 @@ def total(z):
     return z.sum() if hasattr(z, "sum") else z          # a number of micrograd is one already
 
 
-def recorded_product(peer):
-    """A run: x * y, recorded and let go of, seconds for one."""
+OPERATIONS = {"x * y": lambda x, y: x * y, "x.sum()": lambda x, y: x.sum(), "x.reshape(2, 2)": lambda x, y: x.reshape(2, 2),
+              "x[1:3]": lambda x, y: x[1:3]}
+
+
+def recorded(peer, operation):
+    """A run: the operation, recorded and let go of, seconds for one."""
     x, y = (np.ones(4, np.float32) for _ in range(2))
     found = []
 
-    def products(x, y):
+    def many(x, y):
         start = time.perf_counter()
         for _ in range(PRODUCTS):
-            x * y
+            operation(x, y)
         found.append((time.perf_counter() - start) / PRODUCTS)
         return total(x * y)
 
@@ -81,9 +85,9 @@ def recorded_product(peer):
 
     def run():
         if F is None:
-            products(x, y)
+            many(x, y)
         else:
-            F.record(products, x, y)()
+            F.record(many, x, y)()
         return found.pop()
 
     return run
@@ -112,7 +116,9 @@ def operations(peers, options):
     table = Table("Overhead of one operation", "us", 1e6, BASELINE)
     table.notes.append("Four float32 (micrograd: one number, in Python); autograd inside of a trace. JAX records nothing while "
                        "it runs.")
-    fill(table, "x * y, recorded", [*peers, "numpy"], recorded_product, options.seconds * 2)
+    for name, operation in OPERATIONS.items():
+        able = [peer for peer in [*peers, "numpy"] if peer != "micrograd" or name == "x * y"]
+        fill(table, f"{name}, recorded", able, lambda peer, operation=operation: recorded(peer, operation), options.seconds * 2)
     fill(table, f"backward, per entry of {PRODUCTS:,} products", peers, chain_backward, options.seconds * 2)
     yield table
 

@@ -113,13 +113,13 @@ def requirements(name, found):
 
 
 def size(distribution):
-    """Bytes of its files, without compiled Python."""
+    """Bytes of its files, without what Python and numba have compiled."""
     if "editable" in (distribution.read_text("direct_url.json") or ""):
         folder = Path(util.find_spec(distribution.name).origin).parent
         paths = [path for path in folder.rglob("*") if path.is_file()]
     else:
         paths = [Path(file.locate()) for file in distribution.files or ()]
-    return sum(path.stat().st_size for path in paths if path.suffix != ".pyc" and path.exists())
+    return sum(path.stat().st_size for path in paths if "__pycache__" not in path.parts and path.exists())
 
 
 def installed_size(peers, options):
@@ -133,5 +133,6 @@ def installed_size(peers, options):
             small = len(sizes) - 1 - len(large)
             if large:
                 table.notes.append(f"{TITLES[name]} brings {', '.join(large + [f'{small} under 5 MB'] * (small > 0))}.")
-    table.notes.insert(0, "The files of the distribution and of all that it requires, without extras and compiled Python.")
+    table.notes.insert(0, "The files of the distribution and of all that it requires, without extras and what Python or numba "
+                          "compiled.")
     yield table

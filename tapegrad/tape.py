@@ -27,7 +27,7 @@ from sys import getrefcount
 from tapegrad import listing
 from tapegrad.registers import Entry
 
-LIMIT = 2048                            # entries
+LIMIT = 128                             # entries: so many that die together are too few for a garbage collection
 ROOM = 16 * 2**20                       # bytes
 LARGE = 32 * 2**10                      # bytes of a result, up to which the recorders only count the entries
 

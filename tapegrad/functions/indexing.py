@@ -15,6 +15,8 @@ def getitem(x, index):
 
 def _plain(index):
     """An index without tensors or lists, and without arrays that the caller could change under the tape."""
+    if type(index) in (int, slice):                     # most are, and the rest takes three times as long
+        return index
     if isinstance(index, tuple):
         return tuple([_plain(i) for i in index])
     if isinstance(index, (Tensor, np.ndarray, list)):
