@@ -1,9 +1,9 @@
 """Recording: how a row of the registry becomes a function of tensors that appends to the tape.
 
 There is one recorder per arity, because this is where the time of small operations goes: `unary` and `binary` for rows
-without static arguments, `general` for the rest. Each reads the operands' arrays and registers, runs G on the arrays,
-and, if a register is there and the thread is recording, makes the entry. `recorded` holds the resulting functions by
-name: it is the vocabulary F of derivatives that are themselves recorded.
+without static arguments, `unary_with_static` for one operand with them, `general` for the rest. Each reads the operands'
+arrays and registers, runs G on the arrays, and, if a register is there and the thread is recording, makes the entry.
+`recorded` holds the resulting functions by name: it is the vocabulary F of derivatives that are themselves recorded.
 """
 
 import numpy as np
