@@ -110,6 +110,11 @@ def _load():
     return _loaded
 
 
+def adds_products():
+    """Whether there is a kernel for add_product. Where not, float32 keeps to NumPy's products, and to their last bits."""
+    return bool(_loaded or _load()) and _loaded[0] is not kernels.nothing
+
+
 def add_product(w, x, y, form_x=PLAIN, form_y=PLAIN):
     """w += x @ y, where TRANSPOSED says that x.T or y.T is meant, and True.
 

@@ -208,7 +208,7 @@ def binary(row):
     return op
 
 
-def _recorder(row):
+def recorder(row):
     """The function of tensors that computes and records the row."""
     more = row.static_names or any(reads and SHAPE in reads for reads in row.reads)
     if row.variadic:
@@ -224,4 +224,4 @@ def _recorder(row):
     return op
 
 
-recorded = Vocabulary(level=1, of_row=_recorder)
+recorded = Vocabulary(level=1, of_row=recorder)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tapegrad import indicator
-from tapegrad.accumulation import TRANSPOSED, add_product
+from tapegrad.accumulation import TRANSPOSED, add_product, adds_products
 from tapegrad.primitives.registry import arrays, primitive
 
 
@@ -45,8 +45,8 @@ def _transposed_often(y):
     seen = arrays.memo.get(key)
     if seen is not None and seen[0] is y:
         return seen[1]
-    if y.size < 512 or y.ndim != 2 or not (y.dtype.char == "f" and y.flags.carray):     # float64: as an exported program
-        return y.T
+    if y.size < 512 or y.ndim != 2 or y.dtype.char != "f" or not (y.flags.carray and adds_products()):
+        return y.T                                      # float64, too: as an exported program has it
     if seen is None:
         arrays.memo[key] = _ONCE                        # no reference, which would keep the array for longer
         return y.T
