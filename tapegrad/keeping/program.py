@@ -11,8 +11,9 @@ to, or is long; what nothing needs is not written.
 What is the same to the last bit. In float64 the result and the gradients have the same bits as on the tape, with the same
 NumPy. Where numba compiles sigmoid, tanh and relu, the program has a function with the very operations of the kernel's
 formula (kernels.py); where it doesn't, the NumPy formula that stands in for it. Matrix products are the same where the same
-BLAS computes them with as many threads. In float32, too, but for the kernels of sigmoid and tanh: they have fused multiply-adds
-where the machine has them, which NumPy does not, and the last bits differ.
+BLAS computes them with as many threads. In float32, too, where numba is switched off: its kernels of sigmoid and tanh have
+fused multiply-adds where the machine has them, others add a product to a delta in one call (accumulation.py) or take a cross
+entropy in one pass (narrow_rows.py), and the last bits differ.
 """
 
 import builtins
