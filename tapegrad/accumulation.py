@@ -128,4 +128,6 @@ def add_product(w, x, y, form_x=PLAIN, form_y=PLAIN):
 
 def add_rows(b, d):
     """b += d.sum(axis=0), and True; False, with b as it was, unless both are float32 in C order, and numba is loaded."""
-    return b.dtype is FLOAT32 and type(d) is ndarray and (_loaded or _load()) and _loaded[2](id(FLOAT32), id(b), id(d))
+    if b.dtype is not FLOAT32 or type(d) is not ndarray or not (_loaded or _load()):
+        return False
+    return _loaded[2](id(FLOAT32), id(b), id(d))

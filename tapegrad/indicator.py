@@ -162,7 +162,7 @@ _loaded = {}                            # dtype: its kernels, once a matrix of i
 
 def _load(x):
     """The kernels for the dtype of x, where x looks like an indicator matrix; _MISSING elsewhere."""
-    if x.dtype.char not in "fd" or np.count_nonzero(x) * SPARSE > x.size:
+    if x.dtype.char not in "fd" or not x.dtype.isnative or np.count_nonzero(x) * SPARSE > x.size:
         return _MISSING                                 # numba is not loaded for a dense matrix
     return _loaded.setdefault(x.dtype, kernels_of(x.dtype.type))
 

@@ -114,6 +114,15 @@ class TestIndicator:
         assert not indicator.add_product(normal(128, 4), rows_with_ones(32, 128, 1), normal(rows, 4))
         assert not indicator.add_product(normal(127, 4), rows_with_ones(32, 128, 1), normal(32, 4))
 
+    @pytest.mark.parametrize("ones", [0, 1])
+    @pytest.mark.parametrize("value", [1.0, np.inf])
+    @np.errstate(all="ignore")
+    def test_numbers_in_the_other_byte_order(self, ones, value):
+        swapped = np.dtype("f4").newbyteorder()
+        x, W = rows_with_ones(32, 128, ones).astype(swapped), normal(128, 4).astype(swapped)
+        x[:, 5], W[5, 2] = 0, value
+        np.testing.assert_array_equal((tg.tensor(x) @ tg.tensor(W, requires_grad=True)).data, x @ W)
+
     def test_x_itself_can_require_a_gradient(self):
         x, W = tg.tensor(rows_with_ones(32, 128, 1), requires_grad=True), normal(128, 4)
         (x @ W).sum().backward()
