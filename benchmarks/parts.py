@@ -11,7 +11,7 @@ from report import Table
 
 BASELINE = "torch"
 COMPILED_SIZE = "N32-D80-H64-M20"
-PRODUCTS = 1000
+REPEATED = 1000
 
 
 def fill(table, row, peers, make, seconds):
@@ -76,9 +76,9 @@ def recorded(peer, operation):
 
     def many(x, y):
         start = time.perf_counter()
-        for _ in range(PRODUCTS):
+        for _ in range(REPEATED):
             operation(x, y)
-        found.append((time.perf_counter() - start) / PRODUCTS)
+        found.append((time.perf_counter() - start) / REPEATED)
         return total(x * y)
 
     F = None if peer == "numpy" else libraries.load(peer)
@@ -99,13 +99,13 @@ def chain_backward(peer):
 
     def chain(x, y):
         z = x
-        for _ in range(PRODUCTS):
+        for _ in range(REPEATED):
             z = z * y
         return total(z)
 
     def run():
         walk_back = F.record(chain, x, y)
-        return timed(walk_back)() / PRODUCTS
+        return timed(walk_back)() / REPEATED
 
     return run
 
@@ -119,7 +119,7 @@ def operations(peers, options):
     for name, operation in OPERATIONS.items():
         able = [peer for peer in [*peers, "numpy"] if peer != "micrograd" or name == "x * y"]
         fill(table, f"{name}, recorded", able, lambda peer, operation=operation: recorded(peer, operation), options.seconds * 2)
-    fill(table, f"backward, per entry of {PRODUCTS:,} products", peers, chain_backward, options.seconds * 2)
+    fill(table, f"backward, per entry of {REPEATED:,} products", peers, chain_backward, options.seconds * 2)
     yield table
 
 

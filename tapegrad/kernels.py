@@ -276,11 +276,11 @@ def bound(function, names):
     return made
 
 
-def compiled(function, signatures):
+def compiled(function, signatures, **options):
     """The function compiled for the signatures, from the cache where there is one; None, with a warning, where numba fails."""
     for cached in (True, False):
         try:
-            return compiler().njit(signatures, cache=cached)(function)
+            return compiler().njit(signatures, cache=cached, **options)(function)
         except Exception as error:
             problem = error
     warnings.warn(f'tapegrad: plain NumPy takes the place of {function.__name__}, numba failed: {problem}', RuntimeWarning,

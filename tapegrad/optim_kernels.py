@@ -1,4 +1,4 @@
-# ruff: noqa: F821 -- the free names of the kernels are bound once per precision, by compiled()
+# ruff: noqa: F821 -- the free names of the kernels are bound once per precision, in bound_kernel()
 """The steps of the optimisers: their formulas, and numba kernels that apply them to all parameters of a precision in one call.
 
 A formula is written once, in Python without literals (numba would widen float32): a kernel calls it on numbers, and where
@@ -12,9 +12,7 @@ Why running means in one array. They belong to the optimiser, so those of all pa
 those of parameter k are at offsets[k] .. offsets[k + 1]. Importing this file imports and compiles nothing.
 """
 
-import warnings
 from functools import cache
-from types import FunctionType
 
 import numpy as np
 
@@ -101,17 +99,15 @@ KERNELS = {             # and their parameters: i int64, f float64, n of the pre
 OPTIONS = {"fastmath": {"contract"}, "error_model": "numpy"}     # here: numba renews its cache when this file is edited
 
 
-def compiled(numba, name, number, cached):
-    """A kernel for arrays of the dtype `number`."""
+def bound_kernel(numba, name, number):
+    """(the kernel for arrays of the dtype `number`, its signature)"""
     scalars = {"i": numba.int64, "f": numba.float64, "n": numba.from_dtype(number)}
-
-    elements = addresses.reader(numba, numba.types.CPointer(scalars["n"]))
-    names = dict(np=np, number=number.type, carray=numba.carray, elements=elements, DATA=addresses.DATA, __name__=__name__)
+    names = addresses.tools(numba, number) | {"np": np, "number": number.type}
     for formula in FORMULAS:
-        names[formula.__name__] = numba.njit(**OPTIONS)(FunctionType(formula.__code__, names))
+        names[formula.__name__] = numba.njit(**OPTIONS)(kernels.bound(formula, names))
     kernel, parameters = KERNELS[name]
     types = [scalars[text[0]][::1] if text.endswith("[]") else scalars[text] for text in parameters.split()]
-    return numba.njit([numba.void(*types)], cache=cached, **OPTIONS)(FunctionType(kernel.__code__, names))
+    return kernels.bound(kernel, names), numba.void(*types)
 
 
 @cache
@@ -123,10 +119,4 @@ def fused(name, number):
     numba = kernels.compiler() if number in (np.float32, np.float64) else None
     if numba is None or not addresses.known_layout():
         return None
-    for cached in (True, False):
-        try:
-            return compiled(numba, name, number, cached)
-        except Exception as error:
-            problem = error
-    warnings.warn(f"tapegrad: the {name} step runs on plain NumPy, numba failed: {problem}", RuntimeWarning, stacklevel=3)
-    return None
+    return kernels.compiled(*bound_kernel(numba, name, number), **OPTIONS)

@@ -156,8 +156,9 @@ def test_there_is_a_kernel_for_what_models_are_made_of():
                                            ("adam", [r"llvm\.sqrt\.v\d+f32", r"fdiv .*<\d+ x float>"])])
 def test_the_loops_are_vectors_of_their_precision(name, vectors):
     """In the code that LLVM made; numba's literals would widen float32."""
-    kernel = optim_kernels.compiled(pytest.importorskip("numba"), name, np.dtype("f4"), cached=False)
-    text, = kernel.inspect_llvm().values()
+    numba = pytest.importorskip("numba")
+    function, signature = optim_kernels.bound_kernel(numba, name, np.dtype("f4"))
+    text, = numba.njit(signature, **optim_kernels.OPTIONS)(function).inspect_llvm().values()
     for pattern in vectors:
         assert re.search(pattern, text)
     assert not re.search(r"fpext .*float|<\d+ x double>", text)

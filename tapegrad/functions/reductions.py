@@ -46,8 +46,7 @@ def counted(x, where, axis, keepdims=False):
 def sum(x, axis=None, keepdims=False, *, dtype=None, out=None, initial=None, where=True):
     """The sum over `axis`. Derivative: d, spread over the summed axes."""
     checked("sum", out, keepdims)
-    if dtype is not None or where is not True:
-        x = _only(x if dtype is None else astype(x, dtype), where, 0)
+    x = _only(x if dtype is None else astype(x, dtype), where, 0)
     z = recorded.sum(x, normalized_axis("sum", x, axis), keepdims)
     return z if initial is None else add(z, initial)
 
@@ -55,8 +54,7 @@ def sum(x, axis=None, keepdims=False, *, dtype=None, out=None, initial=None, whe
 def prod(x, axis=None, keepdims=False, *, dtype=None, out=None, initial=None, where=True):
     """The product over `axis`. Derivative: d times the product of all the other elements, zeros or not."""
     checked("prod", out, keepdims)
-    if dtype is not None or where is not True:
-        x = _only(x if dtype is None else astype(x, dtype), where, 1)
+    x = _only(x if dtype is None else astype(x, dtype), where, 1)
     z = recorded.prod(x, normalized_axis("prod", x, axis), keepdims)
     return z if initial is None else multiply(z, initial)
 

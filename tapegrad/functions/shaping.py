@@ -14,8 +14,7 @@ from tapegrad.record import recorded
 
 def reshape(x, *shape, order="C"):
     """The same elements in another shape; one length may be -1. `reshape(x, (2, 3))` or `reshape(x, 2, 3)`."""
-    if order != "C":
-        _in_c_order("reshape", order)
+    _in_c_order("reshape", order)
     if len(shape) == 1:
         shape = tuple(shape[0]) if isinstance(shape[0], (tuple, list)) else shape
     return recorded.reshape(as_tensor(x), shape)
