@@ -179,7 +179,8 @@ def product(x, y):
     if not x.flags.f_contiguous:
         return None
     z[...] = 0
-    return z if collect(id(dtype), id(x.T), id(y), id(z)) else None
+    turned = x.T                                        # kept alive: the kernel reads it at its address
+    return z if collect(id(dtype), id(turned), id(y), id(z)) else None
 
 
 def add_product(w, x, d):

@@ -28,7 +28,7 @@ import re
 import threading
 import warnings
 import zlib
-from functools import cache
+from functools import cache, wraps
 from types import CodeType, FunctionType, SimpleNamespace
 
 import numpy as np
@@ -383,7 +383,19 @@ def plain_sigmoid(x, out=None):
     return np.divide(np.exp(np.minimum(x, 0)), 1 + np.exp(-np.abs(x)), out=out)
 
 
-PLAIN = {'sigmoid': plain_sigmoid, 'tanh': np.tanh, 'relu': lambda x, out=None: np.maximum(x, 0.0, out=out)}
+def of_real_numbers(function):
+    """The function, which refuses complex numbers as the ufunc in whose place it stands does."""
+    @wraps(function)
+    def plain(x, out=None):
+        if np.iscomplexobj(x):
+            raise TypeError(f'{function.__name__} of complex numbers; the kernel is for real ones')
+        return function(x, out=out)
+
+    return plain
+
+
+PLAIN = {'sigmoid': of_real_numbers(plain_sigmoid), 'tanh': of_real_numbers(np.tanh),
+         'relu': of_real_numbers(lambda x, out=None: np.maximum(x, 0.0, out=out))}
 
 
 def forward(name):

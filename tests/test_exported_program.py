@@ -311,8 +311,8 @@ def test_names_that_python_has_taken():
     assert run(program)[0] == 1.0
     with pytest.raises(ValueError, match="can't be called 'a b'"):
         tg.export_numpy((x * y).sum(), name="a b")
-    with pytest.raises(ValueError, match="can't be called 'bits', a name that the program uses"):
-        tg.export_numpy(tg.sigmoid(x).sum(), name="bits")
+    with pytest.raises(ValueError, match="can't be called 'scatter', a name that the program uses"):
+        tg.export_numpy(x[[0, 0]].sum(), name="scatter")
 
 
 def test_a_hundred_operands():

@@ -14,6 +14,7 @@ from tapegrad import kernels, optim_kernels
 from tapegrad.errors import DtypeError, ShapeError
 from tapegrad.optim import SGD, Adam, AdamW, Optimizer
 
+needs_numba = pytest.mark.skipif(kernels.compiler() is None, reason="numba is missing or switched off")
 SHAPES = [(17, 9), (32,), (), (0, 3), (5, 1, 7), (531,)]
 STEPS = 40
 CASES = [(SGD, {"lr": 0.02}), (SGD, {"lr": 0.02, "weight_decay": 0.1}), (SGD, {"lr": 0.02, "momentum": 0.9}),
@@ -133,6 +134,7 @@ def test_the_kernel_and_the_arrays_agree(monkeypatch, optimiser, options):
         close([x], [y], x.dtype, 10)
 
 
+@needs_numba
 def test_what_goes_through_the_kernel(monkeypatch):
     """All that models are made of; also gradients that are views, which are copied."""
     pytest.importorskip("numba")
@@ -144,6 +146,7 @@ def test_what_goes_through_the_kernel(monkeypatch):
         np.testing.assert_allclose(p.data, np.full(p.shape, 0.5), rtol=1e-6)
 
 
+@needs_numba
 def test_there_is_a_kernel_for_what_models_are_made_of():
     pytest.importorskip("numba")
     for name in "sgd", "adam":
@@ -152,6 +155,7 @@ def test_there_is_a_kernel_for_what_models_are_made_of():
         assert optim_kernels.fused(name, np.dtype("f2")) is optim_kernels.fused(name, np.dtype(">f4")) is None
 
 
+@needs_numba
 @pytest.mark.parametrize("name, vectors", [("sgd", [r"fmul .*<\d+ x float>"]),
                                            ("adam", [r"llvm\.sqrt\.v\d+f32", r"fdiv .*<\d+ x float>"])])
 def test_the_loops_are_vectors_of_their_precision(name, vectors):
@@ -452,6 +456,7 @@ def fresh(without=False, **environment):
     return plain == "True", np.frombuffer(bytes.fromhex(data), "f4")
 
 
+@needs_numba
 def test_without_a_compiler():
     (none, expected), (plain, x), (missing, y) = fresh(), fresh(NUMBA_DISABLE_JIT="1"), fresh(without=True)
     assert (none, plain, missing) == (False, True, True)
@@ -459,6 +464,7 @@ def test_without_a_compiler():
     close([x], [expected], "f4", 10)
 
 
+@needs_numba
 def test_the_cache_of_kernels(tmp_path):
     """Written, used again, and done without where it is broken or can't be written."""
     cache = tmp_path / "cache"

@@ -8,7 +8,6 @@ import pytest
 
 import tapegrad as tg
 from tapegrad import errors
-from tapegrad.tape import thread
 
 
 def leaf(values, dtype=None):
@@ -94,7 +93,8 @@ class TestConsumption:
         with pytest.raises(errors.ConsumedTapeError):
             (h * y).sum().backward()
         assert y.grad is None
-        assert len(tg.tape()) == 0 or all(entry.delta is None for entry in thread.tape.entries)
+        tg.exp(y).sum().backward()                      # the deltas that the failed sweep had on the way are gone
+        np.testing.assert_array_equal(y.grad, np.exp(y.data))
 
     def test_retain_graph(self):
         x = leaf([1.0, 3.0])

@@ -9,8 +9,11 @@ import pytest
 
 import tapegrad as tg
 from tapegrad import errors
+from tapegrad.kernels import compiler
 from tapegrad.primitives import arrays, table
 from tapegrad.watching import Looking, Watched
+
+needs_numba = pytest.mark.skipif(compiler() is None, reason="numba is missing or switched off")
 
 
 def leaf(values, dtype=None, name=None):
@@ -242,6 +245,7 @@ def test_many_threads():
     assert len(done) == 4 and all(grad == done[0] for grad in done) and is_off()
 
 
+@needs_numba
 def test_kernels_that_are_compiled_inside():
     """The compiled ufuncs stay in their rows when the trace has ended."""
     code = ("import numpy as np, tapegrad as tg\nfrom tapegrad.primitives import arrays, table\n"

@@ -145,8 +145,10 @@ class Writer:
         if row.name == "scatter":
             self.helpers["scatter"] = SCATTER.strip()
         g = _operator(row)
-        if row.name in kernels.PLAIN and g is not kernels.PLAIN[row.name]:
-            return self._kernel(row.name, *operands, dtype)
+        if row.name in kernels.PLAIN:
+            if g is not kernels.PLAIN[row.name]:
+                return self._kernel(row.name, *operands, dtype)
+            g = g.__wrapped__
         if row.name in METHODS:
             return METHODS[row.name](*arguments)
         for home, there in (("np", np), ("np.linalg", np.linalg)):
