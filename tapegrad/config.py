@@ -7,7 +7,8 @@ from importlib.metadata import version
 
 import numpy as np
 
-from tapegrad import accumulation, kernels
+from tapegrad.kernels import blas as accumulation
+from tapegrad.kernels import elementwise as kernels
 
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 

@@ -13,13 +13,13 @@ from operator import index
 
 import numpy as np
 
+from tapegrad.core.record import recorded
+from tapegrad.core.tensor import Tensor
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.arguments import normalized_axis, single_axis, value
 from tapegrad.functions.complex_parts import conj
 from tapegrad.functions.shaping import roll
 from tapegrad.primitives.fourier import ADJOINT
-from tapegrad.record import recorded
-from tapegrad.tensor import Tensor
 
 __all__ = ["fft", "fft2", "fftfreq", "fftn", "fftshift", "hfft", "ifft", "ifft2", "ifftn", "ifftshift", "ihfft", "irfft",
            "irfft2", "irfftn", "rfft", "rfft2", "rfftfreq", "rfftn"]

@@ -5,9 +5,9 @@ from importlib import import_module
 import numpy as np
 
 from tapegrad import functions
+from tapegrad.core.sweep import backward
+from tapegrad.core.tensor import Tensor
 from tapegrad.errors import DtypeError
-from tapegrad.sweep import backward
-from tapegrad.tensor import Tensor
 
 OPERATORS = {
     "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "floordiv": "floor_divide", "mod": "mod",

@@ -13,9 +13,9 @@ from math import inf
 import numpy as np
 from numpy import ndarray
 
-from tapegrad import optim_kernels as kernels
+from tapegrad.core.tensor import Tensor
 from tapegrad.errors import DtypeError, ShapeError, describe
-from tapegrad.tensor import Tensor
+from tapegrad.kernels import optimisers as kernels
 
 
 class Optimizer:

@@ -8,8 +8,8 @@ import pytest
 
 import tapegrad as tg
 from tapegrad import errors
+from tapegrad.debug.watching import Looking
 from tapegrad.primitives import table
-from tapegrad.watching import Looking
 
 
 def leaf(values, dtype=None):

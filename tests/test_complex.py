@@ -7,10 +7,10 @@ import pytest
 from cases import CASES, CONSTANT
 
 import tapegrad as tg
+from tapegrad.core.record import recorded
 from tapegrad.errors import DtypeError, GradientError
 from tapegrad.primitives import table
 from tapegrad.primitives.complex_parts import HOLOMORPHIC, LINEAR
-from tapegrad.record import recorded
 
 
 def drawn(shape, seed, dtype=complex):

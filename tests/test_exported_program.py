@@ -13,7 +13,7 @@ from test_table import drawn, function
 
 import tapegrad as tg
 from tapegrad.errors import ConsumedTapeError, GradientError, WengertError
-from tapegrad.kernels import PLAIN
+from tapegrad.kernels.elementwise import PLAIN
 
 HERE = Path(__file__).parent
 COMPLEX = {"fft", "ifft", "rfft"}

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import tapegrad as tg
-from tapegrad import errors, kernels
+from tapegrad import errors
+from tapegrad.kernels import elementwise as kernels
 
 X = np.array([0.3, 1.2, -0.7])
 

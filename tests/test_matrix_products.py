@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tapegrad as tg
-from tapegrad import accumulation, indicator
-from tapegrad.kernels import compiler
+from tapegrad.kernels import blas as accumulation
+from tapegrad.kernels import onehot as indicator
+from tapegrad.kernels.elementwise import compiler
 
 needs_numba = pytest.mark.skipif(compiler() is None, reason="numba is missing or switched off")
 

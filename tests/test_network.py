@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 import tapegrad as tg
-from tapegrad import errors, narrow_rows
-from tapegrad.kernels import compiler
+from tapegrad import errors
+from tapegrad.kernels import softmax as narrow_rows
+from tapegrad.kernels.elementwise import compiler
 from tapegrad.primitives import table
 
 

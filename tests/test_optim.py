@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import tapegrad as tg
-from tapegrad import kernels, optim_kernels
 from tapegrad.errors import DtypeError, ShapeError
+from tapegrad.kernels import elementwise as kernels
+from tapegrad.kernels import optimisers as optim_kernels
 from tapegrad.optim import SGD, Adam, AdamW, Optimizer
 
 needs_numba = pytest.mark.skipif(kernels.compiler() is None, reason="numba is missing or switched off")
@@ -442,7 +443,7 @@ for make in (lambda p: tg.optim.SGD(p, 0.1, momentum=0.9), tg.optim.Adam):
         descent.zero_grad()
         (x ** 3).sum().backward()
         descent.step()
-from tapegrad.optim_kernels import fused
+from tapegrad.kernels.optimisers import fused
 print(fused("adam", x.dtype) is None, x.data.tobytes().hex())
 """
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tapegrad as tg
-from tapegrad.seeing.names import Names
+from tapegrad.debug.names import Names
 
 
 def leaf(values, name=None):

@@ -7,10 +7,10 @@ from cases.case import ONE, THREE, TWO
 from oracle import differences, gradient_differences, gradients, second_order, weights
 
 import tapegrad as tg
-from tapegrad.extend import users
+from tapegrad.core.record import recorded
 from tapegrad.primitives import arrays as vocabulary
 from tapegrad.primitives import table
-from tapegrad.record import recorded
+from tapegrad.transforms.extend import users
 
 CELLS = [pytest.param(case, shapes, static, id=f"{case.name}-{shapes}-{str(static)[:40]}")
          for case in CASES for shapes in case.shapes for static in case.static]

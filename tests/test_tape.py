@@ -7,7 +7,7 @@ import pytest
 
 import tapegrad as tg
 from tapegrad import errors
-from tapegrad.tape import LIMIT, thread
+from tapegrad.core.tape import LIMIT, thread
 
 
 def leaf(*shape, name=None, seed=0):

@@ -11,9 +11,9 @@ from oracle import numeric
 
 import tapegrad as tg
 from tapegrad import wengert
+from tapegrad.core.record import recorded
 from tapegrad.errors import WengertError
 from tapegrad.primitives import table
-from tapegrad.record import recorded
 
 # Statics, and text
 

@@ -2,12 +2,12 @@
 
 import math
 
+from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
 from tapegrad.functions.arguments import as_tensor, single_axis, value
 from tapegrad.functions.elementwise import absolute, greater, tanh
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.shaping import reshape
-from tapegrad.record import recorded
 
 relu = recorded.relu
 sigmoid = recorded.sigmoid

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from tapegrad.core.tape import thread
+from tapegrad.core.tensor import Tensor
 from tapegrad.errors import DtypeError, GradientError, ShapeError, describe
-from tapegrad.tape import thread
-from tapegrad.tensor import Tensor
 
 
 def value(x):

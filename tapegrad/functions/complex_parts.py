@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from tapegrad.core.record import recorded
+from tapegrad.core.tensor import Tensor
 from tapegrad.functions.arguments import value
-from tapegrad.record import recorded
-from tapegrad.tensor import Tensor
 
 
 def _is_complex(x):

@@ -6,10 +6,10 @@ tensors that are constants, or Python numbers where NumPy does.
 
 import numpy as np
 
+from tapegrad.core.record import recorded
+from tapegrad.core.tensor import Tensor, wrap
 from tapegrad.errors import failed_call
 from tapegrad.functions.arguments import value
-from tapegrad.record import recorded
-from tapegrad.tensor import Tensor, wrap
 
 __all__ = ["around", "bincount"]
 NAMES = (

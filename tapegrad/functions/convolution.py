@@ -8,13 +8,13 @@ import math
 
 import numpy as np
 
+from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
 from tapegrad.functions.arguments import as_tensor, value
 from tapegrad.functions.elementwise import matmul
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.joining import pad
 from tapegrad.functions.shaping import matrix_transpose, reshape
-from tapegrad.record import recorded
 
 
 def per_axis(name, argument, given, n, least):

@@ -2,13 +2,13 @@
 
 import numpy as np
 
+from tapegrad.core.tensor import Tensor
 from tapegrad.errors import ShapeError
 from tapegrad.functions.arguments import value
 from tapegrad.functions.elementwise import add, astype, log10, multiply, power, sign, subtract
 from tapegrad.functions.joining import stack
 from tapegrad.functions.shaping import broadcast_to, moveaxis
-from tapegrad.structure import leaves
-from tapegrad.tensor import Tensor
+from tapegrad.tree import leaves
 
 
 def _maker(name):

@@ -2,13 +2,13 @@
 
 import numpy as np
 
+from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
 from tapegrad.functions.arguments import constant, normalized_axis, single_axis, value
 from tapegrad.functions.elementwise import add, astype, divide, multiply, not_equal, subtract
 from tapegrad.functions.joining import concatenate
 from tapegrad.functions.reductions import checked
 from tapegrad.functions.shaping import broadcast_to, ravel, reshape
-from tapegrad.record import recorded
 
 
 def cumsum(x, axis=None, dtype=None, out=None):

@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 
+from tapegrad.core.record import recorded
+from tapegrad.core.tensor import Tensor, wrap
 from tapegrad.errors import DtypeError
 from tapegrad.functions.arguments import real_only, value
-from tapegrad.record import recorded
-from tapegrad.tensor import Tensor, wrap
 
 add = recorded.add
 subtract = recorded.subtract

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from tapegrad.core.record import recorded
+from tapegrad.core.tensor import Tensor
 from tapegrad.errors import DtypeError, GradientError
 from tapegrad.functions.arguments import value
-from tapegrad.record import recorded
-from tapegrad.tensor import Tensor
 
 
 def getitem(x, index):

@@ -4,12 +4,12 @@ from operator import index
 
 import numpy as np
 
+from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
 from tapegrad.functions.arguments import as_tensor, single_axis, value
 from tapegrad.functions.elementwise import astype
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.shaping import atleast_1d, atleast_2d, atleast_3d, broadcast_to, moveaxis, ravel
-from tapegrad.record import recorded
 
 PAD_MODES = "constant", "edge", "reflect", "symmetric", "wrap"
 

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from tapegrad.core.tensor import Tensor, wrap
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.activations import softmax
 from tapegrad.functions.arguments import as_tensor, normalized_axis, value
@@ -11,7 +12,6 @@ from tapegrad.functions.elementwise import absolute, matmul, maximum, sqrt, squa
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.reductions import max, mean, sum
 from tapegrad.functions.shaping import matrix_transpose, reshape, transpose
-from tapegrad.tensor import Tensor, wrap
 
 
 def linear(x, W, b=None):

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from tapegrad.core.record import recorded
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.activations import log_softmax, relu
 from tapegrad.functions.arguments import as_tensor, single_axis, value
@@ -25,7 +26,6 @@ from tapegrad.functions.elementwise import (
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.reductions import mean, sum
 from tapegrad.functions.shaping import broadcast_to
-from tapegrad.record import recorded
 
 LEAST_PROBABILITY = math.exp(-100)
 

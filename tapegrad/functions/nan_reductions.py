@@ -9,12 +9,12 @@ import warnings
 
 import numpy as np
 
+from tapegrad.core.record import recorded
 from tapegrad.functions import elementwise, reductions
 from tapegrad.functions.arguments import normalized_axis, value
 from tapegrad.functions.cumulative import cumprod, cumsum
 from tapegrad.functions.elementwise import divide
 from tapegrad.functions.reductions import checked, counted, root, variance
-from tapegrad.record import recorded
 
 
 def _there(x, where=True):

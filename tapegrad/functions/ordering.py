@@ -10,14 +10,14 @@ import warnings
 
 import numpy as np
 
+from tapegrad.core.record import recorded
+from tapegrad.core.tensor import wrap
 from tapegrad.errors import ShapeError, describe
 from tapegrad.functions import elementwise
 from tapegrad.functions.arguments import normalized_axis, single_axis, value
 from tapegrad.functions.elementwise import add, astype, multiply, subtract
 from tapegrad.functions.reductions import checked
 from tapegrad.functions.shaping import moveaxis, ravel, reshape, transpose
-from tapegrad.record import recorded
-from tapegrad.tensor import wrap
 
 METHODS = {
     "linear": lambda low, weight: weight,

@@ -7,10 +7,10 @@ import math
 
 import numpy as np
 
+from tapegrad.core.tensor import wrap
 from tapegrad.functions.convolution import batched, padded, per_axis, unbatched, windows
 from tapegrad.functions.reductions import max, sum
 from tapegrad.functions.shaping import reshape
-from tapegrad.tensor import wrap
 
 
 def _pooled(name, n, x, kernel_size, stride, padding, dilation, fill):

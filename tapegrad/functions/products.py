@@ -10,13 +10,13 @@ from math import prod
 
 import numpy as np
 
+from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
 from tapegrad.functions.arguments import as_tensor, normalized_axis, single_axis, value
 from tapegrad.functions.complex_parts import conjugated
 from tapegrad.functions.selecting import diagonal
 from tapegrad.functions.shaping import expand_dims, moveaxis, ravel, squeeze
 from tapegrad.functions.subscripts import explicit
-from tapegrad.record import recorded
 
 
 def dot(x, y):

@@ -6,10 +6,10 @@ order="C" is the only order.
 
 import numpy as np
 
+from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
 from tapegrad.functions.arguments import as_tensor, normalized_axis, single_axis, value
 from tapegrad.functions.indexing import getitem
-from tapegrad.record import recorded
 
 
 def reshape(x, *shape, order="C"):

@@ -4,7 +4,7 @@ import operator
 
 import numpy as np
 
-from tapegrad.accumulation import add_rows
+from tapegrad.kernels.blas import add_rows
 from tapegrad.primitives.registry import arrays, primitive
 
 

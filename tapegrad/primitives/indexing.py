@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 
-from tapegrad import kernels
+from tapegrad.kernels import elementwise as kernels
 from tapegrad.primitives.registry import arrays, primitive
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from tapegrad import indicator
-from tapegrad.accumulation import TRANSPOSED, add_product, adds_products
+from tapegrad.kernels import onehot as indicator
+from tapegrad.kernels.blas import TRANSPOSED, add_product, adds_products
 from tapegrad.primitives.registry import arrays, primitive
 
 

@@ -23,7 +23,7 @@ from inspect import CO_VARARGS
 
 import numpy as np
 
-from tapegrad import kernels
+from tapegrad.kernels import elementwise as kernels
 
 NOTHING, VALUE, SHAPE = range(3)
 ARITY_LIMIT = 16

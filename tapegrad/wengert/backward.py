@@ -9,14 +9,14 @@ from operator import itemgetter
 
 import numpy as np
 
+from tapegrad.core.entry import Leaf
+from tapegrad.core.record import append
+from tapegrad.core.sweep import sweep
+from tapegrad.core.tape import Tape
+from tapegrad.core.tensor import Tensor, wrap
 from tapegrad.errors import ShapeError
 from tapegrad.primitives import arrays, table
 from tapegrad.primitives.registry import SHAPE, VALUE
-from tapegrad.record import append
-from tapegrad.registers import Leaf
-from tapegrad.sweep import sweep
-from tapegrad.tape import Tape
-from tapegrad.tensor import Tensor, wrap
 from tapegrad.wengert.operators import cross_entropy_of_scores, crossEntropy, given
 from tapegrad.wengert.program import signature
 from tapegrad.wengert.step import recording

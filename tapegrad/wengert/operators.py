@@ -16,11 +16,11 @@ from inspect import signature
 import numpy as np
 
 from tapegrad import functions
+from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
 from tapegrad.functions import equal, log, log_softmax, matmul, multiply, negative, sqrt, square, sum, where
 from tapegrad.functions.arguments import value
 from tapegrad.primitives import table
-from tapegrad.record import recorded
 
 ALIASES = {"mul": "dot", "hadamard": "multiply", "softMax": "softmax", "crossEnt": "crossEntropy"}
 IN_PLACE = {"setitem"}                  # the function changes its operand; the row of this name does not

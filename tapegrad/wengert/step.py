@@ -12,12 +12,12 @@ from types import FunctionType
 
 import numpy as np
 
+from tapegrad.core.entry import Entry, Leaf
+from tapegrad.core.record import recorded
+from tapegrad.core.tape import Tape, thread
+from tapegrad.core.tensor import Tensor, wrap
 from tapegrad.errors import DtypeError, WengertError, describe, failed_call
 from tapegrad.primitives import table
-from tapegrad.record import recorded
-from tapegrad.registers import Entry, Leaf
-from tapegrad.tape import Tape, thread
-from tapegrad.tensor import Tensor, wrap
 from tapegrad.wengert.operators import accepts, candidates, canonical, cross_entropy_of_scores, given, names, parameters
 from tapegrad.wengert.text import Name, argument, entry_text
 

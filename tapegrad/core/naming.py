@@ -1,0 +1,78 @@
+"""The names under which a tape is read: `z3 = tanh(z2)`.
+
+A value is called by its tensor's own name; else by the Python variable bound to it, looked for in the frames of the
+callers, innermost first, at the moment when the list is asked for; else x1, x2, .. for leaves, c1, c2, .. for constants
+and z1, z2, .. for results. A name that is taken gets a number: h, h_2, h_3.
+"""
+
+import sys
+
+from tapegrad.core.entry import Entry, Handle, Leaf
+
+
+def variables():
+    """(variable, tensor) of all variables that hold a tensor, the innermost frame first."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        if not frame.f_globals.get("__name__", "").startswith("tapegrad"):
+            for scope in (frame.f_locals, frame.f_globals):
+                for variable, value in list(scope.items()):
+                    if isinstance(value, Handle) and not variable.startswith("_"):
+                        yield variable, value
+        frame = frame.f_back
+
+
+class _Names:
+    """Gives every register of a list its name, once, and no name twice."""
+
+    def __init__(self, entries):
+        self.of, self.taken, self.repeats, self.counts = {}, set(), {}, {"x": 0, "c": 0, "z": 0}
+        registers = [register for entry in entries for register in (*entry.operands, entry)]
+        bound = {}
+        for variable, tensor in variables():
+            bound.setdefault(id(tensor._register or tensor), variable)
+        for find in (lambda register: getattr(register, "name", None), lambda register: bound.get(id(register))):
+            for register in registers:
+                if not self.is_number(register) and id(register) not in self.of and find(register):
+                    self.of[id(register)] = self.unique(find(register))
+
+    @staticmethod
+    def is_number(register):
+        return not isinstance(register, (Entry, Leaf, Handle))
+
+    def unique(self, name):
+        number, candidate = self.repeats.get(name, 1), name
+        while candidate in self.taken:
+            number += 1
+            candidate = f"{name}_{number}"
+        self.repeats[name] = number
+        self.taken.add(candidate)
+        return candidate
+
+    def __call__(self, register):
+        if self.is_number(register):
+            return repr(register)
+        if id(register) not in self.of:
+            letter = "z" if type(register) is Entry else "x" if type(register) is Leaf else "c"
+            while True:
+                self.counts[letter] += 1
+                name = f"{letter}{self.counts[letter]}"
+                if name not in self.taken:
+                    break
+            self.of[id(register)] = self.unique(name)
+        return self.of[id(register)]
+
+
+def named(entries):
+    """The entries as `(z, g, (y1, .., yk))`, all of them strings."""
+    name = _Names(entries)
+    return [(name(entry), entry.g.name, tuple([name(y) for y in entry.operands])) for entry in entries]
+
+
+def lines(entries):
+    """The entries as text, with the arguments that are not tensors: `z1 = sum(x, axis=0, keepdims=False)`."""
+    listed = []
+    for entry, (z, g, ys) in zip(entries, named(entries)):
+        given = [f"{key}={value!r}" for key, value in zip(entry.g.static_names, entry.static)]
+        listed.append(f"{z} = {g}({', '.join([*ys, *given])})")
+    return listed

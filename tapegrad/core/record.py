@@ -1,0 +1,227 @@
+"""Recording: how a row of the registry becomes a function of tensors that appends to the tape.
+
+There is one recorder per arity, because this is where the time of small operations goes: `unary` and `binary` for rows
+without static arguments, `unary_with_static` for one operand with them, `general` for the rest. Each reads the operands'
+arrays and registers, runs G on the arrays, and, if a register is there and the thread is recording, makes the entry.
+`recorded` holds the resulting functions by name: it is the vocabulary F of derivatives that are themselves recorded.
+"""
+
+import numpy as np
+
+from tapegrad.core.entry import Entry
+from tapegrad.core.tape import LARGE, thread
+from tapegrad.core.tensor import Tensor, wrap
+from tapegrad.errors import DtypeError, failed_call
+from tapegrad.primitives import Vocabulary
+from tapegrad.primitives.registry import NOTHING, SHAPE, VALUE
+
+_new = object.__new__
+_ndarray = np.ndarray
+_asarray = np.asarray
+_NOTHING_SAVED = None, None, None
+
+
+def _operand(name, x):
+    """An operand that is not a tensor, as (what stands in the entry, its value): a Python number, or a constant."""
+    if type(x) in (float, int, bool, complex):
+        return x, x
+    array = np.asarray(x)
+    if array.dtype.kind not in "biufc":
+        raise DtypeError(f"{name}: an operand of type {type(x).__name__} is neither a tensor nor an array of numbers")
+    if array is x or array.base is not None:
+        array = array.copy()        # the tape may save it, and the caller may write into x
+    return wrap(array, None), array
+
+
+def append(row, plan, ys, saved, zd):
+    """Append the entry z = g(ys) to this thread's tape, and return it."""
+    tape = thread.tape
+    entry = Entry()
+    entry.g, entry.ys, entry.plan, entry.saved = row, ys, plan, saved
+    entry.shape, entry.dtype, entry.delta, entry.tape = zd.shape, zd.dtype, None, tape
+    tape.entries.append(entry)
+    if zd.nbytes > LARGE or len(tape.entries) > tape.limit:
+        tape.grown(zd.nbytes)
+    return entry
+
+
+def general(row, operands, static=()):
+    """z = g(*operands, *static), recorded: the recorder for rows of any arity and with static arguments."""
+    values, ys, mask = [], [], 0                        # mask: a bit for each operand that has a register
+    for i, x in enumerate(operands):
+        if type(x) is not Tensor:
+            x, value = _operand(row.name, x)
+        else:
+            value = x._take_back() if x._data is None else x._data
+            if x._register is not None:
+                x, mask = x._register, mask | 1 << i
+        values.append(value)
+        ys.append(x)
+    try:
+        zd = row.g(values, *static) if row.variadic else row.g(*values, *static)
+    except Exception as error:
+        raise failed_call(row.name, values, error, static) from error
+    if type(zd) is not _ndarray:
+        zd = _asarray(zd)
+    if not (mask and thread.tape.recording) or row.has_no_derivative:
+        return wrap(zd, None)
+    if row.variadic:
+        plan = row.plan_of(len(ys), mask)
+        keep_z, keep = plan[2], plan[3]
+        saved = zd if keep_z else None, tuple([_kept(keep, value) for value in values]), *static
+    else:
+        plan = row.plans[mask]
+        saved = *[_kept(how, value) for how, value in zip(plan[2:], (zd, *values))], *static
+    return wrap(zd, append(row, plan, tuple(ys), saved, zd))
+
+
+def _kept(how, value):
+    return value if how == VALUE else None if how == NOTHING else value.shape if type(value) is _ndarray else np.shape(value)
+
+
+def unary_with_static(row):
+    """The recorder of a row with one operand and static arguments."""
+    keep_z, how_x = row.plans[1][2:]
+
+    def op(x, *static):
+        if type(x) is not Tensor:
+            return general(row, (x,), static)
+        xd, register = x._data, x._register
+        if xd is None:
+            xd = x._take_back()
+        g = row.g
+        try:
+            zd = g(xd, *static)
+        except Exception as error:
+            raise failed_call(row.name, (xd,), error, static) from error
+        if type(zd) is not _ndarray:
+            zd = _asarray(zd)
+        if register is None or not thread.tape.recording:
+            return wrap(zd, None)
+        saved = zd if keep_z else None, xd if how_x == VALUE else xd.shape if how_x == SHAPE else None, *static
+        return wrap(zd, append(row, row.plans[1], (register,), saved, zd))
+
+    return op
+
+
+def unary(row):
+    """The recorder of a row with one operand and no static arguments."""
+    keep_z, keep_x = [how == VALUE for how in row.plans[1][2:]]
+
+    def op(x):
+        if type(x) is not Tensor:
+            return general(row, (x,))
+        xd, register = x._data, x._register
+        if xd is None:
+            xd = x._take_back()
+        g = row.g                                       # an attribute that is called where it stands takes longer
+        try:
+            zd = g(xd)
+        except Exception as error:
+            raise failed_call(row.name, (xd,), error) from error
+        if type(zd) is not _ndarray:
+            zd = _asarray(zd)
+        z = _new(Tensor)
+        z._data = zd
+        tape = thread.tape
+        if register is None or not tape.recording:
+            z._register = None
+            return z
+        z._register = entry = Entry()
+        entry.plan = row.plans[1]                       # a new one, once a kernel has been compiled
+        entry.saved = zd if keep_z else None, xd if keep_x else None
+        entry.g = row
+        entry.ys = (register,)
+        entry.shape = zd.shape
+        entry.dtype = zd.dtype
+        entry.delta = None
+        entry.tape = tape
+        entries = tape.entries
+        entries.append(entry)
+        if zd.nbytes > LARGE or len(entries) > tape.limit:
+            tape.grown(zd.nbytes)
+        return z
+
+    return op
+
+
+def binary(row):
+    """The recorder of a row with two operands and no static arguments."""
+    _, x_only, y_only, both = row.plans
+    reads_operands, reads_nothing = both[2:] == (NOTHING, VALUE, VALUE), both[2:] == (NOTHING,) * 3
+
+    def op(x, y):
+        if type(x) is Tensor:
+            xd, xr = x._data, x._register
+            if xd is None:
+                xd = x._take_back()
+        else:
+            x, xd = _operand(row.name, x)
+            xr = None
+        if type(y) is Tensor:
+            yd, yr = y._data, y._register
+            if yd is None:
+                yd = y._take_back()
+        else:
+            y, yd = _operand(row.name, y)
+            yr = None
+        g = row.g
+        try:
+            zd = g(xd, yd)
+        except Exception as error:
+            raise failed_call(row.name, (xd, yd), error) from error
+        if type(zd) is not _ndarray:
+            zd = _asarray(zd)
+        z = _new(Tensor)
+        z._data = zd
+        tape = thread.tape
+        if not tape.recording or xr is yr is None:
+            z._register = None
+            return z
+        z._register = entry = Entry()
+        if xr is None:
+            plan, xr = y_only, x
+        elif yr is None:
+            plan, yr = x_only, y
+        else:
+            plan = both
+        if reads_nothing:                               # the most common cases: an unpacked plan takes longer
+            entry.saved = _NOTHING_SAVED
+        elif reads_operands and plan is both:
+            entry.saved = None, xd, yd
+        else:
+            _, _, keep_z, keep_x, keep_y = plan
+            entry.saved = zd if keep_z else None, xd if keep_x else None, yd if keep_y else None
+        entry.plan = plan
+        entry.g = row
+        entry.ys = xr, yr
+        entry.shape = zd.shape
+        entry.dtype = zd.dtype
+        entry.delta = None
+        entry.tape = tape
+        entries = tape.entries
+        entries.append(entry)
+        if zd.nbytes > LARGE or len(entries) > tape.limit:
+            tape.grown(zd.nbytes)
+        return z
+
+    return op
+
+
+def recorder(row):
+    """The function of tensors that computes and records the row."""
+    more = row.static_names or any(reads and SHAPE in reads for reads in row.reads)
+    if row.variadic:
+        op = lambda xs, *static: general(row, tuple(xs), static)  # noqa: E731
+    elif row.has_no_derivative or row.arity > 2 or row.arity == 2 and more:
+        arity = row.arity
+        op = lambda *arguments: general(row, arguments[:arity], arguments[arity:])  # noqa: E731
+    elif row.arity == 2:
+        op = binary(row)
+    else:
+        op = unary_with_static(row) if more else unary(row)
+    op.__name__ = op.__qualname__ = row.name
+    return op
+
+
+recorded = Vocabulary(level=1, of_row=recorder)

@@ -1,0 +1,283 @@
+"""The Tensor: an array, and the register that remembers how it came about.
+
+The tape saves arrays, not copies of them, so nobody may write into a saved array. Tensors therefore have value
+semantics, by copy on write:
+  - `.data` lends the array to the user. If anything else holds it (the tape, a view, another tensor), the tensor first
+    moves to a copy, and the tape keeps the original.
+  - While an array is lent, `_data` is None, and a recording asks `_take_back` instead. That takes the array back if the
+    user has let go of it, and otherwise hands a copy to the recording.
+So a value that is mutated after it was recorded, through `.data`, an alias or an optimiser, leaves the gradient right.
+It costs a test for None where nobody mutates; a copy where `.data` of a saved value is read; and a copy per recorded use of a
+tensor while an alias of its array is alive.
+"""
+
+from sys import getrefcount
+
+import numpy as np
+
+from tapegrad.core.entry import Entry, Handle, Leaf
+from tapegrad.core.refcount import LONE_LOCAL
+from tapegrad.core.tape import thread
+from tapegrad.errors import DtypeError, GradientError, ShapeError, describe
+
+_new = object.__new__
+
+
+class Tensor(Handle):
+    """An n-dimensional array whose operations are recorded on the tape where a gradient is required.
+
+    data            array_like. Python floats give float64, arrays keep their dtype. The data are copied.
+    dtype           of the tensor, when it is not to be that of the data
+    requires_grad   whether backward() computes a gradient for it; float and complex dtypes only
+    name            its name on the tape
+    """
+
+    __slots__ = ("_data", "_register", "_lent", "_name", "_retained", "__weakref__")
+    __array_priority__ = 1000
+
+    def __init__(self, data, dtype=None, requires_grad=False, name=None):
+        if isinstance(data, Tensor):
+            data = data._value
+        array = np.array(data, dtype=dtype)
+        if array.dtype.kind not in "biufc":
+            raise DtypeError(f"tensor: data of dtype {array.dtype}; numbers or booleans are needed")
+        self._data, self._register = array, None
+        if name is not None:
+            self.name = name
+        if requires_grad:
+            self.requires_grad = True
+
+    # The value
+
+    @property
+    def _value(self):
+        """The array, to be read and not kept."""
+        return self._lent if self._data is None else self._data
+
+    def _lend(self):
+        """The array, for reading and writing: nothing that the tape has saved is reached through it."""
+        if self._data is not None:
+            lent = self._data
+            if getrefcount(lent) > LONE_LOCAL or lent.base is not None:
+                lent = lent.copy()
+            self._lent, self._data = lent, None
+        return self._lent
+
+    def _take_back(self):
+        """The array of a tensor that has lent it, to be kept by a recording."""
+        lent = self._lent
+        if getrefcount(lent) > LONE_LOCAL or lent.base is not None:
+            return lent.copy()
+        self._data, self._lent = lent, None
+        return lent
+
+    @property
+    def data(self):
+        """The value, an ndarray that may be written to. Writing does not change gradients already recorded."""
+        return self._lend()
+
+    @data.setter
+    def data(self, value):
+        held = self._value
+        if value is held:
+            return
+        value = np.asarray(value._value if isinstance(value, Tensor) else value)
+        if value.shape != held.shape:
+            raise ShapeError(f"data: shape {value.shape} assigned to a tensor of shape {held.shape}; make a new tensor")
+        if value.dtype != held.dtype:
+            raise DtypeError(f"data: {value.dtype} assigned to a tensor of {held.dtype}; use .astype({held.dtype})")
+        self._lent, self._data = value, None
+
+    def numpy(self):
+        """The value as an ndarray, `.data` under PyTorch's name."""
+        return self._lend()
+
+    def __array__(self, dtype=None, copy=None):
+        if self._register is not None and thread.tape.recording:
+            raise GradientError("np.array, or a NumPy function that does not know tensors, of a tensor that requires a "
+                                "gradient, which would be lost: use a function of tapegrad, tg.stack for a list of tensors, "
+                                "or .data for the value without a gradient")
+        if copy is False:
+            return np.asarray(self._lend(), dtype=dtype)
+        return np.array(self._value, dtype=dtype)
+
+    def __dlpack__(self, **options):
+        return self._lend().__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return self._value.__dlpack_device__()
+
+    def item(self):
+        """The single element as a Python number."""
+        return self._value.item()
+
+    def tolist(self):
+        """The value as nested Python lists."""
+        return self._value.tolist()
+
+    @property
+    def shape(self):
+        return self._value.shape
+
+    @property
+    def ndim(self):
+        return self._value.ndim
+
+    @property
+    def size(self):
+        return self._value.size
+
+    @property
+    def dtype(self):
+        return self._value.dtype
+
+    def __len__(self):
+        return len(self._value)
+
+    def __bool__(self):
+        return bool(self._value)
+
+    def __float__(self):
+        return float(self._value)
+
+    def __int__(self):
+        return int(self._value)
+
+    def __complex__(self):
+        return complex(self._value)
+
+    def __index__(self):
+        return self._value.__index__()
+
+    def __format__(self, spec):
+        return format(self.item(), spec) if spec and self.size == 1 else format(str(self), spec)
+
+    def __repr__(self):
+        text = np.array2string(self._value, separator=", ", prefix="tensor(")
+        if self._value.dtype != np.float64:
+            text += f", dtype={self._value.dtype}"
+        if self.name is not None:
+            text += f", name={self.name!r}"
+        if type(self._register) is Entry:
+            text += f", made by {self._register.g.name}"
+        elif self._register is not None:
+            text += ", requires_grad=True"
+        return f"tensor({text})"
+
+    __hash__ = object.__hash__
+
+    # The register
+
+    @property
+    def requires_grad(self):
+        """Whether backward() from a function of this tensor reaches it. Can be set on leaves of a float dtype."""
+        return self._register is not None
+
+    @requires_grad.setter
+    def requires_grad(self, wanted):
+        if type(self._register) is Entry:
+            if not wanted:
+                raise GradientError("requires_grad: this tensor is a result on the tape; use .detach()")
+        elif not wanted:
+            self._register = None
+        elif self._register is None:
+            if self.dtype.kind not in "fc":
+                raise DtypeError(f"requires_grad: a tensor of {self.dtype} has no gradient; make it with dtype=float")
+            self._register = Leaf(self.shape, self.dtype, self.name)
+
+    @property
+    def is_leaf(self):
+        """True unless the tensor is a recorded result."""
+        return type(self._register) is not Entry
+
+    @property
+    def name(self):
+        """The tensor's name on the tape, or None."""
+        return getattr(self, "_name", None)
+
+    @name.setter
+    def name(self, name):
+        self._name = name
+        if self._register is not None:
+            self._register.name = name
+
+    @property
+    def grad(self):
+        """The gradient that backward() has accumulated: an ndarray of the same shape and dtype, or None."""
+        where = self._register if type(self._register) is Leaf else getattr(self, "_retained", None)
+        return None if where is None else where.grad
+
+    @grad.setter
+    def grad(self, value):
+        where = self._register if type(self._register) is Leaf else getattr(self, "_retained", None)
+        if value is not None:
+            if where is None:
+                raise GradientError("grad: this tensor keeps no gradient; only leaves that require one do")
+            if value.shape != where.shape or value.dtype != where.dtype:
+                raise ShapeError(f"grad: {value.dtype} {value.shape} for a tensor of {where.dtype} {where.shape}")
+        if where is not None:
+            where.grad = value
+
+    def zero_grad(self):
+        """Forget the accumulated gradient: `.grad` is None again."""
+        self.grad = None
+
+    def retain_grad(self):
+        """Have backward() keep the gradient of this result, too, in its `.grad`."""
+        if self._register is None:
+            raise GradientError("retain_grad: this tensor does not require a gradient")
+        if type(self._register) is Entry and not hasattr(self, "_retained"):
+            self._retained = Leaf(self._register.shape, self._register.dtype)
+            self._register.retain(self._retained)
+
+    def register_hook(self, function):
+        """Have every sweep call `function` with the complete delta of this tensor, and use what it returns, unless None.
+
+        The delta is an array, or a tensor with create_graph; it must not be changed in place. The hook of a result goes
+        with its entry, when a backward() consumes the tape; that of a leaf stays. Returns a function that takes it away.
+        """
+        if self._register is None:
+            raise GradientError("register_hook: this tensor does not require a gradient")
+        shape, dtype, active = self.shape, self.dtype, [True]
+
+        def replaced(d):
+            new = function(d) if active else None
+            if new is None:
+                return d
+            if getattr(new, "shape", None) != shape or new.dtype != dtype:
+                raise ShapeError(f"register_hook: the hook returned {describe(new)} for a delta of {dtype} {shape}")
+            return new
+
+        self._register.hook(replaced)
+        return active.clear
+
+    def detach(self):
+        """The same value as a constant: nothing flows back through it. Writing to one does not change the other."""
+        return wrap(self._data if self._data is not None else self._take_back(), None)
+
+    def _become(self, other):
+        """Take the value and the register of another tensor."""
+        self._data, self._register = other._data, other._register
+        self._lent = None
+
+    def __reduce__(self):
+        if type(self._register) is Entry:
+            raise GradientError("a result on the tape can't be copied or pickled; use .detach() first")
+        return Tensor, (self._value, None, self.requires_grad, self.name)
+
+
+def wrap(array, register):
+    """A tensor around an array, without a copy, whose register is given."""
+    z = _new(Tensor)
+    z._data, z._register = array, register
+    return z
+
+
+def from_dlpack(x):
+    """A Tensor with a copy of the data of anything that has `__dlpack__`: an array or tensor of another library."""
+    return Tensor(np.from_dlpack(x))
+
+
+def tensor(data, dtype=None, requires_grad=False, name=None):
+    """A Tensor that holds a copy of `data`: `tensor([1.0, 2.0], requires_grad=True, name="x")`. See Tensor."""
+    return Tensor(data, dtype, requires_grad, name)

@@ -1,0 +1,61 @@
+"""Where the first NaN or infinity comes from: which entry, and which line of the user's code.
+
+While `detect_anomaly()` is on, a watcher (watching.py) looks at what every row's operator computed, and the sweep shows every
+contribution to `watch`. While it is off, none of that is there, and nothing is paid for it.
+"""
+
+from contextlib import contextmanager
+
+import numpy as np
+
+from tapegrad.core import naming
+from tapegrad.core.tape import thread
+from tapegrad.debug.watching import users_place, watching
+from tapegrad.errors import AnomalyError
+
+
+def _bad(value):
+    """What is wrong with an array, like `NaN at (0, 2)`; None where all is finite."""
+    value = np.asarray(getattr(value, "_value", value))
+    if value.dtype.kind not in "fc" or np.isfinite(value).all():
+        return None
+    where = tuple(int(i) for i in np.argwhere(~np.isfinite(value))[0])
+    return f"{value[where]} at {where} of {value.dtype} {value.shape}"
+
+
+class _Forward:
+    """The watcher that raises where a result is not finite."""
+
+    def computed(self, row, args, z, start, end):
+        if wrong := _bad(z):
+            operands = ", ".join(f"{x.dtype} {x.shape}" if isinstance(x, np.ndarray) else repr(x) for x in args)
+            raise AnomalyError(f"{row.name}({operands}) gave {wrong}\n  {users_place()}")
+
+    def appended(self, entry):
+        """The list has noted the user's line."""
+
+
+def _watch(entry, y, c):
+    wrong = _bad(c)
+    if wrong is None:
+        return
+    place = getattr(entry, "where", "recorded before detect_anomaly()")
+    entries = [entry for entry in thread.tape.entries if entry.tape is not None]
+    text = naming.lines(entries)[entries.index(entry)]
+    operand = next(i for i, register in enumerate(entry.ys) if register is y)
+    raise AnomalyError(f"backward of {text}: the delta of operand {operand} got {wrong}\n  {place}")
+
+
+@contextmanager
+def detect_anomaly():
+    """`with detect_anomaly():` the first NaN or infinity on this thread, forward or backward, raises AnomalyError.
+
+    The error names the operation, the element, and the line of the user's code that recorded the entry.
+    """
+    tape = thread.tape
+    before, tape.watch = tape.watch, _watch
+    try:
+        with watching(_Forward()), np.errstate(all="ignore"):
+            yield
+    finally:
+        tape.watch = before

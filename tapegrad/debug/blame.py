@@ -1,0 +1,151 @@
+"""Where a NaN or an infinity came from, after the fact: the first bad entry, forward or else backward, and why.
+
+A trace has looked at every value and delta. Without one, the values are those that the tape has saved, and what can be
+computed from them again; the deltas are those of a sweep that keeps the tape.
+"""
+
+import numpy as np
+
+from tapegrad.core.entry import Entry
+from tapegrad.core.sweep import seed_of, sweep
+from tapegrad.core.tape import thread
+from tapegrad.debug.names import Names, place
+from tapegrad.debug.notes import Note, Summary, notes_of
+from tapegrad.debug.reasons import why, why_delta
+from tapegrad.debug.watching import observed
+from tapegrad.errors import GradientError
+from tapegrad.primitives import arrays
+
+
+def blame(source=None):
+    """The first entry whose value, or else whose delta, is NaN or infinite, as a Blame; one that is false if there is none.
+
+    source   a trace, which knows all values and deltas that it has seen; or a tape or a loss before its backward(), of which it
+             looks at the values that are saved or follow from those that are, and, of a loss, at the deltas. By default the
+             tape of this thread
+    """
+    source = thread.tape if source is None else source
+    loss = source if hasattr(source, "_register") else None
+    if loss is not None:
+        where = getattr(loss._register, "where", None)
+        consumed = type(loss._register) is Entry and loss._register.tape is None
+        if consumed and type(where) is not Note:
+            raise GradientError("blame: the tape of this tensor has been consumed by backward(); run it inside of "
+                                "`with tg.traced() as t:` and ask t.blame()")
+        notes = _behind(where) if consumed else notes_of(thread.tape)
+    else:
+        notes = notes_of(source)
+    names, lookup = Names(notes), notes
+    if loss is None and hasattr(source, "notes") or loss is not None and consumed:
+        forward = next((note for note in lookup if note.why), None)
+        if forward is not None:
+            return Blame("forward", forward, names, forward.why, forward.value)
+        backward = [note for note in lookup if note.why_delta]
+        if backward:
+            first = min(backward, key=lambda note: note.swept)
+            position, reason, summary = first.why_delta
+            return Blame("backward", first, names, reason, summary, position)
+        return Blame(None, None, names, f"the values and deltas of {len(lookup)} entries are finite")
+    entries = list(thread.tape.entries)
+    return _forward(notes, entries, names) or (loss is not None and _backward(loss, notes, entries, names)) or Blame(
+        None, None, names, f"what is known of the values of {len(entries)} entries is finite")
+
+
+class Blame:
+    """`phase` "forward" or "backward", `entry` its text, `place` the user's line, `why` a sentence; `note`, the entry's note.
+
+    False where nothing is to blame: then `why` says what was looked at. print() tells all of it.
+    """
+
+    def __init__(self, phase, note, names, why, value=None, position=None):
+        self.phase, self.note, self.why, self.operand = phase, note, why, position
+        self.entry = self.place = None
+        self._lines = [why]
+        if note is not None:
+            self.entry, self.place = names.line(note), place(note, full=True)
+            to = names(note.ys[position]) if position is not None and position < len(note.ys) else "the kept gradient"
+            of = "" if position is None else f": the contribution to the delta of {to}"
+            self._lines = [f"{phase}, {self.entry}{of} is the first that is not finite"]
+            if note.place is not None:
+                self._lines.append(f"    {note.place}")
+            self._lines.append(f"    {why}")
+            if value is not None:
+                self._lines.append(f"    it is {value}" if position is not None else
+                                   f"    it is {note.dtype} {note.shape}: {value}")
+            self._lines += [f"    {names(y)}: {y.dtype} {y.shape}" + (f": {y.value}" if getattr(y, "value", None) else "")
+                            for y in dict.fromkeys(note.ys) if hasattr(y, "shape")]
+
+    def __bool__(self):
+        return self.phase is not None
+
+    def __str__(self):
+        return "\n".join(self._lines)
+
+    __repr__ = __str__
+
+
+def _behind(note):
+    """The notes that a note was computed from, in the order of the operations, and itself."""
+    found, todo = {}, [note]
+    while todo:
+        note = todo.pop()
+        if note not in found:
+            found[note] = None
+            todo += [y for y in note.ys if type(y) is Note]
+    return sorted(found, key=lambda note: note.start or 0.0)
+
+
+def known_values(entries):
+    """{register: array} of what the entries have saved, and of results that follow from it."""
+    values = {}
+    for entry in entries:
+        z, *rest = entry.saved if not entry.g.variadic else entry.saved[:1]
+        if z is not None:
+            values[entry] = z
+        for y, value in zip(entry.operands, rest):
+            if isinstance(value, np.ndarray):
+                values[y] = value
+    for entry in entries:
+        if entry not in values:
+            given = [values.get(y) if hasattr(y, "shape") else y for y in entry.operands]
+            if all(x is not None for x in given):
+                with np.errstate(all="ignore"):
+                    values[entry] = np.asarray(entry.g.g(given, *entry.static) if entry.g.variadic else
+                                               entry.g.g(*given, *entry.static))
+    return values
+
+
+def _forward(notes, entries, names):
+    values = known_values(entries)
+    for note, entry in zip(notes, entries):
+        if entry in values and note.value is None:
+            note.value = Summary(values[entry])
+        if note.value is not None and not note.value.finite:
+            reason = note.why or why(entry.g.name, [values.get(y) if hasattr(y, "shape") else y for y in entry.operands],
+                                     values[entry])
+            return Blame("forward", note, names, reason, note.value)
+    return None
+
+
+def _backward(loss, notes, entries, names):
+    found, before = [], []
+
+    def see(note):
+        def told(position, first, d, c, start, end, saved):
+            if not found and c is not None and (reason := why_delta(note.g, d, saved, c)):
+                found.append((note, position, reason, Summary(c)))
+        return told
+
+    try:
+        for note, entry in zip(notes, entries):
+            before.append((entry, entry.plan))
+            entry.plan = observed(entry, see(note))
+        with np.errstate(all="ignore"):
+            sweep(arrays, [(loss._register, seed_of(loss, None))], consume=False)
+    finally:
+        for entry, plan in before:
+            entry.plan = plan
+    if not found:
+        return None
+    note, position, reason, summary = found[0]
+    return Blame("backward", note, names, reason, summary, position)

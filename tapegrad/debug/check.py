@@ -1,0 +1,112 @@
+"""Is every derivative right here? Each entry by itself, compared with differences at the values that it really had.
+
+The operator and the rule run in double precision at those values, along one random direction d of the result and v of an
+operand: sum(v * DG(d)) against sum(d * (g(x + hv) - g(x - hv)) / 2h). Where the slopes to both sides differ there is a
+kink, and any derivative between them is right.
+"""
+
+from functools import partial
+
+import numpy as np
+
+from tapegrad.core.sweep import fit
+from tapegrad.debug.names import Names, place
+from tapegrad.debug.notes import notes_of
+from tapegrad.debug.table import Table
+from tapegrad.errors import GradientError
+from tapegrad.primitives import arrays
+from tapegrad.primitives.registry import NOTHING, SHAPE
+
+STEP = float(np.finfo(float).eps) ** (1 / 3)
+
+
+def check(source, rtol=1e-4, atol=1e-6):
+    """Compare the derivatives of every entry of a traced(values=True) with differences; a Check, which is true if all agree.
+
+    Operands that are not real floating-point numbers, and entries whose values are not finite, are left out. rtol and atol
+    are those of the error relative to the sizes of what is compared.
+    """
+    notes = notes_of(source)
+    if all(note.values is None for note in notes):
+        raise GradientError("check: no values were kept; record inside of `with tg.traced(values=True):`")
+    names, results = Names(notes), []
+    for note in notes:
+        if note.values is not None and note.dtype.kind == "f" and note.value.finite:
+            results += [(note, position, *compared) for position, compared in _compared(note)]
+    return Check(names, results, rtol, atol)
+
+
+class Check:
+    """`worst`: the (entry, operand, derivative, difference, error) with the greatest error; `wrong`: those beyond tolerance.
+
+    True if none is wrong. print() shows the worst of each operation.
+    """
+
+    def __init__(self, names, results, rtol, atol):
+        rows = [(names.line(note), position, derivative, difference, error, note, error <= atol + rtol * scale)
+                for note, position, derivative, difference, error, scale in results]
+        rows.sort(key=lambda row: (row[6], -row[4] if row[4] == row[4] else -np.inf))
+        self.checked, self.worst = len(rows), rows[0][:5] if rows else None
+        self.wrong = [row[:5] for row in rows if not row[6]]
+        self._rows = list({row[5].g: row for row in reversed(rows)}.values())[::-1]
+
+    def __bool__(self):
+        return not self.wrong
+
+    def table(self):
+        rows = self._rows
+        title = f"{self.checked} derivatives checked, {len(self.wrong)} wrong; the worst of each operation:"
+        return Table(title, {
+            "entry": [row[0] for row in rows], "operand": [row[1] for row in rows],
+            "derivative": [f"{row[2]:.6g}" for row in rows], "difference": [f"{row[3]:.6g}" for row in rows],
+            "error": [f"{row[4]:.2g}" for row in rows], "line": [place(row[5]) for row in rows],
+            "": ["" if row[6] else "WRONG" for row in rows]})
+
+    def __str__(self):
+        return str(self.table())
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        return self.table()._repr_html_()
+
+
+def _double(x):
+    return x.astype(float) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
+
+
+def _compared(note):
+    """(position, (derivative, difference, error, scale)) of each operand of an entry."""
+    row, random = note.row, np.random.default_rng(0)
+    xs, static = (note.values[0], note.values[1:]) if row.variadic else (note.values[:row.arity], note.values[row.arity:])
+    xs = [_double(np.asarray(x) if isinstance(x, float) else x) for x in xs]
+
+    def g(xs):
+        return np.asarray(row.g(xs, *static) if row.variadic else row.g(*xs, *static), dtype=float)
+
+    with np.errstate(all="ignore"):
+        z = g(xs)
+        d = random.normal(size=z.shape)
+        for i, x in enumerate(xs):
+            rule, reads = (row.dg[0], row.reads[0]) if row.variadic else (row.array_dg[i], row.reads[i])
+            if rule is None or not isinstance(x, np.ndarray) or x.dtype.kind != "f" or not x.size or not np.isfinite(x).all():
+                continue
+            kept = [_kept(how, value) for how, value in zip(reads, (z, xs) if row.variadic else (z, *xs))]
+            if row.variadic:
+                rule, kept[1] = partial(rule, i), tuple([_kept(reads[1], x) for x in xs])
+            c = rule(arrays, d, *kept, *static)
+            c = np.zeros(x.shape) if c is None else fit(arrays, np.asarray(c), x.shape, x.dtype)
+            v = random.normal(size=x.shape)
+            h = STEP * max(1.0, float(np.abs(x).max()))
+            ahead, behind = (g([*xs[:i], x + sign * h * v, *xs[i + 1:]]) for sign in (1, -1))
+            slopes = [float((d * (ahead - z)).sum() / h), float((d * (z - behind)).sum() / h)]
+            derivative, difference = float((c * v).sum()), sum(slopes) / 2
+            scale = float(np.abs(c * v).sum()) + abs(difference)
+            error = abs(derivative - difference)
+            if abs(slopes[0] - slopes[1]) > 1e-3 * scale and min(slopes) <= derivative <= max(slopes):
+                error = 0.0
+            yield i, (derivative, difference, error, scale)
+
+
+def _kept(how, value):
+    return None if how == NOTHING else np.shape(value) if how == SHAPE else value

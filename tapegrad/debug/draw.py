@@ -1,0 +1,71 @@
+"""The tape as a drawing: SVG, the DOT of Graphviz, or Mermaid."""
+
+import os
+
+from tapegrad.debug.folding import folded
+from tapegrad.debug.names import Names, place
+from tapegrad.debug.notes import notes_of
+from tapegrad.debug.svg import label, svg, title
+
+SHAPES = {"entry": "box", "leaf": "ellipse", "constant": "plaintext"}
+
+
+class Drawing(str):
+    """The text of a drawing; a notebook shows an SVG."""
+
+    def _repr_svg_(self):
+        return str(self) if self.startswith("<svg") else None
+
+
+def draw(source, path=None, format=None, fold=True, constants=False):
+    """A drawing of a tape or a trace, as text, written to the file `path` if it is given.
+
+    format      "svg", "dot" or "mermaid"; by default what the path ends with, or "svg"
+    fold        draw what the same call recorded again and again, as the time steps of a loop, as one node (needs a trace)
+    constants   draw the operands that need no gradient, too
+
+    Red dashed edges come from the step before.
+    """
+    if format is None:
+        ending = os.path.splitext(path)[1].lower() if path is not None else ".svg"
+        format = {".svg": "svg", ".dot": "dot", ".gv": "dot", ".mmd": "mermaid", ".md": "mermaid"}.get(ending)
+    writers = {"svg": svg, "dot": dot, "mermaid": mermaid}
+    if format not in writers:
+        raise ValueError(f"draw: the format is svg, dot or mermaid, and the path ends with .svg, .dot or .mmd; got {format!r}, "
+                         f"{path!r}")
+    notes = notes_of(source)
+    text = Drawing(writers[format](folded(notes, Names(notes), place, fold, constants)))
+    if path is not None:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+    return text
+
+
+def dot(graph):
+    """The graph for Graphviz."""
+    number = {node: f"n{i}" for i, node in enumerate(graph.nodes)}
+    lines = ["digraph tape {", "  node [fontname=monospace, fontsize=10];"]
+    for node in graph.nodes:
+        text = "\\n".join(_quoted(line) for line in label(node))
+        lines.append(f'  {number[node]} [label="{text}", shape={SHAPES[node.kind]}, tooltip="{_quoted(title(node))}"];')
+    for (start, end), back in graph.edges.items():
+        how = " [style=dashed, color=red, constraint=false]" if back else ""
+        lines.append(f"  {number[start]} -> {number[end]}{how};")
+    return "\n".join([*lines, "}", ""])
+
+
+def mermaid(graph):
+    """The graph for Mermaid, which GitHub draws."""
+    number = {node: f"n{i}" for i, node in enumerate(graph.nodes)}
+    opened = {"entry": '["{}"]', "leaf": '(["{}"])', "constant": '{{{{"{}"}}}}'}
+    lines = ["flowchart TD"]
+    for node in graph.nodes:
+        text = "<br/>".join(line.replace("&", "#amp;").replace('"', "#quot;").replace("<", "#lt;") for line in label(node))
+        lines.append(f"  {number[node]}{opened[node.kind].format(text)}")
+    for (start, end), back in graph.edges.items():
+        lines.append(f"  {number[start]} {'-.->' if back else '-->'} {number[end]}")
+    return "\n".join([*lines, ""])
+
+
+def _quoted(text):
+    return text.replace("\\", "\\\\").replace('"', '\\"')

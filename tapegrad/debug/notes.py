@@ -1,0 +1,192 @@
+"""Notes: what is remembered of an entry, and stays readable when backward() has consumed it.
+
+A note says of an operand which note made it, so that notes make up the graph again. It holds no arrays unless the trace was
+asked to keep them.
+"""
+
+import weakref
+from math import inf, isfinite
+
+import numpy as np
+
+from tapegrad.core.entry import Entry, Leaf
+from tapegrad.debug.reasons import why, why_delta
+
+
+class Summary:
+    """The least, greatest and mean element of an array, and how many are NaN and infinite; of |x| where x is complex."""
+
+    __slots__ = ("size", "min", "max", "mean", "nans", "infs")
+
+    def __init__(self, x):
+        x = np.asarray(x)
+        self.size, self.nans, self.infs = x.size, 0, 0
+        self.min = self.max = self.mean = None
+        if not x.size:
+            return
+        with np.errstate(all="ignore"):
+            if x.dtype.kind == "c":
+                x = np.abs(x)
+            self.min, self.max = np.minimum.reduce(x, None).item(), np.maximum.reduce(x, None).item()
+            if not (isfinite(self.min) and isfinite(self.max)):
+                self.nans, self.infs = int(np.isnan(x).sum()), int(np.isinf(x).sum())
+            self.mean = np.add.reduce(x, None, float).item() / x.size
+
+    @property
+    def finite(self):
+        return not (self.nans or self.infs)
+
+    @property
+    def largest(self):
+        """The greatest absolute value."""
+        return 0.0 if self.size == 0 else inf if self.infs else max(abs(self.min), abs(self.max))
+
+    def __str__(self):
+        if self.size == 0:
+            return "empty"
+        bad = [f"{n} {name}" for n, name in ((self.nans, "NaN"), (self.infs, "inf")) if n]
+        if self.size == 1:
+            return f"{self.mean:.4g}"
+        return ", ".join(bad) if self.nans else ", ".join([f"{self.min:.3g} .. {self.max:.3g} ({self.mean:.3g})", *bad])
+
+
+class Constant:
+    """An operand that needs no gradient: its shape, its dtype, and a weak reference to the tensor."""
+
+    __slots__ = ("tensor", "name", "shape", "dtype", "variable", "__weakref__")
+
+    def __init__(self, tensor):
+        self.tensor, self.shape, self.dtype = weakref.ref(tensor), tensor.shape, tensor.dtype
+        self.name, self.variable = tensor.name, None
+
+
+class Note:
+    """What is remembered of one entry z = g(y1, .., yk).
+
+    place      the user's line (watching.Place), None where it was not noted
+    site       the calls that led from the trace to the operation, by file and position: the same when a loop comes by again
+    g, ys      the primitive's name; Note, Leaf, Constant or number per operand
+    static     the arguments that are not operands, by name
+    shape, dtype   of z
+    kept, given    bytes that backward needs: of results, and of leaves and constants; a buffer counts at its first entry
+    name, variable the name of the tensor; the variable that held it when it was used
+    leaves     the variables that held leaves
+    start, forward         when the operator ran, and for how many seconds
+    swept, backward        the same of the derivatives, of the last sweep
+    value, delta           a Summary of each
+    z, values              the array and those of the operands, if the trace keeps values
+    d, contributions       the delta and [(position, contribution), ..], if the trace keeps deltas
+    why, why_delta         why the value is not finite; (position, why, Summary) of the first bad contribution
+    row                    the primitive's row
+    """
+
+    __slots__ = ("place", "site", "row", "ys", "static", "shape", "dtype", "kept", "given", "name", "variable", "leaves",
+                 "start", "forward", "swept", "backward", "value", "delta", "z", "values", "d", "contributions",
+                 "why", "why_delta", "entry", "__weakref__")
+
+    def __init__(self, entry, ys, buffers):
+        for slot in ("site", "variable", "start", "forward", "swept", "backward", "value", "delta", "z", "values", "d", "why",
+                     "why_delta", "entry"):
+            setattr(self, slot, None)
+        self.place, self.row, self.ys = getattr(entry, "where", None), entry.g, ys
+        self.shape, self.dtype, self.name = entry.shape, entry.dtype, getattr(entry, "name", None)
+        self.static = dict(zip(entry.g.static_names, entry.static))
+        self.contributions, self.leaves = [], {}
+        self.kept, self.given = buffers.of(entry)
+
+    @property
+    def g(self):
+        return self.row.name
+
+    def see_value(self, z, values, keep):
+        self.value = Summary(z)
+        if not self.value.finite:
+            self.why = why(self.g, values[0] if self.row.variadic else values[:self.row.arity], z)
+        if keep:
+            self.z, self.values = z, values
+
+    def see_delta(self, position, first, d, c, start, end, saved, keep):
+        """What a derivative got and gave (watching.observed)."""
+        if first:
+            self.swept, self.backward, self.delta = start, 0.0, Summary(d)
+            self.contributions, self.why_delta = [], None
+        self.backward += end - start
+        if c is not None:
+            may_be_bad = self.why_delta is None and not isfinite(abs(np.add.reduce(c, None)))
+            if may_be_bad and (reason := why_delta(self.g, d, saved, c)):
+                self.why_delta = position, reason, Summary(c)
+        if keep:
+            self.d = d
+            self.contributions.append((position, c))
+
+
+class Buffers:
+    """Counts the bytes of arrays, each buffer once for as long as it lives."""
+
+    def __init__(self):
+        self.counted = {}
+
+    def of(self, entry):
+        """(bytes of results, bytes of leaves and constants) that an entry keeps and none before it."""
+        kept = given = 0
+        if entry.saved is None:
+            return 0, 0
+        z, *rest = entry.saved
+        for array, of_result in [(z, True), *((x, type(y) is Entry) for x, y in zip(rest, entry.operands))]:
+            if isinstance(array, np.ndarray) and (size := self.size(array)):
+                kept, given = (kept + size, given) if of_result else (kept, given + size)
+        return kept, given
+
+    def size(self, array):
+        while isinstance(array.base, np.ndarray):
+            array = array.base
+        known = self.counted.get(id(array))
+        if known is not None and known() is array:
+            return 0
+        self.counted[id(array)] = weakref.ref(array)
+        return array.nbytes
+
+
+def operands(entry, note_of, constants):
+    """The operands of an entry as notes have them."""
+    ys = []
+    for y in entry.operands:
+        if type(y) is Entry:
+            ys.append(note_of(y))
+        elif type(y) is Leaf or not hasattr(y, "_register"):
+            ys.append(y)
+        else:
+            known = constants.get(id(y))
+            if known is None or known.tensor() is not y:
+                known = constants[id(y)] = Constant(y)
+            ys.append(known)
+    return tuple(ys)
+
+
+def notes_of(source):
+    """The notes of a trace, or of the living entries of a tape: those that a trace has made, and new ones for the rest."""
+    if not hasattr(source, "entries"):
+        return list(source.notes)
+    source.reap()
+    buffers, constants, notes = Buffers(), {}, {}
+
+    def note_of(entry):
+        where = getattr(entry, "where", None)
+        return where if type(where) is Note else notes[entry] if entry in notes else _outside(entry)
+
+    for entry in source.entries:
+        if type(getattr(entry, "where", None)) is Note:
+            notes[entry] = entry.where
+            buffers.of(entry)
+        else:
+            notes[entry] = Note(entry, operands(entry, note_of, constants), buffers)
+            notes[entry].entry = entry
+    return list(notes.values())
+
+
+def _outside(entry):
+    """The note of an entry that an earlier backward() has consumed."""
+    note = Note.__new__(Note)
+    note.row, note.ys, note.shape, note.dtype, note.name = entry.g, (), entry.shape, entry.dtype, getattr(entry, "name", None)
+    note.variable = note.entry = note.place = note.site = note.value = note.delta = None
+    return note

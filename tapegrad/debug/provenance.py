@@ -1,0 +1,163 @@
+"""Where a gradient came from: its parts, before they were added up.
+
+Every use of W gets a leaf of its own for the length of one sweep, so that the sweep, which knows nothing of this, adds up
+nothing. A trace that keeps deltas has the contributions already.
+"""
+
+import numpy as np
+
+from tapegrad.core.entry import Leaf
+from tapegrad.core.sweep import fit, seed_of, sweep
+from tapegrad.core.tape import thread
+from tapegrad.debug.names import Names, place
+from tapegrad.debug.notes import notes_of
+from tapegrad.debug.table import Table
+from tapegrad.errors import GradientError
+from tapegrad.primitives import arrays
+
+BY = ("entry", "line", "step")
+
+
+def provenance(source, W, by="entry", gradient=None):
+    """The gradient of W split into the parts that were added up, as a Provenance; the tape is kept.
+
+    source     the loss (any tensor, with `gradient` if it is not a single number), or a trace with deltas=True
+    W          a tensor that it was computed from: a leaf or a result
+    by         "entry": a part for each entry that uses W. "line": for each line of the user's code. "step": for each time
+               that a call of the user's code which uses W was made, so for each time step of a loop. Both need the entries
+               to have been recorded inside of tg.traced()
+
+    The sum of the parts is the gradient (before any hook of W). GradientError where the source does not depend on W, or no
+    lines were noted.
+    """
+    if by not in BY:
+        raise ValueError(f"provenance: by is one of {', '.join(BY)}; got {by!r}")
+    register = getattr(W, "_register", None)
+    if register is None:
+        raise GradientError("provenance: W does not require a gradient")
+    uses = _noted(source, register) if hasattr(source, "notes") else _swept(source, register, gradient)
+    uses = [(note, part) for note, part in uses if part is not None]
+    if not uses:
+        raise GradientError("provenance: the source does not depend on W")
+    if by != "entry" and any(note.place is None or note.site is None for note, _ in uses):
+        raise GradientError(f"provenance: by={by!r} needs the lines of the entries; record them inside of `with tg.traced():`")
+    notes = notes_of(source if hasattr(source, "notes") else thread.tape)
+    names, seen, parts = Names(notes), {}, {}
+    for note, part in uses:
+        if by == "step":
+            key = (note.site, note.g)
+            members = seen.setdefault(key, [])
+            if note not in members:
+                members.append(note)
+            label = members.index(note)
+        else:
+            label = names.line(note) if by == "entry" else place(note)
+        parts[label] = parts[label] + part if label in parts else part
+    mine = next((note for note in notes if note.entry is register), getattr(register, "where", register))
+    return Provenance(names(mine), by, parts)
+
+
+def _swept(loss, register, gradient):
+    """[(note, part)] in the order of the tape, by a sweep of the living tape."""
+    uses, before = [], []
+    if loss._register is None:
+        raise GradientError("provenance: the source does not require a gradient")
+    notes = notes_of(thread.tape)
+    seed = seed_of(loss, gradient)
+    try:
+        for note, entry in zip(notes, thread.tape.entries):
+            if any(y is register for y in entry.operands):
+                before.append((entry, entry.ys))
+                ys = [Leaf(y.shape, y.dtype) if y is register else y for y in entry.ys]
+                uses += [(note, new) for old, new in zip(entry.operands, ys) if old is register]
+                entry.ys = tuple(ys)
+        with np.errstate(all="ignore"):
+            found = sweep(arrays, [(loss._register, seed)], consume=False)
+    finally:
+        for entry, ys in before:
+            entry.ys = ys
+    return [(note, found.get(leaf)) for note, leaf in uses]
+
+
+def _noted(trace, register):
+    """[(note, part)] in the order of the tape, from a trace."""
+    if not trace.deltas:
+        raise GradientError("provenance: a trace keeps the contributions with deltas=True; or pass the loss before backward()")
+    where = getattr(register, "where", register)
+    uses = []
+    for note in trace.notes:
+        for position, c in note.contributions:
+            if c is not None and position < len(note.ys) and note.ys[position] is where:
+                with np.errstate(all="ignore"):
+                    uses.append((note, fit(arrays, c, register.shape, register.dtype)))
+    return uses
+
+
+class Provenance:
+    """The parts of a gradient by label, an entry's text, a line, or the number of a step: `p[label]`, `p.items()`.
+
+    `sum()` is the gradient, `norms` the Euclidean norm of each part, `table()` and print() show them, `plot()` draws them.
+    """
+
+    def __init__(self, name, by, parts):
+        self.name, self.by, self.parts = name, by, parts
+
+    def __getitem__(self, label):
+        return self.parts[label]
+
+    def __len__(self):
+        return len(self.parts)
+
+    def __iter__(self):
+        return iter(self.parts)
+
+    def items(self):
+        return self.parts.items()
+
+    def sum(self):
+        """The parts added up in the order of the sweep."""
+        total, *rest = reversed(self.parts.values())
+        for part in rest:
+            total = total + part
+        return total
+
+    @property
+    def norms(self):
+        return {label: float(np.linalg.norm(part)) for label, part in self.parts.items()}
+
+    def table(self):
+        largest = max(self.norms.values()) or 1.0
+        bars = ["#" * round(20 * norm / largest) if np.isfinite(norm) else "not finite" for norm in self.norms.values()]
+        return Table(f"gradient of {self.name} by {self.by}", {
+            self.by: list(self.parts), "norm": [f"{norm:.4g}" for norm in self.norms.values()], "share of the largest": bars})
+
+    def __str__(self):
+        return str(self.table())
+
+    def _repr_html_(self):
+        return self.table()._repr_html_()
+
+    def plot(self, path=None, axes=None):
+        """The norms of the parts over the steps, or as bars, drawn by matplotlib; written to the file `path` if given.
+
+        Returns matplotlib's axes.
+        """
+        if axes is None:
+            from matplotlib.figure import Figure
+
+            axes = Figure(figsize=(7, 3.5), layout="constrained").subplots()
+        norms = self.norms
+        if self.by == "step":
+            axes.plot(list(norms), list(norms.values()), marker="o", label=self.name)
+            axes.set_xlabel("step")
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        else:
+            axes.barh([str(label) for label in norms], list(norms.values()))
+            axes.invert_yaxis()
+        scale = axes.set_yscale if self.by == "step" else axes.set_xscale
+        if any(norms.values()) and np.isfinite(list(norms.values())).all():
+            scale("log", nonpositive="mask" if self.by == "step" else "clip")       # a norm of 0 is left out
+        axes.set_title(f"where the gradient of {self.name} comes from: norm of its part by {self.by}", fontsize=10)
+        if path is not None:
+            axes.figure.savefig(path)
+        return axes

@@ -1,0 +1,34 @@
+"""The tape as a table: every entry, with what a trace has noted of it."""
+
+from tapegrad.debug.names import Names, place
+from tapegrad.debug.notes import notes_of
+from tapegrad.debug.table import Table, seconds
+
+
+def show(source, first=None, last=None):
+    """The entries of a tape or a trace as a table; what was not traced is left out.
+
+    first, last   show the entries from position `first` up to, and without, `last`
+
+    The columns: position, entry, shape, dtype; the bytes that backward needs and no entry before keeps, without those of leaves
+    and constants; the user's line; least .. greatest (mean) of the value and of the delta; the microseconds that the operator
+    and the derivatives took. print() gives text, a notebook shows HTML.
+    """
+    notes = notes_of(source)
+    names = Names(notes)
+    shown = [*enumerate(notes)][first:last]
+    columns = {
+        "#": [i for i, _ in shown],
+        "entry": [names.line(note) for _, note in shown],
+        "shape": [str(note.shape).replace(",)", ")") for _, note in shown],
+        "dtype": [str(note.dtype) for _, note in shown],
+        "kept bytes": [note.kept for _, note in shown],
+        "line": [place(note) for _, note in shown],
+        "value": [str(note.value or "") for _, note in shown],
+        "delta": [str(note.delta or "") for _, note in shown],
+        "forward us": [seconds(note.forward) for _, note in shown],
+        "backward us": [seconds(note.backward) for _, note in shown],
+    }
+    kind = "trace" if hasattr(source, "notes") else "tape"
+    left_out = f", {len(shown)} of them shown" if len(shown) < len(notes) else ""
+    return Table(f"{kind} of {len(notes)} entries{left_out}", columns)

@@ -1,0 +1,145 @@
+"""Tracing: noting, while it is on, what a thread computes and what a sweep does with it.
+
+    with tg.traced() as t:
+        loss = model(x)
+        loss.backward()
+    print(t.show())
+
+The trace is a watcher (watching.py). It makes a note (notes.py) of every entry, which stays readable when backward() has
+consumed the entry: the user's line, the time that the operator and the derivatives took, a summary of the value and of the
+delta. The names of variables are looked up in the user's frame when a value is used, which is when it has its name.
+"""
+
+import sys
+
+from tapegrad.core.entry import Handle, Leaf
+from tapegrad.core.tape import Views
+from tapegrad.debug.notes import Buffers, Note, operands
+from tapegrad.debug.watching import observed, users_frame, watching
+from tapegrad.errors import GradientError
+
+
+class Trace(Views):
+    """What was noted, as `notes`, and ways to look at it. See `traced`."""
+
+    def __init__(self, values=False, deltas=False):
+        self.values, self.deltas, self.notes = values, deltas, []
+        self.leaves, self._constants, self._positions, self._buffers = {}, {}, {}, Buffers()
+        self._last, self._base, self._watching = None, None, None
+
+    def __enter__(self):
+        if self._watching is not None:
+            raise GradientError("trace: this trace is on already")
+        self._base = sys._getframe(1)
+        self._watching = watching(self)
+        self._watching.__enter__()
+        return self
+
+    def __exit__(self, *exception):
+        watching, self._watching, self._base, self._last = self._watching, None, None, None
+        return watching.__exit__(*exception)
+
+    # What the watched thread tells
+
+    def computed(self, row, args, z, start, end):
+        self._last = row, args, z, start, end
+
+    def appended(self, entry):
+        if type(entry.where) is Note:                   # by a trace inside of this one
+            self.notes.append(entry.where)
+            return
+        note = Note(entry, operands(entry, self._note_of, self._constants), self._buffers)
+        frame = users_frame()
+        note.site, note.leaves = self._site(), self.leaves
+        self._find_names(entry, note, frame)
+        if self._last is not None and self._last[0] is entry.g:
+            _, args, z, start, end = self._last
+            note.start, note.forward = start, end - start
+            note.see_value(z, args, self.values)
+        self._last = None
+
+        def see(*seen):
+            if self._watching is not None:
+                note.see_delta(*seen, self.deltas)
+
+        entry.plan = observed(entry, see)
+        entry.where = note
+        self.notes.append(note)
+
+    def _note_of(self, entry):
+        if type(getattr(entry, "where", None)) is not Note:
+            entry.where = Note(entry, (), self._buffers)        # recorded before the trace
+        return entry.where
+
+    def _site(self):
+        """The call that is being made, in every frame from here to the one with the trace."""
+        frame, site = sys._getframe(2), []
+        while frame is not None:
+            parts = frame.f_globals.get("__name__", "").split(".")
+            if parts[0] != "tapegrad" or "functions" in parts:
+                code = frame.f_code
+                if id(code) not in self._positions:     # code objects take long to hash
+                    self._positions[id(code)] = code, list(code.co_positions())
+                site.append((code.co_filename, self._positions[id(code)][1][frame.f_lasti // 2]))
+            if frame is self._base:
+                break
+            frame = frame.f_back
+        return tuple(site)
+
+    def _find_names(self, entry, note, frame):
+        """The variables that hold the operands, once for each."""
+        wanted = {}
+        for register, y in zip(entry.operands, note.ys):
+            if type(y) is Leaf:
+                if y not in self.leaves and y.name is None:
+                    self.leaves[y] = None
+                    wanted[id(y)] = None, y
+            elif hasattr(y, "variable") and y.variable is None and y.name is None:
+                y.variable = ""
+                wanted[id(register)] = y, None
+        if not wanted:
+            return
+        variables = frame.f_locals
+        found = _named(variables, wanted)
+        if len(found) < len(wanted) and any(leaf is not None or type(y) is not Note for y, leaf in wanted.values()):
+            for holder in [*variables.values(), frame.f_globals]:
+                inside = holder if isinstance(holder, dict) else getattr(holder, "__dict__", None)
+                if type(inside) is dict and not isinstance(holder, type):
+                    found = {**_named(inside, wanted), **found}
+        for key, name in found.items():
+            y, leaf = wanted[key]
+            if y is None:
+                self.leaves[leaf] = name
+            else:
+                y.variable = name
+
+    # Looking at it
+
+    def __len__(self):
+        return len(self.notes)
+
+    def __repr__(self):
+        return f"<trace of {len(self.notes)} entries>"
+
+
+def _named(variables, wanted):
+    """{id of a register: variable} of those that are wanted."""
+    found = {}
+    for name, value in list(variables.items()):
+        if isinstance(value, Handle) and isinstance(name, str) and not name.startswith("_"):
+            key = id(value._register or value)
+            if key in wanted:
+                found.setdefault(key, name)
+    return found
+
+
+def traced(values=False, deltas=False):
+    """`with traced() as t:` notes what this thread records and sweeps: lines, times, and summaries of values and deltas.
+
+    values   keep the values themselves, which `t.check()` needs
+    deltas   keep the deltas, and every contribution to one before it is added
+
+    `t.show()`, `t.draw()`, `t.memory()`, `t.profile()`, `t.blame()` and `t.check()` read it, also when the tape has been
+    consumed. A sweep of what was recorded here is noted while the trace is on.
+    """
+    return Trace(values, deltas)

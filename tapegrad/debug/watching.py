@@ -1,0 +1,158 @@
+"""Watching a thread: what is looked at while its operations run, and nothing where nobody watches.
+
+A watcher is told `computed(row, args, z, start, end)` when a row's operator has run, and `appended(entry)` before its entry
+goes on the tape. While one is there, the thread's list of entries is a `Watched`, which notes the user's line in every
+entry's `where`, and every row's operator is a `Looking`. With the last watcher they go, and the tape's entries are a plain
+list again. Detecting anomalies (anomaly.py) and tracing (tracing.py) are watchers.
+
+`observed` makes an entry's derivatives tell what they got and gave, for as long as the entry lives.
+"""
+
+import linecache
+import sys
+import threading
+from contextlib import contextmanager
+from time import perf_counter
+
+from tapegrad.core.tape import thread
+from tapegrad.primitives import arrays, table
+from tapegrad.primitives.complex_parts import HOLOMORPHIC
+
+_lock = threading.Lock()
+_looking = []                   # one list of the rows that are looked at, while there are watchers
+_watchers = 0
+
+
+class Place:
+    """A line of a program: filename, lineno, the name of the function, and the text of the line."""
+
+    __slots__ = ("code", "lineno")
+
+    def __init__(self, code, lineno):
+        self.code, self.lineno = code, lineno
+
+    @property
+    def filename(self):
+        return self.code.co_filename
+
+    @property
+    def name(self):
+        return self.code.co_name
+
+    @property
+    def line(self):
+        return linecache.getline(self.filename, self.lineno).strip()
+
+    def __str__(self):
+        return f"{self.filename}, line {self.lineno}, in {self.name}: {self.line}"
+
+
+def users_frame(frame=None):
+    """The innermost frame of the stack that is not tapegrad's own."""
+    frame = frame or sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "tapegrad":
+        frame = frame.f_back
+    return frame
+
+
+def users_place():
+    """The line that this frame is at."""
+    frame = users_frame()
+    return Place(frame.f_code, frame.f_lineno)
+
+
+class Watched(list):
+    """The entries of a tape that is being watched."""
+
+    __slots__ = ("watchers",)
+
+    def __init__(self, entries, watchers):
+        super().__init__(entries)
+        self.watchers = watchers
+
+    def append(self, entry):
+        entry.where = users_place()
+        for watcher in self.watchers:
+            watcher.appended(entry)
+        super().append(entry)
+
+
+class Looking:
+    """A row's operator, which tells the watchers of the thread what it computed."""
+
+    __slots__ = ("row", "g")
+
+    def __init__(self, row):
+        self.row, self.g = row, row.g
+
+    def __call__(self, *args):
+        start = perf_counter()
+        z = self.g(*args)
+        end = perf_counter()
+        if self.row.g is not self:                      # a kernel has put its compiled ufunc in our place
+            with _lock:
+                if _looking and self.row.g is not self:
+                    self.g, self.row.g = self.row.g, self
+        entries = thread.tape.entries
+        if type(entries) is not list:
+            for watcher in entries.watchers:
+                watcher.computed(self.row, args, z, start, end)
+        return z
+
+
+@contextmanager
+def watching(watcher):
+    """`with watching(watcher):` it is told what this thread computes and records."""
+    global _watchers
+    tape = thread.tape
+    with _lock:
+        _watchers += 1
+        if _watchers == 1:
+            for row in table.complete().values():
+                vars(arrays).setdefault(row.name, row.g)        # the operations of derivatives are not looked at
+                _looking.append(row)
+                row.g = Looking(row)
+    tape.entries = Watched(tape.entries, (watcher, *getattr(tape.entries, "watchers", ())))
+    try:
+        yield
+    finally:
+        rest = tuple([other for other in tape.entries.watchers if other is not watcher])
+        tape.entries = Watched(tape.entries, rest) if rest else list(tape.entries)
+        with _lock:
+            _watchers -= 1
+            if _watchers == 0:
+                while _looking:
+                    row = _looking.pop()
+                    if type(row.g) is Looking:
+                        row.g = row.g.g
+
+
+def observed(entry, see):
+    """The plan of an entry with derivatives that call `see(position, first, d, c, start, end, saved)`.
+
+    They got the delta d, and what the entry saved, and gave the contribution c to the operand at `position`, or None; `first`
+    says that it is the entry's first.
+    """
+    array_rules, recorded_rules, *keep = entry.plan
+    conjugated = entry.dtype.kind == "c" and entry.g.name in HOLOMORPHIC    # the sweep runs these on the conjugate of d
+
+    def telling(rule, position):
+        if hasattr(rule, "hooks"):                      # they come before what we see
+            return rule.hooks.before(telling(rule.plain, position))
+        first = position == array_rules[0][0]
+
+        def told(F, d, *saved):
+            start = perf_counter()
+            c = rule(F, d, *saved)
+            end = perf_counter()
+            seen = getattr(d, "_value", d), getattr(c, "_value", c)
+            if conjugated:
+                seen = [x if x is None else x.conj() for x in seen]
+            see(position, first, *seen, start, end, saved)
+            return c
+
+        return told
+
+    told_arrays = tuple([(i, telling(rule, i)) for i, rule in array_rules])
+    same = array_rules == recorded_rules
+    return told_arrays, told_arrays if same else tuple([(i, telling(rule, i)) for i, rule in recorded_rules]), *keep

@@ -1,0 +1,167 @@
+"""A tape in a file: text to be read, and arrays.
+
+The file is an .npz, which numpy.load and any zip tool open:
+
+    tape.txt            the Wengert list as text (wengert/text.py), `z2 = sum(z1, axis=(0,), keepdims=False)`
+    manifest.json       the version of this format, and the static arguments that hold arrays, say an index (:, ids)
+    leaves/W.npy        what gradients are for
+    constants/c1.npy    the other inputs
+    static/z3.index.npy   arrays among the static arguments
+    values/z1.npy       the results, if they were asked for
+
+Nothing in it is pickled. It is written under a temporary name first, so that a file is there whole or not at all.
+"""
+
+import io
+import json
+import os
+import zipfile
+from functools import cached_property
+
+import numpy as np
+
+from tapegrad import wengert
+from tapegrad.core.tensor import Tensor
+from tapegrad.errors import WengertError, describe
+from tapegrad.export.difference import Difference
+from tapegrad.export.files import replacing
+from tapegrad.export.listed import evaluated, static_value
+from tapegrad.export.part import Part
+from tapegrad.wengert.program import compiled
+from tapegrad.wengert.text import WORDS, literal
+
+FORMAT, VERSION = "tapegrad tape", 1
+GROUPS = "leaves", "constants", "static", "values"
+
+
+def save_tape(path, what, *, leaves=None, values=False):
+    """Save what a tensor was computed from, or a whole tape, to a file that `load_tape` and numpy.load read.
+
+    path     of the file; it is replaced when the new one is complete
+    what     a tensor, say the loss; or a tape, `tg.tape()`
+    leaves   {name: array} of leaves that are not to be looked up: the tape has the values of those that a derivative reads,
+             others are read from their tensors
+    values   keep the results of all entries, too
+
+    The list is evaluated once, and compared with what the tape knows. Raises GradientError where a leaf's value is not known
+    or not what it was when it was used; ConsumedTapeError after a backward(); WengertError where a static argument, say a
+    function, has no text.
+    """
+    part = Part(what, "save_tape", taken=WORDS)
+    f, static, starting, constants, found = evaluated(part, leaves)
+    arrays = {f"leaves/{name}": x for name, x in starting.items()} | {f"constants/{name}": x for name, x in constants.items()}
+    manifest = {"format": FORMAT, "version": VERSION, "static": {}}
+    for name, pieces in static.items():
+        manifest["static"][name] = written = []
+        for i, piece in enumerate(pieces if type(pieces) is list else [pieces]):
+            if isinstance(piece, np.ndarray):
+                arrays[f"static/{name}.{i}"] = piece
+                written.append({"array": f"{name}.{i}"})
+            else:
+                written.append(repr(piece))
+        if type(pieces) is not list:
+            manifest["static"][name] = written[0]
+    if values:
+        arrays |= {f"values/{z}": found[z] for z, _, _ in f}
+    text = wengert.format(f) + "\n"
+    _write(path, {"tape.txt": text, "manifest.json": json.dumps(manifest, indent=1) + "\n"}, arrays)
+
+
+def _write(path, texts, arrays):
+    with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
+        for name, text in texts.items():
+            archive.writestr(name, text)
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+
+
+def load_tape(path, G=None, DG=None):
+    """The tape that `save_tape` has put into a file, as a Kept.
+
+    G, DG    operators that tapegrad does not have, and their derivatives, as for `wengert.eval` and `wengert.backprop`
+
+    Raises WengertError where the file is not one of `save_tape`, or damaged.
+    """
+    path = os.fspath(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            manifest = json.loads(archive.read("manifest.json"))
+            if manifest["format"] != FORMAT:
+                raise ValueError(f"its format is {manifest['format']!r}")
+            if manifest["version"] != VERSION:
+                raise ValueError(f"it has version {manifest['version']} of the format, and this tapegrad reads {VERSION}")
+            text = archive.read("tape.txt").decode()
+            groups = {group: {} for group in GROUPS}
+            for member in archive.namelist():
+                group, _, name = member.partition("/")
+                if group in groups and name.endswith(".npy"):
+                    content = io.BytesIO(archive.read(member))
+                    groups[group][name.removesuffix(".npy")] = np.lib.format.read_array(content, allow_pickle=False)
+        arrays = groups["static"]
+        static = {name: static_value(pieces, lambda piece: arrays[piece["array"]] if type(piece) is dict else literal(piece))
+                  for name, pieces in manifest["static"].items()}
+        f = wengert.parse(text)
+        for name in compiled(f).inputs:
+            if not any(name in group for group in (groups["leaves"], groups["constants"], static)):
+                raise ValueError(f"the array of {name} is missing")
+    except (zipfile.BadZipFile, ValueError, TypeError, KeyError, EOFError, NotImplementedError) as error:
+        raise WengertError(f"load_tape: {path} is not a tape that save_tape has written, or it is damaged: {error}") from error
+    return Kept(path, text, f, groups["leaves"], groups["constants"], static, groups["values"], G, DG)
+
+
+class Kept:
+    """A tape from a file.
+
+    path        of the file
+    text        the list as text
+    leaves      {name: array} of what gradients are for
+    constants   {name: array} of the other inputs
+    """
+
+    def __init__(self, path, text, f, leaves, constants, static, stored, G, DG):
+        self.path, self.text, self.leaves, self.constants = path, text, leaves, constants
+        self._f, self._static, self._stored, self._G, self._DG = f, static, stored, G, DG
+
+    def wengert(self):
+        """The list, `[(z, g, (y1, .., yk)), ..]`."""
+        return list(self._f)
+
+    @cached_property
+    def values(self):
+        """{name: array} of all leaves, constants and results: from the file, or evaluated."""
+        if self._stored:
+            return {**self.leaves, **self.constants, **self._stored}
+        return self.eval()
+
+    def eval(self, **replacements):
+        """{name: array}, evaluated, with some leaves or constants replaced: `kept.eval(W=2 * kept.leaves["W"])`."""
+        values = wengert.eval(self._f, self._inputs(replacements), G=self._G)
+        return {name: np.asarray(value) for name, value in values.items() if name not in self._static}
+
+    def backprop(self, seed=1.0, **replacements):
+        """{name: delta} of all names: the derivative of the last result, whose delta is `seed`."""
+        return wengert.backprop(self._f, self._inputs(replacements), DG=self._DG, seed=seed, G=self._G)
+
+    def gradients(self, seed=1.0, **replacements):
+        """{leaf's name: delta}"""
+        return wengert.backprop(self._f, self._inputs(replacements), DG=self._DG, seed=seed, G=self._G, wrt=list(self.leaves))
+
+    def diff(self, other):
+        """What the tape `other` has otherwise: entries added, removed, changed, and values that differ. See Difference."""
+        return Difference(self._f, other._f, self.values, other.values, self._static, other._static)
+
+    def _inputs(self, replacements):
+        val = {**self.leaves, **self.constants}
+        for name, value in replacements.items():
+            if name not in val:
+                raise WengertError(f"{self.path}: {name} can't be replaced; {', '.join(val)} can")
+            value = value._value if isinstance(value, Tensor) else value
+            array = np.asarray(value) if hasattr(value, "dtype") else np.asarray(value, val[name].dtype)
+            if array.dtype.kind not in "biufc":
+                raise WengertError(f"{self.path}: {describe(array)} in place of {name}; numbers are needed")
+            val[name] = array
+        return {**val, **self._static}
+
+    def __repr__(self):
+        return f"<tape of {len(self._f)} entries from {self.path}>"

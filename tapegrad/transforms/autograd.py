@@ -1,0 +1,74 @@
+"""Gradients of given outputs by given inputs, without touching anybody's `.grad`: PyTorch's torch.autograd.grad."""
+
+import numpy as np
+
+from tapegrad.core.entry import Entry, Leaf
+from tapegrad.core.record import recorded, unary
+from tapegrad.core.sweep import seed_of, sweep
+from tapegrad.core.tensor import Tensor, wrap
+from tapegrad.errors import GradientError, ShapeError, describe
+from tapegrad.primitives import Primitive, arrays
+
+_boundary = Primitive("alias", lambda x: x, (lambda F, d, _z, _x: d,))
+
+own = unary(_boundary)
+own.__doc__ = """x, by an entry of its own: made to be differentiated by, so that nothing beyond it is wanted."""
+
+
+def deltas(outputs, seeds, registers, create_graph=False, consume=False):
+    """The deltas of `registers`, one each or None, when those of the tensors `outputs` are `seeds`.
+
+    They are arrays, or tensors on the tape with create_graph.
+    """
+    caught = []
+    for register in registers:
+        if type(register) is Entry:
+            before = register.ys, register.plan
+            leaf = Leaf(register.shape, register.dtype)
+            if register.g is _boundary:
+                register.ys = (leaf,)
+            else:
+                register.retain(leaf)
+            caught.append((leaf, register, before))
+        else:
+            caught.append((register, None, None))
+    try:
+        pairs = [(z._register, seed) for z, seed in zip(outputs, seeds) if z._register is not None]
+        with np.errstate(all="ignore"):
+            found = sweep(recorded, pairs, consume=False) if create_graph else sweep(arrays, pairs, consume)
+    finally:
+        for _, register, before in reversed(caught):
+            if register is not None and register.tape is not None:
+                register.ys, register.plan = before
+    return [found.get(leaf) for leaf, _, _ in caught]
+
+
+def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, allow_unused=False):
+    """The gradients of the sum of `outputs` by each of `inputs`, as a tuple of tensors.
+
+    outputs        a tensor, or a sequence of them, that require a gradient
+    inputs         a tensor, or a sequence of them: leaves, or results that the outputs were computed from
+    grad_outputs   the delta of each output; may be left out for single numbers
+    retain_graph   keep the tape for another sweep; by default as create_graph
+    create_graph   record the sweep, so that the gradients can be differentiated
+    allow_unused   give None for an input that the outputs do not depend on, instead of raising GradientError
+    """
+    outputs, inputs = _sequence(outputs), _sequence(inputs)
+    for kind, tensors in (("output", outputs), ("input", inputs)):
+        for i, x in enumerate(tensors):
+            if not isinstance(x, Tensor) or x._register is None:
+                raise GradientError(f"grad: {kind} {i} ({describe(x)}) does not require a gradient")
+    given = [None] * len(outputs) if grad_outputs is None else _sequence(grad_outputs)
+    if len(given) != len(outputs):
+        raise ShapeError(f"grad: {len(given)} grad_outputs for {len(outputs)} outputs")
+    seeds = [seed_of(z, seed, create_graph) for z, seed in zip(outputs, given)]
+    retain = create_graph if retain_graph is None else retain_graph
+    found = deltas(outputs, seeds, [x._register for x in inputs], create_graph, consume=not retain)
+    for i, delta in enumerate(found):
+        if delta is None and not allow_unused:
+            raise GradientError(f"grad: the outputs do not depend on input {i}; allow_unused=True gives None for it")
+    return tuple(delta if delta is None or isinstance(delta, Tensor) else wrap(np.array(delta), None) for delta in found)
+
+
+def _sequence(x):
+    return (x,) if isinstance(x, (Tensor, np.ndarray)) else tuple(x)

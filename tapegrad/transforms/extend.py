@@ -1,0 +1,110 @@
+"""New primitives by users: a function of arrays, and a derivative per argument."""
+
+from functools import partial, update_wrapper
+
+import numpy as np
+
+from tapegrad.core.record import general, recorded, recorder
+from tapegrad.kernels import elementwise as kernels
+from tapegrad.primitives import Primitive, add_row, table
+from tapegrad.transforms.gradient_check import gradcheck
+
+users = set()                                           # the names of the primitives that users made
+
+
+class _Keywords(dict):
+    """Keyword arguments, on the tape as the last static argument."""
+
+
+def _call(f, *args):
+    return f(*args[:-1], **args[-1]) if args and type(args[-1]) is _Keywords else f(*args)
+
+
+def _rule(dfun):
+    return None if dfun is None else lambda F, d, z, *args: _call(dfun, d, z, *args)
+
+
+class _Elementwise:
+    """A function of numbers, applied to arrays element by element: a numba ufunc, compiled at the first call."""
+
+    def __init__(self, function, arity):
+        self.function, self.arity, self.ufunc = function, arity, None
+
+    def __call__(self, *xs):
+        if self.ufunc is None:
+            self.ufunc = self._compile()
+        return self.ufunc(*xs)
+
+    def _compile(self):
+        numba = kernels.compiler()
+        if numba is None:
+            plain = np.vectorize(self.function, otypes=[np.float64])
+            return lambda *xs: plain(*xs).astype(np.result_type(*xs, np.float32))
+        signatures = [number(*[number] * self.arity) for number in (numba.float32, numba.float64)]
+        return numba.vectorize(signatures)(self.function)
+
+
+class UserPrimitive:
+    """A function of arrays that records: what `primitive` makes.
+
+    Called with tensors or arrays, it computes the function and puts one entry on the tape. Arguments beyond those that
+    have a derivative, and keyword arguments, are passed on to the function and to the derivatives as they are.
+    """
+
+    def __init__(self, g, derivatives, name=None, scalar=False):
+        name = name or g.__name__
+        if name in table and name not in users:
+            raise ValueError(f"primitive: there is a primitive {name!r} already; give this one another name")
+        users.add(name)
+        update_wrapper(self, g)
+        arity = len(derivatives)
+        operator = _Elementwise(g, arity) if scalar else partial(_call, g)
+        self.row = Primitive(name, operator, tuple(map(_rule, derivatives)))
+        if scalar:
+            compiled = [None if dfun is None else _Elementwise(dfun, arity + 2) for dfun in derivatives]
+            self.row.use_for_arrays([None if dfun is None else lambda F, d, z, *xs, dfun=dfun: dfun(d, z, *xs)
+                                     for dfun in compiled])
+        add_row(self.row)
+        self._record = recorder(self.row)
+        setattr(recorded, name, self)
+
+    def __call__(self, *args, **kwargs):
+        arity = self.row.arity
+        if len(args) == arity and not kwargs:
+            return self._record(*args)
+        if len(args) < arity:
+            raise TypeError(f"{self.row.name}: {len(args)} arguments given, {arity} have a derivative")
+        return general(self.row, args[:arity], (*args[arity:], *([_Keywords(kwargs)] if kwargs else [])))
+
+    def __repr__(self):
+        return f"<primitive {self.row.name}>"
+
+
+def primitive(*derivatives, name=None, check=None, scalar=False):
+    """Make a function of arrays a primitive, with one derivative per argument.
+
+        @tg.primitive(lambda delta, out, x: delta * 3 * x ** 2)
+        def cube(x):
+            return x ** 3
+
+    derivatives   dfun(delta, out, *args) -> the contribution to the argument's delta, or None where there is none. Written
+                  with operators, NumPy's ufuncs or tapegrad's functions, it can be differentiated itself.
+    name          its name on the tape; by default the function's
+    check         arguments, as a tuple, to run gradcheck on at once
+    scalar        the function and its derivatives are formulas of numbers, with if, loops and math's functions as you like:
+                  numba kernels of float32 and float64 are made of them. A derivative that is to be differentiated in turn
+                  must do with operators and functions that know tensors.
+
+    Raises ValueError where the name is that of one of tapegrad's own primitives.
+    """
+    def decorate(g):
+        if not callable(g):
+            raise TypeError("primitive: it takes the derivatives first, @primitive(dfun, ..), and is then put on the function")
+        made = UserPrimitive(g, derivatives, name, scalar)
+        if check is not None:
+            gradcheck(made, *check)
+        return made
+
+    if not derivatives:
+        raise TypeError("primitive: give one derivative per argument, dfun(delta, out, *args): @primitive(dfun, ..)")
+    return decorate

@@ -1,0 +1,326 @@
+"""The functional face: derivatives of functions, of any order, by arguments that are arrays, tensors, or structures.
+
+A function is differentiated by running it on tensors of its own: fresh leaves, or, where an argument is itself being
+differentiated by somebody else, an `alias` on the tape, so that the outer derivative passes and the inner one ends there.
+Every level of nesting thus has its own registers, and no level can take another's for its own.
+
+The gradients are tensors on the tape where they can be differentiated further: the function read a tensor from outside
+that requires a gradient. Otherwise they are tensors where a tensor was given, and arrays where arrays were.
+"""
+
+import threading
+from functools import wraps
+
+import numpy as np
+
+from tapegrad.core.entry import Entry, Leaf
+from tapegrad.core.record import recorded
+from tapegrad.core.tape import enable_grad, thread
+from tapegrad.core.tensor import Tensor, wrap
+from tapegrad.errors import DtypeError, GradientError, ShapeError, describe
+from tapegrad.transforms.autograd import deltas, own
+from tapegrad.tree import leaves, rebuild, same
+
+
+class _Thread(threading.local):
+    run = None                                          # the innermost run of this thread
+
+
+_thread = _Thread()
+
+
+class Run:
+    """One run of a function on tensors of its own.
+
+    inputs    those tensors, in the order of the arguments' leaves
+    outside   the registers of other people's tensors that the function read
+    output    what the function returned
+    before    the entry after which the run's entries begin, or None
+    """
+
+    def __init__(self, fun, args, kwargs, own):
+        """`own` takes a leaf of the arguments and returns a tensor that stands for it, or None where it is passed on."""
+        self.inputs, self.leaves = [], set()
+        entries = thread.tape.entries
+        self.before = entries[-1] if entries else None
+        outer, _thread.run = _thread.run, self
+        try:
+            with enable_grad():
+                args = rebuild(tuple(args), iter([self._replaced(leaf, own) for leaf in leaves(tuple(args))]))
+                self.output = fun(*args, **kwargs)
+        finally:
+            _thread.run = outer
+            if outer is not None:                       # what an inner run made is not outside of this one
+                outer.leaves |= self.leaves
+        self.outside = self._read_outside()
+
+    def _replaced(self, leaf, own):
+        x = own(leaf)
+        if x is None:
+            return leaf
+        self.inputs.append(x)
+        if type(x._register) is Leaf:
+            self.leaves.add(x._register)
+        return x
+
+    def made(self):
+        """The run's entries, from the last to the first."""
+        for entry in reversed(thread.tape.entries):
+            if entry is self.before:
+                return
+            yield entry
+
+    def _read_outside(self):
+        made = list(self.made())
+        inside = self.leaves.union(made)
+        passed = {x._register for x in self.inputs}
+        return list(dict.fromkeys([
+            y for entry in made if entry not in passed for y in entry.operands
+            if type(y) in (Entry, Leaf) and y not in inside]))
+
+    def outputs(self, name):
+        """The leaves of the output, all of them tensors."""
+        found = leaves(self.output)
+        for z in found:
+            if not isinstance(z, Tensor):
+                raise DtypeError(f"{name}: the function returned {describe(z)}; a tensor is needed")
+        return found
+
+
+class _Differentiation(Run):
+    """A run to differentiate by some of the arguments, and how its caller gets values and gradients."""
+
+    def __init__(self, name, fun, args, kwargs, positions):
+        self.name = name
+        self.recording = thread.tape.recording
+        chosen = [leaf for i in positions for leaf in leaves(args[i])]
+        self.as_tensors = any(isinstance(leaf, Tensor) for leaf in chosen)
+        owned = rebuild(tuple(args[i] for i in positions), iter([_Chosen(leaf) for leaf in chosen]))
+        args = list(args)
+        for i, tree in zip(positions, owned):
+            args[i] = tree
+        super().__init__(fun, args, kwargs, self._own)
+        self.nested = self.recording and (bool(self.outside) or any(type(x._register) is Entry for x in self.inputs))
+
+    def _own(self, leaf):
+        if not isinstance(leaf, _Chosen):
+            return None
+        x = leaf.value
+        if isinstance(x, Tensor) and x._register is not None and self.recording:
+            return own(x)
+        data = np.array(x._value if isinstance(x, Tensor) else x)
+        if data.dtype.kind not in "fc":
+            raise DtypeError(f"{self.name}: an argument of {data.dtype} has no gradient; make it a float")
+        return Tensor(data, requires_grad=True)
+
+    def scalar(self):
+        z = self.output
+        if not isinstance(z, Tensor) or z.size != 1:
+            raise GradientError(f"{self.name}: the function returned {describe(z)}; a single number is needed")
+        return self.real(z)
+
+    def real(self, z):
+        if z.dtype.kind == "c":
+            raise GradientError(f"{self.name}: the function returned {describe(z)}, and only a real number has a gradient; "
+                                "take its real part, its imaginary part or its absolute value")
+        return z
+
+    def pull(self, outputs, seeds, on_tape=False):
+        """The deltas of the inputs for given deltas of outputs; zeros where an output does not depend on an input."""
+        create = self.nested or on_tape
+        seeds = [seed if isinstance(seed, Tensor) else wrap(seed, None) for seed in seeds] if create else [
+            seed._value if isinstance(seed, Tensor) else seed for seed in seeds]
+        found = deltas(outputs, seeds, [x._register for x in self.inputs], create_graph=create)
+        return [self.result(np.zeros(x.shape, x.dtype) if delta is None else delta, create)
+                for x, delta in zip(self.inputs, found)]
+
+    def result(self, delta, on_tape=False):
+        if isinstance(delta, Tensor):
+            return delta if on_tape else delta.detach()
+        delta = np.array(delta)
+        return wrap(delta, None) if self.as_tensors or on_tape else delta
+
+    def value(self, z):
+        """An output as the caller gets it."""
+        if self.nested:
+            return z
+        return z.detach() if self.as_tensors else z.detach().data
+
+
+class _Chosen:
+    """A leaf of an argument that is differentiated by."""
+
+    def __init__(self, value):
+        self.value = value
+
+
+def _positions(name, argnums, args):
+    positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    for i in positions:
+        if not -len(args) <= i < len(args):
+            raise TypeError(f"{name}: argnums={argnums}, but the function was called with {len(args)} arguments")
+    return tuple(i % len(args) for i in positions)
+
+
+def _structured(args, positions, argnums, found):
+    """The list of deltas in the structure of the arguments: one for an int argnums, a tuple for several."""
+    found = iter(found)
+    trees = tuple(rebuild(args[i], found) for i in positions)
+    return trees[0] if isinstance(argnums, int) else trees
+
+
+def _seed(z, like=None):
+    return np.ones(z.shape, z.dtype) if like is None else like
+
+
+def value_and_grad(fun, argnums=0):
+    """The function `(fun(*args), grad(fun)(*args))`, with one run of fun. See grad."""
+    @wraps(fun)
+    def both(*args, **kwargs):
+        positions = _positions("value_and_grad", argnums, args)
+        run = _Differentiation("value_and_grad", fun, args, kwargs, positions)
+        z = run.scalar()
+        return run.value(z), _structured(args, positions, argnums, run.pull([z], [_seed(z)]))
+
+    return both
+
+
+def grad(fun, argnums=0):
+    """The gradient of a function that returns a single number, as a function of the same arguments.
+
+    fun       takes tensors, arrays, numbers, or dicts, lists and tuples of them; returns a tensor of size 1
+    argnums   the position of the argument to differentiate by, or several: then the result is a tuple
+
+    The result has the structure, shapes and dtypes of the argument. `grad(grad(f))` is the second derivative.
+    """
+    both = value_and_grad(fun, argnums)
+
+    @wraps(fun)
+    def gradient(*args, **kwargs):
+        return both(*args, **kwargs)[1]
+
+    return gradient
+
+
+def elementwise_grad(fun, argnums=0):
+    """The gradient of sum(fun): for an elementwise fun, its derivative at every element."""
+    @wraps(fun)
+    def gradient(*args, **kwargs):
+        positions = _positions("elementwise_grad", argnums, args)
+        run = _Differentiation("elementwise_grad", fun, args, kwargs, positions)
+        found = [run.real(z) for z in run.outputs(run.name)]
+        return _structured(args, positions, argnums, run.pull(found, [_seed(z) for z in found]))
+
+    return gradient
+
+
+def vjp(fun, *primals):
+    """(out, pullback): the value of fun, and the linear function delta of out -> tuple of the deltas of the primals."""
+    run = _Differentiation("vjp", fun, primals, {}, range(len(primals)))
+    outs = run.outputs(run.name)
+
+    def pullback(delta):
+        if not same(run.output, delta):
+            raise ShapeError("vjp: the delta's structure is not that of the function's value")
+        seeds = [_checked("vjp", seed, z) for seed, z in zip(leaves(delta), outs)]
+        on_tape = run.recording and any(isinstance(seed, Tensor) and seed._register is not None for seed in seeds)
+        return _structured(primals, range(len(primals)), (), run.pull(outs, seeds, on_tape))
+
+    return rebuild(run.output, iter([run.value(z) for z in outs])), pullback
+
+
+def _checked(name, seed, z):
+    if not isinstance(seed, Tensor):
+        if np.iscomplexobj(seed) and z.dtype.kind != "c":
+            raise DtypeError(f"{name}: a complex vector for a value of {z.dtype}")
+        seed = np.asarray(seed, dtype=z.dtype)
+    if seed.shape != z.shape:
+        raise ShapeError(f"{name}: a vector of shape {seed.shape} for a value of shape {z.shape}")
+    return seed
+
+
+def jvp(fun, primals, tangents):
+    """(out, tangent of out): the derivative of fun at the primals in the direction of the tangents.
+
+    As the derivative of the reverse sweep by its seed: u -> J^T u is linear, and its own sweep gives J t. It takes two
+    sweeps whatever the number of primals.
+    """
+    if not same(tuple(primals), tuple(tangents)):
+        raise ShapeError("jvp: the structure of the tangents is not that of the primals")
+    run = _Differentiation("jvp", fun, tuple(primals), {}, range(len(primals)))
+    outs = run.outputs(run.name)
+    directions = [_checked("jvp", t, x) for t, x in zip(leaves(tuple(tangents)), run.inputs)]
+    with enable_grad():
+        seeds = [Tensor(np.zeros(z.shape, z.dtype), requires_grad=True) for z in outs]
+        if _thread.run is not None:                   # a run around us need not keep track of these
+            _thread.run.leaves.update(seed._register for seed in seeds)
+        pulled = run.pull(outs, seeds, on_tape=True)
+    create = run.nested or run.recording and any(isinstance(t, Tensor) and t._register is not None for t in directions)
+    linear = [(g, t) for g, t in zip(pulled, directions) if g._register is not None]
+    with enable_grad():
+        found = deltas([g for g, _ in linear],
+                       [(t if isinstance(t, Tensor) else wrap(t, None)) if create else getattr(t, "_value", t)
+                        for _, t in linear], [seed._register for seed in seeds], create_graph=create)
+    moved = [run.result(np.zeros(z.shape, z.dtype) if delta is None else delta, create) for z, delta in zip(outs, found)]
+    return rebuild(run.output, iter([run.value(z) for z in outs])), rebuild(run.output, iter(moved))
+
+
+def jacobian(fun, argnums=0):
+    """The function that gives d fun / d argument: for an output of shape m and an argument of shape n, shape m + n.
+
+    One sweep per element of the output. Structures of outputs give that structure of structures of arguments.
+    """
+    @wraps(fun)
+    def matrix(*args, **kwargs):
+        positions = _positions("jacobian", argnums, args)
+        run = _Differentiation("jacobian", fun, args, kwargs, positions)
+        blocks = []
+        for z in map(run.real, run.outputs(run.name)):
+            rows = []
+            for i in range(z.size):
+                seed = np.zeros(z.size, z.dtype)
+                seed[i] = 1
+                rows.append(run.pull([z], [seed.reshape(z.shape)]))
+            columns = list(zip(*rows)) or [() for _ in run.inputs]
+            blocks.append(_structured(args, positions, argnums, [
+                _stacked(column, z, x) for column, x in zip(columns, run.inputs)]))
+        return rebuild(run.output, iter(blocks))
+
+    return matrix
+
+
+def _stacked(rows, z, x):
+    shape = (*z.shape, *x.shape)
+    if rows and isinstance(rows[0], Tensor):
+        return recorded.reshape(recorded.stack(rows, 0), shape)
+    return np.array(rows, dtype=x.dtype).reshape(shape)
+
+
+def hessian(fun, argnums=0):
+    """The function that gives the second derivatives of a function that returns a single number: shape n + n."""
+    return jacobian(grad(fun, argnums), argnums)
+
+
+def weighted(z, w):
+    """The sum of z times constant weights; of complex z and w, the sum over real and imaginary parts."""
+    if z.dtype.kind == "c":
+        return recorded.real(recorded.sum(z * recorded.conjugate(w), None, False))
+    return recorded.sum(z * w, None, False)
+
+
+def hvp(fun, primals, tangents):
+    """The Hessian of fun at the primals, times the tangents: two sweeps, no matrix. A tuple like the primals.
+
+    Source: Pearlmutter, Fast Exact Multiplication by the Hessian (1994), here as the gradient of <grad fun, t>.
+    """
+    positions = tuple(range(len(primals)))
+
+    def directional(*args):
+        total = 0.0
+        for g, t in zip(leaves(grad(fun, positions)(*args)), leaves(tuple(tangents))):
+            total = total + weighted(g, t)
+        return total
+
+    if not same(tuple(primals), tuple(tangents)):
+        raise ShapeError("hvp: the structure of the tangents is not that of the primals")
+    return grad(directional, positions)(*primals)
