@@ -17,10 +17,9 @@ The rooms, from low to high; each imports only what is before it (README.md besi
 
 from importlib import import_module
 
-from tapegrad import operators
 from tapegrad import functions
 from tapegrad.core.tape import enable_grad, no_grad, tape
-from tapegrad.core.tensor import Tensor, from_dlpack, tensor
+from tapegrad.functions.tensor import Tensor, from_dlpack, tensor
 
 __version__ = "0.1.0"
 
