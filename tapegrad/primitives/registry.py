@@ -12,7 +12,7 @@ by its name, and says by the names of its parameters what the tape has to keep f
     _x         nothing is, the rule gets None
 
 With F = `arrays` (below) the rule is the fast sweep; with F = `recorded` (record.py) it is itself recorded, which makes
-derivatives of any order; run on symbols it becomes the text of a numba kernel (kernels.py). A rule never undoes
+derivatives of any order; run on symbols it becomes the text of a numba kernel (scalar.py). A rule never undoes
 broadcasting (sweep.py does), never changes d, and returns None where there is no contribution. A rule that is None says
 that the operand has no derivative. In a variadic row, whose operands are a sequence, there is one rule for all of
 them, which gets the position of the operand first.
@@ -24,6 +24,7 @@ from inspect import CO_VARARGS
 import numpy as np
 
 from tapegrad.kernels import elementwise as kernels
+from tapegrad.primitives.scalar import source
 
 NOTHING, VALUE, SHAPE = range(3)
 ARITY_LIMIT = 16
@@ -175,7 +176,8 @@ def kernel(name, dg):
 
     def first_derivative(F, d, *saved):
         reads = [parameter for parameter in _parameters(dg)[1:] if not parameter.startswith("_")]
-        ufunc = kernels.derivative(name, dg, tuple(reads))
+        label = f"{name}_derivative"
+        ufunc = kernels.derivative(label, source(dg, tuple(reads), label), len(reads), dg.__code__.co_filename)
         if ufunc is None:
             rule = dg
         elif reads == ["d", "z"]:
