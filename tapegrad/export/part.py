@@ -17,7 +17,7 @@ from tapegrad.core.naming import named
 from tapegrad.core.tape import Tape
 from tapegrad.errors import ConsumedTapeError, DtypeError, GradientError, ShapeError, ThreadError, describe
 from tapegrad.functions.tensor import Tensor
-from tapegrad.primitives.registry import VALUE
+from tapegrad.primitives.plan import VALUE
 
 
 class Part:
@@ -71,7 +71,7 @@ class Part:
         return candidate
 
     def _note_saved(self, entry):
-        keep = entry.plan[2:]
+        keep = entry.plan.keep
         if keep[0] == VALUE:
             self.known[id(entry)] = entry.saved[0]
         if not entry.g.variadic:

@@ -24,9 +24,9 @@ from inspect import CO_VARARGS
 import numpy as np
 
 from tapegrad.kernels import elementwise as kernels
+from tapegrad.primitives.plan import NOTHING, SHAPE, VALUE, Plan
 from tapegrad.primitives.scalar import source
 
-NOTHING, VALUE, SHAPE = range(3)
 ARITY_LIMIT = 16
 
 
@@ -80,8 +80,7 @@ class Primitive:
     """A row of the registry.
 
     g        computes the result from arrays; a kernel's compiled ufunc after its first call
-    plans    for each combination of wanted derivatives: (array rules, recorded rules, *what to keep of z, y1, .., yk), where
-             the rules are pairs (position of the operand, its rule). A variadic row makes one when it is first asked for
+    plans    a Plan for each combination of wanted derivatives; a variadic row makes one when it is first asked for
     arity    the number of operands, None for a variadic row
     elementwise   whether G is a ufunc: then the contributions, too, have the shape and dtype of z
     """
@@ -111,13 +110,14 @@ class Primitive:
         if self.variadic:
             keep = (self.reads[0][0],) + (self.reads[0][1],) * len(wanted)
             rules = tuple([(i, partial(self.dg[0], i)) for i, want in enumerate(wanted) if want])
-            return rules, rules, *keep
+            return Plan(rules, rules, keep)
         keep = [NOTHING] * (1 + self.arity)
         for want, reads in zip(wanted, self.reads):
             if want and reads is not None:
                 keep = [_stricter(self.name, before, more) for before, more in zip(keep, reads)]
-        return (*(tuple([(i, rule) for i, (rule, want) in enumerate(zip(level, wanted)) if want and rule is not None])
-                  for level in (self.array_dg, self.dg)), *keep)
+        arrays, recorded = (tuple([(i, rule) for i, (rule, want) in enumerate(zip(rules, wanted)) if want and rule is not None])
+                            for rules in (self.array_dg, self.dg))
+        return Plan(arrays, recorded, tuple(keep))
 
     def plan_of(self, n, mask):
         """The plan of a variadic row with n operands, for those whose bit is in the mask."""

@@ -16,7 +16,7 @@ from tapegrad.core.tape import Tape
 from tapegrad.errors import ShapeError
 from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import arrays, table
-from tapegrad.primitives.registry import SHAPE, VALUE
+from tapegrad.primitives.plan import SHAPE, VALUE, Plan
 from tapegrad.wengert.operators import cross_entropy_of_scores, crossEntropy, given
 from tapegrad.wengert.program import signature
 from tapegrad.wengert.step import recording
@@ -95,7 +95,7 @@ class Backward:
             return None
         self.plans[row] = row.plans
         plan = row.plans[sum([1 << i for i, y in enumerate(registers) if y is not None])]
-        where = [self.kept(how, i) for how, i in zip(plan[2:], (step.slot, *slots))]
+        where = [self.kept(how, i) for how, i in zip(plan.keep, (step.slot, *slots))]
         return self.entry(row, plan, registers, step, [*where, *map(self.constant, static)])
 
     def kept(self, how, i):
@@ -112,7 +112,7 @@ class Backward:
         keywords = {key: values[i] for key, i in step.keys.items()}
         rules = tuple([(place, _rule(function, keywords, np.shape(values[i])))
                        for place, (i, y, function) in enumerate(zip(step.ys, ys, functions)) if y and function])
-        return self.entry(step, (rules, rules, *[VALUE] * (1 + len(ys))), ys, step, [step.slot, *step.ys])
+        return self.entry(step, Plan(rules, rules, (VALUE,) * (1 + len(ys))), ys, step, [step.slot, *step.ys])
 
     def inner(self, step):
         """Record what a step comes down to; the registers that its delta goes to."""
