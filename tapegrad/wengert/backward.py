@@ -12,7 +12,7 @@ import numpy as np
 from tapegrad.core.entry import Leaf
 from tapegrad.core.record import append, wrap
 from tapegrad.core.sweep import sweep
-from tapegrad.core.tape import Tape
+from tapegrad.core.tape import TapeBase
 from tapegrad.errors import ShapeError
 from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import arrays, table
@@ -37,7 +37,7 @@ class Backward:
     def __init__(self, program, values, DG, G, leaves):
         self.steps, self.values, self.DG, self.G, self.leaves = program.steps, values, DG, G, leaves
         self.registers, self.parts, self.constants = [None] * len(values), [], [None]
-        self.inners, self.plans, self.signature, self.tape = {}, {}, signature(values), Tape()
+        self.inners, self.plans, self.signature, self.tape = {}, {}, signature(values), TapeBase()
         for name in program.inputs:
             self.registers[program.slots[name]] = leaves.get(name)
         with recording(self.tape):
