@@ -115,7 +115,8 @@ def test_what_an_import_loads():
     loaded = run("import sys, tapegrad; print(*sorted(m for m in sys.modules if m.startswith('tapegrad.')))").split()
     assert set(loaded) == {f"tapegrad.{name}" for name in (
         "errors", "core", "core.refcount", "core.entry", "core.naming", "core.tape", "core.tensor", "core.record", "core.sweep",
-        "kernels", "kernels.elementwise", "kernels.ndarray", "kernels.onehot", "kernels.blas", "kernels.softmax", "functions",
+        "kernels", "kernels.blas", "kernels.compile", "kernels.elementwise", "kernels.limits", "kernels.objects",
+        "kernels.onehot", "kernels.rows", "kernels.softmax", "functions",
         "operators", "primitives", "primitives.registry", "primitives.arithmetic", "primitives.cumulative",
         "primitives.elementwise", "primitives.complex_parts", "primitives.indexing", "primitives.linear", "primitives.network",
         "primitives.reductions", "primitives.scalar", "primitives.shaping")}
