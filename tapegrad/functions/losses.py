@@ -312,5 +312,5 @@ def cosine_similarity(x1: TensorLike, x2: TensorLike, axis: int = 1, eps: float 
     x1, x2 = as_tensor(x1), as_tensor(x2)
     product = x1 * x2
     axis = single_axis("cosine_similarity", product, axis)
-    one, other = (maximum(sqrt(sum(square(broadcast_to(x, product.shape)), axis, True)), eps) for x in (x1, x2))
+    one, other = (maximum(sqrt(sum(square(broadcast_to(x, product.shape)), axis, keepdims=True)), eps) for x in (x1, x2))
     return sum(product / (one * other), axis)
