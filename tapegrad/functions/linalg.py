@@ -5,6 +5,8 @@ derivatives and the sources of these in primitives/decompositions.py. A matrix t
 numpy.linalg.LinAlgError, as in NumPy.
 """
 
+from __future__ import annotations
+
 from numpy.linalg import LinAlgError
 
 from tapegrad import functions
@@ -38,6 +40,8 @@ from tapegrad.functions.solving import (
     tensorinv,
     tensorsolve,
 )
+from tapegrad.functions.tensor import Tensor
+from tapegrad.typing import TensorLike
 
 __all__ = ["EighResult", "LinAlgError", "QRResult", "SVDResult", "SlogdetResult", "cholesky", "cond", "cross", "det",
            "diagonal", "eigh", "eigvalsh", "inv", "lstsq", "matmul", "matrix_norm", "matrix_power", "matrix_rank",
@@ -45,23 +49,40 @@ __all__ = ["EighResult", "LinAlgError", "QRResult", "SVDResult", "SlogdetResult"
            "tensorinv", "tensorsolve", "trace", "vecdot", "vector_norm"]
 
 
-def diagonal(x, /, *, offset=0):
-    """The diagonals of the matrices in the last two axes."""
+def diagonal(x: TensorLike, /, *, offset: int = 0) -> Tensor:
+    """The diagonals of the matrices in the last two axes: (.., k). See tg.diagonal for `offset`.
+
+    >>> tg.linalg.diagonal(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    tensor([1., 4.])
+    """
     return functions.diagonal(x, offset, -2, -1)
 
 
-def trace(x, /, *, offset=0):
-    """The sums of the diagonals of the matrices in the last two axes."""
+def trace(x: TensorLike, /, *, offset: int = 0) -> Tensor:
+    """The sums of the diagonals of the matrices in the last two axes: (..).
+
+    >>> tg.linalg.trace(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    tensor(5.)
+    """
     return functions.trace(x, offset, -2, -1)
 
 
-def outer(x, y, /):
-    """x[i] * y[j] of two vectors."""
+def outer(x: TensorLike, y: TensorLike, /) -> Tensor:
+    """x[i] * y[j] of two vectors: (m, n). ShapeError if one of them is no vector.
+
+    >>> tg.linalg.outer(np.array([1.0, 2.0]), np.array([1.0, 10.0]))
+    tensor([[ 1., 10.],
+            [ 2., 20.]])
+    """
     if value(x).ndim != 1 or value(y).ndim != 1:
         raise ShapeError(f"outer: {describe(value(x))} and {describe(value(y))}; vectors are needed")
     return functions.outer(x, y)
 
 
-def cross(x, y, /, *, axis=-1):
-    """The cross product of vectors of length 3 along `axis`."""
+def cross(x: TensorLike, y: TensorLike, /, *, axis: int = -1) -> Tensor:
+    """The cross product of vectors of length 3 along `axis`.
+
+    >>> tg.linalg.cross(np.array([1.0, 0.0, 0.0]), np.array([0.0, 1.0, 0.0]))
+    tensor([0., 0., 1.])
+    """
     return functions.cross(x, y, axis=axis)
