@@ -29,7 +29,7 @@ def blas_core() -> str:
 
 def _has_avx512() -> bool:
     try:
-        from numpy._core._multiarray_umath import __cpu_features__     # type: ignore[import-not-found]
+        from numpy._core._multiarray_umath import __cpu_features__  # type: ignore[import-not-found]
     except ImportError:
         return False
     return bool(__cpu_features__.get("AVX512F"))

@@ -96,6 +96,6 @@ def describe(value: object) -> str:
 
 def failed_call(name: str, operands: Iterable[object], error: Exception, static: Iterable[object] = ()) -> Exception:
     """The error to raise instead of NumPy's own when operation `name` fails on `operands`: same class, more said."""
-    kind: type[Exception] = ShapeError if type(error) is ValueError else DtypeError if isinstance(error, TypeError) else type(error)
+    kind = ShapeError if type(error) is ValueError else DtypeError if isinstance(error, TypeError) else type(error)
     given = ", ".join([describe(operand) for operand in operands] + [repr(argument) for argument in static])
     return kind(f"{name}({given}): {error}")
