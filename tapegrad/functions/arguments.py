@@ -53,6 +53,12 @@ def real_only(name: str, x: Any) -> None:
         raise DtypeError(f"{name}: no derivative for {describe(x)}; apply it to tg.real(x) and tg.imag(x)")
 
 
+def refuse_out(name: str, out: object) -> None:
+    """TypeError for an out= that is given."""
+    if out is not None:
+        raise TypeError(f"{name}: out= would write into a tensor; assign the result")
+
+
 @overload
 def normalized_axis(name: str, x: Any, axis: None) -> None: ...
 @overload

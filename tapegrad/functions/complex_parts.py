@@ -6,7 +6,7 @@ import numpy as np
 
 from tapegrad.core.record import recorded
 from tapegrad.functions.arguments import value
-from tapegrad.functions.elementwise import multiply, positive
+from tapegrad.functions.elementwise import arctan2, degrees, positive
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import TensorLike
 
@@ -15,17 +15,17 @@ def _is_complex(x: TensorLike) -> bool:
     return value(x).dtype.kind == "c"
 
 
-def real(x: TensorLike) -> Tensor:
+def real(val: TensorLike) -> Tensor:
     """The real part. Derivative: d.
 
     >>> tg.real([1 + 2j, 3.0])
     tensor([1., 3.])
     """
-    z: Tensor = recorded.real(x) if _is_complex(x) else recorded.alias(x)
+    z: Tensor = recorded.real(val) if _is_complex(val) else recorded.alias(val)
     return z
 
 
-def imag(x: TensorLike) -> Tensor:
+def imag(val: TensorLike) -> Tensor:
     """The imaginary part. Derivative: i d; of a real tensor the result is a constant.
 
     >>> tg.imag([1 + 2j, 3.0])
@@ -33,11 +33,11 @@ def imag(x: TensorLike) -> Tensor:
     >>> tg.grad(tg.imag)(1 + 2j)
     array(0.+1.j)
     """
-    z: Tensor = recorded.imag(x) if _is_complex(x) else recorded.zeros_like(x)
+    z: Tensor = recorded.imag(val) if _is_complex(val) else recorded.zeros_like(val)
     return z
 
 
-def conjugate(x: TensorLike) -> Tensor:
+def conjugate(x: TensorLike, /) -> Tensor:
     """The complex conjugate. Derivative: conj(d).
 
     >>> tg.conjugate(1 + 2j)
@@ -55,24 +55,24 @@ def conjugated(x: TensorLike) -> TensorLike:
     return conjugate(x) if _is_complex(x) else x
 
 
-def angle(x: TensorLike, deg: bool = False) -> Tensor:
+def angle(z: TensorLike, deg: bool = False) -> Tensor:
     """The argument, from -pi to pi, or in degrees if `deg`.
 
-    Derivative: i d x / |x|^2, and 0 at 0; of a real tensor the result is a constant.
+    Derivative: i d z / |z|^2, and 0 at 0; of a real tensor the result is a constant.
 
     >>> tg.angle([1j, -1.0], deg=True)
     tensor([ 90., 180.])
     """
-    if not _is_complex(x):
-        return Tensor(np.angle(value(x), deg))
-    z: Tensor = recorded.arctan2(recorded.imag(x), recorded.real(x))
-    return multiply(z, 180 / np.pi) if deg else z
+    if not _is_complex(z):
+        return Tensor(np.angle(value(z), deg))
+    radians = arctan2(imag(z), real(z))
+    return degrees(radians) if deg else radians
 
 
-def real_if_close(x: TensorLike, tol: float = 100) -> Tensor:
-    """The real part where all imaginary parts are next to nothing, up to `tol` times the precision; else x itself.
+def real_if_close(a: TensorLike, tol: float = 100) -> Tensor:
+    """The real part where all imaginary parts are next to nothing, up to `tol` times the precision; else a itself.
 
     >>> tg.real_if_close([1 + 1e-15j, 2.0])
     tensor([1., 2.])
     """
-    return positive(x) if np.iscomplexobj(np.real_if_close(value(x), tol)) else real(x)
+    return positive(a) if np.iscomplexobj(np.real_if_close(value(a), tol)) else real(a)

@@ -15,7 +15,7 @@ import numpy as np
 
 from tapegrad.core.record import recorded, wrap
 from tapegrad.errors import failed_call
-from tapegrad.functions.arguments import value
+from tapegrad.functions.arguments import refuse_out, value
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import TensorLike
 
@@ -42,8 +42,7 @@ def _constant(function: Callable[..., Any], what: str, at: str, given: str) -> A
     @wraps(function, ("__name__",))                     # and its signature
     def op(*operands: Any, **options: Any) -> Any:
         values = _plain(operands)
-        if options.get("out") is not None:
-            raise TypeError(f"{name}: out= would write into a tensor; assign the result")
+        refuse_out(name, options.get("out"))
         try:
             return _wrapped(function(*values, **{key: _plain(option) for key, option in options.items()}))
         except Exception as error:
@@ -96,7 +95,7 @@ spacing: _Constant = _constant(np.spacing, "The distance from x to the next numb
 around = round
 
 
-def bincount(x: TensorLike, weights: TensorLike | None = None, minlength: int = 0) -> Tensor:
+def bincount(x: TensorLike, /, weights: TensorLike | None = None, minlength: int = 0) -> Tensor:
     """How often each of 0, 1, .. comes in the integers x, or the sum of its weights. Derivative to weights: d[x].
 
     >>> tg.bincount([0, 2, 2]).tolist()

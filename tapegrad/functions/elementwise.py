@@ -15,9 +15,9 @@ import numpy as np
 
 from tapegrad.core.record import recorded, wrap
 from tapegrad.errors import DtypeError
-from tapegrad.functions.arguments import as_tensor, documented, real_only, value
+from tapegrad.functions.arguments import as_tensor, documented, real_only, refuse_out, value
 from tapegrad.functions.tensor import Tensor
-from tapegrad.typing import Array, Binary, DTypeLike, Shape, TensorLike, Unary
+from tapegrad.typing import Array, Binary, Device, DTypeLike, Order, Shape, TensorLike, Unary
 
 add: Binary = documented(recorded.add, "x1 + x2", "1.0, 2.0", "3.", "d, d", "1. 1.")
 subtract: Binary = documented(recorded.subtract, "x1 - x2", "1.0, 2.0", "-1.", "d, -d", "1. -1.")
@@ -104,7 +104,7 @@ true_divide, pow, mod, abs, atan2 = divide, power, remainder, absolute, arctan2
 asin, acos, atan, asinh, acosh, atanh = arcsin, arccos, arctan, arcsinh, arccosh, arctanh
 
 
-def positive(x: TensorLike) -> Tensor:
+def positive(x: TensorLike, /) -> Tensor:
     """x. Derivative: d.
 
     >>> tg.positive(-2.0)
@@ -114,7 +114,7 @@ def positive(x: TensorLike) -> Tensor:
     return z
 
 
-def tanh(x: TensorLike) -> Tensor:
+def tanh(x: TensorLike, /) -> Tensor:
     """The hyperbolic tangent, (e^x - e^-x) / (e^x + e^-x), without overflow. Derivative: d (1 - z^2).
 
     >>> tg.tanh(1.0)
@@ -133,7 +133,7 @@ def tanh(x: TensorLike) -> Tensor:
     return multiply(divide(fall, add(fall, 2)), toward)
 
 
-def sign(x: TensorLike) -> Tensor:
+def sign(x: TensorLike, /) -> Tensor:
     """-1, 0 or 1, a constant; of a complex x, x / |x|, and 0 at 0, with the derivative of that.
 
     >>> tg.sign([-2.0, 0.0, 3.0])
@@ -148,13 +148,19 @@ def sign(x: TensorLike) -> Tensor:
     return divide(x, where(value(size) == 0, 1.0, size))
 
 
-def astype(x: TensorLike, dtype: DTypeLike) -> Tensor:
-    """x in another dtype. Derivative: d in the dtype of x; none through an integer dtype.
+def astype(x: TensorLike, dtype: DTypeLike, /, *, copy: bool = True, device: Device = None) -> Tensor:
+    """x in another dtype; with copy=False, a tensor that has it already is returned as it is. ValueError for another device.
+
+    Derivative: d in the dtype of x; none through an integer dtype.
 
     >>> tg.astype([1.5, 2.5], np.float32)
     tensor([1.5, 2.5], dtype=float32)
     """
     dtype = np.dtype(dtype)
+    if device not in (None, "cpu"):
+        raise ValueError(f"astype: device={device!r}; there is 'cpu' only")
+    if not copy and isinstance(x, Tensor) and x.dtype == dtype:
+        return x
     if dtype.kind not in "fc":
         return Tensor(value(x), dtype)
     z: Tensor = recorded.astype(x, dtype)
@@ -162,10 +168,10 @@ def astype(x: TensorLike, dtype: DTypeLike) -> Tensor:
 
 
 @overload
-def where(condition: TensorLike) -> tuple[Tensor, ...]: ...
+def where(condition: TensorLike, /) -> tuple[Tensor, ...]: ...
 @overload
-def where(condition: TensorLike, x: TensorLike, y: TensorLike) -> Tensor: ...
-def where(condition: TensorLike, x: TensorLike | None = None, y: TensorLike | None = None) -> Tensor | tuple[Tensor, ...]:
+def where(condition: TensorLike, x: TensorLike, y: TensorLike, /) -> Tensor: ...
+def where(condition: TensorLike, x: TensorLike | None = None, y: TensorLike | None = None, /) -> Tensor | tuple[Tensor, ...]:
     """x where the condition holds and y elsewhere; of a condition alone, the positions where it holds, as nonzero does.
 
     The three are broadcast against each other. Derivative: to x, d where the condition holds; to y, d elsewhere; to the
@@ -184,49 +190,52 @@ def where(condition: TensorLike, x: TensorLike | None = None, y: TensorLike | No
     return z
 
 
-def zeros_like(x: TensorLike, dtype: DTypeLike | None = None, *, shape: Shape | None = None) -> Tensor:
-    """Zeros in the shape and dtype of x, where no others are given. Not differentiable.
+def zeros_like(a: TensorLike, dtype: DTypeLike | None = None, order: Order = "K", subok: bool = True,
+               shape: Shape | None = None, *, device: Device = None) -> Tensor:
+    """Zeros in the shape and dtype of a, where no others are given. Not differentiable.
 
     >>> tg.zeros_like([1.0, 2.0])
     tensor([0., 0.])
     """
-    return Tensor(np.zeros_like(value(x), dtype, shape=shape))
+    return Tensor(np.zeros_like(value(a), dtype, order, subok, shape, device=device))
 
 
-def ones_like(x: TensorLike, dtype: DTypeLike | None = None, *, shape: Shape | None = None) -> Tensor:
-    """Ones in the shape and dtype of x, where no others are given. Not differentiable.
+def ones_like(a: TensorLike, dtype: DTypeLike | None = None, order: Order = "K", subok: bool = True,
+              shape: Shape | None = None, *, device: Device = None) -> Tensor:
+    """Ones in the shape and dtype of a, where no others are given. Not differentiable.
 
     >>> tg.ones_like([3, 4], shape=(3,))
     tensor([1, 1, 1], dtype=int64)
     """
-    return Tensor(np.ones_like(value(x), dtype, shape=shape))
+    return Tensor(np.ones_like(value(a), dtype, order, subok, shape, device=device))
 
 
-def clip(x: TensorLike, a_min: TensorLike | None = None, a_max: TensorLike | None = None, *,
+def clip(a: TensorLike, a_min: TensorLike | None = None, a_max: TensorLike | None = None, out: None = None, *,
          min: TensorLike | None = None, max: TensorLike | None = None) -> Tensor:
-    """x, but a_min where it is less and a_max where it is greater; None is no bound. min= and max= are the same bounds.
+    """a, but a_min where it is less and a_max where it is greater; None is no bound. min= and max= are the same bounds.
 
-    Derivative: d to x where it lies within, the bounds included, and to a bound where that is the result. TypeError where
-    a bound is given twice.
+    Derivative: d to a where it lies within, the bounds included, and to a bound where that is the result. TypeError where
+    a bound is given twice, and for out=.
 
     >>> tg.clip([-1.0, 0.5, 2.0], 0.0, 1.0)
     tensor([0. , 0.5, 1. ])
     >>> tg.grad(lambda x: tg.clip(x, max=1.0).sum())(np.array([-1.0, 1.0, 2.0]))
     array([1., 1., 0.])
     """
+    refuse_out("clip", out)
     if (min is not None or max is not None) and (a_min is not None or a_max is not None):
         raise TypeError("clip: a_min, a_max and min, max are the same bounds; give one pair of them")
     low, high = (a_min if min is None else min), (a_max if max is None else max)
-    if value(x).dtype.kind != "f":
-        for operand in (x, low, high):
+    if value(a).dtype.kind != "f":
+        for operand in (a, low, high):
             real_only("clip", operand)
         bounds: list[Any] = [bound._value if isinstance(bound, Tensor) else bound for bound in (low, high)]
-        return Tensor(np.clip(value(x), *bounds))
-    z: Tensor = recorded.clip(x, -math.inf if low is None else low, math.inf if high is None else high)
+        return Tensor(np.clip(value(a), *bounds))
+    z: Tensor = recorded.clip(a, -math.inf if low is None else low, math.inf if high is None else high)
     return z
 
 
-def degrees(x: TensorLike) -> Tensor:
+def degrees(x: TensorLike, /) -> Tensor:
     """180 x / pi: radians in degrees. Derivative: d * 180 / pi.
 
     >>> tg.degrees(np.pi / 2)
@@ -235,7 +244,7 @@ def degrees(x: TensorLike) -> Tensor:
     return multiply(x, 180 / math.pi)
 
 
-def radians(x: TensorLike) -> Tensor:
+def radians(x: TensorLike, /) -> Tensor:
     """pi x / 180: degrees in radians. Derivative: d * pi / 180.
 
     >>> tg.radians(90.0)
@@ -271,23 +280,23 @@ def i0(x: TensorLike) -> Tensor:
     return z
 
 
-def ldexp(x: TensorLike, i: TensorLike) -> Tensor:
-    """2^i x for integers i, which have no derivative. Derivative: 2^i d.
+def ldexp(x1: TensorLike, x2: TensorLike, /) -> Tensor:
+    """2^x2 x1 for integers x2, which have no derivative. Derivative: 2^x2 d to x1.
 
     >>> tg.ldexp([1.0, 1.5], [3, -1])
     tensor([8.  , 0.75])
     """
-    exponent, one = value(i), np.ones((), np.result_type(value(x), np.float16))
-    return multiply(multiply(x, np.ldexp(one, exponent // 2)), np.ldexp(one, exponent - exponent // 2))
+    exponent, one = value(x2), np.ones((), np.result_type(value(x1), np.float16))
+    return multiply(multiply(x1, np.ldexp(one, exponent // 2)), np.ldexp(one, exponent - exponent // 2))
 
 
-def float_power(x: TensorLike, y: TensorLike) -> Tensor:
-    """x ** y in float64, or complex128. Derivatives: those of power.
+def float_power(x1: TensorLike, x2: TensorLike, /) -> Tensor:
+    """x1^x2 in float64, or complex128. Derivatives: those of power.
 
     >>> tg.float_power([2, 3], -1)
     tensor([0.5       , 0.33333333])
     """
-    return power(_double(x), _double(y))
+    return power(_double(x1), _double(x2))
 
 
 def _double(x: TensorLike) -> Tensor | Array:
@@ -295,16 +304,16 @@ def _double(x: TensorLike) -> Tensor | Array:
     return astype(x, kind) if isinstance(x, Tensor) else np.asarray(x, kind)
 
 
-def divmod(x: TensorLike, y: TensorLike) -> tuple[Tensor, Tensor]:
-    """(floor_divide(x, y), remainder(x, y)). Derivative: that of the remainder.
+def divmod(x1: TensorLike, x2: TensorLike, /) -> tuple[Tensor, Tensor]:
+    """(floor_divide(x1, x2), remainder(x1, x2)). Derivative: that of the remainder.
 
     >>> tg.divmod(7.0, 3.0)
     (tensor(2.), tensor(1.))
     """
-    return floor_divide(x, y), remainder(x, y)
+    return floor_divide(x1, x2), remainder(x1, x2)
 
 
-def modf(x: TensorLike) -> tuple[Tensor, Tensor]:
+def modf(x: TensorLike, /) -> tuple[Tensor, Tensor]:
     """(the fractional part of x, the integral part), with the sign of x. Derivative: d of the first.
 
     >>> tg.modf([1.5, -1.5])
