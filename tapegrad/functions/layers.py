@@ -1,6 +1,6 @@
 """Layers under PyTorch's names, as compositions: functions of their input and their parameters.
 
-Their derivatives are those of the functions that they are made of. Raises ShapeError where shapes do not fit.
+x is the input. Their derivatives are those of the functions that they are made of. Raises ShapeError where shapes do not fit.
 """
 
 from __future__ import annotations
@@ -22,59 +22,63 @@ from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import Array, Axis, DTypeLike, Shape, TensorLike
 
 
-def linear(x: TensorLike, W: TensorLike, b: TensorLike | None = None) -> Tensor:
-    """x W^T + b: (..., in), (out, in), (out,) -> (..., out).
+def linear(input: TensorLike, weight: TensorLike, bias: TensorLike | None = None) -> Tensor:
+    """x weight^T + bias: (..., in), (out, in), (out,) -> (..., out).
 
-    Derivative: d W to x, d^T x to W, d to b, the last two summed over the leading axes.
+    Derivative: d weight to x, d^T x to the weight, d to the bias, the last two summed over the leading axes.
 
     >>> tg.linear([1.0, 2.0], [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], [0.0, 0.0, 10.0])
     tensor([ 1.,  2., 13.])
     """
-    x, W = as_tensor(x), as_tensor(W)
-    if W.ndim != 2 or x.ndim == 0 or x.shape[-1] != W.shape[1] or b is not None and value(b).shape != W.shape[:1]:
-        given = "" if b is None else f", b {describe(value(b))}"
-        raise ShapeError(f"linear: x {describe(x)}, W {describe(W)}{given}; they are (..., in), (out, in) and (out,)")
+    x, W = as_tensor(input), as_tensor(weight)
+    if W.ndim != 2 or x.ndim == 0 or x.shape[-1] != W.shape[1] or bias is not None and value(bias).shape != W.shape[:1]:
+        given = "" if bias is None else f", bias {describe(value(bias))}"
+        raise ShapeError(f"linear: input {describe(x)}, weight {describe(W)}{given}; they are (..., in), (out, in) and (out,)")
     z = matmul(x, transpose(W))
-    return z if b is None else z + b
+    return z if bias is None else z + bias
 
 
-def one_hot(ids: TensorLike, classes: int, dtype: DTypeLike = np.float64) -> Tensor:
-    """(..., classes): 1 at the class of each id and 0 elsewhere. Not differentiable. DtypeError for ids that are not integers.
+def one_hot(input: TensorLike, num_classes: int = -1, dtype: DTypeLike = np.float64) -> Tensor:
+    """(..., classes): 1 at the class of each integer and 0 elsewhere. Not differentiable. DtypeError for other dtypes.
 
-    >>> tg.one_hot([2, 0], 3)
+    num_classes   by default one more than the greatest integer
+
+    >>> tg.one_hot([2, 0])
     tensor([[0., 0., 1.],
             [1., 0., 0.]])
     """
-    held = value(ids)
-    if held.dtype.kind not in "iu":
-        raise DtypeError(f"one_hot: ids of {held.dtype}; integers are needed")
-    return Tensor(np.eye(classes, dtype=dtype)[held])
+    ids = value(input)
+    if ids.dtype.kind not in "iu":
+        raise DtypeError(f"one_hot: ids of {ids.dtype}; integers are needed")
+    classes = int(ids.max(initial=-1)) + 1 if num_classes == -1 else num_classes
+    return Tensor(np.eye(classes, dtype=dtype)[ids])
 
 
-def embedding(ids: TensorLike, W: TensorLike, padding_idx: int | None = None) -> Tensor:
-    """The rows W[ids]: (...) integers, (rows, width) -> (..., width). Derivative: d, added into the rows; none at padding_idx.
+def embedding(input: TensorLike, weight: TensorLike, padding_idx: int | None = None) -> Tensor:
+    """The rows weight[input]: (...) integers, (rows, width) -> (..., width).
 
-    Raises DtypeError for ids that are not integers, IndexError for a row that is not there.
+    Derivative: d, added into the rows; none at padding_idx. Raises DtypeError for an input that is not integers, IndexError
+    for a row that is not there.
 
     >>> tg.embedding([1, 1], [[1.0, 2.0], [3.0, 4.0]])
     tensor([[3., 4.],
             [3., 4.]])
     """
-    held, W = value(ids), as_tensor(W)
-    if held.dtype.kind not in "iu":
-        raise DtypeError(f"embedding: ids of {held.dtype}; integers are needed")
+    ids, W = value(input), as_tensor(weight)
+    if ids.dtype.kind not in "iu":
+        raise DtypeError(f"embedding: ids of {ids.dtype}; integers are needed")
     if W.ndim != 2:
-        raise ShapeError(f"embedding: W {describe(W)}; it is (rows, width)")
+        raise ShapeError(f"embedding: weight {describe(W)}; it is (rows, width)")
     rows = W.shape[0]
-    if held.size and not (0 <= held.min() and held.max() < rows):
-        raise IndexError(f"embedding: ids from {held.min()} to {held.max()} for {rows} rows")
-    z = getitem(W, held)
+    if ids.size and not (0 <= ids.min() and ids.max() < rows):
+        raise IndexError(f"embedding: ids from {ids.min()} to {ids.max()} for {rows} rows")
+    z = getitem(W, ids)
     if padding_idx is None:
         return z
     if not -rows <= padding_idx < rows:
         raise IndexError(f"embedding: padding_idx={padding_idx} for {rows} rows")
-    padding = (held == padding_idx % rows)[..., None]
-    return where(padding, getitem(W.detach(), held), z)
+    padding = (ids == padding_idx % rows)[..., None]
+    return where(padding, getitem(W.detach(), ids), z)
 
 
 def _last_axes(name: str, x: TensorLike, normalized_shape: Shape,
@@ -95,7 +99,7 @@ def _scaled(z: Tensor, weight: TensorLike | None, bias: TensorLike | None) -> Te
     return z if bias is None else z + bias
 
 
-def layer_norm(x: TensorLike, normalized_shape: Shape, weight: TensorLike | None = None, bias: TensorLike | None = None,
+def layer_norm(input: TensorLike, normalized_shape: Shape, weight: TensorLike | None = None, bias: TensorLike | None = None,
                eps: float = 1e-5) -> Tensor:
     """(x - mean) / sqrt(variance + eps) * weight + bias, over the last axes, whose lengths are `normalized_shape`.
 
@@ -105,12 +109,12 @@ def layer_norm(x: TensorLike, normalized_shape: Shape, weight: TensorLike | None
     >>> tg.layer_norm([[1.0, 3.0]], 2, eps=0.0)
     tensor([[-1.,  1.]])
     """
-    x, axes = _last_axes("layer_norm", x, normalized_shape, weight, bias)
+    x, axes = _last_axes("layer_norm", input, normalized_shape, weight, bias)
     x = x - mean(x, axes, keepdims=True)
     return _scaled(x / sqrt(mean(square(x), axes, keepdims=True) + eps), weight, bias)
 
 
-def rms_norm(x: TensorLike, normalized_shape: Shape, weight: TensorLike | None = None, eps: float | None = None) -> Tensor:
+def rms_norm(input: TensorLike, normalized_shape: Shape, weight: TensorLike | None = None, eps: float | None = None) -> Tensor:
     """x / sqrt(mean(x^2) + eps) * weight, over the last axes, whose lengths are `normalized_shape`.
 
     eps   by default the precision of the dtype of x
@@ -121,12 +125,12 @@ def rms_norm(x: TensorLike, normalized_shape: Shape, weight: TensorLike | None =
     >>> tg.rms_norm([[1.0, 7.0]], 2, eps=0.0)
     tensor([[0.2, 1.4]])
     """
-    x, axes = _last_axes("rms_norm", x, normalized_shape, weight)
+    x, axes = _last_axes("rms_norm", input, normalized_shape, weight)
     eps = float(np.finfo(x.dtype).eps) if eps is None else eps
     return _scaled(x / sqrt(mean(square(x), axes, keepdims=True) + eps), weight, None)
 
 
-def batch_norm(x: TensorLike, running_mean: Tensor | Array | None = None, running_var: Tensor | Array | None = None,
+def batch_norm(input: TensorLike, running_mean: Tensor | Array | None = None, running_var: Tensor | Array | None = None,
                weight: TensorLike | None = None, bias: TensorLike | None = None, training: bool = False, momentum: float = 0.1,
                eps: float = 1e-5) -> Tensor:
     """(x - mean) / sqrt(variance + eps) * weight + bias, for each channel: x is (N, channels, ...), the rest (channels,).
@@ -143,7 +147,7 @@ def batch_norm(x: TensorLike, running_mean: Tensor | Array | None = None, runnin
     tensor([[-1., -1.],
             [ 1.,  1.]])
     """
-    x = as_tensor(x)
+    x = as_tensor(input)
     if x.ndim < 2:
         raise ShapeError(f"batch_norm: x {describe(x)} without an axis of channels; it is (N, channels, ...)")
     channels = x.shape[1]
@@ -175,7 +179,8 @@ def _move(running: Any, batch: Tensor, momentum: float, scale: float = 1.0) -> N
     held += momentum * (scale * value(batch).reshape(held.shape) - held)
 
 
-def dropout(x: TensorLike, p: float = 0.5, training: bool = True, rng: np.random.Generator | int | None = None) -> Tensor:
+def dropout(input: TensorLike, p: float = 0.5, training: bool = True, *,
+            rng: np.random.Generator | int | None = None) -> Tensor:
     """x / (1 - p) with probability 1 - p and 0 with probability p, each element by itself; x where not training.
 
     rng   a numpy.random.Generator, or a seed for a new one; by default one that is seeded by the system
@@ -188,7 +193,7 @@ def dropout(x: TensorLike, p: float = 0.5, training: bool = True, rng: np.random
     >>> tg.dropout([1.0, 2.0], training=False)
     tensor([1., 2.])
     """
-    x = as_tensor(x)
+    x = as_tensor(input)
     if not 0 <= p <= 1:
         raise ValueError(f"dropout: p={p}; a probability is from 0 to 1")
     if not training or p == 0:
@@ -198,13 +203,13 @@ def dropout(x: TensorLike, p: float = 0.5, training: bool = True, rng: np.random
     return x * wrap(kept.astype(x.dtype) if p == 1 else kept * x.dtype.type(1 / (1 - p)), None)
 
 
-def normalize(x: TensorLike, p: float = 2.0, axis: Axis = 1, eps: float = 1e-12) -> Tensor:
+def normalize(input: TensorLike, p: float = 2.0, axis: Axis = 1, eps: float = 1e-12) -> Tensor:
     """x / max(|x|, eps), where |x| is the p-norm along `axis` (an int, or a tuple). ValueError for a p that is not positive.
 
     >>> tg.normalize([[3.0, 4.0]])
     tensor([[0.6, 0.8]])
     """
-    x = as_tensor(x)
+    x = as_tensor(input)
     axis = normalized_axis("normalize", x, axis)
     if p == 2:
         length = sqrt(sum(square(x), axis, keepdims=True))

@@ -1,8 +1,9 @@
 """Losses under PyTorch's names, as compositions. The classes of a classifier are the last axis.
 
 Every loss takes reduction="mean" over its elements, "sum", or "none" for one loss per element; ValueError for another. The two
-operands have one shape, or the second is a single number; ShapeError where they differ. "Derivative" is that of one element's
-loss, whose delta is d: with "mean", the delta of the result divided by the number of elements.
+operands have one shape, or the target is a single number; ShapeError where they differ. In what is said of them, x is the
+input; "Derivative" is that of one element's loss, whose delta is d: with "mean", the delta of the result divided by the number
+of elements.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def _pair(name: str, x: TensorLike, target: TensorLike, reduction: str, other: s
     return x, target
 
 
-def mse_loss(x: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
+def mse_loss(input: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
     """(x - target)^2. Derivative: 2 (x - target) d to x, and its negative to the target.
 
     >>> tg.mse_loss([1.0, 2.0], [0.0, 0.0])
@@ -52,21 +53,21 @@ def mse_loss(x: TensorLike, target: TensorLike, reduction: str = "mean") -> Tens
     >>> tg.grad(tg.mse_loss)(np.array([1.0, 2.0]), 0.0)
     array([1., 2.])
     """
-    x, target = _pair("mse_loss", x, target, reduction)
+    x, target = _pair("mse_loss", input, target, reduction)
     return _reduced(square(x - target), reduction)
 
 
-def l1_loss(x: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
+def l1_loss(input: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
     """|x - target|. Derivative: sign(x - target) d to x, and its negative to the target.
 
     >>> tg.l1_loss([1.0, -2.0], [0.0, 0.0])
     tensor(1.5)
     """
-    x, target = _pair("l1_loss", x, target, reduction)
+    x, target = _pair("l1_loss", input, target, reduction)
     return _reduced(absolute(x - target), reduction)
 
 
-def smooth_l1_loss(x: TensorLike, target: TensorLike, reduction: str = "mean", beta: float = 1.0) -> Tensor:
+def smooth_l1_loss(input: TensorLike, target: TensorLike, reduction: str = "mean", beta: float = 1.0) -> Tensor:
     """e^2 / (2 beta) where e = |x - target| < beta, e - beta / 2 elsewhere. Source: Girshick, Fast R-CNN (2015).
 
     Derivative: d (x - target) / beta, held between -d and d, to x, and its negative to the target. ValueError for a negative
@@ -75,14 +76,14 @@ def smooth_l1_loss(x: TensorLike, target: TensorLike, reduction: str = "mean", b
     >>> tg.smooth_l1_loss([0.5, 3.0], [0.0, 0.0], reduction="none")
     tensor([0.125, 2.5  ])
     """
-    x, target = _pair("smooth_l1_loss", x, target, reduction)
+    x, target = _pair("smooth_l1_loss", input, target, reduction)
     if beta < 0:
         raise ValueError(f"smooth_l1_loss: beta={beta} is negative")
     e = absolute(x - target)
     return _reduced(where(less(e, beta), square(e) * (0.5 / beta), e - 0.5 * beta) if beta else e, reduction)
 
 
-def huber_loss(x: TensorLike, target: TensorLike, reduction: str = "mean", delta: float = 1.0) -> Tensor:
+def huber_loss(input: TensorLike, target: TensorLike, reduction: str = "mean", delta: float = 1.0) -> Tensor:
     """e^2 / 2 where e = |x - target| < delta, delta (e - delta / 2) elsewhere. Source: Huber (1964).
 
     Derivative: d (x - target), the difference held between -delta and delta, to x, and its negative to the target.
@@ -91,16 +92,16 @@ def huber_loss(x: TensorLike, target: TensorLike, reduction: str = "mean", delta
     >>> tg.huber_loss([0.5, 3.0], [0.0, 0.0], reduction="none", delta=2.0)
     tensor([0.125, 4.   ])
     """
-    x, target = _pair("huber_loss", x, target, reduction)
+    x, target = _pair("huber_loss", input, target, reduction)
     if not delta > 0:
         raise ValueError(f"huber_loss: delta={delta}; it must be greater than 0")
     e = absolute(x - target)
     return _reduced(where(less(e, delta), square(e) * 0.5, delta * (e - 0.5 * delta)), reduction)
 
 
-def binary_cross_entropy(p: TensorLike, target: TensorLike, weight: TensorLike | None = None,
+def binary_cross_entropy(input: TensorLike, target: TensorLike, weight: TensorLike | None = None,
                          reduction: str = "mean") -> Tensor:
-    """-(target log(p) + (1 - target) log(1 - p)), where a logarithm is at least -100. `weight` multiplies the losses.
+    """-(target log(p) + (1 - target) log(1 - p)), p the input; a logarithm is at least -100. `weight` multiplies the losses.
 
     Where p is on the wrong side to the last bit, the loss is 100 and flat. binary_cross_entropy_with_logits has no such
     place. Derivative: d (p - target) / (p (1 - p)) to p. ValueError where p is outside [0, 1].
@@ -108,7 +109,7 @@ def binary_cross_entropy(p: TensorLike, target: TensorLike, weight: TensorLike |
     >>> tg.binary_cross_entropy([0.5, 0.25], [1.0, 0.0], reduction="none")
     tensor([0.69314718, 0.28768207])
     """
-    p, target = _pair("binary_cross_entropy", p, target, reduction)
+    p, target = _pair("binary_cross_entropy", input, target, reduction)
     held = value(p)
     if held.size and (held.min() < 0 or held.max() > 1):
         raise ValueError(f"binary_cross_entropy: p from {held.min()} to {held.max()}; a probability is from 0 to 1")
@@ -116,7 +117,7 @@ def binary_cross_entropy(p: TensorLike, target: TensorLike, weight: TensorLike |
     return _reduced(losses if weight is None else losses * weight, reduction)
 
 
-def binary_cross_entropy_with_logits(x: TensorLike, target: TensorLike, weight: TensorLike | None = None,
+def binary_cross_entropy_with_logits(input: TensorLike, target: TensorLike, weight: TensorLike | None = None,
                                      reduction: str = "mean", pos_weight: TensorLike | None = None) -> Tensor:
     """binary_cross_entropy of sigmoid(x), as target softplus(-x) + (1 - target) softplus(x), which is exact everywhere.
 
@@ -130,7 +131,7 @@ def binary_cross_entropy_with_logits(x: TensorLike, target: TensorLike, weight: 
     >>> tg.grad(tg.binary_cross_entropy_with_logits)(0.0, 1.0)
     array(-0.5)
     """
-    x, target = _pair("binary_cross_entropy_with_logits", x, target, reduction)
+    x, target = _pair("binary_cross_entropy_with_logits", input, target, reduction)
     positive = target * softplus(-x, 1.0, math.inf)
     if pos_weight is not None:
         positive = positive * pos_weight
@@ -138,18 +139,18 @@ def binary_cross_entropy_with_logits(x: TensorLike, target: TensorLike, weight: 
     return _reduced(losses if weight is None else losses * weight, reduction)
 
 
-def cross_entropy(logits: TensorLike, target: TensorLike, reduction: str = "mean", *, weight: TensorLike | None = None,
+def cross_entropy(input: TensorLike, target: TensorLike, reduction: str = "mean", *, weight: TensorLike | None = None,
                   ignore_index: int = -100, label_smoothing: float = 0.0) -> Tensor:
-    """-sum(target * log_softmax(logits)) over the last axis: the loss of a classifier from its unnormalised scores.
+    """-sum(target * log_softmax(input)) over the last axis: the loss of a classifier from its unnormalised scores.
 
-    logits            (..., classes), a float dtype
+    input             (..., classes), a float dtype
     target            (...) integers, the class of each row; or (..., classes), a distribution over the classes for each row
     reduction         "mean" over the rows, "sum", or "none" for one loss per row
     weight            (classes,), the weight of each class; the mean over classes given as integers is then the weighted one
     ignore_index      rows with this integer as their class have loss 0 and are not counted
     label_smoothing   s from 0 to 1: the target is mixed with the uniform distribution, (1 - s) target + s / classes
 
-    Derivative: d (softmax(logits) - target) to the logits, the target as a distribution, without weights. Raises ShapeError,
+    Derivative: d (softmax(input) - target) to the input, the target as a distribution, without weights. Raises ShapeError,
     DtypeError, and IndexError for a class that is not there. Source: of label_smoothing, Szegedy et al. (2016).
 
     >>> tg.cross_entropy([[0.0, 0.0], [0.0, 1000.0]], [0, 1], reduction="none")
@@ -157,9 +158,9 @@ def cross_entropy(logits: TensorLike, target: TensorLike, reduction: str = "mean
     >>> tg.grad(tg.cross_entropy)(np.array([[0.0, 0.0]]), [0])
     array([[-0.5,  0.5]])
     """
-    scores, wanted = value(logits), value(target)
+    scores, wanted = value(input), value(target)
     if scores.ndim == 0:
-        raise ShapeError(f"cross_entropy: logits without a class axis: {describe(scores)}")
+        raise ShapeError(f"cross_entropy: input without a class axis: {describe(scores)}")
     _check_reduction("cross_entropy", reduction)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing={label_smoothing}; it is from 0 to 1")
@@ -169,27 +170,27 @@ def cross_entropy(logits: TensorLike, target: TensorLike, reduction: str = "mean
             target = as_tensor(target) * (1 - label_smoothing) + label_smoothing / classes
         if weight is not None:
             target = multiply(target, _class_weight("cross_entropy", weight, scores))
-        return _reduced(negative(sum(multiply(log_softmax(logits), target), axis=-1)), reduction)
+        return _reduced(negative(sum(multiply(log_softmax(input), target), axis=-1)), reduction)
     if wanted.shape != scores.shape[:-1] or wanted.dtype.kind not in "iu":
         kind = ShapeError if wanted.dtype.kind in "iuf" else DtypeError
-        raise kind(f"cross_entropy: logits {describe(scores)} and target {describe(wanted)}; the target is one integer "
+        raise kind(f"cross_entropy: input {describe(scores)} and target {describe(wanted)}; the target is one integer "
                    "class per row, or one distribution per row in a float dtype")
     ignored = _are_ignored("cross_entropy", wanted, classes, ignore_index)
     if weight is None and not label_smoothing and not ignored:
-        return _reduced(recorded.softmax_cross_entropy(logits, np.array(wanted)), reduction)     # the tape saves the copy
-    return _of_classes("cross_entropy", log_softmax(logits), wanted, weight, ignore_index, reduction, label_smoothing)
+        return _reduced(recorded.softmax_cross_entropy(input, np.array(wanted)), reduction)     # the tape saves the copy
+    return _of_classes("cross_entropy", log_softmax(input), wanted, weight, ignore_index, reduction, label_smoothing)
 
 
-def nll_loss(log_probabilities: TensorLike, target: TensorLike, weight: TensorLike | None = None, ignore_index: int = -100,
+def nll_loss(input: TensorLike, target: TensorLike, weight: TensorLike | None = None, ignore_index: int = -100,
              reduction: str = "mean") -> Tensor:
-    """-log_probabilities at the target class: cross_entropy without its log_softmax. See cross_entropy.
+    """-input at the target class, where the input is log-probabilities: cross_entropy without its log_softmax.
 
     Derivative: -d at the target class, 0 elsewhere.
 
     >>> tg.nll_loss([[-0.5, -1.0], [-2.0, -0.25]], [0, 1])
     tensor(0.375)
     """
-    logs, wanted = as_tensor(log_probabilities), value(target)
+    logs, wanted = as_tensor(input), value(target)
     _check_reduction("nll_loss", reduction)
     if logs.ndim == 0 or wanted.shape != logs.shape[:-1]:
         raise ShapeError(f"nll_loss: {describe(logs)} and target {describe(wanted)}; the target is one integer class per row")
@@ -244,7 +245,7 @@ def _of_classes(name: str, logs: Tensor, wanted: Array, weight: TensorLike | Non
     return _reduced(losses, reduction)
 
 
-def kl_div(x: TensorLike, target: TensorLike, reduction: str = "mean", log_target: bool = False) -> Tensor:
+def kl_div(input: TensorLike, target: TensorLike, reduction: str = "mean", log_target: bool = False) -> Tensor:
     """target (log(target) - x), where x are log-probabilities; 0 where target is 0.
 
     reduction    as for every loss; or "batchmean", the sum divided by the length of the first axis, which is the
@@ -258,7 +259,7 @@ def kl_div(x: TensorLike, target: TensorLike, reduction: str = "mean", log_targe
     """
     _check_reduction("kl_div", reduction, ("mean", "batchmean", "sum", "none"))
     batchmean = reduction == "batchmean"
-    x, target = _pair("kl_div", x, target, "sum" if batchmean else reduction)
+    x, target = _pair("kl_div", input, target, "sum" if batchmean else reduction)
     if log_target:
         losses = exp(target) * (target - x)
     else:
@@ -267,37 +268,37 @@ def kl_div(x: TensorLike, target: TensorLike, reduction: str = "mean", log_targe
     return sum(losses) / x.shape[0] if batchmean else _reduced(losses, reduction)
 
 
-def hinge_embedding_loss(x: TensorLike, target: TensorLike, margin: float = 1.0, reduction: str = "mean") -> Tensor:
+def hinge_embedding_loss(input: TensorLike, target: TensorLike, margin: float = 1.0, reduction: str = "mean") -> Tensor:
     """x where target is 1, max(margin - x, 0) where it is -1. Derivative to x: d, or -d where x < margin, else 0.
 
     >>> tg.hinge_embedding_loss([0.25, 0.25], [1, -1], reduction="none")
     tensor([0.25, 0.75])
     """
-    x, target = _pair("hinge_embedding_loss", x, target, reduction)
+    x, target = _pair("hinge_embedding_loss", input, target, reduction)
     return _reduced(where(equal(target, 1), x, relu(margin - x)), reduction)
 
 
-def margin_ranking_loss(x1: TensorLike, x2: TensorLike, target: TensorLike, margin: float = 0.0,
+def margin_ranking_loss(input1: TensorLike, input2: TensorLike, target: TensorLike, margin: float = 0.0,
                         reduction: str = "mean") -> Tensor:
-    """max(-target (x1 - x2) + margin, 0): x1 should be the greater where target is 1, x2 where it is -1.
+    """max(-target (input1 - input2) + margin, 0): input1 should be the greater where target is 1, input2 where it is -1.
 
-    Derivative: -target d to x1 and target d to x2, where the loss is not 0.
+    Derivative: -target d to input1 and target d to input2, where the loss is not 0.
 
     >>> tg.margin_ranking_loss([1.0, 2.0], [3.0, 1.0], [1.0, 1.0], reduction="none")
     tensor([2., 0.])
     """
-    x1, x2 = _pair("margin_ranking_loss", x1, x2, reduction, other="x2")
+    x1, x2 = _pair("margin_ranking_loss", input1, input2, reduction, other="input2")
     x1, target = _pair("margin_ranking_loss", x1, target, reduction)
     return _reduced(relu(-target * (x1 - x2) + margin), reduction)
 
 
-def soft_margin_loss(x: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
+def soft_margin_loss(input: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
     """log(1 + exp(-target x)), where target is 1 or -1. Derivative: -target d sigmoid(-target x) to x.
 
     >>> tg.soft_margin_loss([0.0, 1000.0], [1.0, -1.0], reduction="none")
     tensor([6.93147181e-01, 1.00000000e+03])
     """
-    x, target = _pair("soft_margin_loss", x, target, reduction)
+    x, target = _pair("soft_margin_loss", input, target, reduction)
     return _reduced(softplus(-target * x, 1.0, math.inf), reduction)
 
 
