@@ -1,75 +1,125 @@
 """Joining tensors, taking them apart, and making them larger or smaller, under NumPy's names."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 from operator import index
+from typing import Any
 
 import numpy as np
 
 from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
 from tapegrad.functions.arguments import as_tensor, single_axis, value
-from tapegrad.functions.elementwise import astype
+from tapegrad.functions.elementwise import add, astype, positive
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.shaping import atleast_1d, atleast_2d, atleast_3d, broadcast_to, moveaxis, ravel
+from tapegrad.functions.tensor import Tensor
+from tapegrad.typing import Array, TensorLike
 
 PAD_MODES = "constant", "edge", "reflect", "symmetric", "wrap"
 
 
-def concatenate(xs, axis=0):
-    """The tensors joined along an axis that they have; axis=None joins them flattened. Derivative: to each, its part of d."""
+def concatenate(xs: Iterable[TensorLike], axis: int | None = 0) -> Tensor:
+    """The tensors joined along an axis that they have; axis=None joins them flattened. Derivative: to each, its part of d.
+
+    >>> tg.concatenate([tg.tensor([1.0, 2.0]), tg.tensor([3.0])])
+    tensor([1., 2., 3.])
+    >>> tg.grad(lambda x: (tg.concatenate([x, x]) * [1.0, 2.0, 3.0, 4.0]).sum())(np.array([1.0, 2.0]))
+    array([4., 6.])
+    """
     xs = _sequence("concatenate", xs)
     if axis is None:
         xs, axis = tuple([ravel(x) for x in xs]), 0
-    return recorded.concatenate(xs, single_axis("concatenate", xs[0], axis))
+    z: Tensor = recorded.concatenate(xs, single_axis("concatenate", xs[0], axis))
+    return z
 
 
 concat = concatenate
 
 
-def stack(xs, axis=0):
-    """Tensors of one shape joined along a new axis. Derivative: to each, its slice of d."""
+def stack(xs: Iterable[TensorLike], axis: int = 0) -> Tensor:
+    """Tensors of one shape joined along a new axis. Derivative: to each, its slice of d.
+
+    >>> tg.stack([tg.tensor([1.0, 2.0]), tg.tensor([3.0, 4.0])], axis=1)
+    tensor([[1., 3.],
+            [2., 4.]])
+    >>> tg.grad(lambda x: (tg.stack([x, x]) * [[1.0], [2.0]]).sum())(np.array([1.0, 2.0]))
+    array([3., 3.])
+    """
     xs = _sequence("stack", xs)
     ndim = np.ndim(value(xs[0])) + 1
     if not -ndim <= axis < ndim:
         raise ShapeError(f"stack: axis {axis} of a result with {ndim} axes")
-    return recorded.stack(xs, axis % ndim)
+    z: Tensor = recorded.stack(xs, axis % ndim)
+    return z
 
 
-def vstack(xs):
-    """Joined along the first axis, vectors as rows."""
+def vstack(xs: Iterable[TensorLike]) -> Tensor:
+    """Joined along the first axis, vectors as rows.
+
+    >>> tg.vstack([tg.tensor([1.0, 2.0]), tg.tensor([3.0, 4.0])])
+    tensor([[1., 2.],
+            [3., 4.]])
+    """
     return concatenate([atleast_2d(x) for x in xs], 0)
 
 
-def hstack(xs):
-    """Joined along the second axis; vectors along their only one."""
+def hstack(xs: Iterable[TensorLike]) -> Tensor:
+    """Joined along the second axis; vectors along their only one.
+
+    >>> tg.hstack([tg.tensor([[1.0], [2.0]]), tg.tensor([[3.0], [4.0]])])
+    tensor([[1., 3.],
+            [2., 4.]])
+    """
     xs = [atleast_1d(x) for x in xs]
     return concatenate(xs, 0 if xs and value(xs[0]).ndim == 1 else 1)
 
 
-def dstack(xs):
-    """Joined along the third axis; (n,) counts as (1, n, 1), (m, n) as (m, n, 1)."""
+def dstack(xs: Iterable[TensorLike]) -> Tensor:
+    """Joined along the third axis; (n,) counts as (1, n, 1), (m, n) as (m, n, 1).
+
+    >>> tg.dstack([tg.tensor([1.0, 2.0]), tg.tensor([3.0, 4.0])])
+    tensor([[[1., 3.],
+             [2., 4.]]])
+    """
     return concatenate([atleast_3d(x) for x in xs], 2)
 
 
-def column_stack(xs):
-    """Vectors as columns, and matrices as they are, side by side."""
+def column_stack(xs: Iterable[TensorLike]) -> Tensor:
+    """Vectors as columns, and matrices as they are, side by side.
+
+    >>> tg.column_stack([tg.tensor([1.0, 2.0]), tg.tensor([3.0, 4.0])])
+    tensor([[1., 3.],
+            [2., 4.]])
+    """
     return concatenate([recorded.reshape(x, (-1, 1)) if value(x).ndim < 2 else x for x in xs], 1)
 
 
-def block(arrays):
-    """Nested lists of parts put together: the innermost lists along the last axis, the next along the one before, .."""
-    def depth(part):
+def block(arrays: Any) -> Tensor:
+    """Nested lists of parts put together: the innermost lists along the last axis, the next along the one before, ..
+
+    ShapeError where the nested lists are not all equally deep, or one is empty. Derivative: to each part, its d.
+
+    >>> tg.block([[tg.eye(2), tg.zeros((2, 1))], [tg.ones((1, 2)), 5.0]])
+    tensor([[1., 0., 0.],
+            [0., 1., 0.],
+            [1., 1., 5.]])
+    """
+    def depth(part: Any) -> int:
         return 1 + max(map(depth, part), default=0) if isinstance(part, list) else 0
 
-    def parts(part):
+    def parts(part: Any) -> list[Any]:
         return [one for inner in part for one in parts(inner)] if isinstance(part, list) else [part]
 
     levels = depth(arrays)
     ndim = max([levels, *[value(part).ndim for part in parts(arrays)]])
     beside = next((part for part in parts(arrays) if hasattr(part, "dtype")), None)
 
-    def join(part, level):
+    def join(part: Any, level: int) -> Tensor:
         if level == 0:
-            return recorded.reshape(as_tensor(part, beside), (1,) * (ndim - value(part).ndim) + value(part).shape)
+            z: Tensor = recorded.reshape(as_tensor(part, beside), (1,) * (ndim - value(part).ndim) + value(part).shape)
+            return z
         if not isinstance(part, list) or not part:
             raise ShapeError(f"block: the nested lists are not all {levels} deep, or one is empty")
         return concatenate([join(inner, level - 1) for inner in part], -level)
@@ -77,19 +127,34 @@ def block(arrays):
     return join(arrays, levels)
 
 
-def unstack(x, axis=0):
-    """The slices of x along `axis`, without it: a tuple."""
+def unstack(x: TensorLike, axis: int = 0) -> tuple[Tensor, ...]:
+    """The slices of x along `axis`, without it: a tuple.
+
+    >>> tg.unstack(tg.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    (tensor([1., 2.]), tensor([3., 4.]))
+    """
     axis = single_axis("unstack", x, axis)
     return tuple([getitem(x, (slice(None),) * axis + (i,)) for i in range(value(x).shape[axis])])
 
 
-def append(x, values, axis=None):
-    """`values` after x along `axis`; both flattened where axis is None."""
-    return concatenate([x, as_tensor(values, value(x))], axis)
+def append(x: TensorLike, values: TensorLike, axis: int | None = None) -> Tensor:
+    """`values` after x along `axis`; both flattened where axis is None. Derivative: to each, its part of d.
+
+    >>> tg.append(tg.tensor([1.0, 2.0]), 3.0)
+    tensor([1., 2., 3.])
+    >>> tg.grad(lambda x: (tg.append(x, 3.0) ** 2).sum())(np.array([1.0, 2.0]))
+    array([2., 4.])
+    """
+    beside: Any = value(x)
+    return concatenate([x, as_tensor(values, beside)], axis)
 
 
-def array_split(x, indices_or_sections, axis=0):
-    """A list of parts along `axis`: as many as the int says, the first ones longer by 1; or cut before each index."""
+def array_split(x: TensorLike, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
+    """A list of parts along `axis`: as many as the int says, the first ones longer by 1; or cut before each index.
+
+    >>> tg.array_split(tg.tensor([1.0, 2.0, 3.0]), 2)
+    [tensor([1., 2.]), tensor([3.])]
+    """
     axis = single_axis("array_split", x, axis)
     length = value(x).shape[axis]
     if np.ndim(indices_or_sections):
@@ -104,37 +169,66 @@ def array_split(x, indices_or_sections, axis=0):
     return [recorded.getitem(x, (*before, slice(start, stop))) for start, stop in zip([0, *cuts], [*cuts, length])]
 
 
-def split(x, indices_or_sections, axis=0):
-    """A list of parts along `axis`: as many equal ones as the int says, or cut before each index."""
+def split(x: TensorLike, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
+    """A list of parts along `axis`: as many equal ones as the int says, or cut before each index. ShapeError where the int does
+    not divide the length.
+
+    >>> tg.split(tg.tensor([1.0, 2.0, 3.0, 4.0]), 2)
+    [tensor([1., 2.]), tensor([3., 4.])]
+    >>> tg.split(tg.tensor([1.0, 2.0, 3.0, 4.0]), [1])
+    [tensor([1.]), tensor([2., 3., 4.])]
+    """
     length = value(x).shape[single_axis("split", x, axis)]
     if np.ndim(indices_or_sections) == 0 and (indices_or_sections <= 0 or length % indices_or_sections):
         raise ShapeError(f"split: {indices_or_sections} equal parts of axis {axis}: {describe(value(x))}; see array_split")
     return array_split(x, indices_or_sections, axis)
 
 
-def hsplit(x, indices_or_sections):
-    """split along the second axis; a vector along its only one."""
+def hsplit(x: TensorLike, indices_or_sections: Any) -> list[Tensor]:
+    """split along the second axis; a vector along its only one.
+
+    >>> tg.hsplit(tg.tensor([[1.0, 2.0], [3.0, 4.0]]), 2)
+    [tensor([[1.],
+            [3.]]), tensor([[2.],
+            [4.]])]
+    """
     return split(x, indices_or_sections, 0 if value(x).ndim == 1 else 1)
 
 
-def vsplit(x, indices_or_sections):
-    """split along the first axis of at least two."""
+def vsplit(x: TensorLike, indices_or_sections: Any) -> list[Tensor]:
+    """split along the first axis of at least two.
+
+    >>> tg.vsplit(tg.tensor([[1.0, 2.0], [3.0, 4.0]]), 2)
+    [tensor([[1., 2.]]), tensor([[3., 4.]])]
+    """
     return _split_with(2, "vsplit", x, indices_or_sections, 0)
 
 
-def dsplit(x, indices_or_sections):
-    """split along the third axis."""
+def dsplit(x: TensorLike, indices_or_sections: Any) -> list[Tensor]:
+    """split along the third axis.
+
+    >>> tg.dsplit(tg.tensor([[[1.0, 2.0]]]), 2)
+    [tensor([[[1.]]]), tensor([[[2.]]])]
+    """
     return _split_with(3, "dsplit", x, indices_or_sections, 2)
 
 
-def _split_with(ndim, name, x, indices_or_sections, axis):
+def _split_with(ndim: int, name: str, x: TensorLike, indices_or_sections: Any, axis: int) -> list[Tensor]:
     if value(x).ndim < ndim:
         raise ShapeError(f"{name}: at least {ndim} axes are needed: {describe(value(x))}")
     return split(x, indices_or_sections, axis)
 
 
-def tile(x, reps):
-    """x repeated as a block, reps[i] times along axis i. Derivative: d, summed over the blocks."""
+def tile(x: TensorLike, reps: int | Sequence[int]) -> Tensor:
+    """x repeated as a block, reps[i] times along axis i. Derivative: d, summed over the blocks.
+
+    ShapeError for a negative number of repetitions.
+
+    >>> tg.tile(tg.tensor([1.0, 2.0]), 2)
+    tensor([1., 2., 1., 2.])
+    >>> tg.grad(lambda x: tg.tile(x, (3, 2)).sum())(np.array([1.0, 2.0]))
+    array([6., 6.])
+    """
     reps = tuple(np.atleast_1d(reps).tolist())
     shape = value(x).shape
     reps, shape = (1,) * (len(shape) - len(reps)) + reps, (1,) * (len(reps) - len(shape)) + shape
@@ -142,11 +236,20 @@ def tile(x, reps):
         raise ShapeError(f"tile: a negative number of repetitions in {reps}")
     blocks = recorded.reshape(x, tuple([n for length in shape for n in (1, length)]))
     blocks = recorded.broadcast_to(blocks, tuple([n for pair in zip(reps, shape) for n in pair]))
-    return recorded.reshape(blocks, tuple([rep * length for rep, length in zip(reps, shape)]))
+    z: Tensor = recorded.reshape(blocks, tuple([rep * length for rep, length in zip(reps, shape)]))
+    return z
 
 
-def repeat(x, repeats, axis=None):
-    """Each element along `axis` (of the flattened x where None) `repeats` times: an int, or one for each element."""
+def repeat(x: TensorLike, repeats: TensorLike, axis: int | None = None) -> Tensor:
+    """Each element along `axis` (of the flattened x where None) `repeats` times: an int, or one for each element.
+
+    Derivative: to each element, the sum of d over its repetitions. ShapeError for negative counts or another number of them.
+
+    >>> tg.repeat(tg.tensor([1.0, 2.0]), 2)
+    tensor([1., 1., 2., 2.])
+    >>> tg.grad(lambda x: tg.repeat(x, [1, 3]).sum())(np.array([1.0, 2.0]))
+    array([1., 3.])
+    """
     if axis is None:
         x, axis = ravel(x), 0
     axis = single_axis("repeat", x, axis)
@@ -159,18 +262,25 @@ def repeat(x, repeats, axis=None):
         count, after = int(repeats.item()), axis + 1
         spread = recorded.reshape(x, (*shape[:after], 1, *shape[after:]))
         spread = recorded.broadcast_to(spread, (*shape[:after], count, *shape[after:]))
-        return recorded.reshape(spread, (*shape[:axis], shape[axis] * count, *shape[after:]))
+        z: Tensor = recorded.reshape(spread, (*shape[:axis], shape[axis] * count, *shape[after:]))
+        return z
     return along(x, np.repeat(np.arange(shape[axis]), repeats), axis)
 
 
-def pad(x, pad_width, mode="constant", constant_values=0):
+def pad(x: TensorLike, pad_width: Any, mode: Any = "constant", constant_values: Any = 0) -> Tensor:
     """x with elements before and after along each axis.
 
     pad_width         an int; (before, after); or one such pair for each axis
     mode              "constant", "edge", "reflect", "symmetric" or "wrap", as in numpy.pad
     constant_values   what to pad with, shaped as pad_width
 
-    Derivative: each element gets d of every place where it stands.
+    Derivative: each element gets d of every place where it stands. ValueError for another mode, ShapeError for a pad_width
+    that is negative or of another shape.
+
+    >>> tg.pad(tg.tensor([1.0, 2.0]), (1, 2))
+    tensor([0., 1., 2., 0., 0.])
+    >>> tg.grad(lambda x: tg.pad(x, 1, mode="edge").sum())(np.array([1.0, 2.0, 3.0]))
+    array([2., 1., 2.])
     """
     if mode not in PAD_MODES:
         raise ValueError(f"pad: mode={mode!r}; it is one of {', '.join(PAD_MODES)}")
@@ -187,22 +297,30 @@ def pad(x, pad_width, mode="constant", constant_values=0):
     if mode == "constant":
         inside = tuple([slice(before, before + n) for n, (before, _) in zip(array.shape, widths)])
         shape = tuple([n + sum(pair) for n, pair in zip(array.shape, widths)])
-        z = recorded.scatter(x, inside, shape)
+        z: Tensor = recorded.scatter(x, inside, shape)
         if not constants.any():
             return z
         around = np.pad(np.zeros(array.shape, array.dtype), widths, constant_values=[tuple(pair) for pair in constants])
-        return recorded.add(z, around)
+        return add(z, around)
     for axis, pair in enumerate(widths):
         if any(pair):
             try:
                 x = along(x, np.pad(np.arange(array.shape[axis]), pair, mode), axis)
             except ValueError as error:
                 raise ShapeError(f"pad: {error}: {describe(array)}") from error
-    return x if any(map(any, widths)) else recorded.alias(x)
+    return as_tensor(x) if any(map(any, widths)) else positive(x)
 
 
-def insert(x, obj, values, axis=None):
-    """x with `values` before the places `obj` (an int, a slice, a sequence) along `axis`; flattened where None."""
+def insert(x: TensorLike, obj: Any, values: TensorLike, axis: int | None = None) -> Tensor:
+    """x with `values` before the places `obj` (an int, a slice, a sequence) along `axis`; flattened where None.
+
+    The values are converted to the dtype of x. Derivative: to x and to the values, their part of d.
+
+    >>> tg.insert(tg.tensor([1.0, 2.0]), 1, 5.0)
+    tensor([1., 5., 2.])
+    >>> tg.grad(lambda x: (tg.insert(x, 1, 5.0) ** 2).sum())(np.array([1.0, 2.0]))
+    array([2., 4.])
+    """
     if axis is None:
         x, axis = ravel(x), 0
     axis = single_axis("insert", x, axis)
@@ -226,8 +344,14 @@ def insert(x, obj, values, axis=None):
     return along(recorded.concatenate((x, values), axis), order, axis)
 
 
-def delete(x, obj, axis=None):
-    """x without the elements at `obj` (an int, a slice, a sequence, a mask) along `axis`; flattened where None."""
+def delete(x: TensorLike, obj: Any, axis: int | None = None) -> Tensor:
+    """x without the elements at `obj` (an int, a slice, a sequence, a mask) along `axis`; flattened where None.
+
+    >>> tg.delete(tg.tensor([1.0, 2.0, 3.0]), 1)
+    tensor([1., 3.])
+    >>> tg.grad(lambda x: tg.delete(x, 1).sum())(np.array([1.0, 2.0, 3.0]))
+    array([1., 0., 1.])
+    """
     if axis is None:
         x, axis = ravel(x), 0
     axis = single_axis("delete", x, axis)
@@ -240,12 +364,12 @@ def delete(x, obj, axis=None):
     return along(x, left, axis)
 
 
-def along(x, ids, axis):
+def along(x: TensorLike, ids: Array, axis: int) -> Tensor:
     """x[.., ids, ..] with an array of integers at `axis`."""
     return getitem(x, (slice(None),) * axis + (ids,) if axis else ids)
 
 
-def _sequence(name, xs):
+def _sequence(name: str, xs: Iterable[TensorLike]) -> tuple[TensorLike, ...]:
     xs = tuple(xs)
     if not xs:
         raise ShapeError(f"{name}: there is nothing to join")

@@ -4,8 +4,11 @@ They have the arguments of the reductions they are named after. Where every elem
 rest NaN with NumPy's RuntimeWarning.
 """
 
+from __future__ import annotations
+
 import math
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 
@@ -15,38 +18,73 @@ from tapegrad.functions.arguments import normalized_axis, value
 from tapegrad.functions.cumulative import cumprod, cumsum
 from tapegrad.functions.elementwise import divide
 from tapegrad.functions.reductions import checked, counted, root, variance
+from tapegrad.functions.tensor import Tensor
+from tapegrad.typing import Array, Axis, DTypeLike, TensorLike
 
 
-def _there(x, where=True):
+def _there(x: TensorLike, where: TensorLike = True) -> Array:
     return np.logical_and(~np.isnan(value(x)), value(where))
 
 
-def _filled(x, there, filler):
+def _filled(x: TensorLike, there: Array, filler: float) -> TensorLike:
     return x if there.all() else elementwise.where(there, x, filler)
 
 
-def nansum(x, axis=None, keepdims=False, *, dtype=None, out=None, initial=None, where=True):
-    """The sum over `axis` of what is not NaN."""
+def nansum(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, dtype: DTypeLike | None = None, out: None = None,
+           initial: TensorLike | None = None, where: TensorLike = True) -> Tensor:
+    """The sum over `axis` of what is not NaN.
+
+    >>> tg.nansum(tg.tensor([1.0, np.nan, 3.0]))
+    tensor(4.)
+    >>> tg.grad(tg.nansum)(np.array([1.0, np.nan, 3.0]))
+    array([1., 0., 1.])
+    """
     return reductions.sum(_filled(x, _there(x), 0), axis, keepdims, dtype=dtype, out=out, initial=initial, where=where)
 
 
-def nanprod(x, axis=None, keepdims=False, *, dtype=None, out=None, initial=None, where=True):
-    """The product over `axis` of what is not NaN."""
+def nanprod(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, dtype: DTypeLike | None = None, out: None = None,
+            initial: TensorLike | None = None, where: TensorLike = True) -> Tensor:
+    """The product over `axis` of what is not NaN.
+
+    >>> tg.nanprod(tg.tensor([2.0, np.nan, 3.0]))
+    tensor(6.)
+    >>> tg.grad(tg.nanprod)(np.array([2.0, np.nan, 3.0]))
+    array([3., 0., 2.])
+    """
     return reductions.prod(_filled(x, _there(x), 1), axis, keepdims, dtype=dtype, out=out, initial=initial, where=where)
 
 
-def nancumsum(x, axis=None, dtype=None, out=None):
-    """The running sum, to which NaN adds nothing."""
+def nancumsum(x: TensorLike, axis: int | None = None, dtype: DTypeLike | None = None, out: None = None) -> Tensor:
+    """The running sum along `axis`, or of the flattened tensor; NaN adds nothing.
+
+    >>> tg.nancumsum(tg.tensor([1.0, np.nan, 3.0]))
+    tensor([1., 1., 4.])
+    >>> tg.grad(lambda x: tg.nancumsum(x).sum())(np.array([1.0, np.nan, 3.0]))
+    array([3., 0., 1.])
+    """
     return cumsum(_filled(x, _there(x), 0), axis, dtype, out)
 
 
-def nancumprod(x, axis=None, dtype=None, out=None):
-    """The running product, which NaN does not change."""
+def nancumprod(x: TensorLike, axis: int | None = None, dtype: DTypeLike | None = None, out: None = None) -> Tensor:
+    """The running product along `axis`, or of the flattened tensor; NaN counts as 1.
+
+    >>> tg.nancumprod(tg.tensor([2.0, np.nan, 3.0]))
+    tensor([2., 2., 6.])
+    >>> tg.grad(lambda x: tg.nancumprod(x).sum())(np.array([2.0, np.nan, 3.0]))
+    array([5., 0., 2.])
+    """
     return cumprod(_filled(x, _there(x), 1), axis, dtype, out)
 
 
-def nanmean(x, axis=None, keepdims=False, *, dtype=None, out=None, where=True):
-    """The mean over `axis` of what is not NaN."""
+def nanmean(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, dtype: DTypeLike | None = None, out: None = None,
+            where: TensorLike = True) -> Tensor:
+    """The mean over `axis` of what is not NaN.
+
+    >>> tg.nanmean(tg.tensor([1.0, np.nan, 3.0]))
+    tensor(2.)
+    >>> tg.grad(tg.nanmean)(np.array([1.0, np.nan, 3.0]))
+    array([0.5, 0. , 0.5])
+    """
     checked("nanmean", out, keepdims)
     x = x if dtype is None else elementwise.astype(x, dtype)
     axis, there = normalized_axis("nanmean", x, axis), _there(x, where)
@@ -56,8 +94,16 @@ def nanmean(x, axis=None, keepdims=False, *, dtype=None, out=None, where=True):
     return _or_nan(n > 0, divide(recorded.sum(_filled(x, there, 0), axis, keepdims), np.maximum(n, 1)))
 
 
-def nanvar(x, axis=None, *, dtype=None, out=None, ddof=0, keepdims=False, where=True, mean=None, correction=None):
-    """The variance over `axis` of what is not NaN."""
+def nanvar(x: TensorLike, axis: Axis = None, *, dtype: DTypeLike | None = None, out: None = None, ddof: float = 0,
+           keepdims: bool = False, where: TensorLike = True, mean: TensorLike | None = None,
+           correction: float | None = None) -> Tensor:
+    """The variance over `axis` of what is not NaN. See var; NaN too, with a warning, where n <= ddof.
+
+    >>> tg.nanvar(tg.tensor([1.0, np.nan, 3.0]))
+    tensor(1.)
+    >>> tg.grad(tg.nanvar)(np.array([1.0, np.nan, 3.0]))
+    array([-1.,  0.,  1.])
+    """
     checked("nanvar", out, keepdims)
     if correction is not None:
         if ddof != 0:
@@ -72,32 +118,55 @@ def nanvar(x, axis=None, *, dtype=None, out=None, ddof=0, keepdims=False, where=
         return _or_nan(n > ddof, variance(_filled(x, there, 0), axis, ddof, keepdims, there, mean))
 
 
-def nanstd(x, axis=None, *, dtype=None, out=None, ddof=0, keepdims=False, where=True, mean=None, correction=None):
-    """The square root of `nanvar`; its derivative is 0 where all elements are equal."""
+def nanstd(x: TensorLike, axis: Axis = None, *, dtype: DTypeLike | None = None, out: None = None, ddof: float = 0,
+           keepdims: bool = False, where: TensorLike = True, mean: TensorLike | None = None,
+           correction: float | None = None) -> Tensor:
+    """The square root of `nanvar`; its derivative is 0 where all elements are equal.
+
+    >>> tg.nanstd(tg.tensor([1.0, np.nan, 3.0]))
+    tensor(1.)
+    >>> tg.grad(tg.nanstd)(np.array([1.0, np.nan, 3.0]))
+    array([-0.5,  0. ,  0.5])
+    """
     z = nanvar(x, axis, dtype=dtype, out=out, ddof=ddof, keepdims=keepdims, where=where, mean=mean, correction=correction)
     return root(z)
 
 
-def nanmax(x, axis=None, keepdims=False, *, out=None, initial=None, where=True):
-    """The greatest element over `axis` that is not NaN; elements that tie share d evenly."""
+def nanmax(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, out: None = None,
+           initial: TensorLike | None = None, where: TensorLike = True) -> Tensor:
+    """The greatest element over `axis` that is not NaN; elements that tie share d evenly.
+
+    >>> tg.nanmax(tg.tensor([[1.0, np.nan], [3.0, 2.0]]), axis=0)
+    tensor([3., 2.])
+    >>> tg.grad(tg.nanmax)(np.array([1.0, np.nan, 3.0]))
+    array([0., 0., 1.])
+    """
     return _nanextremum(reductions.max, -math.inf, x, axis, out, keepdims, initial, where)
 
 
-def nanmin(x, axis=None, keepdims=False, *, out=None, initial=None, where=True):
-    """The least element over `axis` that is not NaN; elements that tie share d evenly."""
+def nanmin(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, out: None = None,
+           initial: TensorLike | None = None, where: TensorLike = True) -> Tensor:
+    """The least element over `axis` that is not NaN; elements that tie share d evenly.
+
+    >>> tg.nanmin(tg.tensor([[1.0, np.nan], [3.0, 2.0]]), axis=0)
+    tensor([1., 2.])
+    >>> tg.grad(tg.nanmin)(np.array([1.0, np.nan, 3.0]))
+    array([1., 0., 0.])
+    """
     return _nanextremum(reductions.min, math.inf, x, axis, out, keepdims, initial, where)
 
 
-def _nanextremum(reduction, worst, x, axis, out, keepdims, initial, where):
+def _nanextremum(reduction: Callable[..., Tensor], worst: float, x: TensorLike, axis: Axis, out: None, keepdims: bool,
+                 initial: TensorLike | None, where: TensorLike) -> Tensor:
     there = _there(x, where)
     z = reduction(_filled(x, _there(x), worst), axis, keepdims, out=out, initial=initial, where=where)
     if initial is not None:
         return z
-    found = np.logical_or.reduce(there, normalized_axis(reduction.__name__, x, axis), keepdims=keepdims)
+    found = np.any(there, normalized_axis(reduction.__name__, x, axis), keepdims=keepdims)
     if not np.all(found):
         warnings.warn("All-NaN slice encountered", RuntimeWarning, stacklevel=3)
     return _or_nan(found, z)
 
 
-def _or_nan(found, z):
+def _or_nan(found: Array, z: Tensor) -> Tensor:
     return z if np.all(found) else elementwise.where(found, z, math.nan)

@@ -1,20 +1,30 @@
 """Choosing elements: by position, along diagonals, by condition. Under NumPy's names."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 from tapegrad.core.record import recorded
 from tapegrad.errors import DtypeError, ShapeError, describe
-from tapegrad.functions.arguments import constant, normalized_axis, single_axis, value
+from tapegrad.functions.arguments import as_tensor, constant, normalized_axis, single_axis, value
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.joining import along
 from tapegrad.functions.shaping import broadcast_to, moveaxis, ravel
 from tapegrad.functions.tensor import Tensor
+from tapegrad.typing import Array, DTypeLike, Shape, TensorLike
 
 
-def take(x, indices, axis=None, mode="raise"):
+def take(x: TensorLike, indices: TensorLike, axis: int | None = None, mode: str = "raise") -> Tensor:
     """x at the positions `indices` along `axis`; of the flattened x where None. Derivative: d added into those places.
 
     mode   for positions that are not there: "raise" an IndexError, "wrap" around, "clip" to the first and last
+
+    >>> tg.take(tg.tensor([1.0, 2.0, 3.0]), [2, 0, 2])
+    tensor([3., 1., 3.])
+    >>> tg.grad(lambda x: tg.take(x, [2, 0, 2]).sum())(np.array([1.0, 2.0, 3.0]))
+    array([1., 0., 2.])
     """
     if axis is None:
         x, axis = ravel(x), 0
@@ -23,8 +33,18 @@ def take(x, indices, axis=None, mode="raise"):
     return along(x, ids, axis) if ids.ndim else getitem(x, (slice(None),) * axis + (int(ids),))
 
 
-def take_along_axis(x, indices, axis=-1):
-    """For each vector along `axis`, its elements at the positions that `indices` has there (numpy.take_along_axis)."""
+def take_along_axis(x: TensorLike, indices: TensorLike, axis: int | None = -1) -> Tensor:
+    """For each vector along `axis`, its elements at the positions that `indices` has there; None stands for the flattened x.
+
+    ShapeError unless `indices` has as many axes as x. Derivative: d added into those places.
+
+    >>> tg.take_along_axis(tg.tensor([[1.0, 2.0], [3.0, 4.0]]), np.array([[1], [0]]), axis=1)
+    tensor([[2.],
+            [3.]])
+    >>> tg.grad(lambda x: tg.take_along_axis(x, np.array([[1], [0]]), 1).sum())(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array([[0., 1.],
+           [1., 0.]])
+    """
     ids = _integers("take_along_axis", indices)
     if axis is None:
         x, axis = ravel(x), 0
@@ -37,8 +57,15 @@ def take_along_axis(x, indices, axis=-1):
     return getitem(x, tuple(grid))
 
 
-def diagonal(x, offset=0, axis1=0, axis2=1):
-    """The elements (i, i + offset) of each matrix in two axes, along a new last axis."""
+def diagonal(x: TensorLike, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+    """The elements (i, i + offset) of each matrix in two axes, along a new last axis. Derivative: d on that diagonal.
+
+    >>> tg.diagonal(tg.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor([1., 4.])
+    >>> tg.grad(lambda x: tg.diagonal(x, 1).sum())(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array([[0., 1.],
+           [0., 0.]])
+    """
     array = value(x)
     if array.ndim < 2:
         raise ShapeError(f"diagonal: at least two axes are needed: {describe(array)}")
@@ -49,12 +76,21 @@ def diagonal(x, offset=0, axis1=0, axis2=1):
     start = offset if offset >= 0 else -offset * columns
     count = max(0, min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns))
     flat = recorded.reshape(x, (*rest, rows * columns))
-    return recorded.getitem(flat, (Ellipsis, slice(start, start + (count - 1) * (columns + 1) + 1, columns + 1)
-                                   if count else slice(0, 0)))
+    z: Tensor = recorded.getitem(flat, (Ellipsis, slice(start, start + (count - 1) * (columns + 1) + 1, columns + 1)
+                                        if count else slice(0, 0)))
+    return z
 
 
-def diag(x, k=0):
-    """The k-th diagonal of a matrix; or the matrix that has a vector on its k-th diagonal and 0 elsewhere."""
+def diag(x: TensorLike, k: int = 0) -> Tensor:
+    """The k-th diagonal of a matrix; or the matrix that has a vector on its k-th diagonal and 0 elsewhere.
+
+    >>> tg.diag(tg.tensor([1.0, 2.0]))
+    tensor([[1., 0.],
+            [0., 2.]])
+    >>> tg.grad(lambda x: tg.diag(x).sum())(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array([[1., 0.],
+           [0., 1.]])
+    """
     ndim = value(x).ndim
     if ndim == 2:
         return diagonal(x, k)
@@ -63,40 +99,78 @@ def diag(x, k=0):
     return diagflat(x, k)
 
 
-def diagflat(x, k=0):
-    """The matrix that has the elements of x on its k-th diagonal and 0 elsewhere."""
+def diagflat(x: TensorLike, k: int = 0) -> Tensor:
+    """The matrix that has the elements of x on its k-th diagonal and 0 elsewhere. Derivative: d on that diagonal.
+
+    >>> tg.diagflat(tg.tensor([1.0, 2.0]), 1)
+    tensor([[0., 1., 0.],
+            [0., 0., 2.],
+            [0., 0., 0.]])
+    """
     count = value(x).size
     n = count + abs(k)
     start = k if k >= 0 else -k * n
     places = slice(start, start + max(0, count - 1) * (n + 1) + 1, n + 1) if count else slice(0, 0)
-    return recorded.reshape(recorded.scatter(ravel(x), places, (n * n,)), (n, n))
+    z: Tensor = recorded.reshape(recorded.scatter(ravel(x), places, (n * n,)), (n, n))
+    return z
 
 
-def trace(x, offset=0, axis1=0, axis2=1):
-    """The sum of the elements (i, i + offset) of each matrix in two axes. Derivative: d on that diagonal."""
-    return recorded.sum(diagonal(x, offset, axis1, axis2), (value(x).ndim - 2,), False)
+def trace(x: TensorLike, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+    """The sum of the elements (i, i + offset) of each matrix in two axes. Derivative: d on that diagonal.
+
+    >>> tg.trace(tg.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor(5.)
+    >>> tg.grad(tg.trace)(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array([[1., 0.],
+           [0., 1.]])
+    """
+    z: Tensor = recorded.sum(diagonal(x, offset, axis1, axis2), (value(x).ndim - 2,), False)
+    return z
 
 
-def tril(x, k=0):
-    """0 above the k-th diagonal of each matrix in the last two axes, x on and below it."""
+def tril(x: TensorLike, k: int = 0) -> Tensor:
+    """0 above the k-th diagonal of each matrix in the last two axes, x on and below it.
+
+    >>> tg.tril(tg.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor([[1., 0.],
+            [3., 4.]])
+    >>> tg.grad(lambda x: tg.tril(x).sum())(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array([[1., 0.],
+           [1., 1.]])
+    """
     return _where_triangle("tril", x, k, lambda mask: mask)
 
 
-def triu(x, k=0):
-    """0 below the k-th diagonal of each matrix in the last two axes, x on and above it."""
+def triu(x: TensorLike, k: int = 0) -> Tensor:
+    """0 below the k-th diagonal of each matrix in the last two axes, x on and above it.
+
+    >>> tg.triu(tg.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor([[1., 2.],
+            [0., 4.]])
+    >>> tg.grad(lambda x: tg.triu(x).sum())(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array([[1., 1.],
+           [0., 1.]])
+    """
     return _where_triangle("triu", x, k - 1, np.logical_not)
 
 
-def _where_triangle(name, x, k, choose):
+def _where_triangle(name: str, x: TensorLike, k: int, choose: Callable[[Array], Array]) -> Tensor:
     array = value(x)
     if array.ndim < 1:
         raise ShapeError(f"{name}: at least one axis is needed: {describe(array)}")
     rows = array.shape[-2] if array.ndim > 1 else array.shape[-1]
-    return recorded.where(choose(np.tri(rows, array.shape[-1], k, dtype=bool)), x, np.zeros((), array.dtype))
+    z: Tensor = recorded.where(choose(np.tri(rows, array.shape[-1], k, dtype=bool)), x, np.zeros((), array.dtype))
+    return z
 
 
-def compress(condition, x, axis=None):
-    """The slices of x along `axis` for which `condition`, a vector, is true; of the flattened x where None."""
+def compress(condition: TensorLike, x: TensorLike, axis: int | None = None) -> Tensor:
+    """The slices of x along `axis` for which `condition`, a vector, is true; of the flattened x where None.
+
+    >>> tg.compress([True, False, True], tg.tensor([1.0, 2.0, 3.0]))
+    tensor([1., 3.])
+    >>> tg.grad(lambda x: tg.compress([True, False, True], x).sum())(np.array([1.0, 2.0, 3.0]))
+    array([1., 0., 1.])
+    """
     condition = value(condition)
     if condition.ndim != 1:
         raise ShapeError(f"compress: the condition is a vector: {describe(condition)}")
@@ -109,13 +183,30 @@ def compress(condition, x, axis=None):
     return along(x, ids, axis)
 
 
-def extract(condition, x):
-    """The elements of x where `condition` is true, along one axis."""
+def extract(condition: TensorLike, x: TensorLike) -> Tensor:
+    """The elements of x where `condition` is true, along one axis.
+
+    >>> x = tg.tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> tg.extract(x > 1.5, x)
+    tensor([2., 3., 4.])
+    >>> tg.grad(lambda x: tg.extract(x > 1.5, x).sum())(np.array([1.0, 2.0, 3.0]))
+    array([0., 1., 1.])
+    """
     return compress(value(condition).ravel(), x)
 
 
-def select(condlist, choicelist, default=0):
-    """For each element that of the first choice whose condition is true there, `default` where none is."""
+def select(condlist: Sequence[TensorLike], choicelist: Sequence[TensorLike], default: TensorLike = 0) -> Tensor:
+    """For each element that of the first choice whose condition is true there, `default` where none is.
+
+    Derivative: to each choice and to the default, d where it was chosen. ShapeError unless there are as many choices as
+    conditions, DtypeError for conditions that are not boolean.
+
+    >>> x = tg.tensor([-2.0, 0.5, 3.0])
+    >>> tg.select([x < 0, x > 1], [-x, x ** 2])
+    tensor([2., 0., 9.])
+    >>> tg.grad(lambda x: tg.select([x < 0, x > 1], [-x, x ** 2]).sum())(np.array([-2.0, 0.5, 3.0]))
+    array([-1.,  0.,  6.])
+    """
     if len(condlist) != len(choicelist) or not condlist:
         raise ShapeError(f"select: {len(condlist)} conditions for {len(choicelist)} choices; at least one of each is needed")
     z = default
@@ -123,11 +214,19 @@ def select(condlist, choicelist, default=0):
         if value(condition).dtype != bool:
             raise DtypeError(f"select: a condition of {value(condition).dtype}; booleans are needed")
         z = recorded.where(condition, choice, z)
-    return z
+    return as_tensor(z)
 
 
-def choose(a, choices, mode="raise"):
-    """choices[a[i]][i] for every index i, all broadcast against each other. `mode` as in `take`."""
+def choose(a: TensorLike, choices: Sequence[TensorLike], mode: str = "raise") -> Tensor:
+    """choices[a[i]][i] for every index i, all broadcast against each other. `mode` as in `take`.
+
+    Derivative: to each choice, d where it was chosen.
+
+    >>> tg.choose(np.array([0, 1, 0]), [tg.tensor([1.0, 2.0, 3.0]), 10.0])
+    tensor([ 1., 10.,  3.])
+    >>> tg.grad(lambda x: tg.choose(np.array([0, 1, 0]), [x, 10.0]).sum())(np.array([1.0, 2.0, 3.0]))
+    array([1., 0., 1.])
+    """
     ids = _within("choose", _integers("choose", a), len(choices), mode)
     shape = np.broadcast_shapes(ids.shape, *[value(choice).shape for choice in choices])
     z = broadcast_to(choices[0], shape)
@@ -136,32 +235,54 @@ def choose(a, choices, mode="raise"):
     return z
 
 
-def nonzero(x):
-    """The indices of the elements that are not 0: a tuple of constants, one per axis."""
+def nonzero(x: TensorLike) -> tuple[Tensor, ...]:
+    """The indices of the elements that are not 0: a tuple of constants, one per axis.
+
+    >>> tg.nonzero(tg.tensor([[0.0, 2.0], [3.0, 0.0]]))
+    (tensor([0, 1], dtype=int64), tensor([1, 0], dtype=int64))
+    """
     return tuple([Tensor(ids) for ids in np.nonzero(value(x))])
 
 
-def flatnonzero(x):
-    """The positions in the flattened x of the elements that are not 0: a constant."""
+def flatnonzero(x: TensorLike) -> Tensor:
+    """The positions in the flattened x of the elements that are not 0: a constant.
+
+    >>> tg.flatnonzero(tg.tensor([[0.0, 2.0], [3.0, 0.0]]))
+    tensor([1, 2], dtype=int64)
+    """
     return Tensor(np.flatnonzero(value(x)))
 
 
-def argwhere(x):
-    """The indices of the elements that are not 0, one per row: a constant."""
+def argwhere(x: TensorLike) -> Tensor:
+    """The indices of the elements that are not 0, one per row: a constant.
+
+    >>> tg.argwhere(tg.tensor([[0.0, 2.0], [3.0, 0.0]]))
+    tensor([[0, 1],
+            [1, 0]], dtype=int64)
+    """
     return Tensor(np.argwhere(value(x)))
 
 
-def full_like(x, fill_value, dtype=None, shape=None):
-    """A constant of the shape and dtype of x, or of those given, filled with one value."""
+def full_like(x: TensorLike, fill_value: TensorLike, dtype: DTypeLike | None = None, shape: Shape | None = None) -> Tensor:
+    """A constant of the shape and dtype of x, or of those given, filled with one value. GradientError for a fill_value that
+    requires a gradient.
+
+    >>> tg.full_like(tg.tensor([1.0, 2.0]), 7.0)
+    tensor([7., 7.])
+    """
     return Tensor(np.full_like(value(x), constant("full_like", fill_value), dtype=dtype, shape=shape))
 
 
-def empty_like(x, dtype=None, shape=None):
-    """A constant of the shape and dtype of x, or of those given, whose elements are not set."""
+def empty_like(x: TensorLike, dtype: DTypeLike | None = None, shape: Shape | None = None) -> Tensor:
+    """A constant of the shape and dtype of x, or of those given, whose elements are not set.
+
+    >>> tg.empty_like(tg.tensor([1.0, 2.0])).shape
+    (2,)
+    """
     return Tensor(np.empty_like(value(x), dtype=dtype, shape=shape))
 
 
-def _integers(name, indices):
+def _integers(name: str, indices: TensorLike) -> Array:
     ids = value(indices)
     if ids.size == 0:
         ids = ids.astype(np.intp)
@@ -170,7 +291,7 @@ def _integers(name, indices):
     return ids
 
 
-def _within(name, ids, n, mode):
+def _within(name: str, ids: Array, n: int, mode: str) -> Array:
     if mode not in ("raise", "wrap", "clip"):
         raise ValueError(f"{name}: mode={mode!r}; it is 'raise', 'wrap' or 'clip'")
     if mode == "wrap" and n:
