@@ -2,7 +2,7 @@
 
 A convolution is one matrix product with the windows of the padded input (primitives/convolution.py), its transpose the
 product with windows that are added back. What networks call convolution does not reverse the kernel; NumPy's does.
-The derivative of each, to x and to W, is a product of d with the other one's windows.
+The derivative of each, to its input and to its weight, is a product of d with the other one's windows.
 
 All raise ShapeError if shapes do not fit or the kernel is longer than the padded input, ValueError for other arguments.
 """
@@ -58,7 +58,7 @@ def batched(name: str, x: TensorLike, n: int) -> tuple[Tensor, bool]:
     """x as (N, channels, *size), and whether the batch axis had to be put there."""
     x = as_tensor(x)
     if x.ndim not in (n + 1, n + 2):
-        raise ShapeError(f"{name}: x {describe(x)}; it has {n} axes of space, (N, channels, ...) or (channels, ...)")
+        raise ShapeError(f"{name}: input {describe(x)}; it has {n} axes of space, (N, channels, ...) or (channels, ...)")
     return (x, False) if x.ndim == n + 2 else (reshape(x, (1, *x.shape)), True)
 
 
@@ -76,14 +76,14 @@ def _operands(name: str, x: TensorLike, W: TensorLike, b: TensorLike | None, gro
         raise ValueError(f"{name}: groups={groups!r}; it is an integer of at least 1")
     layout = ("channels out, channels in / groups" if outputs == 0 else "channels in, channels out / groups") + ", ..."
     if W.ndim != n + 2 or 0 in W.shape:
-        raise ShapeError(f"{name}: W {describe(W)}; it is ({layout}), with {n} axes of space")
+        raise ShapeError(f"{name}: weight {describe(W)}; it is ({layout}), with {n} axes of space")
     channels = W.shape[inputs] * (groups if outputs == 0 else 1)
     if x.shape[1] != channels or W.shape[0] % groups:
-        raise ShapeError(f"{name}: x {describe(x)} and W {describe(W)} with groups={groups}; x has {x.shape[1]} channels, "
-                         f"W, which is ({layout}), is for {channels}")
+        raise ShapeError(f"{name}: input {describe(x)} and weight {describe(W)} with groups={groups}; the input has "
+                         f"{x.shape[1]} channels, the weight, which is ({layout}), is for {channels}")
     count: int = W.shape[outputs] * (1 if outputs == 0 else groups)
     if b is not None and value(b).shape != (count,):
-        raise ShapeError(f"{name}: b {describe(value(b))} for {count} channels out")
+        raise ShapeError(f"{name}: bias {describe(value(b))} for {count} channels out")
     return x, single, W, count
 
 
@@ -141,12 +141,13 @@ def _conv_transpose(name: str, n: int, x: TensorLike, W: TensorLike, b: TensorLi
     return unbatched(_biased(z, b, n), single)
 
 
-def conv1d(x: TensorLike, W: TensorLike, b: TensorLike | None = None, stride: Shape = 1, padding: Shape | str = 0,
-           dilation: Shape = 1, groups: int = 1) -> Tensor:
-    """z[n, f, i] = b[f] + sum over c, k of W[f, c, k] x[n, c, i stride + k dilation], x padded with zeros.
+def conv1d(input: TensorLike, weight: TensorLike, bias: TensorLike | None = None, stride: Shape = 1,
+           padding: Shape | str = 0, dilation: Shape = 1, groups: int = 1) -> Tensor:
+    """z[n, f, i] = bias[f] + sum over c, k of weight[f, c, k] input[n, c, i stride + k dilation], padded with zeros.
 
-    x         (N, channels, length) or (channels, length)
-    W         (channels out, channels / groups, kernel)
+    input     (N, channels, length) or (channels, length)
+    weight    (channels out, channels / groups, kernel)
+    bias      (channels out,)
     padding   elements on either side; "valid" for none; "same" for an output as long as the input, with stride 1
     groups    the channels in and out fall into so many groups, each convolved by itself
 
@@ -158,27 +159,28 @@ def conv1d(x: TensorLike, W: TensorLike, b: TensorLike | None = None, stride: Sh
     >>> tg.conv1d(x, W, stride=2, padding=1)
     tensor([[-1., -2.,  3.]])
     """
-    return _conv("conv1d", 1, x, W, b, stride, padding, dilation, groups)
+    return _conv("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
 
 
-def conv2d(x: TensorLike, W: TensorLike, b: TensorLike | None = None, stride: Shape = 1, padding: Shape | str = 0,
-           dilation: Shape = 1, groups: int = 1) -> Tensor:
+def conv2d(input: TensorLike, weight: TensorLike, bias: TensorLike | None = None, stride: Shape = 1,
+           padding: Shape | str = 0, dilation: Shape = 1, groups: int = 1) -> Tensor:
     """conv1d over two axes: (N, channels, height, width) or (channels, height, width), with
-    W (channels out, channels / groups, kernel height, kernel width). stride, padding and dilation are numbers or pairs.
+    weight (channels out, channels / groups, kernel height, kernel width). stride, padding and dilation are numbers or pairs.
 
     >>> tg.conv2d(np.arange(9.0).reshape(1, 3, 3), np.ones((1, 1, 2, 2)), np.array([100.0]))
     tensor([[[108., 112.],
              [120., 124.]]])
     """
-    return _conv("conv2d", 2, x, W, b, stride, padding, dilation, groups)
+    return _conv("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
 
 
-def conv_transpose1d(x: TensorLike, W: TensorLike, b: TensorLike | None = None, stride: Shape = 1, padding: Shape = 0,
-                     output_padding: Shape = 0, groups: int = 1, dilation: Shape = 1) -> Tensor:
-    """The derivative of conv1d with respect to its input, as a layer: each element of x adds a multiple of the kernel.
+def conv_transpose1d(input: TensorLike, weight: TensorLike, bias: TensorLike | None = None, stride: Shape = 1,
+                     padding: Shape = 0, output_padding: Shape = 0, groups: int = 1, dilation: Shape = 1) -> Tensor:
+    """The derivative of conv1d with respect to its input, as a layer: each element adds a multiple of the kernel.
 
-    x                (N, channels, length) or (channels, length)
-    W                (channels, channels out / groups, kernel)
+    input            (N, channels, length) or (channels, length)
+    weight           (channels, channels out / groups, kernel)
+    bias             (channels out,)
     padding          elements taken off either side of the result
     output_padding   elements put at its end
 
@@ -187,29 +189,29 @@ def conv_transpose1d(x: TensorLike, W: TensorLike, b: TensorLike | None = None, 
     >>> tg.conv_transpose1d(np.array([[1.0, 10.0]]), np.array([[[1.0, 2.0]]]), stride=2)
     tensor([[ 1.,  2., 10., 20.]])
     """
-    return _conv_transpose("conv_transpose1d", 1, x, W, b, stride, padding, output_padding, groups, dilation)
+    return _conv_transpose("conv_transpose1d", 1, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
-def conv_transpose2d(x: TensorLike, W: TensorLike, b: TensorLike | None = None, stride: Shape = 1, padding: Shape = 0,
-                     output_padding: Shape = 0, groups: int = 1, dilation: Shape = 1) -> Tensor:
+def conv_transpose2d(input: TensorLike, weight: TensorLike, bias: TensorLike | None = None, stride: Shape = 1,
+                     padding: Shape = 0, output_padding: Shape = 0, groups: int = 1, dilation: Shape = 1) -> Tensor:
     """conv_transpose1d over two axes, each argument a number or a pair.
 
     >>> tg.conv_transpose2d(np.array([[[1.0, 10.0]]]), np.array([[[[1.0], [2.0]]]]))
     tensor([[[ 1., 10.],
              [ 2., 20.]]])
     """
-    return _conv_transpose("conv_transpose2d", 2, x, W, b, stride, padding, output_padding, groups, dilation)
+    return _conv_transpose("conv_transpose2d", 2, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
-def convolve(x: TensorLike, y: TensorLike, mode: str = "full") -> Tensor:
-    """z[i] = sum over k of x[i - k] y[k]: the convolution of two vectors, as np.convolve.
+def convolve(a: TensorLike, v: TensorLike, mode: str = "full") -> Tensor:
+    """z[i] = sum over k of a[i - k] v[k]: the convolution of two vectors, as np.convolve.
 
     mode   "full", "same" for the middle part, as long as the longer vector, or "valid" where the shorter lies inside
 
     >>> tg.convolve(np.array([1.0, 2.0, 3.0]), np.array([1.0, 10.0]))
     tensor([ 1., 12., 23., 30.])
     """
-    x, y = as_tensor(x), as_tensor(y)
+    x, y = as_tensor(a), as_tensor(v)
     if x.ndim != 1 or y.ndim != 1 or not x.size or not y.size:
         raise ShapeError(f"convolve: {describe(x)} and {describe(y)}; two vectors that are not empty are needed")
     if y.size > x.size:

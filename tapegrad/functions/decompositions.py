@@ -80,7 +80,7 @@ def slogdet(a: TensorLike) -> SlogdetResult:
     return SlogdetResult(z[..., 0], z[..., 1])
 
 
-def cholesky(a: TensorLike, *, upper: bool = False) -> Tensor:
+def cholesky(a: TensorLike, /, *, upper: bool = False) -> Tensor:
     """The lower triangular z with z z^T = a, symmetric and positive definite; with upper=True its transpose.
 
     Derivative: symmetric, S = z^-T P z^-1 with P the lower triangle of z^T d, its diagonal halved; (S + S^T) / 2.
@@ -153,12 +153,13 @@ def _is_upper(name: str, UPLO: str) -> bool:
     return UPLO in "Uu"
 
 
-def svd(a: TensorLike, full_matrices: bool = True, compute_uv: bool = True) -> SVDResult | Tensor:
+def svd(a: TensorLike, full_matrices: bool = True, compute_uv: bool = True,
+        hermitian: bool = False) -> SVDResult | Tensor:
     """(U, S, Vh) of matrices (.., m, n): a = U diag(S) Vh, with k = min(m, n) singular values, descending.
 
     The columns of U and the rows of Vh are k. The further ones of full_matrices=True, NumPy's default, have no derivative: that
     is an error unless m = n. Where singular values are equal, or one is 0 and m != n, that of U and Vh is infinite or NaN.
-    With compute_uv=False it is svdvals(a).
+    With compute_uv=False it is svdvals(a). hermitian=True reads the lower triangle of a symmetric `a`.
 
     >>> a = np.array([[0.0, 2.0], [3.0, 0.0], [0.0, 0.0]])
     >>> U, S, Vh = tg.linalg.svd(a, full_matrices=False)
@@ -167,9 +168,9 @@ def svd(a: TensorLike, full_matrices: bool = True, compute_uv: bool = True) -> S
     >>> bool(np.allclose((U * S @ Vh).data, a))
     True
     """
+    a = symmetric("svd", a, False) if hermitian else matrices("svd", a)
     if not compute_uv:
         return svdvals(a)
-    a = matrices("svd", a)
     m, n = value(a).shape[-2:]
     if full_matrices and m != n:
         raise ShapeError(f"svd: full_matrices=True for {describe(value(a))}: the vectors beyond min(m, n) have no derivative; "
@@ -178,7 +179,7 @@ def svd(a: TensorLike, full_matrices: bool = True, compute_uv: bool = True) -> S
     return SVDResult(z[..., 1:1 + m, :], z[..., 0, :], matrix_transpose(z[..., 1 + m:, :]))
 
 
-def svdvals(x: TensorLike) -> Tensor:
+def svdvals(x: TensorLike, /) -> Tensor:
     """The singular values of matrices, descending: (.., min(m, n)). Derivative: U diag(d) Vh.
 
     >>> tg.linalg.svdvals(np.array([[0.0, 2.0], [3.0, 0.0]])).data.round(6)

@@ -8,7 +8,8 @@ rfft is the first half, n // 2 + 1 elements, of fft of a real x, whose other hal
 inverse, with n = 2 (m - 1) by default. float32 gives complex64. The transforms are linear, and so their derivatives are
 transforms: see primitives/fourier.py, and primitives/complex_parts.py for what the delta of a complex number is.
 
-All raise ShapeError for axes that there are not and for lengths below 1, ValueError for another norm.
+All raise ShapeError for axes that there are not and for lengths below 1, ValueError for another norm, and
+TypeError for an out=.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 
 from tapegrad.core.record import recorded
 from tapegrad.errors import DtypeError, ShapeError, describe
-from tapegrad.functions.arguments import normalized_axis, single_axis, value
+from tapegrad.functions.arguments import normalized_axis, refuse_out, single_axis, value
 from tapegrad.functions.complex_parts import conj
 from tapegrad.functions.elementwise import positive
 from tapegrad.functions.shaping import roll
@@ -71,7 +72,7 @@ def _complex(name: str, row: Callable[..., Tensor], x: TensorLike, axes: tuple[i
     return row(x, axes, _norm(name, norm)) if axes else positive(x)
 
 
-def fft(a: TensorLike, n: int | None = None, axis: int = -1, norm: str | None = None) -> Tensor:
+def fft(a: TensorLike, n: int | None = None, axis: int = -1, norm: str | None = None, out: None = None) -> Tensor:
     """The transform along one axis: sum_j x[j] exp(-2 pi i j k / n). Derivative: the adjoint, n ifft(d).
 
     >>> tg.fft.fft(np.array([1.0, 2.0, 3.0, 4.0]))
@@ -79,68 +80,75 @@ def fft(a: TensorLike, n: int | None = None, axis: int = -1, norm: str | None = 
     >>> tg.grad(lambda x: tg.square(tg.abs(tg.fft.fft(x))).sum())(np.array([1.0, 2.0])).round(6)
     array([4., 8.])
     """
+    refuse_out("fft", out)
     return _complex("fft", recorded.fft, a, (single_axis("fft", a, axis),), (n,), norm)
 
 
-def ifft(a: TensorLike, n: int | None = None, axis: int = -1, norm: str | None = None) -> Tensor:
+def ifft(a: TensorLike, n: int | None = None, axis: int = -1, norm: str | None = None, out: None = None) -> Tensor:
     """The inverse of fft along one axis. Derivative: the adjoint, fft(d) / n.
 
     >>> tg.fft.ifft(np.array([10, -2 + 2j, -2, -2 - 2j]))
     tensor([1.+0.j, 2.+0.j, 3.+0.j, 4.+0.j], dtype=complex128)
     """
+    refuse_out("ifft", out)
     return _complex("ifft", recorded.ifft, a, (single_axis("ifft", a, axis),), (n,), norm)
 
 
 def fftn(a: TensorLike, s: Sequence[int | None] | None = None, axes: Sequence[int] | None = None,
-         norm: str | None = None) -> Tensor:
+         norm: str | None = None, out: None = None) -> Tensor:
     """The transform along several axes, by default all. Derivative: the adjoint, n ifftn(d).
 
     >>> tg.fft.fftn(np.array([[1.0, 2.0], [3.0, 4.0]]))
     tensor([[10.+0.j, -2.+0.j],
             [-4.+0.j,  0.+0.j]], dtype=complex128)
     """
+    refuse_out("fftn", out)
     return _complex("fftn", recorded.fft, a, *_axes("fftn", a, s, axes), norm)
 
 
 def ifftn(a: TensorLike, s: Sequence[int | None] | None = None, axes: Sequence[int] | None = None,
-          norm: str | None = None) -> Tensor:
+          norm: str | None = None, out: None = None) -> Tensor:
     """The inverse of fftn. Derivative: the adjoint, fftn(d) / n.
 
     >>> tg.fft.ifftn(np.array([[10.0, -2.0], [-4.0, 0.0]]))
     tensor([[1.+0.j, 2.+0.j],
             [3.+0.j, 4.+0.j]], dtype=complex128)
     """
+    refuse_out("ifftn", out)
     return _complex("ifftn", recorded.ifft, a, *_axes("ifftn", a, s, axes), norm)
 
 
 def fft2(a: TensorLike, s: Sequence[int | None] | None = None, axes: Sequence[int] = (-2, -1),
-         norm: str | None = None) -> Tensor:
+         norm: str | None = None, out: None = None) -> Tensor:
     """fftn along two axes.
 
     >>> tg.fft.fft2(np.ones((3, 2, 2)))[0]
     tensor([[4.+0.j, 0.+0.j],
             [0.+0.j, 0.+0.j]], dtype=complex128)
     """
+    refuse_out("fft2", out)
     return fftn(a, s, axes, norm)
 
 
 def ifft2(a: TensorLike, s: Sequence[int | None] | None = None, axes: Sequence[int] = (-2, -1),
-          norm: str | None = None) -> Tensor:
+          norm: str | None = None, out: None = None) -> Tensor:
     """ifftn along two axes.
 
     >>> tg.fft.ifft2(np.array([[4.0, 0.0], [0.0, 0.0]]))
     tensor([[1.+0.j, 1.+0.j],
             [1.+0.j, 1.+0.j]], dtype=complex128)
     """
+    refuse_out("ifft2", out)
     return ifftn(a, s, axes, norm)
 
 
-def rfft(a: TensorLike, n: int | None = None, axis: int = -1, norm: str | None = None) -> Tensor:
+def rfft(a: TensorLike, n: int | None = None, axis: int = -1, norm: str | None = None, out: None = None) -> Tensor:
     """The first n // 2 + 1 elements of fft of a real x. Derivative: the real part of the adjoint. DtypeError for a complex x.
 
     >>> tg.fft.rfft(np.array([1.0, 2.0, 3.0, 4.0]))
     tensor([10.+0.j, -2.+2.j, -2.+0.j], dtype=complex128)
     """
+    refuse_out("rfft", out)
     if value(a).dtype.kind == "c":
         raise DtypeError(f"rfft: {describe(value(a))}; a real dtype is needed, or fft")
     axis = single_axis("rfft", a, axis)
@@ -149,7 +157,7 @@ def rfft(a: TensorLike, n: int | None = None, axis: int = -1, norm: str | None =
     return z
 
 
-def irfft(a: TensorLike, n: int | None = None, axis: int = -1, norm: str | None = None) -> Tensor:
+def irfft(a: TensorLike, n: int | None = None, axis: int = -1, norm: str | None = None, out: None = None) -> Tensor:
     """The real x, of n elements, whose rfft is a; by default n = 2 (m - 1) for m elements along the axis.
 
     As in numpy.fft, the imaginary part of the first element, and for an even n of the last, is not read.
@@ -157,6 +165,7 @@ def irfft(a: TensorLike, n: int | None = None, axis: int = -1, norm: str | None 
     >>> tg.fft.irfft(np.array([10, -2 + 2j, -2]))
     tensor([1., 2., 3., 4.])
     """
+    refuse_out("irfft", out)
     axis = single_axis("irfft", a, axis)
     n = 2 * (value(a).shape[axis] - 1) if n is None else index(n)
     if n < 1:
@@ -166,25 +175,27 @@ def irfft(a: TensorLike, n: int | None = None, axis: int = -1, norm: str | None 
 
 
 def rfftn(a: TensorLike, s: Sequence[int | None] | None = None, axes: Sequence[int] | None = None,
-          norm: str | None = None) -> Tensor:
+          norm: str | None = None, out: None = None) -> Tensor:
     """rfft along the last of the axes, then fft along the others.
 
     >>> tg.fft.rfftn(np.array([[1.0, 2.0], [3.0, 4.0]]))
     tensor([[10.+0.j, -2.+0.j],
             [-4.+0.j,  0.+0.j]], dtype=complex128)
     """
+    refuse_out("rfftn", out)
     (*rest, last), (*lengths, n) = _several("rfftn", a, s, axes)
     return _complex("rfftn", recorded.fft, rfft(a, n, last, norm), tuple(rest), lengths, norm)
 
 
 def irfftn(a: TensorLike, s: Sequence[int | None] | None = None, axes: Sequence[int] | None = None,
-           norm: str | None = None) -> Tensor:
+           norm: str | None = None, out: None = None) -> Tensor:
     """The inverse of rfftn: ifft along all axes but the last, then irfft along that one.
 
     >>> tg.fft.irfftn(np.array([[10.0, -2.0], [-4.0, 0.0]]))
     tensor([[1., 2.],
             [3., 4.]])
     """
+    refuse_out("irfftn", out)
     (*rest, last), (*lengths, n) = _several("irfftn", a, s, axes)
     return irfft(_complex("irfftn", recorded.ifft, a, tuple(rest), lengths, norm), n, last, norm)
 
@@ -198,42 +209,46 @@ def _several(name: str, x: TensorLike, s: Sequence[int | None] | None,
 
 
 def rfft2(a: TensorLike, s: Sequence[int | None] | None = None, axes: Sequence[int] = (-2, -1),
-          norm: str | None = None) -> Tensor:
+          norm: str | None = None, out: None = None) -> Tensor:
     """rfftn along two axes.
 
     >>> tg.fft.rfft2(np.ones((3, 2, 2)))[0]
     tensor([[4.+0.j, 0.+0.j],
             [0.+0.j, 0.+0.j]], dtype=complex128)
     """
+    refuse_out("rfft2", out)
     return rfftn(a, s, axes, norm)
 
 
 def irfft2(a: TensorLike, s: Sequence[int | None] | None = None, axes: Sequence[int] = (-2, -1),
-           norm: str | None = None) -> Tensor:
+           norm: str | None = None, out: None = None) -> Tensor:
     """irfftn along two axes.
 
     >>> tg.fft.irfft2(np.array([[4.0, 0.0], [0.0, 0.0]]))
     tensor([[1., 1.],
             [1., 1.]])
     """
+    refuse_out("irfft2", out)
     return irfftn(a, s, axes, norm)
 
 
-def hfft(a: TensorLike, n: int | None = None, axis: int = -1, norm: str | None = None) -> Tensor:
+def hfft(a: TensorLike, n: int | None = None, axis: int = -1, norm: str | None = None, out: None = None) -> Tensor:
     """The real spectrum of a signal of which the first half is given, the rest being its conjugate: n irfft(conj(a)).
 
     >>> tg.fft.hfft(np.array([1.0, 2.0, 3.0]))
     tensor([ 8., -2.,  0., -2.])
     """
+    refuse_out("hfft", out)
     return irfft(conj(a), n, axis, ADJOINT[_norm("hfft", norm)])
 
 
-def ihfft(a: TensorLike, n: int | None = None, axis: int = -1, norm: str | None = None) -> Tensor:
+def ihfft(a: TensorLike, n: int | None = None, axis: int = -1, norm: str | None = None, out: None = None) -> Tensor:
     """The inverse of hfft: conj(rfft(a)) / n.
 
     >>> tg.fft.ihfft(np.array([8.0, -2.0, 0.0, -2.0])).real
     tensor([1., 2., 3.])
     """
+    refuse_out("ihfft", out)
     return conj(rfft(a, n, axis, ADJOINT[_norm("ihfft", norm)]))
 
 

@@ -21,7 +21,7 @@ from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import Axis, TensorLike
 
 
-def vector_norm(x: TensorLike, *, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> Tensor:
+def vector_norm(x: TensorLike, /, *, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> Tensor:
     """sum(|x|^ord)^(1/ord) over `axis` (None for all elements, an int, or a tuple).
 
     ord   any number; inf and -inf give the greatest and least |x|, 0 the number of elements that are not 0

@@ -20,8 +20,11 @@ from tapegrad.typing import Shape, TensorLike
 
 
 def _pooled(name: str, n: int, x: TensorLike, kernel_size: Shape, stride: Shape | None, padding: Shape, dilation: Shape,
+            ceil_mode: bool,
             fill: float) -> tuple[Tensor, bool, tuple[Shape, Widths, tuple[int, ...], tuple[int, ...], tuple[int, ...]]]:
     """The windows of each channel, (N, channels, elements of the kernel, *positions), and what is needed to finish."""
+    if ceil_mode:
+        raise ValueError(f"{name}: ceil_mode={ceil_mode}; only whole windows are pooled")
     x, single = batched(name, x, n)
     kernel = per_axis(name, "kernel_size", kernel_size, n, 1)
     stride = kernel if stride is None else per_axis(name, "stride", stride, n, 1)
@@ -36,22 +39,22 @@ def _pooled(name: str, n: int, x: TensorLike, kernel_size: Shape, stride: Shape 
 
 
 def _max_pool(name: str, n: int, x: TensorLike, kernel_size: Shape, stride: Shape | None, padding: Shape,
-              dilation: Shape) -> Tensor:
-    covered, single, _ = _pooled(name, n, x, kernel_size, stride, padding, dilation, -math.inf)
+              dilation: Shape, ceil_mode: bool) -> Tensor:
+    covered, single, _ = _pooled(name, n, x, kernel_size, stride, padding, dilation, ceil_mode, -math.inf)
     return unbatched(max(covered, 2), single)
 
 
 def _avg_pool(name: str, n: int, x: TensorLike, kernel_size: Shape, stride: Shape | None, padding: Shape,
-              count_include_pad: bool) -> Tensor:
-    covered, single, (size, widths, *steps) = _pooled(name, n, x, kernel_size, stride, padding, 1, 0.0)
+              ceil_mode: bool, count_include_pad: bool) -> Tensor:
+    covered, single, (size, widths, *steps) = _pooled(name, n, x, kernel_size, stride, padding, 1, ceil_mode, 0.0)
     count = covered.shape[2]
     if not count_include_pad and any(map(any, widths)):
         count = sum(windows(name, padded(wrap(np.ones(size, covered.dtype), None), widths), *steps), tuple(range(n)))
     return unbatched(sum(covered, 2) / count, single)
 
 
-def max_pool1d(x: TensorLike, kernel_size: Shape, stride: Shape | None = None, padding: Shape = 0,
-               dilation: Shape = 1) -> Tensor:
+def max_pool1d(input: TensorLike, kernel_size: Shape, stride: Shape | None = None, padding: Shape = 0,
+               dilation: Shape = 1, ceil_mode: bool = False) -> Tensor:
     """The greatest element of each window of each channel: (N, channels, length) or (channels, length).
 
     stride    from one window to the next; by default kernel_size
@@ -65,21 +68,21 @@ def max_pool1d(x: TensorLike, kernel_size: Shape, stride: Shape | None = None, p
     >>> tg.grad(lambda x: tg.max_pool1d(x, 2).sum())(np.array([[1.0, 5.0, 3.0, 3.0]]))
     array([[0. , 1. , 0.5, 0.5]])
     """
-    return _max_pool("max_pool1d", 1, x, kernel_size, stride, padding, dilation)
+    return _max_pool("max_pool1d", 1, input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
-def max_pool2d(x: TensorLike, kernel_size: Shape, stride: Shape | None = None, padding: Shape = 0,
-               dilation: Shape = 1) -> Tensor:
+def max_pool2d(input: TensorLike, kernel_size: Shape, stride: Shape | None = None, padding: Shape = 0,
+               dilation: Shape = 1, ceil_mode: bool = False) -> Tensor:
     """max_pool1d over two axes: (N, channels, height, width) or (channels, height, width), numbers or pairs.
 
     >>> tg.max_pool2d(np.arange(8.0).reshape(1, 2, 4), (2, 2))
     tensor([[[5., 7.]]])
     """
-    return _max_pool("max_pool2d", 2, x, kernel_size, stride, padding, dilation)
+    return _max_pool("max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
-def avg_pool1d(x: TensorLike, kernel_size: Shape, stride: Shape | None = None, padding: Shape = 0,
-               count_include_pad: bool = True) -> Tensor:
+def avg_pool1d(input: TensorLike, kernel_size: Shape, stride: Shape | None = None, padding: Shape = 0,
+               ceil_mode: bool = False, count_include_pad: bool = True) -> Tensor:
     """The mean of each window of each channel: (N, channels, length) or (channels, length).
 
     stride              from one window to the next; by default kernel_size
@@ -93,14 +96,14 @@ def avg_pool1d(x: TensorLike, kernel_size: Shape, stride: Shape | None = None, p
     >>> tg.avg_pool1d(np.array([[1.0, 5.0]]), 2, padding=1, count_include_pad=False)
     tensor([[1., 5.]])
     """
-    return _avg_pool("avg_pool1d", 1, x, kernel_size, stride, padding, count_include_pad)
+    return _avg_pool("avg_pool1d", 1, input, kernel_size, stride, padding, ceil_mode, count_include_pad)
 
 
-def avg_pool2d(x: TensorLike, kernel_size: Shape, stride: Shape | None = None, padding: Shape = 0,
-               count_include_pad: bool = True) -> Tensor:
+def avg_pool2d(input: TensorLike, kernel_size: Shape, stride: Shape | None = None, padding: Shape = 0,
+               ceil_mode: bool = False, count_include_pad: bool = True) -> Tensor:
     """avg_pool1d over two axes: (N, channels, height, width) or (channels, height, width), numbers or pairs.
 
     >>> tg.avg_pool2d(np.arange(8.0).reshape(1, 2, 4), (2, 2))
     tensor([[[2.5, 4.5]]])
     """
-    return _avg_pool("avg_pool2d", 2, x, kernel_size, stride, padding, count_include_pad)
+    return _avg_pool("avg_pool2d", 2, input, kernel_size, stride, padding, ceil_mode, count_include_pad)

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from string import ascii_letters
+from types import EllipsisType
 
 import numpy as np
 
 from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
-from tapegrad.functions.arguments import as_tensor, value
+from tapegrad.functions.arguments import as_tensor, refuse_out, value
 from tapegrad.functions.decompositions import svdvals
 from tapegrad.functions.elementwise import matmul, positive, square
-from tapegrad.functions.matrices import matrices, real
+from tapegrad.functions.matrices import matrices, real, symmetric
 from tapegrad.functions.products import einsum
 from tapegrad.functions.reductions import sum
 from tapegrad.functions.shaping import atleast_1d, moveaxis, ravel, reshape
@@ -51,8 +52,12 @@ def inv(a: TensorLike) -> Tensor:
     return z
 
 
-def pinv(a: TensorLike, rcond: TensorLike = 1e-15, *, rtol: TensorLike | None = None) -> Tensor:
+def pinv(a: TensorLike, rcond: TensorLike | None = None, hermitian: bool = False, *,
+         rtol: TensorLike | EllipsisType | None = ...) -> Tensor:
     """The Moore-Penrose inverses; singular values up to `rcond` (or `rtol`) times the greatest count as 0.
+
+    rcond       1e-15 by default; ValueError if both are given. rtol=None stands for max(m, n) times the dtype's precision
+    hermitian   whether `a` is symmetric; its lower triangle is read then
 
     (.., m, n) gives (.., n, m). Derivative: for a fixed rank, after Golub and Pereyra (1973).
 
@@ -60,7 +65,12 @@ def pinv(a: TensorLike, rcond: TensorLike = 1e-15, *, rtol: TensorLike | None = 
     array([[0.5 , 0.  , 0.  ],
            [0.  , 0.25, 0.  ]])
     """
-    z: Tensor = recorded.pinv(matrices("pinv", a), rcond if rtol is None else rtol)
+    a = symmetric("pinv", a, False) if hermitian else matrices("pinv", a)
+    if rcond is None:
+        rcond = 1e-15 if rtol is ... else max(a.shape[-2:]) * np.finfo(a.dtype).eps if rtol is None else rtol
+    elif rtol is not ...:
+        raise ValueError("pinv: rcond and rtol are the same bound; give one of them")
+    z: Tensor = recorded.pinv(a, rcond)
     return z
 
 
@@ -139,13 +149,16 @@ def matrix_power(a: TensorLike, n: int) -> Tensor:
         factor = matmul(factor, factor)
 
 
-def multi_dot(arrays: Iterable[TensorLike]) -> Tensor:
+def multi_dot(arrays: Iterable[TensorLike], *, out: None = None) -> Tensor:
     """The product of two or more matrices in an order that takes few multiplications; the ends may be vectors.
+
+    TypeError for an out=.
 
     >>> x = np.array([1.0, 2.0])
     >>> tg.linalg.multi_dot([x, np.eye(2), x])
     tensor(5.)
     """
+    refuse_out("multi_dot", out)
     arrays = list(arrays)
     shapes = [value(x).shape for x in arrays]
     inner = all(len(shape) == 2 for shape in shapes[1:-1]) and all(len(shape) in (1, 2) for shape in shapes)

@@ -12,11 +12,12 @@ from tapegrad.functions.arguments import value
 from tapegrad.typing import TensorLike
 
 
-def explicit(subscripts: Any, operands: Sequence[Any]) -> tuple[str, Sequence[TensorLike]]:
+def explicit(subscripts: Any = "", *operands: Any) -> tuple[str, Sequence[TensorLike]]:
     """(subscripts as "ab,bc->ac", operands): with ->, without ..., one letter for each axis of each operand."""
+    given: Sequence[TensorLike] = operands
     if not isinstance(subscripts, str):
-        subscripts, operands = _from_lists(subscripts, operands)
-    return _explicit(subscripts, tuple([value(x).shape for x in operands])), operands
+        subscripts, given = _from_lists(subscripts, operands)
+    return _explicit(subscripts, tuple([value(x).shape for x in given])), given
 
 
 @lru_cache(512)
