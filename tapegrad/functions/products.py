@@ -41,7 +41,8 @@ def dot(a: TensorLike, b: TensorLike, out: None = None) -> Tensor:
     >>> tg.grad(lambda x: tg.dot(x, x))(np.array([1.0, 2.0]))
     array([2., 4.])
     """
-    refuse_out("dot", out)
+    if out is not None:
+        refuse_out("dot", out)
     if value(a).ndim == 0 or value(b).ndim == 0:
         return multiply(a, b)
     return matmul(a, b) if value(b).ndim <= 2 else tensordot(a, b, ((-1,), (-2,)))
@@ -202,7 +203,8 @@ def einsum(*operands: Any, out: None = None, optimize: Any = False, **kwargs: An
     >>> tg.grad(lambda x: tg.einsum("i,i,i->", x, x, x))(np.array([1.0, 2.0]))
     array([ 3., 12.])
     """
-    refuse_out("einsum", out)
+    if out is not None:
+        refuse_out("einsum", out)
     subscripts, given = explicit(*operands)
     if isinstance(optimize, (list, tuple)):
         optimize = tuple(map(tuple, optimize[1:])) if optimize[0] == "einsum_path" else optimize[0]
