@@ -20,13 +20,16 @@ from typing import TYPE_CHECKING, Any
 
 from tapegrad import functions
 from tapegrad.core.tape import enable_grad, no_grad, tape
+from tapegrad.debug.views import Tape
 from tapegrad.functions.tensor import Tensor, from_dlpack, tensor
 
 if TYPE_CHECKING:                                       # what is loaded when it is first asked for, for editors
     from tapegrad import autograd, fft, linalg, optim, wengert, xman
     from tapegrad.config import show_config
-    from tapegrad.debug import backward_steps, blame, provenance
     from tapegrad.debug.anomaly import detect_anomaly
+    from tapegrad.debug.blame import blame
+    from tapegrad.debug.provenance import provenance
+    from tapegrad.debug.stepping import backward_steps
     from tapegrad.debug.tracing import traced
     from tapegrad.export import export_numpy, load_tape, save_tape
     from tapegrad.functions import *  # noqa: F403
@@ -40,8 +43,10 @@ __version__ = "0.1.0"
 # What is not needed to compute and to walk back is loaded when it is first asked for.
 LATER = {
     "config": "show_config",
-    "debug": "backward_steps blame provenance",
     "debug.anomaly": "detect_anomaly",
+    "debug.blame": "blame",
+    "debug.provenance": "provenance",
+    "debug.stepping": "backward_steps",
     "debug.tracing": "traced",
     "export": "export_numpy load_tape save_tape",
     "transforms.checkpointing": "checkpoint",

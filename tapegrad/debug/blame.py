@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from tapegrad.core.sweep import seed_of, sweep
+from tapegrad.core.sweep import sweep
 from tapegrad.core.tape import thread
+from tapegrad.core.walk import seed_of
 from tapegrad.debug.names import Names, place
 from tapegrad.debug.notes import Note, Summary, notes_of
 from tapegrad.debug.reasons import why, why_delta
@@ -162,7 +163,8 @@ def _backward(loss: Tensor, notes: Sequence[Note], entries: Sequence[Any], names
             before.append((entry, entry.plan))
             entry.plan = observed(entry, see(note))
         with np.errstate(all="ignore"):
-            sweep(arrays, [(loss._register, seed_of(loss, None))], consume=False)
+            register: Any = loss._register
+            sweep(arrays, [(register, seed_of(loss, None))], consume=False)
     finally:
         for entry, plan in before:
             entry.plan = plan

@@ -19,7 +19,7 @@ from tapegrad.debug.notes import Note, notes_of
 from tapegrad.debug.table import Table
 from tapegrad.errors import GradientError
 from tapegrad.primitives import arrays
-from tapegrad.primitives.registry import NOTHING, SHAPE
+from tapegrad.primitives.plan import NOTHING, SHAPE
 from tapegrad.typing import Array
 
 STEP = float(np.finfo(float).eps) ** (1 / 3)

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from tapegrad.core.entry import Leaf
-from tapegrad.core.sweep import fit, seed_of, sweep
+from tapegrad.core.sweep import fit, sweep
 from tapegrad.core.tape import thread
+from tapegrad.core.walk import seed_of
 from tapegrad.debug.names import Names, place
 from tapegrad.debug.notes import Note, notes_of
 from tapegrad.debug.table import Table

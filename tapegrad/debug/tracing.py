@@ -18,8 +18,8 @@ from types import FrameType
 from typing import Any
 
 from tapegrad.core.entry import Handle, Leaf
-from tapegrad.core.tape import Views
 from tapegrad.debug.notes import Buffers, Constant, Note, operands
+from tapegrad.debug.views import Views
 from tapegrad.debug.watching import observed, users_frame, watching
 from tapegrad.errors import GradientError
 

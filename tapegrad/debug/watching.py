@@ -22,6 +22,7 @@ from typing import Any, Protocol
 from tapegrad.core.tape import thread
 from tapegrad.primitives import arrays, table
 from tapegrad.primitives.complex_parts import HOLOMORPHIC
+from tapegrad.primitives.plan import Plan
 
 _lock = threading.Lock()
 _looking: list[Any] = []        # one list of the rows that are looked at, while there are watchers
@@ -140,19 +141,17 @@ def watching(watcher: Watcher) -> Iterator[None]:
                         row.g = row.g.g
 
 
-def observed(entry: Any, see: Callable[..., None]) -> tuple[Any, ...]:
+def observed(entry: Any, see: Callable[..., None]) -> Plan:
     """The plan of an entry with derivatives that call `see(position, first, d, c, start, end, saved)`.
 
     They got the delta d, and what the entry saved, and gave the contribution c to the operand at `position`, or None; `first`
     says that it is the entry's first.
     """
-    array_rules, recorded_rules, *keep = entry.plan
+    plan: Plan = entry.plan
     conjugated = entry.dtype.kind == "c" and entry.g.name in HOLOMORPHIC    # the sweep runs these on the conjugate of d
 
-    def telling(rule: Any, position: int) -> Any:
-        if hasattr(rule, "hooks"):                      # they come before what we see
-            return rule.hooks.before(telling(rule.plain, position))
-        first = position == array_rules[0][0]
+    def telling(position: int, rule: Any) -> Any:
+        first = position == plan.arrays[0][0]
 
         def told(F: Any, d: Any, *saved: Any) -> Any:
             start = perf_counter()
@@ -166,6 +165,4 @@ def observed(entry: Any, see: Callable[..., None]) -> tuple[Any, ...]:
 
         return told
 
-    told_arrays = tuple([(i, telling(rule, i)) for i, rule in array_rules])
-    same = array_rules == recorded_rules
-    return told_arrays, told_arrays if same else tuple([(i, telling(rule, i)) for i, rule in recorded_rules]), *keep
+    return plan.mapped(telling)

@@ -47,7 +47,7 @@ def _max_pool(name: str, n: int, x: TensorLike, kernel_size: Shape, stride: Shap
 def _avg_pool(name: str, n: int, x: TensorLike, kernel_size: Shape, stride: Shape | None, padding: Shape,
               ceil_mode: bool, count_include_pad: bool) -> Tensor:
     covered, single, (size, widths, *steps) = _pooled(name, n, x, kernel_size, stride, padding, 1, ceil_mode, 0.0)
-    count = covered.shape[2]
+    count: Tensor | int = covered.shape[2]
     if not count_include_pad and any(map(any, widths)):
         count = sum(windows(name, padded(wrap(np.ones(size, covered.dtype), None), widths), *steps), tuple(range(n)))
     return unbatched(sum(covered, 2) / count, single)
