@@ -30,7 +30,7 @@ def test_the_softmax_family_is_stable(row):
     x = leaf([row])
     np.testing.assert_allclose(tg.log_softmax(x).data[0], logs, rtol=1e-14, atol=2e-16)
     np.testing.assert_allclose(tg.softmax(x).data[0], shares, rtol=1e-13, atol=1e-300)
-    np.testing.assert_allclose(tg.logsumexp(x).data[0], top, rtol=1e-14)
+    np.testing.assert_allclose(tg.logsumexp(x, -1).data[0], top, rtol=1e-14)
     for target in range(3):
         x.grad = None
         loss = tg.cross_entropy(x, np.array([target]))
@@ -44,6 +44,29 @@ def test_infinities():
     assert tg.logsumexp(tg.tensor([np.inf, 0.0])).item() == np.inf
     assert np.isnan(tg.softmax(tg.tensor([np.nan, 0.0])).data).all()
     np.testing.assert_array_equal(tg.softmax(tg.tensor([-np.inf, 0.0])).data, [0, 1])
+
+
+@pytest.mark.parametrize("b", [None, [[0.5], [0.0], [2.0]]], ids=["", "b"])
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("axis", [None, 0, -1, (0, 2), [1], ()], ids=str)
+def test_logsumexp_over_axes(axis, keepdims, b):
+    x = leaf(np.random.default_rng(0).normal(size=(2, 3, 4)))
+    terms = np.exp(x.data) * (1.0 if b is None else np.array(b))
+    total = terms.sum(axis if axis is None else tuple(np.atleast_1d(axis).astype(int)), keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        exact, shares = np.log(total), np.where(total == 0, np.nan, terms / total)
+    z = tg.logsumexp(x, axis, b, keepdims)
+    assert z.shape == (exact.shape if keepdims else terms.sum(axis if type(axis) is not list else tuple(axis)).shape)
+    np.testing.assert_allclose(z.data, exact.reshape(z.shape), rtol=1e-13)
+    tg.where(np.isfinite(z.data), z, 0.0).sum().backward()
+    np.testing.assert_allclose(x.grad[~np.isnan(shares)], shares[~np.isnan(shares)], rtol=1e-12)
+
+
+def test_weights_of_logsumexp():
+    assert tg.logsumexp([np.inf, 1000.0], b=[0.0, 1.0]).item() == 1000.0
+    assert np.isnan(tg.logsumexp([0.0, 0.0], b=[1.0, -2.0]).item())
+    with pytest.raises(errors.GradientError, match="logsumexp"):
+        tg.logsumexp([1.0, 2.0], b=leaf([1.0, 1.0]))
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
