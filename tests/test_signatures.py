@@ -19,14 +19,13 @@ NOT_TAKEN_BY = {
     "cov": ({"fweights", "aweights", "dtype"}, "every observation counts once; for dtype, see corrcoef"),
     "interp": ({"period"}, "the points are on a line"),
     "pad": ({"kwargs", "constant_values"}, "NumPy's are those of other modes, too"),
+    "clip": ({"kwargs"}, "those of a ufunc"),
     "from_dlpack": ({"copy"}, "the data are always copied"),
     **dict.fromkeys(("quantile", "percentile", "nanquantile", "nanpercentile"),
                     ({"weights"}, "for method='inverted_cdf' only")),
 }
 OF_METHODS = {
     "astype": ({"order", "casting", "subok", "copy"}, "every cast is allowed and gives a new tensor of some layout"),
-    "clip": ({"out"}, "it is given by name, which is an error that says what to do"),
-    "dot": ({"out"}, "@ has none"),
     "item": ({"args"}, "the tensor has one element"),
 }
 OUR_OWN = {"show_config"}                               # another thing under the same name

@@ -9,10 +9,9 @@ import numpy as np
 
 from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
-from tapegrad.functions.arguments import as_tensor, constant, normalized_axis, single_axis, value
+from tapegrad.functions.arguments import as_tensor, constant, normalized_axis, refuse_out, single_axis, value
 from tapegrad.functions.elementwise import add, astype, divide, multiply, not_equal, subtract
 from tapegrad.functions.joining import concatenate
-from tapegrad.functions.reductions import checked
 from tapegrad.functions.shaping import broadcast_to, ravel, reshape
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import Array, Axis, DTypeLike, TensorLike
@@ -46,7 +45,7 @@ def cumprod(a: TensorLike, axis: int | None = None, dtype: DTypeLike | None = No
 
 def _running(name: str, row: Callable[..., Tensor], x: TensorLike, axis: int | None, dtype: DTypeLike | None,
              out: None) -> Tensor:
-    checked(name, out)
+    refuse_out(name, out)
     x = x if dtype is None else astype(x, dtype)
     if axis is None:
         x, axis = ravel(x), 0

@@ -10,10 +10,9 @@ import numpy as np
 
 from tapegrad.core.record import recorded
 from tapegrad.errors import DtypeError, ShapeError, describe
-from tapegrad.functions.arguments import as_tensor, single_axis, value
+from tapegrad.functions.arguments import as_tensor, refuse_out, single_axis, value
 from tapegrad.functions.elementwise import add, astype, positive
 from tapegrad.functions.indexing import getitem
-from tapegrad.functions.reductions import checked
 from tapegrad.functions.shaping import atleast_1d, atleast_2d, atleast_3d, broadcast_to, moveaxis, ravel
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import Array, DTypeLike, TensorLike
@@ -380,7 +379,7 @@ def along(x: TensorLike, ids: Array, axis: int) -> Tensor:
 
 def _sequence(name: str, arrays: Iterable[TensorLike], out: None, dtype: DTypeLike | None,
               casting: Casting) -> tuple[TensorLike, ...]:
-    checked(name, out)
+    refuse_out(name, out)
     operands = tuple(arrays)
     if not operands:
         raise ShapeError(f"{name}: there is nothing to join")

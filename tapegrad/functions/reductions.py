@@ -22,7 +22,7 @@ import numpy as np
 from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
 from tapegrad.functions import elementwise
-from tapegrad.functions.arguments import normalized_axis, single_axis, value
+from tapegrad.functions.arguments import normalized_axis, refuse_out, single_axis, value
 from tapegrad.functions.elementwise import absolute, add, astype, divide, maximum, minimum, multiply, subtract
 from tapegrad.functions.shaping import reshape, transpose
 from tapegrad.functions.tensor import Tensor
@@ -32,7 +32,7 @@ from tapegrad.typing import Array, Axis, Binary, DTypeLike, TensorLike
 def checked(name: str, out: object, keepdims: object = False) -> bool:
     """keepdims, which may be a number, as a bool; TypeError for an out=."""
     if out is not None:
-        raise TypeError(f"{name}: out= would write into a tensor; assign the result")
+        refuse_out(name, out)
     return keepdims if type(keepdims) is bool else bool(keepdims)
 
 
@@ -246,7 +246,7 @@ def average(a: TensorLike, axis: Axis = None, weights: TensorLike | None = None,
     >>> tg.grad(lambda w: tg.average([1.0, 2.0, 6.0], weights=w))(np.array([1.0, 2.0, 1.0]))
     array([-0.4375, -0.1875,  0.8125])
     """
-    keepdims, axis = checked("average", None, keepdims), normalized_axis("average", a, axis)
+    keepdims, axis = bool(keepdims), normalized_axis("average", a, axis)
     if weights is None:
         z = recorded.mean(a, axis, keepdims)
         total = Tensor(np.full(z.shape, value(a).size / np.maximum(value(z).size, 1), z.dtype))

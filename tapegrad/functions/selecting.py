@@ -9,10 +9,10 @@ import numpy as np
 
 from tapegrad.core.record import recorded
 from tapegrad.errors import DtypeError, ShapeError, describe
-from tapegrad.functions.arguments import as_tensor, constant, normalized_axis, single_axis, value
+from tapegrad.functions.arguments import as_tensor, constant, normalized_axis, refuse_out, single_axis, value
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.joining import along
-from tapegrad.functions.reductions import checked, sum
+from tapegrad.functions.reductions import sum
 from tapegrad.functions.shaping import broadcast_to, moveaxis, ravel
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import Array, DTypeLike, Shape, TensorLike
@@ -30,7 +30,7 @@ def take(a: TensorLike, indices: TensorLike, axis: int | None = None, out: None 
     >>> tg.grad(lambda x: tg.take(x, [2, 0, 2]).sum())(np.array([1.0, 2.0, 3.0]))
     array([1., 0., 2.])
     """
-    checked("take", out)
+    refuse_out("take", out)
     if axis is None:
         a, axis = ravel(a), 0
     axis = single_axis("take", a, axis)
@@ -177,7 +177,7 @@ def compress(condition: TensorLike, a: TensorLike, axis: int | None = None, out:
     >>> tg.grad(lambda x: tg.compress([True, False, True], x).sum())(np.array([1.0, 2.0, 3.0]))
     array([1., 0., 1.])
     """
-    checked("compress", out)
+    refuse_out("compress", out)
     condition = value(condition)
     if condition.ndim != 1:
         raise ShapeError(f"compress: the condition is a vector: {describe(condition)}")
@@ -234,7 +234,7 @@ def choose(a: TensorLike, choices: Sequence[TensorLike], out: None = None, mode:
     >>> tg.grad(lambda x: tg.choose(np.array([0, 1, 0]), [x, 10.0]).sum())(np.array([1.0, 2.0, 3.0]))
     array([1., 0., 1.])
     """
-    checked("choose", out)
+    refuse_out("choose", out)
     ids = _within("choose", _integers("choose", a), len(choices), mode)
     shape = np.broadcast_shapes(ids.shape, *[value(choice).shape for choice in choices])
     z = broadcast_to(choices[0], shape)

@@ -454,13 +454,13 @@ class Tensor(TensorBase):
         """
         return functions.cumprod(self, axis, dtype, out)
 
-    def dot(self, other: TensorLike) -> Tensor:
+    def dot(self, other: TensorLike, out: None = None) -> Tensor:
         """The product with a vector, a matrix or a scalar. See tg.dot.
 
         >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).dot([1.0, 1.0])
         tensor([3., 7.])
         """
-        return functions.dot(self, other)
+        return functions.dot(self, other, out)
 
     # Functions of each element, and of rows
 
@@ -584,13 +584,13 @@ class Tensor(TensorBase):
         """
         return functions.conjugate(self)
 
-    def clip(self, min: TensorLike | None = None, max: TensorLike | None = None, **options: Any) -> Tensor:
+    def clip(self, min: TensorLike | None = None, max: TensorLike | None = None, out: None = None) -> Tensor:
         """The elements, but none below or above the given bounds. See tg.clip.
 
         >>> tg.tensor([-1.0, 0.5, 2.0]).clip(0.0, 1.0)
         tensor([0. , 0.5, 1. ])
         """
-        return functions.clip(self, min, max, **options)
+        return functions.clip(self, min, max, out)
 
     def round(self, decimals: int = 0, out: None = None) -> Tensor:
         """Rounded to a number of decimals: a constant. See tg.round.
