@@ -175,7 +175,7 @@ def trapezoid(y: TensorLike, x: TensorLike | None = None, dx: TensorLike = 1.0, 
 
 
 def gradient(f: TensorLike, *varargs: TensorLike, axis: Axis = None,
-             edge_order: int = 1) -> Tensor | tuple[Tensor, ...]:
+             edge_order: int = 1) -> Any:
     """The slope of samples f along each axis, by second-order central differences inside and one-sided ones at the ends.
 
     varargs      the distances: one number for all axes, or one number or array of coordinates for each; constants

@@ -233,7 +233,7 @@ def root(x: TensorLike) -> Tensor:
 
 
 def average(a: TensorLike, axis: Axis = None, weights: TensorLike | None = None, returned: bool = False, *,
-            keepdims: bool = False) -> Tensor | tuple[Tensor, Tensor]:
+            keepdims: bool = False) -> Any:
     """The weighted mean sum(w a) / sum(w) over `axis`; without weights, the mean.
 
     weights    w, of the shape of `a`, or of that of its `axis` (one axis or several); ShapeError otherwise
