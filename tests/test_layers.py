@@ -19,9 +19,10 @@ def functional():
 
 
 @pytest.mark.parametrize("name", (
-    "embedding layer_norm rms_norm batch_norm dropout normalize softmax log_softmax silu mish elu selu celu leaky_relu hardtanh "
-    "relu6 hardsigmoid hardswish softsign tanhshrink glu mse_loss l1_loss smooth_l1_loss huber_loss binary_cross_entropy "
-    "binary_cross_entropy_with_logits cross_entropy nll_loss kl_div hinge_embedding_loss margin_ranking_loss soft_margin_loss"
+    "embedding layer_norm rms_norm batch_norm dropout normalize softmax log_softmax silu mish elu selu celu leaky_relu "
+    "hardtanh relu6 hardsigmoid hardswish softsign tanhshrink glu mse_loss l1_loss smooth_l1_loss huber_loss "
+    "binary_cross_entropy binary_cross_entropy_with_logits cross_entropy nll_loss kl_div hinge_embedding_loss "
+    "margin_ranking_loss soft_margin_loss"
 ).split())
 def test_arguments_have_the_names_and_defaults_of_pytorch(name):
     """But dim is called axis, as NumPy's, and softmax has a default for it; dropout has a generator; more may be left out."""

@@ -11,7 +11,7 @@ from tapegrad.errors import ShapeError
 from tapegrad.functions.arguments import value
 from tapegrad.functions.elementwise import add, astype, log10, multiply, power, sign, subtract
 from tapegrad.functions.joining import stack
-from tapegrad.functions.shaping import broadcast_to, moveaxis
+from tapegrad.functions.shaping import broadcast_to, moveaxis, reshape
 from tapegrad.functions.tensor import Tensor
 from tapegrad.tree import leaves
 from tapegrad.typing import DTypeLike, Shape, TensorLike
@@ -41,8 +41,12 @@ tri = _maker("tri", "1 on and below the k-th diagonal of an (N, M) matrix and 0 
 zeros = _maker("zeros", "0 everywhere.", 'tg.zeros(2, dtype="f4")', "tensor([0., 0.], dtype=float32)")
 
 
-def array(data: Any, dtype: DTypeLike | None = None) -> Tensor:
+def array(object: Any, dtype: DTypeLike | None = None, *, copy: bool = True, order: str = "K", subok: bool = False,
+          ndmin: int = 0) -> Tensor:
     """A tensor of nested lists whose elements may be tensors, which are stacked. Derivative: to each element, its d.
+
+    ndmin   the least number of axes; those that are missing come first, with length 1
+    copy, order and subok make no difference here
 
     >>> tg.array([[1.0, 2.0], [3.0, 4.0]])
     tensor([[1., 2.],
@@ -50,8 +54,9 @@ def array(data: Any, dtype: DTypeLike | None = None) -> Tensor:
     >>> tg.grad(lambda x: (tg.array([x, 2 * x]) * [1.0, 10.0]).sum())(3.0)
     array(21.)
     """
-    z = _stacked(data)
-    return z if dtype is None else astype(z, dtype)
+    z = _stacked(object)
+    z = z if dtype is None else astype(z, dtype)
+    return reshape(z, (1,) * (ndmin - z.ndim) + z.shape) if z.ndim < ndmin else z
 
 
 def _stacked(data: Any) -> Tensor:
@@ -60,8 +65,10 @@ def _stacked(data: Any) -> Tensor:
     return data if isinstance(data, Tensor) else Tensor(data)
 
 
-def full(shape: Shape, fill_value: TensorLike, dtype: DTypeLike | None = None) -> Tensor:
+def full(shape: Shape, fill_value: TensorLike, dtype: DTypeLike | None = None, order: str = "C") -> Tensor:
     """`fill_value` (a number, or what broadcasts to the shape) everywhere. Derivative: the sum of d.
+
+    `order` makes no difference.
 
     >>> tg.full((2, 2), 7.0)
     tensor([[7., 7.],

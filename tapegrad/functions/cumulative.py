@@ -9,50 +9,50 @@ import numpy as np
 
 from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
-from tapegrad.functions.arguments import as_tensor, constant, normalized_axis, single_axis, value
+from tapegrad.functions.arguments import as_tensor, constant, normalized_axis, refuse_out, single_axis, value
 from tapegrad.functions.elementwise import add, astype, divide, multiply, not_equal, subtract
 from tapegrad.functions.joining import concatenate
-from tapegrad.functions.reductions import checked
 from tapegrad.functions.shaping import broadcast_to, ravel, reshape
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import Array, Axis, DTypeLike, TensorLike
 
 
-def cumsum(x: TensorLike, axis: int | None = None, dtype: DTypeLike | None = None, out: None = None) -> Tensor:
-    """The running sum along `axis`, or of the flattened tensor: z[i] = x[0] + .. + x[i]. Derivative: the running sum of d from
-    the end.
+def cumsum(a: TensorLike, axis: int | None = None, dtype: DTypeLike | None = None, out: None = None) -> Tensor:
+    """The running sum along `axis`, or of the flattened tensor: z[i] = a[0] + .. + a[i].
+
+    Derivative: the running sum of d from the end.
 
     >>> tg.cumsum(tg.tensor([1.0, 2.0, 3.0]))
     tensor([1., 3., 6.])
     >>> tg.grad(lambda x: tg.cumsum(x).sum())(np.array([1.0, 2.0, 3.0]))
     array([3., 2., 1.])
     """
-    return _running("cumsum", recorded.cumsum, x, axis, dtype, out)
+    return _running("cumsum", recorded.cumsum, a, axis, dtype, out)
 
 
-def cumprod(x: TensorLike, axis: int | None = None, dtype: DTypeLike | None = None, out: None = None) -> Tensor:
-    """The running product along `axis`, or of the flattened tensor: z[i] = x[0] .. x[i].
+def cumprod(a: TensorLike, axis: int | None = None, dtype: DTypeLike | None = None, out: None = None) -> Tensor:
+    """The running product along `axis`, or of the flattened tensor: z[i] = a[0] .. a[i].
 
-    Derivative: to x[j], the sum over i >= j of d[i] times the product of x[0] .. x[i] without x[j], right also with zeros.
+    Derivative: to a[j], the sum over i >= j of d[i] times the product of a[0] .. a[i] without a[j], right also with zeros.
 
     >>> tg.cumprod(tg.tensor([1.0, 2.0, 3.0]))
     tensor([1., 2., 6.])
     >>> tg.grad(lambda x: tg.cumprod(x).sum())(np.array([1.0, 0.0, 3.0]))
     array([1., 4., 0.])
     """
-    return _running("cumprod", recorded.cumprod, x, axis, dtype, out)
+    return _running("cumprod", recorded.cumprod, a, axis, dtype, out)
 
 
 def _running(name: str, row: Callable[..., Tensor], x: TensorLike, axis: int | None, dtype: DTypeLike | None,
              out: None) -> Tensor:
-    checked(name, out)
+    refuse_out(name, out)
     x = x if dtype is None else astype(x, dtype)
     if axis is None:
         x, axis = ravel(x), 0
     return row(x, single_axis(name, x, axis))
 
 
-def cumulative_sum(x: TensorLike, *, axis: int | None = None, dtype: DTypeLike | None = None, out: None = None,
+def cumulative_sum(x: TensorLike, /, *, axis: int | None = None, dtype: DTypeLike | None = None, out: None = None,
                    include_initial: bool = False) -> Tensor:
     """cumsum of the array API: `axis` may be left out for a vector only (ShapeError); include_initial puts a 0 in front.
 
@@ -64,7 +64,7 @@ def cumulative_sum(x: TensorLike, *, axis: int | None = None, dtype: DTypeLike |
     return _initial("cumulative_sum", cumsum, 0, x, axis, dtype, out, include_initial)
 
 
-def cumulative_prod(x: TensorLike, *, axis: int | None = None, dtype: DTypeLike | None = None, out: None = None,
+def cumulative_prod(x: TensorLike, /, *, axis: int | None = None, dtype: DTypeLike | None = None, out: None = None,
                     include_initial: bool = False) -> Tensor:
     """cumprod of the array API: `axis` may be left out for a vector only (ShapeError); include_initial puts a 1 in front.
 
@@ -106,11 +106,11 @@ def part(x: TensorLike, axis: int, *bounds: int | None) -> Tensor:
     return z
 
 
-def diff(x: TensorLike, n: int = 1, axis: int = -1, prepend: TensorLike | None = None,
+def diff(a: TensorLike, n: int = 1, axis: int = -1, prepend: TensorLike | None = None,
          append: TensorLike | None = None) -> Tensor:
-    """x[1:] - x[:-1] along `axis`, n times over, after `prepend` and `append` were joined to its ends.
+    """a[1:] - a[:-1] along `axis`, n times over, after `prepend` and `append` were joined to its ends.
 
-    ValueError for n < 0, ShapeError for an x without axes. Linear: to each element, d as many times as it was added, less d as
+    ValueError for n < 0, ShapeError for a scalar. Linear: to each element, d as many times as it was added, less d as
     many times as it was subtracted.
 
     >>> tg.diff(tg.tensor([1.0, 4.0, 9.0]))
@@ -122,20 +122,20 @@ def diff(x: TensorLike, n: int = 1, axis: int = -1, prepend: TensorLike | None =
     """
     if n < 0:
         raise ValueError(f"diff: n={n}; the number of differences is at least 0")
-    if value(x).ndim == 0:
-        raise ShapeError(f"diff: an operand with an axis is needed: {describe(value(x))}")
-    axis, shape = single_axis("diff", x, axis), value(x).shape
-    ends = [end if end is None or value(end).ndim else broadcast_to(_like(x, end), shape[:axis] + (1,) + shape[axis + 1:])
+    if value(a).ndim == 0:
+        raise ShapeError(f"diff: an operand with an axis is needed: {describe(value(a))}")
+    axis, shape = single_axis("diff", a, axis), value(a).shape
+    ends = [end if end is None or value(end).ndim else broadcast_to(_like(a, end), shape[:axis] + (1,) + shape[axis + 1:])
             for end in (prepend, append)]
     if n and (prepend is not None or append is not None):
-        x = concatenate([end for end in (ends[0], x, ends[1]) if end is not None], axis)
-    step = not_equal if value(x).dtype == bool else subtract
+        a = concatenate([end for end in (ends[0], a, ends[1]) if end is not None], axis)
+    step = not_equal if value(a).dtype == bool else subtract
     for _ in range(n):
-        x = step(part(x, axis, 1, None), part(x, axis, None, -1))
-    return as_tensor(x)
+        a = step(part(a, axis, 1, None), part(a, axis, None, -1))
+    return as_tensor(a)
 
 
-def ediff1d(x: TensorLike, to_end: TensorLike | None = None, to_begin: TensorLike | None = None) -> Tensor:
+def ediff1d(ary: TensorLike, to_end: TensorLike | None = None, to_begin: TensorLike | None = None) -> Tensor:
     """The differences of the flattened tensor, with `to_begin` in front of them and `to_end` behind. Derivative as of diff.
 
     >>> tg.ediff1d(tg.tensor([1.0, 4.0, 9.0]), to_end=[0.0])
@@ -143,10 +143,10 @@ def ediff1d(x: TensorLike, to_end: TensorLike | None = None, to_begin: TensorLik
     >>> tg.grad(lambda x: tg.ediff1d(x).sum())(np.array([1.0, 4.0, 9.0]))
     array([-1.,  0.,  1.])
     """
-    steps = diff(ravel(x))
+    steps = diff(ravel(ary))
     if to_begin is None and to_end is None:
         return steps
-    return concatenate([ravel(_like(x, values)) for values in (to_begin, steps, to_end) if values is not None])
+    return concatenate([ravel(_like(ary, values)) for values in (to_begin, steps, to_end) if values is not None])
 
 
 def _like(x: TensorLike, y: Any) -> TensorLike:
@@ -175,7 +175,7 @@ def trapezoid(y: TensorLike, x: TensorLike | None = None, dx: TensorLike = 1.0, 
 
 
 def gradient(f: TensorLike, *varargs: TensorLike, axis: Axis = None,
-             edge_order: int = 1) -> Tensor | tuple[Tensor, ...]:
+             edge_order: int = 1) -> Any:
     """The slope of samples f along each axis, by second-order central differences inside and one-sided ones at the ends.
 
     varargs      the distances: one number for all axes, or one number or array of coordinates for each; constants

@@ -4,42 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from operator import index
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from tapegrad.core.record import recorded
-from tapegrad.errors import ShapeError, describe
-from tapegrad.functions.arguments import as_tensor, single_axis, value
+from tapegrad.errors import DtypeError, ShapeError, describe
+from tapegrad.functions.arguments import as_tensor, refuse_out, single_axis, value
 from tapegrad.functions.elementwise import add, astype, positive
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.shaping import atleast_1d, atleast_2d, atleast_3d, broadcast_to, moveaxis, ravel
 from tapegrad.functions.tensor import Tensor
-from tapegrad.typing import Array, TensorLike
+from tapegrad.typing import Array, DTypeLike, TensorLike
 
+Casting: TypeAlias = Literal["no", "equiv", "safe", "same_kind", "unsafe"]
 PAD_MODES = "constant", "edge", "reflect", "symmetric", "wrap"
 
 
-def concatenate(xs: Iterable[TensorLike], axis: int | None = 0) -> Tensor:
+def concatenate(arrays: Iterable[TensorLike], /, axis: int | None = 0, out: None = None, *, dtype: DTypeLike | None = None,
+                casting: Casting = "same_kind") -> Tensor:
     """The tensors joined along an axis that they have; axis=None joins them flattened. Derivative: to each, its part of d.
+
+    dtype     of the result, by default that to which the dtypes of the tensors promote
+    casting   which conversions to `dtype` are allowed, as numpy.can_cast says; TypeError for others
 
     >>> tg.concatenate([tg.tensor([1.0, 2.0]), tg.tensor([3.0])])
     tensor([1., 2., 3.])
     >>> tg.grad(lambda x: (tg.concatenate([x, x]) * [1.0, 2.0, 3.0, 4.0]).sum())(np.array([1.0, 2.0]))
     array([4., 6.])
     """
-    xs = _sequence("concatenate", xs)
+    operands = _sequence("concatenate", arrays, out, dtype, casting)
     if axis is None:
-        xs, axis = tuple([ravel(x) for x in xs]), 0
-    z: Tensor = recorded.concatenate(xs, single_axis("concatenate", xs[0], axis))
+        operands, axis = tuple([ravel(x) for x in operands]), 0
+    z: Tensor = recorded.concatenate(operands, single_axis("concatenate", operands[0], axis))
     return z
 
 
 concat = concatenate
 
 
-def stack(xs: Iterable[TensorLike], axis: int = 0) -> Tensor:
+def stack(arrays: Iterable[TensorLike], axis: int = 0, out: None = None, *, dtype: DTypeLike | None = None,
+          casting: Casting = "same_kind") -> Tensor:
     """Tensors of one shape joined along a new axis. Derivative: to each, its slice of d.
+
+    `dtype` and `casting` as in concatenate. ShapeError for different shapes and for an axis that is not there.
 
     >>> tg.stack([tg.tensor([1.0, 2.0]), tg.tensor([3.0, 4.0])], axis=1)
     tensor([[1., 3.],
@@ -47,53 +55,53 @@ def stack(xs: Iterable[TensorLike], axis: int = 0) -> Tensor:
     >>> tg.grad(lambda x: (tg.stack([x, x]) * [[1.0], [2.0]]).sum())(np.array([1.0, 2.0]))
     array([3., 3.])
     """
-    xs = _sequence("stack", xs)
-    ndim = np.ndim(value(xs[0])) + 1
+    operands = _sequence("stack", arrays, out, dtype, casting)
+    ndim = np.ndim(value(operands[0])) + 1
     if not -ndim <= axis < ndim:
         raise ShapeError(f"stack: axis {axis} of a result with {ndim} axes")
-    z: Tensor = recorded.stack(xs, axis % ndim)
+    z: Tensor = recorded.stack(operands, axis % ndim)
     return z
 
 
-def vstack(xs: Iterable[TensorLike]) -> Tensor:
+def vstack(tup: Iterable[TensorLike], *, dtype: DTypeLike | None = None, casting: Casting = "same_kind") -> Tensor:
     """Joined along the first axis, vectors as rows.
 
     >>> tg.vstack([tg.tensor([1.0, 2.0]), tg.tensor([3.0, 4.0])])
     tensor([[1., 2.],
             [3., 4.]])
     """
-    return concatenate([atleast_2d(x) for x in xs], 0)
+    return concatenate([atleast_2d(x) for x in tup], 0, dtype=dtype, casting=casting)
 
 
-def hstack(xs: Iterable[TensorLike]) -> Tensor:
+def hstack(tup: Iterable[TensorLike], *, dtype: DTypeLike | None = None, casting: Casting = "same_kind") -> Tensor:
     """Joined along the second axis; vectors along their only one.
 
     >>> tg.hstack([tg.tensor([[1.0], [2.0]]), tg.tensor([[3.0], [4.0]])])
     tensor([[1., 3.],
             [2., 4.]])
     """
-    xs = [atleast_1d(x) for x in xs]
-    return concatenate(xs, 0 if xs and value(xs[0]).ndim == 1 else 1)
+    operands = [atleast_1d(x) for x in tup]
+    return concatenate(operands, 0 if operands and value(operands[0]).ndim == 1 else 1, dtype=dtype, casting=casting)
 
 
-def dstack(xs: Iterable[TensorLike]) -> Tensor:
+def dstack(tup: Iterable[TensorLike]) -> Tensor:
     """Joined along the third axis; (n,) counts as (1, n, 1), (m, n) as (m, n, 1).
 
     >>> tg.dstack([tg.tensor([1.0, 2.0]), tg.tensor([3.0, 4.0])])
     tensor([[[1., 3.],
              [2., 4.]]])
     """
-    return concatenate([atleast_3d(x) for x in xs], 2)
+    return concatenate([atleast_3d(x) for x in tup], 2)
 
 
-def column_stack(xs: Iterable[TensorLike]) -> Tensor:
+def column_stack(tup: Iterable[TensorLike]) -> Tensor:
     """Vectors as columns, and matrices as they are, side by side.
 
     >>> tg.column_stack([tg.tensor([1.0, 2.0]), tg.tensor([3.0, 4.0])])
     tensor([[1., 3.],
             [2., 4.]])
     """
-    return concatenate([recorded.reshape(x, (-1, 1)) if value(x).ndim < 2 else x for x in xs], 1)
+    return concatenate([recorded.reshape(x, (-1, 1)) if value(x).ndim < 2 else x for x in tup], 1)
 
 
 def block(arrays: Any) -> Tensor:
@@ -127,7 +135,7 @@ def block(arrays: Any) -> Tensor:
     return join(arrays, levels)
 
 
-def unstack(x: TensorLike, axis: int = 0) -> tuple[Tensor, ...]:
+def unstack(x: TensorLike, /, *, axis: int = 0) -> tuple[Tensor, ...]:
     """The slices of x along `axis`, without it: a tuple.
 
     >>> tg.unstack(tg.tensor([[1.0, 2.0], [3.0, 4.0]]))
@@ -137,26 +145,26 @@ def unstack(x: TensorLike, axis: int = 0) -> tuple[Tensor, ...]:
     return tuple([getitem(x, (slice(None),) * axis + (i,)) for i in range(value(x).shape[axis])])
 
 
-def append(x: TensorLike, values: TensorLike, axis: int | None = None) -> Tensor:
-    """`values` after x along `axis`; both flattened where axis is None. Derivative: to each, its part of d.
+def append(arr: TensorLike, values: TensorLike, axis: int | None = None) -> Tensor:
+    """`values` after `arr` along `axis`; both flattened where axis is None. Derivative: to each, its part of d.
 
     >>> tg.append(tg.tensor([1.0, 2.0]), 3.0)
     tensor([1., 2., 3.])
     >>> tg.grad(lambda x: (tg.append(x, 3.0) ** 2).sum())(np.array([1.0, 2.0]))
     array([2., 4.])
     """
-    beside: Any = value(x)
-    return concatenate([x, as_tensor(values, beside)], axis)
+    beside: Any = value(arr)
+    return concatenate([arr, as_tensor(values, beside)], axis)
 
 
-def array_split(x: TensorLike, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
+def array_split(ary: TensorLike, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
     """A list of parts along `axis`: as many as the int says, the first ones longer by 1; or cut before each index.
 
     >>> tg.array_split(tg.tensor([1.0, 2.0, 3.0]), 2)
     [tensor([1., 2.]), tensor([3.])]
     """
-    axis = single_axis("array_split", x, axis)
-    length = value(x).shape[axis]
+    axis = single_axis("array_split", ary, axis)
+    length = value(ary).shape[axis]
     if np.ndim(indices_or_sections):
         cuts = [index(i) for i in value(indices_or_sections)]
     else:
@@ -166,10 +174,10 @@ def array_split(x: TensorLike, indices_or_sections: Any, axis: int = 0) -> list[
         each, longer = divmod(length, sections)
         cuts = [i * each + min(i, longer) for i in range(1, sections)]
     before = (slice(None),) * axis
-    return [recorded.getitem(x, (*before, slice(start, stop))) for start, stop in zip([0, *cuts], [*cuts, length])]
+    return [recorded.getitem(ary, (*before, slice(start, stop))) for start, stop in zip([0, *cuts], [*cuts, length])]
 
 
-def split(x: TensorLike, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
+def split(ary: TensorLike, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
     """A list of parts along `axis`: as many equal ones as the int says, or cut before each index. ShapeError where the int does
     not divide the length.
 
@@ -178,13 +186,13 @@ def split(x: TensorLike, indices_or_sections: Any, axis: int = 0) -> list[Tensor
     >>> tg.split(tg.tensor([1.0, 2.0, 3.0, 4.0]), [1])
     [tensor([1.]), tensor([2., 3., 4.])]
     """
-    length = value(x).shape[single_axis("split", x, axis)]
+    length = value(ary).shape[single_axis("split", ary, axis)]
     if np.ndim(indices_or_sections) == 0 and (indices_or_sections <= 0 or length % indices_or_sections):
-        raise ShapeError(f"split: {indices_or_sections} equal parts of axis {axis}: {describe(value(x))}; see array_split")
-    return array_split(x, indices_or_sections, axis)
+        raise ShapeError(f"split: {indices_or_sections} equal parts of axis {axis}: {describe(value(ary))}; see array_split")
+    return array_split(ary, indices_or_sections, axis)
 
 
-def hsplit(x: TensorLike, indices_or_sections: Any) -> list[Tensor]:
+def hsplit(ary: TensorLike, indices_or_sections: Any) -> list[Tensor]:
     """split along the second axis; a vector along its only one.
 
     >>> tg.hsplit(tg.tensor([[1.0, 2.0], [3.0, 4.0]]), 2)
@@ -192,25 +200,25 @@ def hsplit(x: TensorLike, indices_or_sections: Any) -> list[Tensor]:
             [3.]]), tensor([[2.],
             [4.]])]
     """
-    return split(x, indices_or_sections, 0 if value(x).ndim == 1 else 1)
+    return split(ary, indices_or_sections, 0 if value(ary).ndim == 1 else 1)
 
 
-def vsplit(x: TensorLike, indices_or_sections: Any) -> list[Tensor]:
+def vsplit(ary: TensorLike, indices_or_sections: Any) -> list[Tensor]:
     """split along the first axis of at least two.
 
     >>> tg.vsplit(tg.tensor([[1.0, 2.0], [3.0, 4.0]]), 2)
     [tensor([[1., 2.]]), tensor([[3., 4.]])]
     """
-    return _split_with(2, "vsplit", x, indices_or_sections, 0)
+    return _split_with(2, "vsplit", ary, indices_or_sections, 0)
 
 
-def dsplit(x: TensorLike, indices_or_sections: Any) -> list[Tensor]:
+def dsplit(ary: TensorLike, indices_or_sections: Any) -> list[Tensor]:
     """split along the third axis.
 
     >>> tg.dsplit(tg.tensor([[[1.0, 2.0]]]), 2)
     [tensor([[[1.]]]), tensor([[[2.]]])]
     """
-    return _split_with(3, "dsplit", x, indices_or_sections, 2)
+    return _split_with(3, "dsplit", ary, indices_or_sections, 2)
 
 
 def _split_with(ndim: int, name: str, x: TensorLike, indices_or_sections: Any, axis: int) -> list[Tensor]:
@@ -219,8 +227,8 @@ def _split_with(ndim: int, name: str, x: TensorLike, indices_or_sections: Any, a
     return split(x, indices_or_sections, axis)
 
 
-def tile(x: TensorLike, reps: int | Sequence[int]) -> Tensor:
-    """x repeated as a block, reps[i] times along axis i. Derivative: d, summed over the blocks.
+def tile(A: TensorLike, reps: int | Sequence[int]) -> Tensor:
+    """`A` repeated as a block, reps[i] times along axis i. Derivative: d, summed over the blocks.
 
     ShapeError for a negative number of repetitions.
 
@@ -230,18 +238,18 @@ def tile(x: TensorLike, reps: int | Sequence[int]) -> Tensor:
     array([6., 6.])
     """
     reps = tuple(np.atleast_1d(reps).tolist())
-    shape = value(x).shape
+    shape = value(A).shape
     reps, shape = (1,) * (len(shape) - len(reps)) + reps, (1,) * (len(reps) - len(shape)) + shape
     if min(reps) < 0:
         raise ShapeError(f"tile: a negative number of repetitions in {reps}")
-    blocks = recorded.reshape(x, tuple([n for length in shape for n in (1, length)]))
+    blocks = recorded.reshape(A, tuple([n for length in shape for n in (1, length)]))
     blocks = recorded.broadcast_to(blocks, tuple([n for pair in zip(reps, shape) for n in pair]))
     z: Tensor = recorded.reshape(blocks, tuple([rep * length for rep, length in zip(reps, shape)]))
     return z
 
 
-def repeat(x: TensorLike, repeats: TensorLike, axis: int | None = None) -> Tensor:
-    """Each element along `axis` (of the flattened x where None) `repeats` times: an int, or one for each element.
+def repeat(a: TensorLike, repeats: TensorLike, axis: int | None = None) -> Tensor:
+    """Each element along `axis` (of the flattened tensor where None) `repeats` times: an int, or one for each element.
 
     Derivative: to each element, the sum of d over its repetitions. ShapeError for negative counts or another number of them.
 
@@ -251,24 +259,24 @@ def repeat(x: TensorLike, repeats: TensorLike, axis: int | None = None) -> Tenso
     array([1., 3.])
     """
     if axis is None:
-        x, axis = ravel(x), 0
-    axis = single_axis("repeat", x, axis)
-    shape = value(x).shape
+        a, axis = ravel(a), 0
+    axis = single_axis("repeat", a, axis)
+    shape = value(a).shape
     repeats = value(repeats)
     if repeats.ndim > 1 or repeats.size not in (1, shape[axis]) or repeats.dtype.kind not in "biu" or (repeats < 0).any():
-        raise ShapeError(f"repeat: repeats {describe(repeats)} for axis {axis}: {describe(value(x))}; it is one count >= 0, or "
+        raise ShapeError(f"repeat: repeats {describe(repeats)} for axis {axis}: {describe(value(a))}; it is one count >= 0, or "
                          "one for each element")
     if repeats.size == 1:
         count, after = int(repeats.item()), axis + 1
-        spread = recorded.reshape(x, (*shape[:after], 1, *shape[after:]))
+        spread = recorded.reshape(a, (*shape[:after], 1, *shape[after:]))
         spread = recorded.broadcast_to(spread, (*shape[:after], count, *shape[after:]))
         z: Tensor = recorded.reshape(spread, (*shape[:axis], shape[axis] * count, *shape[after:]))
         return z
-    return along(x, np.repeat(np.arange(shape[axis]), repeats), axis)
+    return along(a, np.repeat(np.arange(shape[axis]), repeats), axis)
 
 
-def pad(x: TensorLike, pad_width: Any, mode: Any = "constant", constant_values: Any = 0) -> Tensor:
-    """x with elements before and after along each axis.
+def pad(array: TensorLike, pad_width: Any, mode: Any = "constant", constant_values: Any = 0) -> Tensor:
+    """The array with elements before and after along each axis.
 
     pad_width         an int; (before, after); or one such pair for each axis
     mode              "constant", "edge", "reflect", "symmetric" or "wrap", as in numpy.pad
@@ -284,37 +292,37 @@ def pad(x: TensorLike, pad_width: Any, mode: Any = "constant", constant_values: 
     """
     if mode not in PAD_MODES:
         raise ValueError(f"pad: mode={mode!r}; it is one of {', '.join(PAD_MODES)}")
-    array = value(x)
+    held = value(array)
     try:
-        widths = np.broadcast_to(pad_width, (array.ndim, 2)).tolist()
+        widths = np.broadcast_to(pad_width, (held.ndim, 2)).tolist()
         if mode != "constant":
             constant_values = 0
-        constants = np.broadcast_to(value(constant_values), (array.ndim, 2))
+        constants = np.broadcast_to(value(constant_values), (held.ndim, 2))
     except ValueError as error:
-        raise ShapeError(f"pad: pad_width={pad_width!r}, constant_values={constant_values!r}: {describe(array)}") from error
+        raise ShapeError(f"pad: pad_width={pad_width!r}, constant_values={constant_values!r}: {describe(held)}") from error
     if any(type(n) is not int or n < 0 for pair in widths for n in pair):
         raise ShapeError(f"pad: pad_width={pad_width!r}; integers >= 0 are needed")
     if mode == "constant":
-        inside = tuple([slice(before, before + n) for n, (before, _) in zip(array.shape, widths)])
-        shape = tuple([n + sum(pair) for n, pair in zip(array.shape, widths)])
-        z: Tensor = recorded.scatter(x, inside, shape)
+        inside = tuple([slice(before, before + n) for n, (before, _) in zip(held.shape, widths)])
+        shape = tuple([n + sum(pair) for n, pair in zip(held.shape, widths)])
+        z: Tensor = recorded.scatter(array, inside, shape)
         if not constants.any():
             return z
-        around = np.pad(np.zeros(array.shape, array.dtype), widths, constant_values=[tuple(pair) for pair in constants])
+        around = np.pad(np.zeros(held.shape, held.dtype), widths, constant_values=[tuple(pair) for pair in constants])
         return add(z, around)
     for axis, pair in enumerate(widths):
         if any(pair):
             try:
-                x = along(x, np.pad(np.arange(array.shape[axis]), pair, mode), axis)
+                array = along(array, np.pad(np.arange(held.shape[axis]), pair, mode), axis)
             except ValueError as error:
-                raise ShapeError(f"pad: {error}: {describe(array)}") from error
-    return as_tensor(x) if any(map(any, widths)) else positive(x)
+                raise ShapeError(f"pad: {error}: {describe(held)}") from error
+    return as_tensor(array) if any(map(any, widths)) else positive(array)
 
 
-def insert(x: TensorLike, obj: Any, values: TensorLike, axis: int | None = None) -> Tensor:
-    """x with `values` before the places `obj` (an int, a slice, a sequence) along `axis`; flattened where None.
+def insert(arr: TensorLike, obj: Any, values: TensorLike, axis: int | None = None) -> Tensor:
+    """`arr` with `values` before the places `obj` (an int, a slice, a sequence) along `axis`; flattened where None.
 
-    The values are converted to the dtype of x. Derivative: to x and to the values, their part of d.
+    The values are converted to the dtype of `arr`. Derivative: to `arr` and to the values, their part of d.
 
     >>> tg.insert(tg.tensor([1.0, 2.0]), 1, 5.0)
     tensor([1., 5., 2.])
@@ -322,10 +330,10 @@ def insert(x: TensorLike, obj: Any, values: TensorLike, axis: int | None = None)
     array([2., 4.])
     """
     if axis is None:
-        x, axis = ravel(x), 0
-    axis = single_axis("insert", x, axis)
-    values = astype(as_tensor(values), value(x).dtype)
-    shape = value(x).shape
+        arr, axis = ravel(arr), 0
+    axis = single_axis("insert", arr, axis)
+    values = astype(as_tensor(values), value(arr).dtype)
+    shape = value(arr).shape
     places = np.arange(shape[axis])[obj] if isinstance(obj, slice) else value(obj)
     places = places.astype(np.intp) if places.size == 0 else places
     if places.size == 1:                                # all values go before the one place
@@ -340,12 +348,12 @@ def insert(x: TensorLike, obj: Any, values: TensorLike, axis: int | None = None)
     try:
         order = np.insert(np.arange(shape[axis]), where, np.arange(count) + shape[axis])
     except (ValueError, IndexError) as error:
-        raise type(error)(f"insert: {error}: {describe(value(x))}") from error
-    return along(recorded.concatenate((x, values), axis), order, axis)
+        raise type(error)(f"insert: {error}: {describe(value(arr))}") from error
+    return along(recorded.concatenate((arr, values), axis), order, axis)
 
 
-def delete(x: TensorLike, obj: Any, axis: int | None = None) -> Tensor:
-    """x without the elements at `obj` (an int, a slice, a sequence, a mask) along `axis`; flattened where None.
+def delete(arr: TensorLike, obj: Any, axis: int | None = None) -> Tensor:
+    """`arr` without the elements at `obj` (an int, a slice, a sequence, a mask) along `axis`; flattened where None.
 
     >>> tg.delete(tg.tensor([1.0, 2.0, 3.0]), 1)
     tensor([1., 3.])
@@ -353,15 +361,15 @@ def delete(x: TensorLike, obj: Any, axis: int | None = None) -> Tensor:
     array([1., 0., 1.])
     """
     if axis is None:
-        x, axis = ravel(x), 0
-    axis = single_axis("delete", x, axis)
+        arr, axis = ravel(arr), 0
+    axis = single_axis("delete", arr, axis)
     if not isinstance(obj, slice):
         obj = value(obj).astype(np.intp) if value(obj).size == 0 else value(obj)
     try:
-        left = np.delete(np.arange(value(x).shape[axis]), obj)
+        left = np.delete(np.arange(value(arr).shape[axis]), obj)
     except (ValueError, IndexError) as error:
-        raise type(error)(f"delete: {error}: {describe(value(x))}") from error
-    return along(x, left, axis)
+        raise type(error)(f"delete: {error}: {describe(value(arr))}") from error
+    return along(arr, left, axis)
 
 
 def along(x: TensorLike, ids: Array, axis: int) -> Tensor:
@@ -369,8 +377,15 @@ def along(x: TensorLike, ids: Array, axis: int) -> Tensor:
     return getitem(x, (slice(None),) * axis + (ids,) if axis else ids)
 
 
-def _sequence(name: str, xs: Iterable[TensorLike]) -> tuple[TensorLike, ...]:
-    xs = tuple(xs)
-    if not xs:
+def _sequence(name: str, arrays: Iterable[TensorLike], out: None, dtype: DTypeLike | None,
+              casting: Casting) -> tuple[TensorLike, ...]:
+    refuse_out(name, out)
+    operands = tuple(arrays)
+    if not operands:
         raise ShapeError(f"{name}: there is nothing to join")
-    return xs
+    if dtype is not None:
+        for x in operands:
+            if not np.can_cast(value(x).dtype, dtype, casting):
+                raise DtypeError(f"{name}: {describe(value(x))} to {np.dtype(dtype)}, which casting={casting!r} does not allow")
+        operands = tuple([x if value(x).dtype == dtype else astype(x, dtype) for x in operands])
+    return operands

@@ -30,7 +30,7 @@ def _filled(x: TensorLike, there: Array, filler: float) -> TensorLike:
     return x if there.all() else elementwise.where(there, x, filler)
 
 
-def nansum(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, dtype: DTypeLike | None = None, out: None = None,
+def nansum(a: TensorLike, axis: Axis = None, dtype: DTypeLike | None = None, out: None = None, keepdims: bool = False,
            initial: TensorLike | None = None, where: TensorLike = True) -> Tensor:
     """The sum over `axis` of what is not NaN.
 
@@ -39,10 +39,10 @@ def nansum(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, dtype: D
     >>> tg.grad(tg.nansum)(np.array([1.0, np.nan, 3.0]))
     array([1., 0., 1.])
     """
-    return reductions.sum(_filled(x, _there(x), 0), axis, keepdims, dtype=dtype, out=out, initial=initial, where=where)
+    return reductions.sum(_filled(a, _there(a), 0), axis, dtype, out, keepdims, initial, where)
 
 
-def nanprod(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, dtype: DTypeLike | None = None, out: None = None,
+def nanprod(a: TensorLike, axis: Axis = None, dtype: DTypeLike | None = None, out: None = None, keepdims: bool = False,
             initial: TensorLike | None = None, where: TensorLike = True) -> Tensor:
     """The product over `axis` of what is not NaN.
 
@@ -51,10 +51,10 @@ def nanprod(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, dtype: 
     >>> tg.grad(tg.nanprod)(np.array([2.0, np.nan, 3.0]))
     array([3., 0., 2.])
     """
-    return reductions.prod(_filled(x, _there(x), 1), axis, keepdims, dtype=dtype, out=out, initial=initial, where=where)
+    return reductions.prod(_filled(a, _there(a), 1), axis, dtype, out, keepdims, initial, where)
 
 
-def nancumsum(x: TensorLike, axis: int | None = None, dtype: DTypeLike | None = None, out: None = None) -> Tensor:
+def nancumsum(a: TensorLike, axis: int | None = None, dtype: DTypeLike | None = None, out: None = None) -> Tensor:
     """The running sum along `axis`, or of the flattened tensor; NaN adds nothing.
 
     >>> tg.nancumsum(tg.tensor([1.0, np.nan, 3.0]))
@@ -62,10 +62,10 @@ def nancumsum(x: TensorLike, axis: int | None = None, dtype: DTypeLike | None = 
     >>> tg.grad(lambda x: tg.nancumsum(x).sum())(np.array([1.0, np.nan, 3.0]))
     array([3., 0., 1.])
     """
-    return cumsum(_filled(x, _there(x), 0), axis, dtype, out)
+    return cumsum(_filled(a, _there(a), 0), axis, dtype, out)
 
 
-def nancumprod(x: TensorLike, axis: int | None = None, dtype: DTypeLike | None = None, out: None = None) -> Tensor:
+def nancumprod(a: TensorLike, axis: int | None = None, dtype: DTypeLike | None = None, out: None = None) -> Tensor:
     """The running product along `axis`, or of the flattened tensor; NaN counts as 1.
 
     >>> tg.nancumprod(tg.tensor([2.0, np.nan, 3.0]))
@@ -73,10 +73,10 @@ def nancumprod(x: TensorLike, axis: int | None = None, dtype: DTypeLike | None =
     >>> tg.grad(lambda x: tg.nancumprod(x).sum())(np.array([2.0, np.nan, 3.0]))
     array([5., 0., 2.])
     """
-    return cumprod(_filled(x, _there(x), 1), axis, dtype, out)
+    return cumprod(_filled(a, _there(a), 1), axis, dtype, out)
 
 
-def nanmean(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, dtype: DTypeLike | None = None, out: None = None,
+def nanmean(a: TensorLike, axis: Axis = None, dtype: DTypeLike | None = None, out: None = None, keepdims: bool = False, *,
             where: TensorLike = True) -> Tensor:
     """The mean over `axis` of what is not NaN.
 
@@ -85,17 +85,17 @@ def nanmean(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, dtype: 
     >>> tg.grad(tg.nanmean)(np.array([1.0, np.nan, 3.0]))
     array([0.5, 0. , 0.5])
     """
-    checked("nanmean", out, keepdims)
-    x = x if dtype is None else elementwise.astype(x, dtype)
-    axis, there = normalized_axis("nanmean", x, axis), _there(x, where)
-    n = counted(x, there, axis, keepdims)
+    keepdims = checked("nanmean", out, keepdims)
+    a = a if dtype is None else reductions.converted("nanmean", a, dtype)
+    axis, there = normalized_axis("nanmean", a, axis), _there(a, where)
+    n = counted(a, there, axis, keepdims)
     if not np.all(n):
         warnings.warn("Mean of empty slice", RuntimeWarning, stacklevel=2)
-    return _or_nan(n > 0, divide(recorded.sum(_filled(x, there, 0), axis, keepdims), np.maximum(n, 1)))
+    return _or_nan(n > 0, divide(recorded.sum(_filled(a, there, 0), axis, keepdims), np.maximum(n, 1)))
 
 
-def nanvar(x: TensorLike, axis: Axis = None, *, dtype: DTypeLike | None = None, out: None = None, ddof: float = 0,
-           keepdims: bool = False, where: TensorLike = True, mean: TensorLike | None = None,
+def nanvar(a: TensorLike, axis: Axis = None, dtype: DTypeLike | None = None, out: None = None, ddof: float = 0,
+           keepdims: bool = False, *, where: TensorLike = True, mean: TensorLike | None = None,
            correction: float | None = None) -> Tensor:
     """The variance over `axis` of what is not NaN. See var; NaN too, with a warning, where n <= ddof.
 
@@ -104,22 +104,22 @@ def nanvar(x: TensorLike, axis: Axis = None, *, dtype: DTypeLike | None = None, 
     >>> tg.grad(tg.nanvar)(np.array([1.0, np.nan, 3.0]))
     array([-1.,  0.,  1.])
     """
-    checked("nanvar", out, keepdims)
+    keepdims = checked("nanvar", out, keepdims)
     if correction is not None:
         if ddof != 0:
             raise ValueError("nanvar: ddof and correction are the same thing; give one of them")
         ddof = correction
-    x = x if dtype is None else elementwise.astype(x, dtype)
-    axis, there = normalized_axis("nanvar", x, axis), _there(x, where)
-    n = counted(x, there, axis, keepdims)
+    a = a if dtype is None else reductions.converted("nanvar", a, dtype)
+    axis, there = normalized_axis("nanvar", a, axis), _there(a, where)
+    n = counted(a, there, axis, keepdims)
     if np.any(n <= ddof):
         warnings.warn("Degrees of freedom <= 0 for slice.", RuntimeWarning, stacklevel=2)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return _or_nan(n > ddof, variance(_filled(x, there, 0), axis, ddof, keepdims, there, mean))
+        return _or_nan(n > ddof, variance(_filled(a, there, 0), axis, ddof, keepdims, there, mean))
 
 
-def nanstd(x: TensorLike, axis: Axis = None, *, dtype: DTypeLike | None = None, out: None = None, ddof: float = 0,
-           keepdims: bool = False, where: TensorLike = True, mean: TensorLike | None = None,
+def nanstd(a: TensorLike, axis: Axis = None, dtype: DTypeLike | None = None, out: None = None, ddof: float = 0,
+           keepdims: bool = False, *, where: TensorLike = True, mean: TensorLike | None = None,
            correction: float | None = None) -> Tensor:
     """The square root of `nanvar`; its derivative is 0 where all elements are equal.
 
@@ -128,11 +128,11 @@ def nanstd(x: TensorLike, axis: Axis = None, *, dtype: DTypeLike | None = None, 
     >>> tg.grad(tg.nanstd)(np.array([1.0, np.nan, 3.0]))
     array([-0.5,  0. ,  0.5])
     """
-    z = nanvar(x, axis, dtype=dtype, out=out, ddof=ddof, keepdims=keepdims, where=where, mean=mean, correction=correction)
+    z = nanvar(a, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction)
     return root(z)
 
 
-def nanmax(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, out: None = None,
+def nanmax(a: TensorLike, axis: Axis = None, out: None = None, keepdims: bool = False,
            initial: TensorLike | None = None, where: TensorLike = True) -> Tensor:
     """The greatest element over `axis` that is not NaN; elements that tie share d evenly.
 
@@ -141,10 +141,10 @@ def nanmax(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, out: Non
     >>> tg.grad(tg.nanmax)(np.array([1.0, np.nan, 3.0]))
     array([0., 0., 1.])
     """
-    return _nanextremum(reductions.max, -math.inf, x, axis, out, keepdims, initial, where)
+    return _nanextremum(reductions.max, -math.inf, a, axis, out, keepdims, initial, where)
 
 
-def nanmin(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, out: None = None,
+def nanmin(a: TensorLike, axis: Axis = None, out: None = None, keepdims: bool = False,
            initial: TensorLike | None = None, where: TensorLike = True) -> Tensor:
     """The least element over `axis` that is not NaN; elements that tie share d evenly.
 
@@ -153,13 +153,13 @@ def nanmin(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, out: Non
     >>> tg.grad(tg.nanmin)(np.array([1.0, np.nan, 3.0]))
     array([1., 0., 0.])
     """
-    return _nanextremum(reductions.min, math.inf, x, axis, out, keepdims, initial, where)
+    return _nanextremum(reductions.min, math.inf, a, axis, out, keepdims, initial, where)
 
 
 def _nanextremum(reduction: Callable[..., Tensor], worst: float, x: TensorLike, axis: Axis, out: None, keepdims: bool,
                  initial: TensorLike | None, where: TensorLike) -> Tensor:
     there = _there(x, where)
-    z = reduction(_filled(x, _there(x), worst), axis, keepdims, out=out, initial=initial, where=where)
+    z = reduction(_filled(x, _there(x), worst), axis, out, keepdims, initial, where)
     if initial is not None:
         return z
     found = np.any(there, normalized_axis(reduction.__name__, x, axis), keepdims=keepdims)

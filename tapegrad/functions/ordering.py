@@ -32,7 +32,7 @@ METHODS = {
 }
 
 
-def sort(x: TensorLike, axis: int | None = -1, kind: str | None = None, order: None = None, *,
+def sort(a: TensorLike, axis: int | None = -1, kind: str | None = None, order: None = None, *,
          stable: bool | None = None) -> Tensor:
     """The elements in ascending order along `axis`; None sorts the flattened tensor. The sort is stable, of any `kind`.
 
@@ -43,12 +43,12 @@ def sort(x: TensorLike, axis: int | None = -1, kind: str | None = None, order: N
     """
     if order is not None:
         raise TypeError("sort: order= names fields, which tensors don't have")
-    x, axis = _axis("sort", x, axis)
-    z: Tensor = recorded.sort(x, axis)
+    a, axis = _axis("sort", a, axis)
+    z: Tensor = recorded.sort(a, axis)
     return z
 
 
-def partition(x: TensorLike, kth: int | Sequence[int], axis: int | None = -1, kind: str = "introselect",
+def partition(a: TensorLike, kth: int | Sequence[int], axis: int | None = -1, kind: str = "introselect",
               order: None = None) -> Tensor:
     """The elements with those that sorting puts at `kth` (an int or a sequence) in place: before them, none is greater.
 
@@ -61,8 +61,8 @@ def partition(x: TensorLike, kth: int | Sequence[int], axis: int | None = -1, ki
     """
     if order is not None:
         raise TypeError("partition: order= names fields, which tensors don't have")
-    x, axis = _axis("partition", x, axis)
-    z: Tensor = recorded.take_along_axis(x, np.argpartition(value(x), kth, axis), axis)
+    a, axis = _axis("partition", a, axis)
+    z: Tensor = recorded.take_along_axis(a, np.argpartition(value(a), kth, axis), axis)
     return z
 
 
@@ -90,7 +90,7 @@ def _axis(name: str, x: TensorLike, axis: int | None) -> tuple[TensorLike, int]:
     return (ravel(x), 0) if axis is None else (x, single_axis(name, x, axis))
 
 
-def quantile(x: TensorLike, q: TensorLike, axis: Axis = None, out: None = None, overwrite_input: bool = False,
+def quantile(a: TensorLike, q: TensorLike, axis: Axis = None, out: None = None, overwrite_input: bool = False,
              method: str = "linear", keepdims: bool = False) -> Tensor:
     """The q-quantile over `axis`, at the place q (n - 1) of the n sorted elements, between two of them if need be.
 
@@ -105,10 +105,10 @@ def quantile(x: TensorLike, q: TensorLike, axis: Axis = None, out: None = None, 
     >>> tg.grad(lambda x: tg.quantile(x, 0.25))(np.array([1.0, 2.0, 4.0, 8.0]))
     array([0.25, 0.75, 0.  , 0.  ])
     """
-    return _quantile("quantile", x, q, axis, out, method, keepdims)
+    return _quantile("quantile", a, q, axis, out, method, keepdims)
 
 
-def percentile(x: TensorLike, q: TensorLike, axis: Axis = None, out: None = None, overwrite_input: bool = False,
+def percentile(a: TensorLike, q: TensorLike, axis: Axis = None, out: None = None, overwrite_input: bool = False,
                method: str = "linear", keepdims: bool = False) -> Tensor:
     """The q/100-quantile over `axis`. See quantile.
 
@@ -117,10 +117,10 @@ def percentile(x: TensorLike, q: TensorLike, axis: Axis = None, out: None = None
     >>> tg.grad(lambda x: tg.percentile(x, 25))(np.array([1.0, 2.0, 4.0, 8.0]))
     array([0.25, 0.75, 0.  , 0.  ])
     """
-    return _quantile("percentile", x, np.true_divide(value(q), 100), axis, out, method, keepdims)
+    return _quantile("percentile", a, np.true_divide(value(q), 100), axis, out, method, keepdims)
 
 
-def median(x: TensorLike, axis: Axis = None, out: None = None, overwrite_input: bool = False,
+def median(a: TensorLike, axis: Axis = None, out: None = None, overwrite_input: bool = False,
            keepdims: bool = False) -> Tensor:
     """The middle element over `axis`, or the mean of the two in the middle.
 
@@ -129,10 +129,10 @@ def median(x: TensorLike, axis: Axis = None, out: None = None, overwrite_input: 
     >>> tg.grad(tg.median)(np.array([1.0, 7.0, 3.0, 5.0]))
     array([0. , 0. , 0.5, 0.5])
     """
-    return _quantile("median", x, 0.5, axis, out, "linear", keepdims)
+    return _quantile("median", a, 0.5, axis, out, "linear", keepdims)
 
 
-def nanquantile(x: TensorLike, q: TensorLike, axis: Axis = None, out: None = None, overwrite_input: bool = False,
+def nanquantile(a: TensorLike, q: TensorLike, axis: Axis = None, out: None = None, overwrite_input: bool = False,
                 method: str = "linear", keepdims: bool = False) -> Tensor:
     """The q-quantile over `axis` of what is not NaN; NaN, with a warning, where all are. See quantile.
 
@@ -141,10 +141,10 @@ def nanquantile(x: TensorLike, q: TensorLike, axis: Axis = None, out: None = Non
     >>> tg.grad(lambda x: tg.nanquantile(x, 0.25))(np.array([1.0, np.nan, 4.0, 8.0]))
     array([0.5, 0. , 0.5, 0. ])
     """
-    return _quantile("nanquantile", x, q, axis, out, method, keepdims, skip_nan=True)
+    return _quantile("nanquantile", a, q, axis, out, method, keepdims, skip_nan=True)
 
 
-def nanpercentile(x: TensorLike, q: TensorLike, axis: Axis = None, out: None = None, overwrite_input: bool = False,
+def nanpercentile(a: TensorLike, q: TensorLike, axis: Axis = None, out: None = None, overwrite_input: bool = False,
                   method: str = "linear", keepdims: bool = False) -> Tensor:
     """The q/100-quantile over `axis` of what is not NaN; NaN, with a warning, where all are. See quantile.
 
@@ -153,10 +153,10 @@ def nanpercentile(x: TensorLike, q: TensorLike, axis: Axis = None, out: None = N
     >>> tg.grad(lambda x: tg.nanpercentile(x, 25))(np.array([1.0, np.nan, 4.0, 8.0]))
     array([0.5, 0. , 0.5, 0. ])
     """
-    return _quantile("nanpercentile", x, np.true_divide(value(q), 100), axis, out, method, keepdims, skip_nan=True)
+    return _quantile("nanpercentile", a, np.true_divide(value(q), 100), axis, out, method, keepdims, skip_nan=True)
 
 
-def nanmedian(x: TensorLike, axis: Axis = None, out: None = None, overwrite_input: bool = False,
+def nanmedian(a: TensorLike, axis: Axis = None, out: None = None, overwrite_input: bool = False,
               keepdims: bool = False) -> Tensor:
     """The middle element over `axis` of what is not NaN, or the mean of the two in the middle.
 
@@ -167,12 +167,12 @@ def nanmedian(x: TensorLike, axis: Axis = None, out: None = None, overwrite_inpu
     >>> tg.grad(tg.nanmedian)(np.array([1.0, np.nan, 4.0, 8.0]))
     array([0., 0., 1., 0.])
     """
-    return _quantile("nanmedian", x, 0.5, axis, out, "linear", keepdims, skip_nan=True)
+    return _quantile("nanmedian", a, 0.5, axis, out, "linear", keepdims, skip_nan=True)
 
 
 def _quantile(name: str, x: TensorLike, q: TensorLike, axis: Axis, out: None, method: str, keepdims: bool,
               skip_nan: bool = False) -> Tensor:
-    checked(name, out, keepdims)
+    keepdims = checked(name, out, keepdims)
     if method not in METHODS:
         raise ValueError(f"{name}: method={method!r}; there are {', '.join(METHODS)}")
     q = np.asarray(value(q), float)
@@ -185,7 +185,7 @@ def _quantile(name: str, x: TensorLike, q: TensorLike, axis: Axis, out: None, me
     if n == 0:
         raise ShapeError(f"{name}: no elements over axis {axes}: {describe(value(x))}")
     x = astype(x, float) if value(x).dtype == bool else x
-    rows = reshape(transpose(x, *others, *axes), (*rest, n)) if shape else reshape(x, (1,))
+    rows = reshape(transpose(x, (*others, *axes)), (*rest, n)) if shape else reshape(x, (1,))
     low, high, weight = _places(name, value(rows), q.ravel(), METHODS[method], skip_nan)
     below, above = (recorded.take_along_axis(rows, at, len(rest)) for at in (low, high))
     with np.errstate(invalid="ignore"):                 # between two infinities

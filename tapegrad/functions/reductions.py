@@ -1,13 +1,13 @@
 """Reductions over axes, under NumPy's names and with its arguments.
 
-x         a tensor or an array
+a         a tensor or an array
 axis      None for all axes, an int, or a tuple
 dtype     that the elements are converted to first; by default the result has the dtype that NumPy gives it
 keepdims  keep the reduced axes, with length 1
 initial   what the reduction starts from
 where     booleans: which elements take part
 
-The result has the shape of x without the reduced axes. out= is an error: assign the result instead. ShapeError for an axis
+The result has the shape of `a` without the reduced axes. out= is an error: assign the result instead. ShapeError for an axis
 that is not there.
 """
 
@@ -22,19 +22,25 @@ import numpy as np
 from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
 from tapegrad.functions import elementwise
-from tapegrad.functions.arguments import normalized_axis, single_axis, value
+from tapegrad.functions.arguments import normalized_axis, refuse_out, single_axis, value
 from tapegrad.functions.elementwise import absolute, add, astype, divide, maximum, minimum, multiply, subtract
 from tapegrad.functions.shaping import reshape, transpose
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import Array, Axis, Binary, DTypeLike, TensorLike
 
 
-def checked(name: str, out: object, keepdims: object = False) -> None:
-    """The errors for an out= and for a keepdims that is not a bool."""
+def checked(name: str, out: object, keepdims: object = False) -> bool:
+    """keepdims, which may be a number, as a bool; TypeError for an out=."""
     if out is not None:
-        raise TypeError(f"{name}: out= would write into a tensor; assign the result")
-    if type(keepdims) is not bool:
-        raise TypeError(f"{name}: keepdims={keepdims!r}; it is True or False, and dtype= and out= are given by name")
+        refuse_out(name, out)
+    return keepdims if type(keepdims) is bool else bool(keepdims)
+
+
+def converted(name: str, a: TensorLike, dtype: Any) -> Tensor:
+    """a in another dtype; TypeError for what was meant as keepdims."""
+    if type(dtype) is bool:
+        raise TypeError(f"{name}: dtype={dtype}; what follows the axis is dtype=, and keepdims= is best given by name")
+    return astype(a, dtype)
 
 
 def _only(x: TensorLike, where: TensorLike, filler: float) -> TensorLike:
@@ -50,7 +56,7 @@ def counted(x: TensorLike, where: TensorLike, axis: tuple[int, ...] | None, keep
     return n
 
 
-def sum(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, dtype: DTypeLike | None = None, out: None = None,
+def sum(a: TensorLike, axis: Axis = None, dtype: DTypeLike | None = None, out: None = None, keepdims: bool = False,
         initial: TensorLike | None = None, where: TensorLike = True) -> Tensor:
     """The sum over `axis`. Derivative: d, spread over the summed axes.
 
@@ -59,13 +65,13 @@ def sum(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, dtype: DTyp
     >>> tg.grad(tg.sum)(np.array([1.0, 2.0]))
     array([1., 1.])
     """
-    checked("sum", out, keepdims)
-    x = _only(x if dtype is None else astype(x, dtype), where, 0)
-    z = recorded.sum(x, normalized_axis("sum", x, axis), keepdims)
+    keepdims = checked("sum", out, keepdims)
+    a = _only(a if dtype is None else converted("sum", a, dtype), where, 0)
+    z = recorded.sum(a, normalized_axis("sum", a, axis), keepdims)
     return z if initial is None else add(z, initial)
 
 
-def prod(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, dtype: DTypeLike | None = None, out: None = None,
+def prod(a: TensorLike, axis: Axis = None, dtype: DTypeLike | None = None, out: None = None, keepdims: bool = False,
          initial: TensorLike | None = None, where: TensorLike = True) -> Tensor:
     """The product over `axis`. Derivative: d times the product of all the other elements, also where some are 0.
 
@@ -74,13 +80,13 @@ def prod(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, dtype: DTy
     >>> tg.grad(tg.prod)(np.array([2.0, 0.0, 4.0]))
     array([0., 8., 0.])
     """
-    checked("prod", out, keepdims)
-    x = _only(x if dtype is None else astype(x, dtype), where, 1)
-    z = recorded.prod(x, normalized_axis("prod", x, axis), keepdims)
+    keepdims = checked("prod", out, keepdims)
+    a = _only(a if dtype is None else converted("prod", a, dtype), where, 1)
+    z = recorded.prod(a, normalized_axis("prod", a, axis), keepdims)
     return z if initial is None else multiply(z, initial)
 
 
-def mean(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, dtype: DTypeLike | None = None, out: None = None,
+def mean(a: TensorLike, axis: Axis = None, dtype: DTypeLike | None = None, out: None = None, keepdims: bool = False, *,
          where: TensorLike = True) -> Tensor:
     """The arithmetic mean over `axis`: the sum divided by the number n of elements. Derivative: d / n, spread over them.
 
@@ -90,16 +96,16 @@ def mean(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, dtype: DTy
     >>> tg.grad(tg.mean)(np.array([1.0, 2.0, 3.0, 4.0]))
     array([0.25, 0.25, 0.25, 0.25])
     """
-    checked("mean", out, keepdims)
-    x = x if dtype is None else astype(x, dtype)
-    axis = normalized_axis("mean", x, axis)
+    keepdims = checked("mean", out, keepdims)
+    a = a if dtype is None else converted("mean", a, dtype)
+    axis = normalized_axis("mean", a, axis)
     if where is True:
-        z: Tensor = recorded.mean(x, axis, keepdims)
+        z: Tensor = recorded.mean(a, axis, keepdims)
         return z
-    return divide(recorded.sum(_only(x, where, 0), axis, keepdims), counted(x, where, axis, keepdims))
+    return divide(recorded.sum(_only(a, where, 0), axis, keepdims), counted(a, where, axis, keepdims))
 
 
-def max(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, out: None = None, initial: TensorLike | None = None,
+def max(a: TensorLike, axis: Axis = None, out: None = None, keepdims: bool = False, initial: TensorLike | None = None,
         where: TensorLike = True) -> Tensor:
     """The greatest element over `axis`; NaN where one is NaN. Derivative: d to the greatest; elements that tie share it evenly.
 
@@ -110,10 +116,10 @@ def max(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, out: None =
     >>> tg.grad(tg.max)(np.array([1.0, 5.0, 5.0]))
     array([0. , 0.5, 0.5])
     """
-    return _extremum("max", maximum, -math.inf, x, axis, out, keepdims, initial, where)
+    return _extremum("max", maximum, -math.inf, a, axis, out, keepdims, initial, where)
 
 
-def min(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, out: None = None, initial: TensorLike | None = None,
+def min(a: TensorLike, axis: Axis = None, out: None = None, keepdims: bool = False, initial: TensorLike | None = None,
         where: TensorLike = True) -> Tensor:
     """The least element over `axis`; NaN where one is NaN. Derivative: d to the least; elements that tie share it evenly.
 
@@ -124,7 +130,7 @@ def min(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, out: None =
     >>> tg.grad(tg.min)(np.array([1.0, 1.0, 5.0]))
     array([0.5, 0.5, 0. ])
     """
-    return _extremum("min", minimum, math.inf, x, axis, out, keepdims, initial, where)
+    return _extremum("min", minimum, math.inf, a, axis, out, keepdims, initial, where)
 
 
 amax, amin = max, min
@@ -132,7 +138,7 @@ amax, amin = max, min
 
 def _extremum(name: str, two: Binary, worst: Any, x: TensorLike, axis: Axis, out: None, keepdims: bool,
               initial: TensorLike | None, where: TensorLike) -> Tensor:
-    checked(name, out, keepdims)
+    keepdims = checked(name, out, keepdims)
     axis = normalized_axis(name, x, axis)
     row: Callable[..., Tensor] = getattr(recorded, name)
     if initial is None:
@@ -148,7 +154,7 @@ def _extremum(name: str, two: Binary, worst: Any, x: TensorLike, axis: Axis, out
     return two(row(x, axis, keepdims), initial)
 
 
-def ptp(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, out: None = None) -> Tensor:
+def ptp(a: TensorLike, axis: Axis = None, out: None = None, keepdims: bool = False) -> Tensor:
     """The greatest element less the least, over `axis` ("peak to peak"). Derivative: that of max - min.
 
     >>> tg.ptp(tg.tensor([3.0, 8.0, 5.0]))
@@ -156,19 +162,18 @@ def ptp(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, out: None =
     >>> tg.grad(tg.ptp)(np.array([3.0, 8.0, 5.0]))
     array([-1.,  1.,  0.])
     """
-    checked("ptp", out, keepdims)
-    return subtract(max(x, axis, keepdims=keepdims), min(x, axis, keepdims=keepdims))
+    return subtract(max(a, axis, out, keepdims), min(a, axis, out, keepdims))
 
 
-def var(x: TensorLike, axis: Axis = None, *, dtype: DTypeLike | None = None, out: None = None, ddof: float = 0,
-        keepdims: bool = False, where: TensorLike = True, mean: TensorLike | None = None,
+def var(a: TensorLike, axis: Axis = None, dtype: DTypeLike | None = None, out: None = None, ddof: float = 0,
+        keepdims: bool = False, *, where: TensorLike = True, mean: TensorLike | None = None,
         correction: float | None = None) -> Tensor:
-    """The variance over `axis`: sum(|x - mean(x)|^2) / (n - ddof), where n is the number of elements.
+    """The variance over `axis`: sum(|a - mean(a)|^2) / (n - ddof), where n is the number of elements.
 
-    mean         taken for mean(x) where it is given; it has the reduced axes, with length 1
+    mean         taken for mean(a) where it is given; it has the reduced axes, with length 1
     correction   the array API's name of ddof; ValueError where both are given
 
-    Derivative: 2 d (x - mean(x)) / (n - ddof).
+    Derivative: 2 d (a - mean(a)) / (n - ddof).
 
     >>> tg.var(tg.tensor([1.0, 2.0, 3.0, 6.0]))
     tensor(3.5)
@@ -177,32 +182,32 @@ def var(x: TensorLike, axis: Axis = None, *, dtype: DTypeLike | None = None, out
     >>> tg.grad(tg.var)(np.array([1.0, 2.0, 3.0, 6.0]))
     array([-1. , -0.5,  0. ,  1.5])
     """
-    return _moment("var", recorded.var, x, axis, dtype, out, ddof, keepdims, where, mean, correction)
+    return _moment("var", recorded.var, a, axis, dtype, out, ddof, keepdims, where, mean, correction)
 
 
-def std(x: TensorLike, axis: Axis = None, *, dtype: DTypeLike | None = None, out: None = None, ddof: float = 0,
-        keepdims: bool = False, where: TensorLike = True, mean: TensorLike | None = None,
+def std(a: TensorLike, axis: Axis = None, dtype: DTypeLike | None = None, out: None = None, ddof: float = 0,
+        keepdims: bool = False, *, where: TensorLike = True, mean: TensorLike | None = None,
         correction: float | None = None) -> Tensor:
     """The standard deviation over `axis`: the square root of `var`, whose arguments it has.
 
-    Derivative: d (x - mean(x)) / ((n - ddof) std), and 0 where all elements are equal.
+    Derivative: d (a - mean(a)) / ((n - ddof) std), and 0 where all elements are equal.
 
     >>> tg.std(tg.tensor([1.0, 1.0, 5.0, 5.0]))
     tensor(2.)
     >>> tg.grad(tg.std)(np.array([1.0, 1.0, 5.0, 5.0]))
     array([-0.25, -0.25,  0.25,  0.25])
     """
-    return _moment("std", recorded.std, x, axis, dtype, out, ddof, keepdims, where, mean, correction)
+    return _moment("std", recorded.std, a, axis, dtype, out, ddof, keepdims, where, mean, correction)
 
 
 def _moment(name: str, row: Callable[..., Tensor], x: TensorLike, axis: Axis, dtype: DTypeLike | None, out: None,
             ddof: float, keepdims: bool, where: TensorLike, given: TensorLike | None, correction: float | None) -> Tensor:
-    checked(name, out, keepdims)
+    keepdims = checked(name, out, keepdims)
     if correction is not None:
         if ddof != 0:
             raise ValueError(f"{name}: ddof and correction are the same thing; give one of them")
         ddof = correction
-    x = x if dtype is None else astype(x, dtype)
+    x = x if dtype is None else converted(name, x, dtype)
     axis = normalized_axis(name, x, axis)
     if where is True and given is None:
         return row(x, axis, ddof, keepdims)
@@ -227,40 +232,40 @@ def root(x: TensorLike) -> Tensor:
     return elementwise.where(zero, 0.0, elementwise.sqrt(elementwise.where(zero, 1.0, x)))
 
 
-def average(x: TensorLike, axis: Axis = None, weights: TensorLike | None = None, returned: bool = False,
-            keepdims: bool = False) -> Tensor | tuple[Tensor, Tensor]:
-    """The weighted mean sum(w x) / sum(w) over `axis`; without weights, the mean.
+def average(a: TensorLike, axis: Axis = None, weights: TensorLike | None = None, returned: bool = False, *,
+            keepdims: bool = False) -> Any:
+    """The weighted mean sum(w a) / sum(w) over `axis`; without weights, the mean.
 
-    weights    of the shape of x, or of that of its `axis` (one axis or several); ShapeError otherwise
+    weights    w, of the shape of `a`, or of that of its `axis` (one axis or several); ShapeError otherwise
     returned   return (the average, the sum of the weights)
 
-    Derivative: to x, d w / sum(w); to w, d (x - average) / sum(w). ZeroDivisionError where weights sum to 0.
+    Derivative: to `a`, d w / sum(w); to w, d (a - average) / sum(w). ZeroDivisionError where weights sum to 0.
 
     >>> tg.average(tg.tensor([1.0, 2.0, 6.0]), weights=[1.0, 2.0, 1.0])
     tensor(2.75)
     >>> tg.grad(lambda w: tg.average([1.0, 2.0, 6.0], weights=w))(np.array([1.0, 2.0, 1.0]))
     array([-0.4375, -0.1875,  0.8125])
     """
-    axis = normalized_axis("average", x, axis)
+    keepdims, axis = bool(keepdims), normalized_axis("average", a, axis)
     if weights is None:
-        z = recorded.mean(x, axis, keepdims)
-        total = Tensor(np.full(z.shape, value(x).size / np.maximum(value(z).size, 1), z.dtype))
+        z = recorded.mean(a, axis, keepdims)
+        total = Tensor(np.full(z.shape, value(a).size / np.maximum(value(z).size, 1), z.dtype))
         return (z, total) if returned else z
-    shape, given = value(x).shape, value(weights).shape
+    shape, given = value(a).shape, value(weights).shape
     if given != shape:
         if axis is None or given != tuple(shape[i] for i in axis):
-            raise ShapeError(f"average: weights {describe(value(weights))} for {describe(value(x))} and axis {axis}; "
+            raise ShapeError(f"average: weights {describe(value(weights))} for {describe(value(a))} and axis {axis}; "
                              "they have the shape of the operand, or of the axes that are averaged over")
         weights = reshape(transpose(weights, tuple(np.argsort(axis).tolist())),
                           tuple(n if i in axis else 1 for i, n in enumerate(shape)))
     total = recorded.sum(multiply(weights, np.ones(shape, value(weights).dtype)), axis, keepdims)
     if not value(total).all():
         raise ZeroDivisionError("average: the weights sum to 0")
-    z = divide(recorded.sum(multiply(x, weights), axis, keepdims), total)
+    z = divide(recorded.sum(multiply(a, weights), axis, keepdims), total)
     return (z, total) if returned else z
 
 
-def argmax(x: TensorLike, axis: int | None = None, keepdims: bool = False, *, out: None = None) -> Tensor:
+def argmax(a: TensorLike, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> Tensor:
     """The position of the greatest element, in the flattened tensor or along `axis`; the first where several tie.
 
     Not differentiable: the result is a constant tensor of integers.
@@ -270,12 +275,12 @@ def argmax(x: TensorLike, axis: int | None = None, keepdims: bool = False, *, ou
     >>> tg.argmax(tg.tensor([[1.0, 5.0], [7.0, 3.0]]), axis=1)
     tensor([1, 0], dtype=int64)
     """
-    checked("argmax", out, keepdims)
-    z: Tensor = recorded.argmax(x, axis if axis is None else single_axis("argmax", x, axis), keepdims)
+    keepdims = checked("argmax", out, keepdims)
+    z: Tensor = recorded.argmax(a, axis if axis is None else single_axis("argmax", a, axis), keepdims)
     return z
 
 
-def argmin(x: TensorLike, axis: int | None = None, keepdims: bool = False, *, out: None = None) -> Tensor:
+def argmin(a: TensorLike, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> Tensor:
     """The position of the least element, in the flattened tensor or along `axis`; the first where several tie.
 
     Not differentiable: the result is a constant tensor of integers.
@@ -285,6 +290,6 @@ def argmin(x: TensorLike, axis: int | None = None, keepdims: bool = False, *, ou
     >>> tg.argmin(tg.tensor([[1.0, 5.0], [7.0, 3.0]]), axis=1)
     tensor([0, 1], dtype=int64)
     """
-    checked("argmin", out, keepdims)
-    z: Tensor = recorded.argmin(x, axis if axis is None else single_axis("argmin", x, axis), keepdims)
+    keepdims = checked("argmin", out, keepdims)
+    z: Tensor = recorded.argmin(a, axis if axis is None else single_axis("argmin", a, axis), keepdims)
     return z

@@ -16,7 +16,7 @@ from tapegrad.core import sweep
 from tapegrad.core.record import recorded, results_are
 from tapegrad.core.tensor import TensorBase
 from tapegrad.functions import numpy_protocol
-from tapegrad.typing import Axis, DTypeLike, Shape, TensorLike
+from tapegrad.typing import Axis, DTypeLike, TensorLike
 
 Operator = Callable[..., "Tensor"]
 
@@ -186,22 +186,22 @@ class Tensor(TensorBase):
         """
         return functions.imag(self)
 
-    def reshape(self, *shape: Shape, **options: Any) -> Tensor:
+    def reshape(self, *shape: Any, order: str = "C", copy: bool | None = None) -> Tensor:
         """The same elements in another shape: `x.reshape(2, 3)` or `x.reshape((2, 3))`. See tg.reshape.
 
         >>> tg.tensor([1.0, 2.0, 3.0, 4.0]).reshape(2, -1)
         tensor([[1., 2.],
                 [3., 4.]])
         """
-        return functions.reshape(self, *shape, **options)
+        return functions.reshape(self, shape[0] if len(shape) == 1 else shape, order, copy=copy)
 
-    def transpose(self, *axes: Axis) -> Tensor:
+    def transpose(self, *axes: Any) -> Tensor:
         """The axes in reverse order, or in the order given: `x.transpose(1, 0)` or `x.transpose((1, 0))`. See tg.transpose.
 
         >>> tg.zeros((2, 3, 4)).transpose(1, 0, 2).shape
         (3, 2, 4)
         """
-        return functions.transpose(self, *axes)
+        return functions.transpose(self, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None)
 
     def swapaxes(self, axis1: int, axis2: int) -> Tensor:
         """Two axes exchanged. See tg.swapaxes.
@@ -243,13 +243,13 @@ class Tensor(TensorBase):
         """
         return functions.repeat(self, repeats, axis)
 
-    def take(self, indices: TensorLike, axis: int | None = None, mode: str = "raise") -> Tensor:
+    def take(self, indices: TensorLike, axis: int | None = None, out: None = None, mode: str = "raise") -> Tensor:
         """The elements at the positions `indices`. See tg.take.
 
         >>> tg.tensor([1.0, 2.0, 3.0]).take([2, 0])
         tensor([3., 1.])
         """
-        return functions.take(self, indices, axis, mode)
+        return functions.take(self, indices, axis, out, mode)
 
     def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
         """The elements on a diagonal. See tg.diagonal.
@@ -259,13 +259,13 @@ class Tensor(TensorBase):
         """
         return functions.diagonal(self, offset, axis1, axis2)
 
-    def choose(self, choices: Any, mode: str = "raise") -> Tensor:
+    def choose(self, choices: Any, out: None = None, mode: str = "raise") -> Tensor:
         """The elements of `choices` that this tensor of integers names. See tg.choose.
 
         >>> tg.tensor([0, 1]).choose([[1.0, 2.0], [3.0, 4.0]])
         tensor([1., 4.])
         """
-        return functions.choose(self, choices, mode)
+        return functions.choose(self, choices, out, mode)
 
     def nonzero(self) -> tuple[Tensor, ...]:
         """The indices of the elements that are not 0. See tg.nonzero.
@@ -285,69 +285,76 @@ class Tensor(TensorBase):
 
     # Reductions
 
-    def sum(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
+    def sum(self, axis: Axis = None, dtype: DTypeLike | None = None, out: None = None, keepdims: bool = False,
+            initial: TensorLike | None = None, where: TensorLike = True) -> Tensor:
         """The sum over `axis`. See tg.sum.
 
         >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).sum(axis=0)
         tensor([4., 6.])
         """
-        return functions.sum(self, axis, keepdims, **options)
+        return functions.sum(self, axis, dtype, out, keepdims, initial, where)
 
-    def prod(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
+    def prod(self, axis: Axis = None, dtype: DTypeLike | None = None, out: None = None, keepdims: bool = False,
+             initial: TensorLike | None = None, where: TensorLike = True) -> Tensor:
         """The product over `axis`. See tg.prod.
 
         >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).prod(axis=0)
         tensor([3., 8.])
         """
-        return functions.prod(self, axis, keepdims, **options)
+        return functions.prod(self, axis, dtype, out, keepdims, initial, where)
 
-    def mean(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
+    def mean(self, axis: Axis = None, dtype: DTypeLike | None = None, out: None = None, keepdims: bool = False, *,
+             where: TensorLike = True) -> Tensor:
         """The arithmetic mean over `axis`. See tg.mean.
 
         >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).mean(axis=0)
         tensor([2., 3.])
         """
-        return functions.mean(self, axis, keepdims, **options)
+        return functions.mean(self, axis, dtype, out, keepdims, where=where)
 
-    def max(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
+    def max(self, axis: Axis = None, out: None = None, keepdims: bool = False, initial: TensorLike | None = None,
+            where: TensorLike = True) -> Tensor:
         """The greatest element over `axis`. See tg.max.
 
         >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).max(axis=0)
         tensor([3., 4.])
         """
-        return functions.max(self, axis, keepdims, **options)
+        return functions.max(self, axis, out, keepdims, initial, where)
 
-    def min(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
+    def min(self, axis: Axis = None, out: None = None, keepdims: bool = False, initial: TensorLike | None = None,
+            where: TensorLike = True) -> Tensor:
         """The least element over `axis`. See tg.min.
 
         >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).min(axis=0)
         tensor([1., 2.])
         """
-        return functions.min(self, axis, keepdims, **options)
+        return functions.min(self, axis, out, keepdims, initial, where)
 
-    def ptp(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
+    def ptp(self, axis: Axis = None, out: None = None, keepdims: bool = False) -> Tensor:
         """The greatest element less the least, over `axis`. See tg.ptp.
 
         >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).ptp()
         tensor(3.)
         """
-        return functions.ptp(self, axis, keepdims, **options)
+        return functions.ptp(self, axis, out, keepdims)
 
-    def var(self, axis: Axis = None, **options: Any) -> Tensor:
+    def var(self, axis: Axis = None, dtype: DTypeLike | None = None, out: None = None, ddof: float = 0,
+            keepdims: bool = False, **options: Any) -> Tensor:
         """The variance over `axis`. See tg.var.
 
         >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).var()
         tensor(1.25)
         """
-        return functions.var(self, axis, **options)
+        return functions.var(self, axis, dtype, out, ddof, keepdims, **options)
 
-    def std(self, axis: Axis = None, **options: Any) -> Tensor:
+    def std(self, axis: Axis = None, dtype: DTypeLike | None = None, out: None = None, ddof: float = 0,
+            keepdims: bool = False, **options: Any) -> Tensor:
         """The standard deviation over `axis`. See tg.std.
 
         >>> tg.tensor([1.0, 3.0]).std()
         tensor(1.)
         """
-        return functions.std(self, axis, **options)
+        return functions.std(self, axis, dtype, out, ddof, keepdims, **options)
 
     def median(self, axis: Axis = None, **options: Any) -> Tensor:
         """The middle element over `axis`. See tg.median.
@@ -365,69 +372,71 @@ class Tensor(TensorBase):
         """
         return functions.quantile(self, q, axis, **options)
 
-    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: DTypeLike | None = None,
+              out: None = None) -> Tensor:
         """The sum of a diagonal. See tg.trace.
 
         >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).trace()
         tensor(5.)
         """
-        return functions.trace(self, offset, axis1, axis2)
+        return functions.trace(self, offset, axis1, axis2, dtype, out)
 
-    def argmax(self, axis: int | None = None, keepdims: bool = False, **options: Any) -> Tensor:
+    def argmax(self, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> Tensor:
         """The position of the greatest element: a constant. See tg.argmax.
 
         >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).argmax(axis=1)
         tensor([1, 1], dtype=int64)
         """
-        return functions.argmax(self, axis, keepdims, **options)
+        return functions.argmax(self, axis, out, keepdims=keepdims)
 
-    def argmin(self, axis: int | None = None, keepdims: bool = False, **options: Any) -> Tensor:
+    def argmin(self, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> Tensor:
         """The position of the least element: a constant. See tg.argmin.
 
         >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).argmin(axis=1)
         tensor([0, 0], dtype=int64)
         """
-        return functions.argmin(self, axis, keepdims, **options)
+        return functions.argmin(self, axis, out, keepdims=keepdims)
 
-    def all(self, *arguments: Any, **options: Any) -> Tensor:
+    def all(self, axis: Axis = None, out: None = None, keepdims: bool = False, *, where: TensorLike = True) -> Tensor:
         """Whether all elements over an axis are true: a constant. See tg.all.
 
         >>> tg.tensor([True, False]).all()
         tensor(False, dtype=bool)
         """
-        return functions.all(self, *arguments, **options)
+        return functions.all(self, axis, out=out, keepdims=keepdims, where=where)
 
-    def any(self, *arguments: Any, **options: Any) -> Tensor:
+    def any(self, axis: Axis = None, out: None = None, keepdims: bool = False, *, where: TensorLike = True) -> Tensor:
         """Whether an element over an axis is true: a constant. See tg.any.
 
         >>> tg.tensor([True, False]).any()
         tensor(True, dtype=bool)
         """
-        return functions.any(self, *arguments, **options)
+        return functions.any(self, axis, out=out, keepdims=keepdims, where=where)
 
-    def argsort(self, *arguments: Any, **options: Any) -> Tensor:
+    def argsort(self, axis: int | None = -1, kind: str | None = None, order: None = None, *,
+                stable: bool | None = None) -> Tensor:
         """The positions of the elements in ascending order: a constant. See tg.argsort.
 
         >>> tg.tensor([3.0, 1.0, 2.0]).argsort()
         tensor([1, 2, 0], dtype=int64)
         """
-        return functions.argsort(self, *arguments, **options)
+        return functions.argsort(self, axis, kind, order, stable=stable)
 
-    def argpartition(self, *arguments: Any, **options: Any) -> Tensor:
+    def argpartition(self, kth: Any, axis: int | None = -1, kind: str = "introselect", order: None = None) -> Tensor:
         """The positions of the elements as partition puts them: a constant. See tg.argpartition.
 
         >>> tg.tensor([3.0, 1.0, 2.0]).argpartition(1)
         tensor([1, 2, 0], dtype=int64)
         """
-        return functions.argpartition(self, *arguments, **options)
+        return functions.argpartition(self, kth, axis, kind, order)
 
-    def searchsorted(self, *arguments: Any, **options: Any) -> Tensor:
+    def searchsorted(self, v: TensorLike, side: str = "left", sorter: TensorLike | None = None) -> Tensor:
         """Where elements would be inserted into this sorted vector: a constant. See tg.searchsorted.
 
         >>> tg.tensor([1.0, 2.0, 3.0]).searchsorted(2.5)
         tensor(2, dtype=int64)
         """
-        return functions.searchsorted(self, *arguments, **options)
+        return functions.searchsorted(self, v, side, sorter)
 
     def cumsum(self, axis: int | None = None, dtype: DTypeLike | None = None, out: None = None) -> Tensor:
         """The running sum along `axis`. See tg.cumsum.
@@ -445,13 +454,13 @@ class Tensor(TensorBase):
         """
         return functions.cumprod(self, axis, dtype, out)
 
-    def dot(self, other: TensorLike) -> Tensor:
+    def dot(self, other: TensorLike, out: None = None) -> Tensor:
         """The product with a vector, a matrix or a scalar. See tg.dot.
 
         >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).dot([1.0, 1.0])
         tensor([3., 7.])
         """
-        return functions.dot(self, other)
+        return functions.dot(self, other, out)
 
     # Functions of each element, and of rows
 
@@ -575,24 +584,24 @@ class Tensor(TensorBase):
         """
         return functions.conjugate(self)
 
-    def clip(self, *arguments: Any, **options: Any) -> Tensor:
+    def clip(self, min: TensorLike | None = None, max: TensorLike | None = None, out: None = None) -> Tensor:
         """The elements, but none below or above the given bounds. See tg.clip.
 
         >>> tg.tensor([-1.0, 0.5, 2.0]).clip(0.0, 1.0)
         tensor([0. , 0.5, 1. ])
         """
-        return functions.clip(self, *arguments, **options)
+        return functions.clip(self, min, max, out)
 
-    def round(self, *arguments: Any, **options: Any) -> Tensor:
+    def round(self, decimals: int = 0, out: None = None) -> Tensor:
         """Rounded to a number of decimals: a constant. See tg.round.
 
         >>> tg.tensor([1.26, 2.71828]).round(1)
         tensor([1.3, 2.7])
         """
-        return functions.round(self, *arguments, **options)
+        return functions.round(self, decimals, out=out)
 
 
-def from_dlpack(x: Any) -> Tensor:
+def from_dlpack(x: Any, /) -> Tensor:
     """A Tensor with a copy of the data of anything that has `__dlpack__`: an array or tensor of another library.
 
     >>> tg.from_dlpack(np.array([1.0, 2.0]))
