@@ -7,7 +7,7 @@ import pytest
 import tapegrad as tg
 from tapegrad import errors
 from tapegrad.kernels import softmax as narrow_rows
-from tapegrad.kernels.elementwise import compiler
+from tapegrad.kernels.compile import compiler
 from tapegrad.primitives import table
 
 
@@ -172,7 +172,6 @@ class TestNarrowRows:
     @pytest.mark.parametrize("shape", [(1, 1), (64, 5), (3, 32), (0, 4)])
     @pytest.mark.parametrize("scale", [1.0, 30.0, 1e4])
     def test_the_exact_values(self, shape, scale):
-        tg.sigmoid(1.0)                                 # loads numba
         random = np.random.default_rng(0)
         x, classes = (random.normal(size=shape) * scale).astype("f4"), random.integers(0, shape[1], shape[0])
         shifted = x.astype(np.longdouble) - x.max(axis=1, keepdims=True).astype(np.longdouble)
@@ -185,14 +184,13 @@ class TestNarrowRows:
 
     @np.errstate(all="ignore")
     def test_what_is_not_finite_comes_out_as_from_numpy(self):
-        tg.sigmoid(1.0)
         inf, nan = np.inf, np.nan
         x = np.array([[nan, 1, 2], [1, nan, 2], [inf, 1, 2], [-inf, 1, 2], [-inf] * 3, [inf, inf, -inf], [1, 2, nan]], "f4")
-        for axis, row in ((1, table["softmax"]), (np.zeros(7, int), table["softmax_cross_entropy"])):
-            np.testing.assert_allclose(row.g(x, axis), row.g.plain(x, axis), rtol=1e-6)
+        x = np.tile(x, (3, 1))
+        for axis, row in ((1, table["softmax"]), (np.zeros(21, int), table["softmax_cross_entropy"])):
+            np.testing.assert_allclose(row.g(x, axis), row.plain(x, axis), rtol=1e-6)
 
     def test_other_arrays_are_left_to_numpy(self):
-        tg.sigmoid(1.0)
         x = np.ones((4, 33), "f4")
         for other in (x, x[:, :4], x[:, :4].astype("f8"), x[0, :4].copy(), np.ones((4, 0), "f4"), np.ones((2, 3, 4), "f4")):
             assert narrow_rows.softmax(other, other.ndim - 1) is None
@@ -203,7 +201,6 @@ class TestNarrowRows:
     @pytest.mark.parametrize("scale", [1.0, 30.0, 1e4])
     @pytest.mark.parametrize("delta", ["of its own", "spread", "every second", "backwards"])
     def test_the_exact_derivative(self, shape, scale, delta):
-        tg.sigmoid(1.0)
         random, n = np.random.default_rng(0), shape[0]
         x, classes = (random.normal(size=shape) * scale).astype("f4"), random.integers(0, shape[1], n)
         d = random.normal(size=2 * n + 1).astype("f4")
@@ -216,7 +213,6 @@ class TestNarrowRows:
         np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=3e-7)
 
     def test_derivatives_that_are_left_to_numpy(self):
-        tg.sigmoid(1.0)
         d, x, classes = np.ones(4, "f4"), np.ones((4, 4), "f4"), np.zeros(4, int)
         for arguments in ((d.astype("f8"), x, classes), (d[0], x, classes), (d, x.T[:, :3], classes),
                           (d, x, classes.astype("i4")), (d, x, np.zeros(8, int)[::2]), (d, x.astype("f8"), classes),

@@ -21,8 +21,8 @@ from typing import Any, Protocol
 
 from tapegrad.core.tape import thread
 from tapegrad.primitives import arrays, table
-from tapegrad.primitives.complex_parts import HOLOMORPHIC
 from tapegrad.primitives.plan import Plan
+from tapegrad.primitives.registry import HOLOMORPHIC
 
 _lock = threading.Lock()
 _looking: list[Any] = []        # one list of the rows that are looked at, while there are watchers
@@ -148,7 +148,7 @@ def observed(entry: Any, see: Callable[..., None]) -> Plan:
     says that it is the entry's first.
     """
     plan: Plan = entry.plan
-    conjugated = entry.dtype.kind == "c" and entry.g.name in HOLOMORPHIC    # the sweep runs these on the conjugate of d
+    conjugated = entry.dtype.kind == "c" and entry.g.complex is HOLOMORPHIC    # the sweep runs these on the conjugate of d
 
     def telling(position: int, rule: Any) -> Any:
         first = position == plan.arrays[0][0]
