@@ -323,7 +323,7 @@ class Adam(FusedOptimizer):
         lr, beta1, beta2, eps, weight_decay, shrink = self.numbers()
         rate, floor = steps.without_bias(t, lr, beta1, beta2, eps)
         moved: tuple[Array, Array, Array] = steps.adam(x, g, m, v, rate, floor, beta1, 1 - beta1, beta2, 1 - beta2,
-                                                         weight_decay, shrink)
+                                                       weight_decay, shrink)
         return moved
 
 
