@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from tapegrad.errors import DtypeError, GradientError
 from tapegrad.functions.arguments import value
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import TensorLike
+
+_getitem: Callable[..., Tensor] = recorded.getitem
 
 
 def getitem(x: TensorLike, index: Any) -> Tensor:
@@ -23,8 +26,7 @@ def getitem(x: TensorLike, index: Any) -> Tensor:
     >>> tg.grad(lambda x: x[[0, 0, 2]].sum())(np.array([1.0, 2.0, 3.0]))
     array([2., 0., 1.])
     """
-    z: Tensor = recorded.getitem(x, _plain(index))
-    return z
+    return _getitem(x, _plain(index))
 
 
 def _plain(index: Any) -> Any:

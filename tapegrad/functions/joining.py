@@ -33,7 +33,9 @@ def concatenate(arrays: Iterable[TensorLike], /, axis: int | None = 0, out: None
     >>> tg.grad(lambda x: (tg.concatenate([x, x]) * [1.0, 2.0, 3.0, 4.0]).sum())(np.array([1.0, 2.0]))
     array([4., 6.])
     """
-    operands = _sequence("concatenate", arrays, out, dtype, casting)
+    operands = _sequence("concatenate", arrays)
+    if out is not None or dtype is not None:
+        operands = _converted("concatenate", operands, out, dtype, casting)
     if axis is None:
         operands, axis = tuple([ravel(x) for x in operands]), 0
     z: Tensor = recorded.concatenate(operands, single_axis("concatenate", operands[0], axis))
@@ -55,7 +57,9 @@ def stack(arrays: Iterable[TensorLike], axis: int = 0, out: None = None, *, dtyp
     >>> tg.grad(lambda x: (tg.stack([x, x]) * [[1.0], [2.0]]).sum())(np.array([1.0, 2.0]))
     array([3., 3.])
     """
-    operands = _sequence("stack", arrays, out, dtype, casting)
+    operands = _sequence("stack", arrays)
+    if out is not None or dtype is not None:
+        operands = _converted("stack", operands, out, dtype, casting)
     ndim = np.ndim(value(operands[0])) + 1
     if not -ndim <= axis < ndim:
         raise ShapeError(f"stack: axis {axis} of a result with {ndim} axes")
@@ -377,15 +381,17 @@ def along(x: TensorLike, ids: Array, axis: int) -> Tensor:
     return getitem(x, (slice(None),) * axis + (ids,) if axis else ids)
 
 
-def _sequence(name: str, arrays: Iterable[TensorLike], out: None, dtype: DTypeLike | None,
-              casting: Casting) -> tuple[TensorLike, ...]:
-    refuse_out(name, out)
+def _sequence(name: str, arrays: Iterable[TensorLike]) -> tuple[TensorLike, ...]:
     operands = tuple(arrays)
     if not operands:
         raise ShapeError(f"{name}: there is nothing to join")
-    if dtype is not None:
-        for x in operands:
-            if not np.can_cast(value(x).dtype, dtype, casting):
-                raise DtypeError(f"{name}: {describe(value(x))} to {np.dtype(dtype)}, which casting={casting!r} does not allow")
-        operands = tuple([x if value(x).dtype == dtype else astype(x, dtype) for x in operands])
     return operands
+
+
+def _converted(name: str, operands: tuple[TensorLike, ...], out: None, dtype: Any,
+               casting: Casting) -> tuple[TensorLike, ...]:
+    refuse_out(name, out)
+    for x in operands:
+        if not np.can_cast(value(x).dtype, dtype, casting):
+            raise DtypeError(f"{name}: {describe(value(x))} to {np.dtype(dtype)}, which casting={casting!r} does not allow")
+    return tuple([x if value(x).dtype == dtype else astype(x, dtype) for x in operands])
