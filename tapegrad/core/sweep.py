@@ -18,10 +18,10 @@ import numpy as np
 from numpy import ndarray
 
 from tapegrad.core.entry import Entry, Leaf
-from tapegrad.core.record import recorded
+from tapegrad.core.record import recorded, wrap
 from tapegrad.core.refcount import LONE_LOCAL, added, owned
 from tapegrad.core.tape import thread
-from tapegrad.core.tensor import Tensor, wrap
+from tapegrad.core.tensor import TensorBase
 from tapegrad.errors import ConsumedTapeError, DtypeError, GradientError, ShapeError, ThreadError
 from tapegrad.primitives import arrays
 from tapegrad.primitives.complex_parts import rules_of_complex
@@ -161,8 +161,8 @@ def seed_of(loss, gradient, create_graph=False):
     """The delta that a sweep from `loss` starts with: `gradient`, checked, or 1; a tensor with create_graph."""
     seed = _checked_seed(loss, gradient)
     if create_graph:                                    # the tape may save it, and the caller may write into it
-        return seed if isinstance(seed, Tensor) else wrap(seed.copy(), None)
-    return seed._value if isinstance(seed, Tensor) else seed
+        return seed if isinstance(seed, TensorBase) else wrap(seed.copy(), None)
+    return seed._value if isinstance(seed, TensorBase) else seed
 
 
 def _checked_seed(loss, gradient):
@@ -175,7 +175,7 @@ def _checked_seed(loss, gradient):
                                 "its real part or absolute value, or pass the gradient of what comes after as "
                                 "backward(gradient)")
         return np.ones(loss.shape, loss.dtype)
-    if not isinstance(gradient, Tensor):
+    if not isinstance(gradient, TensorBase):
         gradient = np.asarray(gradient)
         if gradient.dtype.kind != "c" or loss.dtype.kind == "c":
             gradient = gradient.astype(loss.dtype, copy=False)

@@ -1,4 +1,6 @@
-"""The Tensor: an array, and the register that remembers how it came about.
+"""What a tensor is: an array, and the register that remembers how it came about.
+
+The class that users see, with its operators and methods, is in functions/tensor.py.
 
 The tape saves arrays, not copies of them, so nobody may write into a saved array. Tensors therefore have value
 semantics, by copy on write:
@@ -23,7 +25,7 @@ from tapegrad.errors import DtypeError, GradientError, ShapeError, describe
 _new = object.__new__
 
 
-class Tensor(Handle):
+class TensorBase(Handle):
     """An n-dimensional array whose operations are recorded on the tape where a gradient is required.
 
     data            array_like. Python floats give float64, arrays keep their dtype. The data are copied.
@@ -33,10 +35,9 @@ class Tensor(Handle):
     """
 
     __slots__ = ("_data", "_register", "_lent", "_name", "_retained", "__weakref__")
-    __array_priority__ = 1000
 
     def __init__(self, data, dtype=None, requires_grad=False, name=None):
-        if isinstance(data, Tensor):
+        if isinstance(data, TensorBase):
             data = data._value
         array = np.array(data, dtype=dtype)
         if array.dtype.kind not in "biufc":
@@ -81,7 +82,7 @@ class Tensor(Handle):
         held = self._value
         if value is held:
             return
-        value = np.asarray(value._value if isinstance(value, Tensor) else value)
+        value = np.asarray(value._value if isinstance(value, TensorBase) else value)
         if value.shape != held.shape:
             raise ShapeError(f"data: shape {value.shape} assigned to a tensor of shape {held.shape}; make a new tensor")
         if value.dtype != held.dtype:
@@ -253,7 +254,9 @@ class Tensor(Handle):
 
     def detach(self):
         """The same value as a constant: nothing flows back through it. Writing to one does not change the other."""
-        return wrap(self._data if self._data is not None else self._take_back(), None)
+        z = _new(type(self))
+        z._data, z._register = self._data if self._data is not None else self._take_back(), None
+        return z
 
     def _become(self, other):
         """Take the value and the register of another tensor."""
@@ -263,21 +266,4 @@ class Tensor(Handle):
     def __reduce__(self):
         if type(self._register) is Entry:
             raise GradientError("a result on the tape can't be copied or pickled; use .detach() first")
-        return Tensor, (self._value, None, self.requires_grad, self.name)
-
-
-def wrap(array, register):
-    """A tensor around an array, without a copy, whose register is given."""
-    z = _new(Tensor)
-    z._data, z._register = array, register
-    return z
-
-
-def from_dlpack(x):
-    """A Tensor with a copy of the data of anything that has `__dlpack__`: an array or tensor of another library."""
-    return Tensor(np.from_dlpack(x))
-
-
-def tensor(data, dtype=None, requires_grad=False, name=None):
-    """A Tensor that holds a copy of `data`: `tensor([1.0, 2.0], requires_grad=True, name="x")`. See Tensor."""
-    return Tensor(data, dtype, requires_grad, name)
+        return type(self), (self._value, None, self.requires_grad, self.name)

@@ -21,12 +21,12 @@ from functools import cached_property
 import numpy as np
 
 from tapegrad import wengert
-from tapegrad.core.tensor import Tensor
 from tapegrad.errors import WengertError, describe
 from tapegrad.export.difference import Difference
 from tapegrad.export.files import replacing
 from tapegrad.export.listed import evaluated, static_value
 from tapegrad.export.part import Part
+from tapegrad.functions.tensor import Tensor
 from tapegrad.wengert.program import compiled
 from tapegrad.wengert.text import WORDS, literal
 

@@ -15,8 +15,8 @@ import numpy as np
 from tapegrad.core.entry import Entry, Leaf
 from tapegrad.core.naming import named
 from tapegrad.core.tape import Tape
-from tapegrad.core.tensor import Tensor
 from tapegrad.errors import ConsumedTapeError, DtypeError, GradientError, ShapeError, ThreadError, describe
+from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives.registry import VALUE
 
 

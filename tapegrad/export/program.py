@@ -27,13 +27,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tapegrad.core.tensor import Tensor
 from tapegrad.errors import GradientError
 from tapegrad.export.expressions import ATOM, NOTHING, Expression, argument, literal, subscript
 from tapegrad.export.files import replacing
 from tapegrad.export.graph import Graph
 from tapegrad.export.listed import evaluated
 from tapegrad.export.part import Part
+from tapegrad.functions.tensor import Tensor
 from tapegrad.kernels.elementwise import PLAIN
 from tapegrad.primitives import table
 

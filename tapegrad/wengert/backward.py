@@ -10,11 +10,11 @@ from operator import itemgetter
 import numpy as np
 
 from tapegrad.core.entry import Leaf
-from tapegrad.core.record import append
+from tapegrad.core.record import append, wrap
 from tapegrad.core.sweep import sweep
 from tapegrad.core.tape import Tape
-from tapegrad.core.tensor import Tensor, wrap
 from tapegrad.errors import ShapeError
+from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import arrays, table
 from tapegrad.primitives.registry import SHAPE, VALUE
 from tapegrad.wengert.operators import cross_entropy_of_scores, crossEntropy, given

@@ -13,10 +13,10 @@ from types import FunctionType
 import numpy as np
 
 from tapegrad.core.entry import Entry, Leaf
-from tapegrad.core.record import recorded
+from tapegrad.core.record import recorded, wrap
 from tapegrad.core.tape import Tape, thread
-from tapegrad.core.tensor import Tensor, wrap
 from tapegrad.errors import DtypeError, WengertError, describe, failed_call
+from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import table
 from tapegrad.wengert.operators import accepts, candidates, canonical, cross_entropy_of_scores, given, names, parameters
 from tapegrad.wengert.text import Name, argument, entry_text
