@@ -17,6 +17,8 @@ from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.tensor import Tensor
 from tapegrad.kernels import optimisers as kernels
 
+__all__ = ["SGD", "Adam", "AdamW", "Optimizer"]
+
 
 class Optimizer:
     """The parameters of a model, and what is common to all ways of moving them. A subclass defines move(i, x, g).
