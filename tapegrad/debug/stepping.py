@@ -28,6 +28,7 @@ def backward_steps(loss, gradient=None, *, retain_graph=False, stop=None):
 
     The gradients are accumulated when this is called; stopping ends what is shown.
     """
+    reached = _condition(stop)
     notes, entries = notes_of(thread.tape), list(thread.tape.entries)
     names, before, taken = Names(notes), [], []
     name_of = {entry: names(note) for entry, note in zip(entries, notes)}
@@ -42,7 +43,7 @@ def backward_steps(loss, gradient=None, *, retain_graph=False, stop=None):
     finally:
         for entry, plan in before:
             entry.plan = plan
-    return Steps(taken, stop)
+    return Steps(taken, reached)
 
 
 def _see(step, g, ys, taken):
@@ -83,9 +84,8 @@ class Step:
 class Steps:
     """The steps of a backward(), up to the one where it is to stop; `stopped` is that one, or None."""
 
-    def __init__(self, taken, stop):
+    def __init__(self, taken, reached):
         self.steps, self.stopped = [], None
-        reached = _condition(stop)
         for step in taken:
             self.steps.append(step)
             if reached(step):
