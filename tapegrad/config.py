@@ -24,7 +24,8 @@ def blas_core():
     return ""
 
 
-def _has_avx512():
+def has_avx512():
+    """Whether NumPy finds the instructions AVX-512 on this processor."""
     try:
         from numpy._core._multiarray_umath import __cpu_features__
     except ImportError:
@@ -34,7 +35,7 @@ def _has_avx512():
 
 def _advice(core, threads):
     advice = []
-    if core in ("Haswell", "Zen") and _has_avx512():
+    if core in ("Haswell", "Zen") and has_avx512():
         cause = "OPENBLAS_CORETYPE is set to " + os.environ["OPENBLAS_CORETYPE"] if "OPENBLAS_CORETYPE" in os.environ else (
             "OpenBLAS does not know this processor; OPENBLAS_CORETYPE=SkylakeX would tell it")
         advice.append(f"matrix products use AVX2 where the processor has AVX-512, at about half the speed: {cause}")
