@@ -20,13 +20,16 @@ from typing import TYPE_CHECKING, Any
 
 from tapegrad import functions
 from tapegrad.core.tape import enable_grad as enable_grad, no_grad as no_grad, tape as tape
+from tapegrad.debug.views import Tape as Tape
 from tapegrad.functions.tensor import Tensor as Tensor, from_dlpack as from_dlpack, tensor as tensor
 
 if TYPE_CHECKING:                                       # what is loaded when it is first asked for, for editors
     from tapegrad import autograd as autograd, fft as fft, linalg as linalg, optim as optim, wengert as wengert, xman as xman
     from tapegrad.config import show_config as show_config
-    from tapegrad.debug import backward_steps as backward_steps, blame as blame, provenance as provenance
     from tapegrad.debug.anomaly import detect_anomaly as detect_anomaly
+    from tapegrad.debug.blame import blame as blame
+    from tapegrad.debug.provenance import provenance as provenance
+    from tapegrad.debug.stepping import backward_steps as backward_steps
     from tapegrad.debug.tracing import traced as traced
     from tapegrad.export import export_numpy as export_numpy, load_tape as load_tape, save_tape as save_tape
     from tapegrad.functions import *  # noqa: F403
@@ -42,8 +45,10 @@ __version__ = "0.1.0"
 # What is not needed to compute and to walk back is loaded when it is first asked for.
 LATER = {
     "config": "show_config",
-    "debug": "backward_steps blame provenance",
     "debug.anomaly": "detect_anomaly",
+    "debug.blame": "blame",
+    "debug.provenance": "provenance",
+    "debug.stepping": "backward_steps",
     "debug.tracing": "traced",
     "export": "export_numpy load_tape save_tape",
     "transforms.checkpointing": "checkpoint",

@@ -4,12 +4,15 @@ import shutil
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import mpmath
 import numpy as np
 import pytest
 
+import tapegrad
 from tapegrad.kernels import elementwise as kernels
+from tapegrad.primitives.scalar import source
 
 RULES = {
     'sigmoid': lambda F, d, z, _x: d * (z * (1 - z)),
@@ -49,8 +52,12 @@ def errors(z, true):
     return np.abs(z.astype(np.longdouble) - true) / np.spacing(np.abs(true).astype(z.dtype))
 
 
+def compiled(name, rule, reads):
+    return kernels.derivative(name, source(rule, reads, name), len(reads), __file__)
+
+
 def derivative(name):
-    return kernels.derivative(name, RULES[name], READS)
+    return compiled(f'{name}_derivative', RULES[name], READS)
 
 
 @pytest.mark.parametrize('dtype', DTYPES)
@@ -184,8 +191,8 @@ def test_tanh_and_sigmoid_are_monotonic_at_the_ends():
 
 
 def test_source():
-    assert kernels.source(RULES['tanh'], READS, 'tanh') == 'def tanh(d, z):\n    return (d * (number(1) - (z * z)))'
-    assert kernels.source(RULES['relu'], READS, 'relu') == 'def relu(d, z):\n    return where(positive(z), d, number(0))'
+    assert source(RULES['tanh'], READS, 'tanh') == 'def tanh(d, z):\n    return (d * (number(1) - (z * z)))'
+    assert source(RULES['relu'], READS, 'relu') == 'def relu(d, z):\n    return where(positive(z), d, number(0))'
     assert derivative('tanh').__doc__.endswith('return (d * (number(1) - (z * z)))')
 
 
@@ -202,7 +209,7 @@ MORE = [
 
 @pytest.mark.parametrize('k', range(len(MORE)))
 def test_other_rules(k):
-    ufunc = kernels.derivative('other', MORE[k], ('d', 'x'))
+    ufunc = compiled('other', MORE[k], ('d', 'x'))
     rng = np.random.default_rng(5)
     for dtype, tolerance in zip(DTYPES, (3e-5, 1e-12)):
         d, x = rng.uniform(-3, 3, (2, 200)).astype(dtype)
@@ -224,7 +231,7 @@ def test_comparisons_of_nan_and_zeros():
         for dtype in DTYPES:
             a, b = d.astype(dtype), x.astype(dtype)
             with np.errstate(all='raise'):
-                result = kernels.derivative('compare', rule, ('d', 'x'))(a, b)
+                result = compiled('compare', rule, ('d', 'x'))(a, b)
             np.testing.assert_array_equal(result, rule(np, a, None, b), name)
 
 
@@ -238,7 +245,7 @@ def test_comparisons_of_nan_and_zeros():
 ])
 def test_rules_that_cannot_be_kernels(rule, error):
     with pytest.raises(error):
-        kernels.derivative('bad', rule, READS)
+        compiled('bad', rule, READS)
 
 
 def test_unknown_name():
@@ -247,27 +254,25 @@ def test_unknown_name():
 
 
 def test_same_name_other_rule():
-    one = kernels.derivative('twin', lambda F, d, z, _x: d + z, READS)
-    two = kernels.derivative('twin', lambda F, d, z, _x: d - z, READS)
+    one = compiled('twin', lambda F, d, z, _x: d + z, READS)
+    two = compiled('twin', lambda F, d, z, _x: d - z, READS)
     assert (one(3.0, 1.0), two(3.0, 1.0)) == (4, 2)
     assert derivative('tanh') is derivative('tanh') and kernels.forward('tanh') is kernels.forward('tanh')
 
 
-def fresh(path, code, **environment):
-    """Run `code` in a new process, with `kernels` loaded from the file `path`."""
-    load = ('import importlib.util, sys, warnings; warnings.simplefilter("error"); import numpy as np\n'
-            f'spec = importlib.util.spec_from_file_location("kernels", {str(path)!r})\n'
-            'kernels = sys.modules["kernels"] = importlib.util.module_from_spec(spec); spec.loader.exec_module(kernels)\n'
-            'rule = lambda F, d, z, _x: d * (1 - z * z)\n')
+def fresh(package, code, **environment):
+    """Run `code` in a new process that imports the copy of tapegrad in `package`."""
+    load = ('import sys, warnings; warnings.simplefilter("error"); import numpy as np\n'
+            'from tapegrad.kernels import elementwise as kernels; from tapegrad.primitives.scalar import source\n')
     run = subprocess.run([sys.executable, '-c', load + code], capture_output=True, text=True, check=False,
-                         env={**os.environ, **environment})
+                         cwd=package.parent, env={**os.environ, 'PYTHONPATH': str(package.parent), **environment})
     assert run.returncode == 0, run.stderr
     return run.stdout.split()
 
 
 @pytest.fixture
 def copy(tmp_path):
-    return shutil.copy(kernels.__file__, tmp_path / 'kernels.py')
+    return shutil.copytree(Path(tapegrad.__file__).parent, tmp_path / 'tapegrad', ignore=shutil.ignore_patterns('__pycache__'))
 
 
 CHECK = '''
@@ -277,7 +282,8 @@ np.testing.assert_allclose(s, [0, 0.26894143, 0.5, 0.880797, np.nan], 1e-6)
 np.testing.assert_allclose(t, [-1, -0.7615942, 0, 0.9640276, np.nan], 1e-6)
 np.testing.assert_array_equal(r, np.array([0, 0, 0, 2, np.nan], np.float32))
 assert kernels.forward("sigmoid")(x, out=s) is s and s.dtype == t.dtype == r.dtype == np.float32
-df = kernels.derivative("tanh", rule, ("d", "z"))
+text = source(lambda F, d, z, _x: d * (1 - z * z), ("d", "z"), "tanh")
+df = kernels.derivative("tanh", text, 2, kernels.__file__)
 assert df is None or df(2.0, 0.5) == 1.5
 print(type(kernels.forward("sigmoid")).__name__, df is None)
 '''
@@ -295,9 +301,9 @@ def test_without_numba(copy):
     assert fresh(copy, 'sys.modules["numba"] = None\n' + CHECK) == ['function', 'True']
 
 
-def test_nowhere_to_write_a_cache(copy, tmp_path):
-    # a file where the directories would be: unwritable for root, too
-    (tmp_path / '__pycache__').write_text('')
+def test_nowhere_to_write_a_cache(copy):
+    for folder in copy, *[path for path in copy.rglob('*') if path.is_dir()]:
+        (folder / '__pycache__').write_text('')         # a file where the directory would be: unwritable for root, too
     home = {k: '/dev/null' for k in ('HOME', 'XDG_CACHE_HOME', 'NUMBA_CACHE_DIR')}
     assert fresh(copy, CHECK, **home, PYTHONDONTWRITEBYTECODE='1') == ['ufunc', 'False']
 
@@ -321,7 +327,7 @@ def test_cache_is_used_and_healed(copy, tmp_path):
 def test_threads():
     rule = lambda F, d, z, _x: d * (z + 7)
     found = []
-    threads = [threading.Thread(target=lambda: found.append(kernels.derivative('threads', rule, READS))) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: found.append(compiled('threads', rule, READS))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

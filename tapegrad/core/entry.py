@@ -13,7 +13,7 @@ class Entry:
 
     g       the primitive's row (primitives/registry.py)
     ys      the registers of the operands: Entry, Leaf, or a constant (a tensor or a Python number)
-    plan    which derivatives are wanted and what they read: made by the row
+    plan    which derivatives are wanted and what they read (primitives/plan.py): made by the row
     saved   (z, y1, .., yk, *static), with None where no derivative reads the value
     shape, dtype   of the result, and so of its delta
     delta   what the sweep has accumulated for the result
@@ -27,7 +27,7 @@ class Entry:
     @property
     def operands(self):
         """The registers of the operands (`ys` may end with leaves that retain the delta)."""
-        return self.ys[:len(self.plan) - 3]
+        return self.ys[:len(self.plan.keep) - 1]
 
     @property
     def static(self):
@@ -36,47 +36,11 @@ class Entry:
 
     def retain(self, leaf):
         """Give `leaf` the delta of this entry, too: it becomes one more operand, whose derivative is 1."""
-        array_rules, recorded_rules, *keep = self.plan
-        hooks = self._hooks()
-        rule = len(self.ys), _whole_delta if hooks is None else hooks.before(_whole_delta)
-        self.ys, self.plan = (*self.ys, leaf), ((*array_rules, rule), (*recorded_rules, rule), *keep)
+        self.ys, self.plan = (*self.ys, leaf), self.plan.joined(len(self.ys), _whole_delta)
 
     def hook(self, function):
         """Have `function` replace the delta before the derivatives read it, after the hooks that are there."""
-        hooks = self._hooks()
-        if hooks is not None:
-            hooks.append(function)
-        else:
-            hooks = _Hooks(function)
-            array_rules, recorded_rules, *keep = self.plan
-            self.plan = (*[tuple([(i, hooks.before(rule)) for i, rule in rules]) for rules in (array_rules, recorded_rules)],
-                         *keep)
-
-    def _hooks(self):
-        return next((rule.hooks for _, rule in self.plan[0] if hasattr(rule, "hooks")), None)
-
-
-class _Hooks(list):
-    """The functions that replace the delta of an entry, one after the other, and the last delta that they replaced."""
-
-    def __init__(self, function):
-        super().__init__([function])
-        self.seen = None, None
-
-    def before(self, rule):
-        def with_hooks(F, d, *saved):
-            return rule(F, self.replaced(d), *saved)
-
-        with_hooks.hooks, with_hooks.plain = self, rule
-        return with_hooks
-
-    def replaced(self, d):
-        if self.seen[0] is not d:
-            new = d
-            for function in self:
-                new = function(new)
-            self.seen = d, new
-        return self.seen[1]
+        self.plan = self.plan.hooked(function)
 
 
 def _whole_delta(F, d, *saved):

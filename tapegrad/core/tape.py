@@ -20,47 +20,24 @@ How a mutated value is noticed. It cannot happen: an array that the tape has sav
 
 import threading
 from functools import wraps
-from importlib import import_module
 from math import inf
 from sys import getrefcount
 
 from tapegrad.core import naming
-from tapegrad.core.entry import Entry
+from tapegrad.core.refcount import LONE_POPPED
 
 LIMIT = 128                             # entries: so many that die together are too few for a garbage collection
 ROOM = 16 * 2**20                       # bytes
 LARGE = 32 * 2**10                      # bytes of a result, up to which the recorders only count the entries
 
 
-def later(module, name):
-    """A method that is a function of a module which is loaded when the method is first called."""
-    def method(self, *args, **kwargs):
-        return getattr(import_module(f"tapegrad.{module}"), name)(self, *args, **kwargs)
-
-    method.__name__, method.__doc__ = name, f"See tapegrad.{module}.{name}."
-    return method
-
-
-class Views:
-    """The ways to look at entries that a tape and a trace (tracing.py) share."""
-
-    __slots__ = ()
-
-    show, draw = later("debug", "show"), later("debug", "draw")
-    memory, profile = later("debug", "memory"), later("debug", "profile")
-    check, blame = later("debug", "check"), later("debug", "blame")
-
-    def _repr_html_(self):
-        return self.show()._repr_html_()
-
-
-class Tape(Views):
+class TapeBase:
     """A thread's list of recorded operations. Reads as a list of `(z, g, (y1, .., yk))`, all of them names.
 
     `len(t)`, `t[i]` and iteration give the living entries; `print(t)` lists lines like `z3 = tanh(z2)`.
     """
 
-    __slots__ = ("entries", "limit", "room", "initial", "recording", "watch", "__weakref__")
+    __slots__ = ("entries", "limit", "room", "initial", "recording", "watch")
 
     def __init__(self):
         self.entries, self.recording = [], True
@@ -79,7 +56,7 @@ class Tape(Views):
         pop = entries.pop
         for _ in range(before):
             entry = pop()
-            if getrefcount(entry) > _LONE_ENTRY and entry.tape is not None:
+            if getrefcount(entry) > LONE_POPPED and entry.tape is not None:
                 living.append(entry)
                 held += sum([value.nbytes for value in entry.saved if hasattr(value, "nbytes")])
         living.reverse()
@@ -114,22 +91,21 @@ class Tape(Views):
         return f"<tape of {len(self)} entries>"
 
 
-def _lone_entry():
-    pop = [Entry()].pop
-    for _ in range(1):
-        entry = pop()
-        return getrefcount(entry)
-
-
-_LONE_ENTRY = _lone_entry()
-
-
 class _Thread(threading.local):
     def __init__(self):
         self.tape = Tape()
 
 
+Tape = TapeBase             # the class of tapes: that of debug/views.py, with the ways to look at them
 thread = _Thread()
+
+
+def tapes_are(cls):
+    """Decorator of the class that tapes are to have."""
+    global Tape
+    Tape = cls
+    thread.tape = cls()
+    return cls
 
 
 def tape():

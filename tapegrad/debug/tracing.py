@@ -13,8 +13,8 @@ delta. The names of variables are looked up in the user's frame when a value is 
 import sys
 
 from tapegrad.core.entry import Handle, Leaf
-from tapegrad.core.tape import Views
 from tapegrad.debug.notes import Buffers, Note, operands
+from tapegrad.debug.views import Views
 from tapegrad.debug.watching import observed, users_frame, watching
 from tapegrad.errors import GradientError
 

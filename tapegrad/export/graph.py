@@ -9,7 +9,8 @@ import numpy as np
 from tapegrad.errors import WengertError
 from tapegrad.export.expressions import ATOM, NOTHING, PRODUCT, SUM, Expression, literal, subscript
 from tapegrad.export.vocabulary import Writer, unwritten
-from tapegrad.primitives.registry import ARITY_LIMIT, SHAPE, VALUE
+from tapegrad.primitives.plan import SHAPE, VALUE
+from tapegrad.primitives.registry import ARITY_LIMIT
 
 
 class Graph:
@@ -88,12 +89,12 @@ class Graph:
                 continue
             self._comment(self._described(entry))
             saved = self._saved(entry)
-            for i, rule in entry.plan[1]:
+            if entry.plan.hooks:
+                raise unwritten(entry.g.name, f"{self.part.name(entry)} has a hook, a function")
+            for i, rule in entry.plan.recorded:
                 y = entry.ys[i]
                 if id(y) not in needed:
                     continue
-                if hasattr(rule, "hooks"):
-                    raise unwritten(entry.g.name, f"{self.part.name(entry)} has a hook, a function")
                 if entry.g.name == "getitem" and self._is_lone(y):    # other rules come to the same sum in place
                     self._add_at(y, d, entry.static[0])
                     continue
@@ -103,7 +104,7 @@ class Graph:
 
     def _saved(self, entry):
         """What the rules get for (z, y1, .., yk, *static)."""
-        keep = entry.plan[2:]
+        keep = entry.plan.keep
         kept = [self._operand(y) if how == VALUE else getattr(y, "shape", ()) if how == SHAPE else None
                 for y, how in zip((entry, *entry.operands), keep)]
         return (kept[0], tuple(kept[1:]), *entry.static) if entry.g.variadic else (*kept, *entry.static)

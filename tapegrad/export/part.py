@@ -14,10 +14,10 @@ import numpy as np
 
 from tapegrad.core.entry import Entry, Leaf
 from tapegrad.core.naming import named
-from tapegrad.core.tape import Tape
+from tapegrad.core.tape import TapeBase
 from tapegrad.errors import ConsumedTapeError, DtypeError, GradientError, ShapeError, ThreadError, describe
 from tapegrad.functions.tensor import Tensor
-from tapegrad.primitives.registry import VALUE
+from tapegrad.primitives.plan import VALUE
 
 
 class Part:
@@ -33,7 +33,7 @@ class Part:
 
     def __init__(self, what, caller, taken=()):
         self.caller = caller
-        if type(what) is Tape:
+        if isinstance(what, TapeBase):
             what.reap()
             self.entries = list(what.entries)
             if not self.entries:
@@ -71,7 +71,7 @@ class Part:
         return candidate
 
     def _note_saved(self, entry):
-        keep = entry.plan[2:]
+        keep = entry.plan.keep
         if keep[0] == VALUE:
             self.known[id(entry)] = entry.saved[0]
         if not entry.g.variadic:

@@ -19,17 +19,15 @@ operation is one of IEEE 754: the result has the same bits everywhere, and the s
 Why integers. Vector comparisons, min and max raise the invalid flag for NaN, which NumPy reports as a RuntimeWarning. Those
 here work on the bits of the numbers, at the same cost; x == x, which raises nothing, brings NaN back at the end.
 
-A derivative is written once, in the table of primitives: source() runs the rule over Symbols, which gives the text of a
-scalar function. numba caches it under the file that defines the rule, so editing that file renews the cache.
+A derivative comes as the text of a scalar function. numba caches it under the file that defines the rule that it was made
+from (primitives/scalar.py), so editing that file renews the cache.
 """
 import math
-import operator
-import re
 import threading
 import warnings
 import zlib
 from functools import cache, wraps
-from types import CodeType, FunctionType, SimpleNamespace
+from types import CodeType, FunctionType
 
 import numpy as np
 
@@ -136,82 +134,6 @@ def constants(number):
         SMALL_P=tuple([number(2.0 ** -small * c) for c in (*p, 1)]), SMALL_Q=tuple([number(2.0 ** -small * c) for c in q]),
         TOP=number(high).view(signed), BOTTOM=number(low).view(unsigned), LIMIT=number(limit).view(signed),
         MAGNITUDE=signed(np.iinfo(signed).max), INFINITY=number(np.inf).view(unsigned))
-
-
-# ---- a rule, run over symbols, becomes the text of a kernel ----
-
-def text_of(value):
-    """The text of an operand. Literals take the loop's precision: numba would widen float32 to float64."""
-    if isinstance(value, Symbol):
-        return f'number({value.text})' if value.condition else value.text
-    if np.ndim(value) or not isinstance(value, (int, float, np.number, np.bool_, np.ndarray)):
-        raise TypeError(f'an elementwise rule cannot use a {type(value).__name__}')
-    value = value.item() if hasattr(value, 'item') else value
-    return f'number({value!r})' if math.isfinite(value) else f"number({'-' * (value < 0)}np.{abs(value)})"
-
-
-def write(form, condition=False):
-    # an operation on symbols: {0} and {1} are its operands
-    return lambda *operands: Symbol(form.format(*map(text_of, operands)), condition)
-
-
-def compare(x, y, form='greater({0}, {1})', form_zero='positive({0})'):
-    zero = not isinstance(y, Symbol) and np.ndim(y) == 0 and y == 0
-    return write(form_zero if zero else form, True)(x, y)
-
-
-def power(x, y):
-    whole = type(y) in (int, float) and y % 1 == 0   # numba multiplies these out
-    return 1 / x ** -y if whole and y < 0 else Symbol(f'({text_of(x)} ** {int(y) if whole else text_of(y)})')
-
-
-def choose(c, x, y):
-    if not (isinstance(c, Symbol) and c.condition):
-        raise TypeError('F.where takes a comparison')
-    return Symbol(f'where({c.text}, {text_of(x)}, {text_of(y)})')
-
-
-class Symbol:
-    """A scalar expression as text; operators build longer text."""
-    __slots__ = 'condition', 'text'
-    __hash__ = __array_ufunc__ = None   # == makes text; NumPy's scalars leave their operators to us
-
-    def __init__(self, text, condition=False):
-        self.text, self.condition = text, condition   # a condition is True or False
-
-    def __bool__(self):
-        raise TypeError('a rule cannot branch on a value: use F.where')
-
-    __neg__, __abs__, __pow__, __rpow__ = write('(-{})'), write('abs({})'), power, write('({1} ** {0})')
-    __add__, __sub__, __mul__, __truediv__ = map(write, ('({} + {})', '({} - {})', '({} * {})', '({} / {})'))
-    __radd__, __rsub__, __rmul__, __rtruediv__ = map(write, ('({1} + {0})', '({1} - {0})', '({1} * {0})', '({1} / {0})'))
-    __eq__, __ne__ = write('({} == {})', True), write('({} != {})', True)
-    __ge__, __le__ = (write(f'(greater({form}) | ({{0}} == {{1}}))', True) for form in ('{0}, {1}', '{1}, {0}'))
-    __gt__, __lt__ = compare, lambda x, y: compare(x, y, 'greater({1}, {0})', 'positive(-{0})')
-
-
-F = SimpleNamespace(
-    equal=operator.eq, not_equal=operator.ne, greater=operator.gt, greater_equal=operator.ge, less=operator.lt,
-    less_equal=operator.le, power=operator.pow, absolute=abs, zeros_like=lambda x: 0, ones_like=lambda x: 1,
-    where=choose, sign=lambda x: choose(x > 0, 1, choose(x < 0, -1, x)),
-    maximum=write('where(greater({0}, {1}) | ({0} != {0}), {0}, {1})'),
-    minimum=write('where(greater({1}, {0}) | ({0} != {0}), {0}, {1})'),
-    strong_multiply=write('where({0} == number(0), number(0), {0} * {1})'),
-    **{name: write(f'np.{name}({{}})') for name in ('exp', 'log', 'sqrt', 'sin', 'cos', 'tanh')})
-
-
-def source(rule, reads, name):
-    """The text of the scalar kernel that computes `rule` from the parameters `reads`; `number` is np.float32 or np.float64.
-
-    >>> print(source(lambda F, d, z, _x: d * (1 - z * z), ('d', 'z'), 'tanh_derivative'))
-    def tanh_derivative(d, z):
-        return (d * (number(1) - (z * z)))
-    """
-    names = rule.__code__.co_varnames[1:rule.__code__.co_argcount]
-    text = text_of(rule(F, *map(Symbol, names)))
-    if missing := set(re.findall(r'\w+', text)) & set(names) - set(reads):
-        raise ValueError(f'{name}: the rule reads {", ".join(sorted(missing))}, which is not in {reads}')
-    return f'def {name}({", ".join(reads)}):\n    return {text}'
 
 
 # ---- text and formulas become ufuncs ----
@@ -412,17 +334,16 @@ def forward(name):
         return compiler() and build(name, name, '', 1, __file__, f'{name}(x), elementwise.') or PLAIN[name]
 
 
-def derivative(name, rule, reads):
-    """A ufunc, float32 and float64, of the parameters in the tuple `reads`, compiled from `rule`; None without a compiler.
+def derivative(label, text, arity, filename):
+    """A ufunc of `arity` float32 or float64, compiled from the text of a scalar function; None without a compiler.
 
-    A rule takes F, the delta d, the output z and the operands: `lambda F, d, z, _x: d * (1 - z * z)`, reads = ('d', 'z').
-    The ufunc's __doc__ shows the kernel. TypeError or AttributeError if it isn't elementwise, ValueError if it reads more.
+    The text defines the function `label` and takes its literals from `number`, np.float32 or np.float64, in whose place it
+    may use the formulas: primitives/scalar.py makes it from a rule. The kernel is cached under the file that it came from,
+    `filename`. The ufunc's __doc__ is the text.
     """
-    label = re.sub(r'\W', '_', name) + '_derivative'
-    text = source(rule, reads, label)
     # numba finds a cached kernel by its name and the date of the rule's file: the name must tell all the rest
-    rest = (text, loop_source(label, len(reads), ''), OPTIONS, FUSED, constants(np.float64),
+    rest = (text, loop_source(label, arity, ''), OPTIONS, FUSED, constants(np.float64),
             [instructions(f.__code__) for f in (*FORMULAS, streaming)])
     unique = f'{label}_{zlib.crc32(repr(rest).encode()):08x}'
     with lock:
-        return compiler() and build(label, unique, text.replace(label, unique, 1), len(reads), rule.__code__.co_filename, text)
+        return compiler() and build(label, unique, text.replace(label, unique, 1), arity, filename, text)

@@ -24,9 +24,9 @@ HOLOMORPHIC = frozenset(
     "reciprocal tan arcsin arccos arctan sinh cosh arcsinh arccosh arctanh".split())
 
 
-def rules_of_complex(entry, level):
-    """The rules of an entry whose result is complex."""
-    name, rules = entry.g.name, entry.plan[level]
+def rules_of_complex(entry, rules):
+    """These rules of an entry whose result is complex, as they are to be run."""
+    name = entry.g.name
     if name in LINEAR:
         return rules
     if name not in HOLOMORPHIC:
@@ -36,13 +36,8 @@ def rules_of_complex(entry, level):
 
 
 def _conjugated(rule):
-    hooks = getattr(rule, "hooks", None)
-
     def holomorphic(F, d, *saved):
-        if hooks is None:
-            c = rule(F, F.conjugate(d), *saved)
-        else:                                           # a hook is to see the delta itself
-            c = rule.plain(F, F.conjugate(hooks.replaced(d)), *saved)
+        c = rule(F, F.conjugate(d), *saved)
         return None if c is None else F.conjugate(c)
 
     return holomorphic

@@ -12,7 +12,7 @@ by its name, and says by the names of its parameters what the tape has to keep f
     _x         nothing is, the rule gets None
 
 With F = `arrays` (below) the rule is the fast sweep; with F = `recorded` (record.py) it is itself recorded, which makes
-derivatives of any order; run on symbols it becomes the text of a numba kernel (kernels.py). A rule never undoes
+derivatives of any order; run on symbols it becomes the text of a numba kernel (scalar.py). A rule never undoes
 broadcasting (sweep.py does), never changes d, and returns None where there is no contribution. A rule that is None says
 that the operand has no derivative. In a variadic row, whose operands are a sequence, there is one rule for all of
 them, which gets the position of the operand first.
@@ -24,8 +24,9 @@ from inspect import CO_VARARGS
 import numpy as np
 
 from tapegrad.kernels import elementwise as kernels
+from tapegrad.primitives.plan import NOTHING, SHAPE, VALUE, Plan
+from tapegrad.primitives.scalar import source
 
-NOTHING, VALUE, SHAPE = range(3)
 ARITY_LIMIT = 16
 
 
@@ -79,8 +80,7 @@ class Primitive:
     """A row of the registry.
 
     g        computes the result from arrays; a kernel's compiled ufunc after its first call
-    plans    for each combination of wanted derivatives: (array rules, recorded rules, *what to keep of z, y1, .., yk), where
-             the rules are pairs (position of the operand, its rule). A variadic row makes one when it is first asked for
+    plans    a Plan for each combination of wanted derivatives; a variadic row makes one when it is first asked for
     arity    the number of operands, None for a variadic row
     elementwise   whether G is a ufunc: then the contributions, too, have the shape and dtype of z
     """
@@ -110,13 +110,14 @@ class Primitive:
         if self.variadic:
             keep = (self.reads[0][0],) + (self.reads[0][1],) * len(wanted)
             rules = tuple([(i, partial(self.dg[0], i)) for i, want in enumerate(wanted) if want])
-            return rules, rules, *keep
+            return Plan(rules, rules, keep)
         keep = [NOTHING] * (1 + self.arity)
         for want, reads in zip(wanted, self.reads):
             if want and reads is not None:
                 keep = [_stricter(self.name, before, more) for before, more in zip(keep, reads)]
-        return (*(tuple([(i, rule) for i, (rule, want) in enumerate(zip(level, wanted)) if want and rule is not None])
-                  for level in (self.array_dg, self.dg)), *keep)
+        arrays, recorded = (tuple([(i, rule) for i, (rule, want) in enumerate(zip(rules, wanted)) if want and rule is not None])
+                            for rules in (self.array_dg, self.dg))
+        return Plan(arrays, recorded, tuple(keep))
 
     def plan_of(self, n, mask):
         """The plan of a variadic row with n operands, for those whose bit is in the mask."""
@@ -175,7 +176,8 @@ def kernel(name, dg):
 
     def first_derivative(F, d, *saved):
         reads = [parameter for parameter in _parameters(dg)[1:] if not parameter.startswith("_")]
-        ufunc = kernels.derivative(name, dg, tuple(reads))
+        label = f"{name}_derivative"
+        ufunc = kernels.derivative(label, source(dg, tuple(reads), label), len(reads), dg.__code__.co_filename)
         if ufunc is None:
             rule = dg
         elif reads == ["d", "z"]:

@@ -12,11 +12,11 @@ import numpy as np
 from tapegrad.core.entry import Leaf
 from tapegrad.core.record import append, wrap
 from tapegrad.core.sweep import sweep
-from tapegrad.core.tape import Tape
+from tapegrad.core.tape import TapeBase
 from tapegrad.errors import ShapeError
 from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import arrays, table
-from tapegrad.primitives.registry import SHAPE, VALUE
+from tapegrad.primitives.plan import SHAPE, VALUE, Plan
 from tapegrad.wengert.operators import cross_entropy_of_scores, crossEntropy, given
 from tapegrad.wengert.program import signature
 from tapegrad.wengert.step import recording
@@ -37,7 +37,7 @@ class Backward:
     def __init__(self, program, values, DG, G, leaves):
         self.steps, self.values, self.DG, self.G, self.leaves = program.steps, values, DG, G, leaves
         self.registers, self.parts, self.constants = [None] * len(values), [], [None]
-        self.inners, self.plans, self.signature, self.tape = {}, {}, signature(values), Tape()
+        self.inners, self.plans, self.signature, self.tape = {}, {}, signature(values), TapeBase()
         for name in program.inputs:
             self.registers[program.slots[name]] = leaves.get(name)
         with recording(self.tape):
@@ -95,7 +95,7 @@ class Backward:
             return None
         self.plans[row] = row.plans
         plan = row.plans[sum([1 << i for i, y in enumerate(registers) if y is not None])]
-        where = [self.kept(how, i) for how, i in zip(plan[2:], (step.slot, *slots))]
+        where = [self.kept(how, i) for how, i in zip(plan.keep, (step.slot, *slots))]
         return self.entry(row, plan, registers, step, [*where, *map(self.constant, static)])
 
     def kept(self, how, i):
@@ -112,7 +112,7 @@ class Backward:
         keywords = {key: values[i] for key, i in step.keys.items()}
         rules = tuple([(place, _rule(function, keywords, np.shape(values[i])))
                        for place, (i, y, function) in enumerate(zip(step.ys, ys, functions)) if y and function])
-        return self.entry(step, (rules, rules, *[VALUE] * (1 + len(ys))), ys, step, [step.slot, *step.ys])
+        return self.entry(step, Plan(rules, rules, (VALUE,) * (1 + len(ys))), ys, step, [step.slot, *step.ys])
 
     def inner(self, step):
         """Record what a step comes down to; the registers that its delta goes to."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from tapegrad.core.entry import Entry, Leaf
 from tapegrad.core.record import recorded, wrap
-from tapegrad.core.tape import Tape, thread
+from tapegrad.core.tape import TapeBase, thread
 from tapegrad.errors import DtypeError, WengertError, describe, failed_call
 from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import table
@@ -167,7 +167,7 @@ class Step:
 
     def _resolve(self, operands, values):
         leaves = [Leaf(np.shape(y), np.dtype(float)) if operand else None for y, operand in zip(operands, self.operands)]
-        tape = Tape()
+        tape = TapeBase()
         with recording(tape):
             z = self.tensor([y if leaf is None else wrap(np.asarray(y), leaf) for y, leaf in zip(operands, leaves)], values)
             entry = z._register
