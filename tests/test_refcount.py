@@ -37,7 +37,7 @@ print(len(tg.tape()), W.grad.tolist())
 
 
 def test_with_counts_that_do_not_tell_gradients_are_the_same():
-    found = [subprocess.run([sys.executable, "-c", PROGRAM.replace("FAKE", fake)], capture_output=True, text=True, check=True).stdout
-             for fake in ("counted(x)", "1", "2")]
+    found = [subprocess.run([sys.executable, "-c", PROGRAM.replace("FAKE", fake)], capture_output=True, text=True,
+                            check=True).stdout for fake in ("counted(x)", "1", "2")]
     assert found[0] == found[1] == found[2]
     assert np.isfinite(eval(found[0].partition(" ")[2])).all()

@@ -7,6 +7,18 @@ needs no register: it stands in an entry's operands as itself.
 A register does not hold the tensor, and an entry does not hold its value: only the arrays that the derivatives read.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from tapegrad.core.tape import TapeBase
+    from tapegrad.primitives.plan import Plan
+    from tapegrad.primitives.registry import Primitive
+
 
 class Entry:
     """One recorded operation.
@@ -24,26 +36,37 @@ class Entry:
 
     __slots__ = ("g", "ys", "plan", "saved", "shape", "dtype", "delta", "tape", "name", "where")
 
+    g: Primitive
+    ys: tuple[Any, ...]
+    plan: Plan
+    saved: tuple[Any, ...]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    delta: Any
+    tape: TapeBase | None
+    name: str | None
+    where: Any
+
     @property
-    def operands(self):
+    def operands(self) -> tuple[Any, ...]:
         """The registers of the operands (`ys` may end with leaves that retain the delta)."""
         return self.ys[:len(self.plan.keep) - 1]
 
     @property
-    def static(self):
+    def static(self) -> tuple[Any, ...]:
         """The arguments that are not operands: axes, shapes, indices."""
-        return self.saved[2 if self.g.variadic else 1 + self.g.arity:]
+        return self.saved[2 if self.g.arity is None else 1 + self.g.arity:]
 
-    def retain(self, leaf):
+    def retain(self, leaf: Leaf) -> None:
         """Give `leaf` the delta of this entry, too: it becomes one more operand, whose derivative is 1."""
         self.ys, self.plan = (*self.ys, leaf), self.plan.joined(len(self.ys), _whole_delta)
 
-    def hook(self, function):
+    def hook(self, function: Callable[[Any], Any]) -> None:
         """Have `function` replace the delta before the derivatives read it, after the hooks that are there."""
         self.plan = self.plan.hooked(function)
 
 
-def _whole_delta(F, d, *saved):
+def _whole_delta(F: Any, d: Any, *saved: Any) -> Any:
     return d
 
 
@@ -55,10 +78,12 @@ class Leaf:
 
     __slots__ = ("shape", "dtype", "grad", "name", "hooks")
 
-    def __init__(self, shape, dtype, name=None):
-        self.shape, self.dtype, self.grad, self.name, self.hooks = shape, dtype, None, name, ()
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], name: str | None = None) -> None:
+        self.shape, self.dtype, self.name = shape, dtype, name
+        self.grad: Any = None
+        self.hooks: tuple[Callable[[Any], Any], ...] = ()
 
-    def hook(self, function):
+    def hook(self, function: Callable[[Any], Any]) -> None:
         """Have `function` replace the delta at the end of a sweep."""
         self.hooks = (*self.hooks, function)
 

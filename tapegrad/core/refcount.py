@@ -11,39 +11,48 @@ reference, and that it is higher where somebody else holds the object, in a vari
 limit is NEVER: nothing is taken for lone, and all is copied and kept.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from sys import getrefcount
+from typing import Any
 
 from numpy import asarray, empty, generic, ndarray
 
 NEVER = -1
+Count = Callable[[Any], int]
 
 
 class _Holder:
     __slots__ = ("held",)
 
-    def local(self, count):
+    held: Any
+
+    def local(self, count: Count) -> int:
         held = self.held
         return count(held)
 
-    def passed(self, count):
+    def passed(self, count: Count) -> int:
         held = self.held
         return _value(held, count)
 
 
-def _value(held, count):
+def _value(held: Any, count: Count) -> int:
     return count(held)
 
 
-def _popped(things, count):
+def _popped(things: list[Any], count: Count) -> int:
     pop = things.pop
-    for _ in range(1):
-        thing = pop()
-        return count(thing)
+    thing = pop()
+    return count(thing)
 
 
-def limits(count):
+def limits(count: Count) -> list[int]:
     """(LONE_LOCAL, LONE_PASSED, LONE_VALUE, LONE_POPPED) by a function that counts references, such as getrefcount."""
-    holder, found = _Holder(), []
+    holder = _Holder()
+    found: list[tuple[int, ...]] = []
+    ask: Any
+    given: Any
     for ask in (_Holder.local, _Holder.passed):
         holder.held = empty(1)
         lone = ask(holder, count)
@@ -68,7 +77,7 @@ def limits(count):
 LONE_LOCAL, LONE_PASSED, LONE_VALUE, LONE_POPPED = limits(getrefcount)
 
 
-def added(held, more):
+def added(held: Any, more: Any) -> Any:
     """`held + more`, in place where one slot and the caller's local variable are the only holders of the array `held`."""
     if getrefcount(held) <= LONE_PASSED and type(held) is type(more) is ndarray and held.base is None:
         held += more
@@ -76,7 +85,7 @@ def added(held, more):
     return held + more
 
 
-def owned(value):
+def owned(value: Any) -> Any:
     """`value`, or a copy of it where it is an array that anything else holds or that is a view."""
     if type(value) is ndarray and (getrefcount(value) > LONE_VALUE or value.base is not None):
         return value.copy()

@@ -15,16 +15,21 @@ F = `recorded` they are tensors, and the sweep itself is on the tape. Where z is
 rule is to be run. Source: Griewank and Walther, Evaluating Derivatives (2008), section 3.2.
 """
 
+from __future__ import annotations
+
 import threading
+from collections.abc import Iterable
 from functools import lru_cache
 from sys import getrefcount
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from tapegrad.core.entry import Leaf
+from tapegrad.core.entry import Entry, Leaf
 from tapegrad.core.record import recorded
 from tapegrad.core.refcount import LONE_LOCAL, added, owned
+from tapegrad.core.tensor import Array, TensorBase
 from tapegrad.core.walk import Walk, as_tensors, replaced, seed_of
 from tapegrad.errors import GradientError
 from tapegrad.primitives import arrays
@@ -33,7 +38,7 @@ from tapegrad.primitives.complex_parts import rules_of_complex
 _commit = threading.Lock()
 
 
-def fit(F, c, shape, dtype):
+def fit(F: Any, c: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
     """A contribution summed to the shape that it was broadcast from, in the dtype that it was promoted from."""
     if F is arrays and c.ndim == 2 and shape == c.shape[1:]:
         c = _ones(len(c), c.dtype).dot(c)               # the delta of a bias: a quarter of the time of add.reduce
@@ -49,18 +54,19 @@ def fit(F, c, shape, dtype):
 
 
 @lru_cache
-def _ones(n, dtype):
+def _ones(n: int, dtype: np.dtype[Any]) -> Array:
     return np.ones(n, dtype)
 
 
-def sweep(F, seeds, consume):
+def sweep(F: Any, seeds: Iterable[tuple[Entry | Leaf, Any]], consume: bool) -> dict[Leaf, Any]:
     """Walk the tape down from its end, where the registers in `seeds` start with the given deltas; return {leaf: delta}.
 
     F         the vocabulary the rules are run over: `arrays`, or `recorded` to put the sweep on the tape
     seeds     pairs (register, delta)
     consume   whether the entries that had a delta are used up: they then leave the tape, and free what they saved
     """
-    on_arrays, in_place, dtype, is_complex = F is arrays, F.in_place, None, False
+    on_arrays, in_place, is_complex = F is arrays, F.in_place, False
+    dtype: Any = None
     with Walk(F, seeds, consume) as walk:
         tape, leaves, watch = walk.tape, walk.leaves, walk.tape.watch
         for entry in reversed(tape.entries):            # a sweep that is recorded appends behind them
@@ -114,7 +120,8 @@ def sweep(F, seeds, consume):
     return {leaf: replaced(leaf.hooks, d) for leaf, d in leaves.items()}
 
 
-def gradients(loss, gradient=None, retain_graph=False, create_graph=False):
+def gradients(loss: TensorBase, gradient: Any = None, retain_graph: bool = False,
+              create_graph: bool = False) -> dict[Leaf, Any]:
     """{leaf: delta} of a tensor: arrays, or tensors with create_graph. See Tensor.backward."""
     if loss._register is None:
         raise GradientError("backward: this tensor does not require a gradient: no operand of the operations that made "
@@ -126,7 +133,7 @@ def gradients(loss, gradient=None, retain_graph=False, create_graph=False):
         return sweep(arrays, [(loss._register, seed)], consume=not retain_graph)
 
 
-def backward(loss, gradient=None, *, retain_graph=False, create_graph=False):
+def backward(loss: TensorBase, gradient: Any = None, *, retain_graph: bool = False, create_graph: bool = False) -> None:
     """Walk the tape in reverse from this tensor and accumulate the gradients of its leaves in their `.grad`.
 
     gradient       the delta of this tensor, of its shape and dtype; 1 where it is a scalar

@@ -18,13 +18,25 @@ for an entry of another one. Leaves may be shared: a sweep keeps their deltas to
 How a mutated value is noticed. It cannot happen: an array that the tape has saved is never handed out (tensor.py).
 """
 
+from __future__ import annotations
+
 import threading
+from collections.abc import Callable, Iterator
 from functools import wraps
 from math import inf
 from sys import getrefcount
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tapegrad.core import naming
 from tapegrad.core.refcount import LONE_POPPED
+
+if TYPE_CHECKING:
+    from tapegrad.core.entry import Entry
+    from tapegrad.debug.views import Tape
+
+T = TypeVar("T", bound=Callable[..., Any])
+F = TypeVar("F", bound=Callable[..., Any])
+Listed = tuple[str, str, tuple[str, ...]]
 
 LIMIT = 128                             # entries: so many that die together are too few for a garbage collection
 ROOM = 16 * 2**20                       # bytes
@@ -39,18 +51,21 @@ class TapeBase:
 
     __slots__ = ("entries", "limit", "room", "initial", "recording", "watch")
 
-    def __init__(self):
-        self.entries, self.recording = [], True
-        self.limit, self.room = self.initial = LIMIT, ROOM      # initial: what an empty tape starts with
-        self.watch = None                               # what is called with every contribution (anomaly.py)
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.recording = True
+        self.limit: float = LIMIT
+        self.room: float = ROOM
+        self.initial = self.limit, self.room            # what an empty tape starts with
+        self.watch: Callable[..., None] | None = None   # what is called with every contribution (debug/anomaly.py)
 
-    def grown(self, nbytes):
+    def grown(self, nbytes: int) -> None:
         """An entry was appended that is large, or one more than `limit`: reap, if it is time."""
         self.room -= nbytes
         if self.room < 0 or len(self.entries) > self.limit:
             self.reap()
 
-    def reap(self):
+    def reap(self) -> None:
         """Drop the entries that nothing but the tape can reach."""
         entries, living, held, before = self.entries, [], 0, len(self.entries)
         pop = entries.pop
@@ -64,90 +79,114 @@ class TapeBase:
         self.limit, self.room = max(LIMIT, 2 * len(living)), max(ROOM, held)
         self.initial = (2 * self.limit, 2 * self.room) if 2 * len(living) > before else (LIMIT, ROOM)
 
-    def keep_all(self):
+    def keep_all(self) -> None:
         """Let nothing leave by itself, until `limit` and `room` are set again."""
         self.limit = self.room = inf
 
-    def wengert(self):
+    def wengert(self) -> list[Listed]:
         """The living entries as a plain list of `(z, g, (y1, .., yk))`, all of them strings."""
         self.reap()
         return naming.named(self.entries)
 
-    def __len__(self):
+    def __len__(self) -> int:
         self.reap()
         return len(self.entries)
 
-    def __getitem__(self, position):
+    def __getitem__(self, position: Any) -> Any:
         return self.wengert()[position]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Listed]:
         return iter(self.wengert())
 
-    def __str__(self):
+    def __str__(self) -> str:
         self.reap()
         return "\n".join(naming.lines(self.entries))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<tape of {len(self)} entries>"
 
 
 class _Thread(threading.local):
-    def __init__(self):
-        self.tape = Tape()
+    def __init__(self) -> None:
+        self.tape: Tape = _class_of_tapes()
 
 
-Tape = TapeBase             # the class of tapes: that of debug/views.py, with the ways to look at them
+_class_of_tapes: Any = TapeBase             # that of debug/views.py has the ways to look at them
 thread = _Thread()
 
 
-def tapes_are(cls):
+def tapes_are(cls: T) -> T:
     """Decorator of the class that tapes are to have."""
-    global Tape
-    Tape = cls
+    global _class_of_tapes
+    _class_of_tapes = cls
     thread.tape = cls()
     return cls
 
 
-def tape():
-    """This thread's tape."""
+def tape() -> Tape:
+    """This thread's tape: what it has recorded and can still walk back, as a Wengert list.
+
+    >>> x = tg.tensor(2.0, requires_grad=True, name="x")
+    >>> y = tg.sin(x * x)
+    >>> print(tg.tape())
+    z1 = multiply(x, x)
+    y = sin(z1)
+    >>> tg.tape()[0]
+    ('z1', 'multiply', ('x', 'x'))
+    """
     return thread.tape
 
 
 class _Recording:
     """A context manager, also a decorator, that turns this thread's recording on or off, and back at its end."""
 
-    recording = None
+    recording: bool
+    _before: list[bool]
 
-    def __new__(cls, function=None):
+    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
         self = super().__new__(cls)
         self._before = []
         return self if function is None else self(function)
 
-    def __enter__(self):
+    def __enter__(self) -> _Recording:
         tape = thread.tape
         self._before.append(tape.recording)
         tape.recording = self.recording
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         thread.tape.recording = self._before.pop()
 
-    def __call__(self, function):
+    def __call__(self, function: F) -> F:
         @wraps(function)
-        def wrapped(*args, **kwargs):
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
             with type(self)():
                 return function(*args, **kwargs)
 
-        return wrapped
+        return wrapped      # type: ignore[return-value]
 
 
 class no_grad(_Recording):
-    """`with no_grad():` nothing is recorded on this thread; results do not require gradients. Also `@no_grad()`."""
+    """`with no_grad():` nothing is recorded on this thread; results do not require gradients. Also `@no_grad()`.
+
+    >>> x = tg.tensor(2.0, requires_grad=True)
+    >>> with tg.no_grad():
+    ...     y = x * x
+    >>> y.requires_grad
+    False
+    """
 
     recording = False
 
 
 class enable_grad(_Recording):
-    """`with enable_grad():` records again inside a `no_grad()`. Also `@enable_grad()`."""
+    """`with enable_grad():` records again inside a `no_grad()`. Also `@enable_grad()`.
+
+    >>> x = tg.tensor(2.0, requires_grad=True)
+    >>> with tg.no_grad(), tg.enable_grad():
+    ...     y = x * x
+    >>> y.requires_grad
+    True
+    """
 
     recording = True

@@ -1,6 +1,10 @@
 """Around the reverse sweep: what it starts with, and the state of the tape while it is walked and afterwards."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
 from math import inf
+from typing import Any
 
 import numpy as np
 
@@ -24,12 +28,14 @@ class Walk:
 
     __slots__ = ("tape", "leaves", "memo", "seeds", "consume", "before", "pending")
 
-    def __init__(self, F, seeds, consume):
+    def __init__(self, F: Any, seeds: Iterable[tuple[Entry | Leaf, Any]], consume: bool) -> None:
         self.tape, self.memo, self.seeds, self.consume = thread.tape, F.memo, seeds, consume
+        self.before = self.tape.limit, self.tape.room
+        self.leaves: dict[Leaf, Any] = {}
+        self.pending: list[tuple[Entry, Any]] = []
 
-    def __enter__(self):
+    def __enter__(self) -> Walk:
         tape = self.tape
-        self.before, self.leaves, self.pending = (tape.limit, tape.room), {}, ()
         if tape.limit == inf:
             self.pending = [(entry, entry.delta) for entry in tape.entries if entry.delta is not None]
             for entry, _ in self.pending:
@@ -47,7 +53,7 @@ class Walk:
             raise
         return self
 
-    def check(self, entry):
+    def check(self, entry: Any) -> None:
         """An error where an entry is not on the tape that is walked."""
         if entry.tape is None:
             raise ConsumedTapeError(f"backward: the tape of this result of {entry.g.name} has been consumed by an earlier "
@@ -56,7 +62,7 @@ class Walk:
             raise ThreadError(f"backward: this result of {entry.g.name} was recorded by another thread, on its own tape; "
                               "call backward() in the thread that ran the forward pass")
 
-    def __exit__(self, kind, *error):
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         tape, (limit, room) = self.tape, self.before
         entries = tape.entries
         if kind is not None:
@@ -72,7 +78,7 @@ class Walk:
             entry.delta = delta
 
 
-def as_tensors(entry):
+def as_tensors(entry: Entry) -> tuple[Any, ...]:
     """What an entry saved, as tensors that are still connected to the tape."""
     z, *rest = entry.saved
     tensors = [None if z is None else wrap(z, entry)]
@@ -81,14 +87,14 @@ def as_tensors(entry):
     return (*tensors, *entry.static) if not entry.g.variadic else (*tensors[:2], *entry.static)
 
 
-def replaced(hooks, d):
+def replaced(hooks: Iterable[Callable[[Any], Any]], d: Any) -> Any:
     """A delta after hooks, one after the other."""
     for hook in hooks:
         d = hook(d)
     return d
 
 
-def seed_of(loss, gradient, create_graph=False):
+def seed_of(loss: TensorBase, gradient: Any, create_graph: bool = False) -> Any:
     """The delta that a sweep from `loss` starts with: `gradient`, checked, or 1; a tensor with create_graph."""
     seed = _checked_seed(loss, gradient)
     if create_graph:                                    # the tape may save it, and the caller may write into it
@@ -96,7 +102,7 @@ def seed_of(loss, gradient, create_graph=False):
     return seed._value if isinstance(seed, TensorBase) else seed
 
 
-def _checked_seed(loss, gradient):
+def _checked_seed(loss: TensorBase, gradient: Any) -> Any:
     if gradient is None:
         if loss.size != 1:
             raise GradientError(f"backward: without a gradient it needs a scalar, and this result has shape {loss.shape}; sum "
