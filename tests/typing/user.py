@@ -41,7 +41,7 @@ assert_type(linalg.inv(W), Tensor)
 assert_type(tg.fft.fft(x), Tensor)
 loss = tg.cross_entropy(h, np.array([0, 1]))
 assert_type(loss, Tensor)
-assert_type(loss.item(), float)
+number: float = loss.item()
 
 # The tape, backward
 tape = tg.tape()
@@ -83,7 +83,13 @@ def predict(a: Tensor) -> Tensor:
     return tg.sigmoid(a @ W)
 
 
+@tg.no_grad
+def shifted(a: Tensor, by: float = 1.0) -> Tensor:
+    return a + by
+
+
 assert_type(predict(x), Tensor)
+assert_type(shifted(x, by=2.0), Tensor)
 
 # Lists as data
 f = tg.wengert.parse("z1 = add(x1, x1)\nf = square(z1)")
