@@ -22,6 +22,7 @@ import numpy as np
 from tapegrad.errors import WengertError
 from tapegrad.export.expressions import ATOM, INFIX, Expression, argument, joined, literal, negative, subscript, value_of
 from tapegrad.kernels import elementwise as kernels
+from tapegrad.kernels.formulas import formulas
 from tapegrad.primitives import table
 
 VIEWS = {"reshape", "transpose", "broadcast_to", "getitem", "windows", "real"}
@@ -49,7 +50,7 @@ def from_bits(b):
     return b.view(f"f{b.itemsize}")
 
 
-OF_FORMULAS = {f.__name__: f for f in (bits, unsigned_bits, from_bits, kernels.polynomial)}
+OF_FORMULAS = {f.__name__: f for f in (bits, unsigned_bits, from_bits, formulas(np.float64).polynomial)}
 
 
 def _reduction(name):
@@ -168,12 +169,12 @@ class Writer:
             return ("np.where(", (x, ATOM), " < 0, 0, ", (x, 0), ")")
         helper = name if dtype == np.float64 else f"{name}_{dtype.name}"
         if helper not in self.helpers:
-            formula, constants = getattr(kernels, name), kernels.constants(dtype.type)
-            for key in _names(formula.__code__):
-                if key in OF_FORMULAS:
-                    self._take(key, OF_FORMULAS[key])
-            _, body = inspect.getsource(formula).strip().split("\n", 1)
-            lines = [f"    {key} = {_constant(constants[key])}" for key in _names(formula.__code__) if key in constants]
+            formula = getattr(formulas(dtype.type), name)
+            used = inspect.getclosurevars(formula)
+            for key in sorted(OF_FORMULAS.keys() & {*used.nonlocals, *used.globals}):
+                self._take(key, OF_FORMULAS[key])
+            _, body = textwrap.dedent(inspect.getsource(formula)).strip().split("\n", 1)
+            lines = [f"    {key} = {_constant(value)}" for key, value in used.nonlocals.items() if key.isupper()]
             self.helpers[helper] = "\n".join([
                 f"def {helper}(x):", f'    """{name}(x) in {dtype.name}, by the operations of tapegrad\'s kernel."""', *lines,
                 body.replace("select(", "np.where(")])
@@ -216,7 +217,7 @@ class Writer:
 
 def _operator(row):
     """The G that is run: of a kernel, what it is compiled to, or stands in for that."""
-    return kernels.forward(row.name) if row.name in kernels.PLAIN else getattr(row.g, "plain", row.g)
+    return kernels.forward(row.name) if row.name in kernels.PLAIN else row.plain
 
 
 def _constant(c):

@@ -34,8 +34,7 @@ class Vocabulary:
     """F: every primitive by its name, at one level.
 
     level      where a plan keeps the rules of that level
-    in_place   rule -> function(held, d, z, *operands, *static) that adds the rule's contribution to the array `held` and
-               returns True; False, with `held` as it was, where it can't
+    in_place   rule -> what adds its contribution to an array (Primitive.fast)
     memo       what rules remember until the end of a sweep; an array that is in it can't be written into (tensor.py)
     """
 
@@ -79,18 +78,21 @@ arrays = Vocabulary(level=0, of_row=lambda row: row.g)
 class Primitive:
     """A row of the registry.
 
-    g        computes the result from arrays; a kernel's compiled ufunc after its first call
+    g        computes the result from arrays, as fast as can be; a kernel's compiled ufunc after its first call
+    plain    the G that the row was written with; its rules are in dg, those that run over arrays in array_dg
+    exact    the dtypes, by their characters, in which what is fast gives the bits of what is plain; else it rounds otherwise
     plans    a Plan for each combination of wanted derivatives; a variadic row makes one when it is first asked for
     arity    the number of operands, None for a variadic row
     elementwise   whether G is a ufunc: then the contributions, too, have the shape and dtype of z
     """
 
-    __slots__ = ("name", "g", "dg", "array_dg", "arity", "plans", "static_names", "variadic", "reads", "elementwise",
-                 "has_no_derivative")
+    __slots__ = ("name", "g", "plain", "dg", "array_dg", "accumulate", "exact", "arity", "plans", "static_names", "variadic",
+                 "reads", "elementwise", "has_no_derivative")
 
     def __init__(self, name, g, dg, variadic=False):
-        self.name, self.g, self.dg, self.variadic = name, g, dg, variadic
-        self.array_dg, self.elementwise = list(dg), isinstance(g, np.ufunc)
+        self.name, self.g, self.plain, self.dg, self.variadic = name, g, g, dg, variadic
+        self.array_dg, self.accumulate, self.exact = dg, (None,) * len(dg), ""
+        self.elementwise = isinstance(g, np.ufunc)
         self.arity, self.has_no_derivative = None if variadic else len(dg), dg == (None,) * len(dg)
         self.reads = [None if rule is None else _reads(rule, variadic) for rule in dg]
         names = next((_parameters(rule) for rule in dg if rule is not None), ())
@@ -126,10 +128,26 @@ class Primitive:
             plan = self.plans[n, mask] = self.plan([bool(mask >> i & 1) for i in range(n)])
         return plan
 
-    def use_for_arrays(self, rules):
-        """Run these rules over arrays, in the place of those that the row was written with."""
-        self.array_dg = list(rules)
-        self._plan()
+    def fast(self, forward=None, rules=(), accumulate=(), exact=""):
+        """Give the row faster ways to compute over arrays what it says; tests compare each with what is plain.
+
+        forward      a G. It calls the plain one, as each rule does, for operands that it has no faster way for
+        rules        a rule per operand, or None for the row's own
+        accumulate   per operand, None or a function(held, d, z, *operands, *static) that adds the contribution to the array
+                     `held`, of the operand's shape and dtype, and returns True; False, with `held` as it was, where it can't
+        exact        see the class
+        """
+        if forward is not None:
+            self.g = forward
+            vars(arrays).pop(self.name, None)
+        if rules:
+            self.array_dg = tuple([fast or rule for fast, rule in zip(rules, self.dg)])
+            self._plan()
+        if accumulate:
+            self.accumulate = accumulate
+            arrays.in_place |= {rule: add for rule, add in zip(self.array_dg, accumulate) if add is not None}
+        self.exact = exact
+        return self
 
     def __repr__(self):
         return f"<primitive {self.name}>"
@@ -170,8 +188,7 @@ def kernel(name, dg):
     """Add an elementwise row whose operator and derivative are numba ufuncs, compiled when they are first called."""
 
     def first_call(x):
-        row.g = kernels.forward(name)
-        setattr(arrays, name, row.g)
+        row.fast(forward=kernels.forward(name))
         return row.g(x)
 
     def first_derivative(F, d, *saved):
@@ -184,10 +201,9 @@ def kernel(name, dg):
             rule = lambda F, d, z, x: ufunc(d, z)  # noqa: E731
         else:
             rule = lambda F, *values: ufunc(*[value for value in values if value is not None])  # noqa: E731
-        row.use_for_arrays([rule])
+        row.fast(rules=(rule,))
         return rule(F, d, *saved)
 
-    row = primitive(name, first_call, dg)
+    row = primitive(name, kernels.PLAIN[name], dg).fast(forward=first_call, rules=(first_derivative,))
     row.elementwise = True
-    row.use_for_arrays([first_derivative])
     return row

@@ -4,11 +4,11 @@ A list is made ready once, and kept for as long as it does not change. How it ru
 kept, too: which row each step calls, on which slots, with which static arguments.
 """
 
-from functools import cache
 from operator import attrgetter
 
 import numpy as np
 
+from tapegrad.kernels.allocator import keep_freed_memory
 from tapegrad.primitives import table
 from tapegrad.wengert.operators import canonical, given
 from tapegrad.wengert.step import NUMBERS, Step, plain
@@ -166,16 +166,6 @@ def _definitions(f):
         if isinstance(entry, (tuple, list)) and len(entry) == 3 and isinstance(entry[0], str):
             later.setdefault(entry[0], position)
     return later
-
-
-@cache
-def keep_freed_memory():
-    """Have the C library keep the memory of values that are let go, for those of the next evaluation.
-
-    It would otherwise give it back to the system each time, which clears it before it comes back: twice the time for the list
-    of an LSTM. glibc keeps blocks up to the size of the largest that it has mapped, once that has been freed.
-    """
-    np.empty(30 * 2 ** 20, np.uint8)
 
 
 def compiled(f):
