@@ -5,7 +5,7 @@ import operator
 import numpy as np
 
 from tapegrad.kernels import blas, limits
-from tapegrad.primitives.registry import primitive
+from tapegrad.primitives.registry import HOLOMORPHIC, LINEAR, primitive
 
 
 def _strong_multiply(x, y):
@@ -45,16 +45,16 @@ def _power_dy(F, d, z, x, _y):
     return F.strong_multiply(d, z * F.log(safe))
 
 
-primitive("add", np.add, _whole_delta, _whole_delta).fast(accumulate=(_add_whole_delta, _add_whole_delta))
+primitive("add", np.add, _whole_delta, _whole_delta, complex=LINEAR).fast(accumulate=(_add_whole_delta, _add_whole_delta))
 primitive("subtract", np.subtract, lambda F, d, _z, _x, _y: d,
-                                   lambda F, d, _z, _x, _y: -d)
+                                   lambda F, d, _z, _x, _y: -d, complex=LINEAR)
 primitive("multiply", np.multiply, lambda F, d, _z, _x, y: d * y,
-                                   lambda F, d, _z, x, _y: d * x)
+                                   lambda F, d, _z, x, _y: d * x, complex=HOLOMORPHIC)
 primitive("divide", np.divide, _divide_dx,
-                               lambda F, d, z, _x, y: -F.strong_multiply(d, z / y))
-primitive("power", operator.pow, _power_dx, _power_dy)
-primitive("negative", np.negative, lambda F, d, _z, _x: -d)
+                               lambda F, d, z, _x, y: -F.strong_multiply(d, z / y), complex=HOLOMORPHIC)
+primitive("power", operator.pow, _power_dx, _power_dy, complex=HOLOMORPHIC)
+primitive("negative", np.negative, lambda F, d, _z, _x: -d, complex=LINEAR)
 
 # x * y that is 0 wherever x is exactly 0, whatever y is: for a delta times a derivative that may be infinite or NaN.
 primitive("strong_multiply", _strong_multiply, lambda F, d, _z, _x, y: F.strong_multiply(d, y),
-                                               lambda F, d, _z, x, _y: F.strong_multiply(d, x))
+                                               lambda F, d, _z, x, _y: F.strong_multiply(d, x), complex=HOLOMORPHIC)

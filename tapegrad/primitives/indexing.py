@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from tapegrad.kernels import limits, rows
-from tapegrad.primitives.registry import primitive
+from tapegrad.primitives.registry import LINEAR, primitive
 
 
 def _is_array(index, kinds):
@@ -49,8 +49,8 @@ def _add_at(x, d, _z, _x_shape, index):
     return True
 
 
-primitive("getitem", _getitem, _getitem_dx).fast(accumulate=(_add_at,))
-primitive("scatter", _scatter, lambda F, d, _z, _x, index, shape: F.getitem(d, index))
+primitive("getitem", _getitem, _getitem_dx, complex=LINEAR, view=True).fast(accumulate=(_add_at,))
+primitive("scatter", _scatter, lambda F, d, _z, _x, index, shape: F.getitem(d, index), complex=LINEAR)
 
 
 def _at(F, d, y_shape, index):
@@ -71,4 +71,4 @@ def _setitem(x, y, index):
 
 
 primitive("setitem", _setitem, lambda F, d, _z, _x, _y, index: F.setitem(d, 0.0, index),
-                               lambda F, d, _z, _x, y_shape, index: _at(F, d, y_shape, index))
+                               lambda F, d, _z, _x, y_shape, index: _at(F, d, y_shape, index), complex=LINEAR)

@@ -4,7 +4,7 @@ import numpy as np
 
 from tapegrad.kernels import blas, limits
 from tapegrad.kernels import onehot as indicator
-from tapegrad.primitives.registry import arrays, primitive
+from tapegrad.primitives.registry import HOLOMORPHIC, arrays, primitive
 
 
 def _matmul(x, y):
@@ -79,5 +79,5 @@ def _add_matmul_dy(held, d, _z, x, _y):
             or held.size >= limits.ADDED and blas.add_product(held, x, d, transposed_x=True))
 
 
-primitive("matmul", _matmul, _matmul_dx, _matmul_dy).fast(
+primitive("matmul", _matmul, _matmul_dx, _matmul_dy, complex=HOLOMORPHIC).fast(
     forward=_fast_matmul, rules=(_fast_matmul_dx, None), accumulate=(_add_matmul_dx, _add_matmul_dy))

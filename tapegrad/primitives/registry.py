@@ -28,6 +28,7 @@ from tapegrad.primitives.plan import NOTHING, SHAPE, VALUE, Plan
 from tapegrad.primitives.scalar import source
 
 ARITY_LIMIT = 16
+LINEAR, HOLOMORPHIC = "linear", "holomorphic"          # what rules mean where z is complex: complex_parts.py
 
 
 class Vocabulary:
@@ -84,12 +85,16 @@ class Primitive:
     plans    a Plan for each combination of wanted derivatives; a variadic row makes one when it is first asked for
     arity    the number of operands, None for a variadic row
     elementwise   whether G is a ufunc: then the contributions, too, have the shape and dtype of z
+    complex  LINEAR or HOLOMORPHIC where the rules hold for a complex z, else None
+    view     whether z may share the memory of an operand
+    doc      what z is; a row with it is public as it is: tapegrad has a function of its name
     """
 
     __slots__ = ("name", "g", "plain", "dg", "array_dg", "accumulate", "exact", "arity", "plans", "static_names", "variadic",
-                 "reads", "elementwise", "has_no_derivative")
+                 "reads", "elementwise", "has_no_derivative", "complex", "view", "doc")
 
-    def __init__(self, name, g, dg, variadic=False):
+    def __init__(self, name, g, dg, variadic=False, complex=None, view=False, doc=None):
+        self.complex, self.view, self.doc = complex, view, doc
         self.name, self.g, self.plain, self.dg, self.variadic = name, g, g, dg, variadic
         self.array_dg, self.accumulate, self.exact = dg, (None,) * len(dg), ""
         self.elementwise = isinstance(g, np.ufunc)
@@ -172,9 +177,9 @@ def _stricter(name, before, more):
     return max(before, more)
 
 
-def primitive(name, g, *dg, variadic=False):
-    """Add a row to the registry: the operator `g` and one derivative rule, or None, per operand."""
-    return add_row(Primitive(name, g, dg, variadic))
+def primitive(name, g, *dg, **facts):
+    """Add a row to the registry: the operator `g`, one derivative rule, or None, per operand, and facts (see Primitive)."""
+    return add_row(Primitive(name, g, dg, **facts))
 
 
 def add_row(row):

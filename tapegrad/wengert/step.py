@@ -47,6 +47,7 @@ class Step:
     """
 
     elementwise = False
+    complex = None
 
     def __init__(self, position, entry, f):
         self.position, self.entry = position, entry
