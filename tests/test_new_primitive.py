@@ -1,4 +1,4 @@
-"""What a newcomer does to add an elementwise primitive: one row beside the others, and one in the table of tests."""
+"""What a newcomer does to add an elementwise function: one row beside the others, and one in the table of tests."""
 
 import os
 import re
@@ -11,7 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ROW = """
-primitive("gaussian_moment", lambda x: x * np.exp(-x * x), lambda F, d, _z, x: d * ((1 - 2 * x * x) * F.exp(-x * x)))
+primitive("gaussian_moment", lambda x: x * np.exp(-x * x), lambda F, d, _z, x: d * ((1 - 2 * x * x) * F.exp(-x * x)),
+          doc="x exp(-x^2). Derivative: d (1 - 2 x^2) exp(-x^2).\\n\\n>>> tg.gaussian_moment(0.0)\\ntensor(0.)\\n")
 """
 TEST_ROW = """
 CASES.append(Case("gaussian_moment", reference=lambda x: x * np.exp(-x * x)))
@@ -32,20 +33,26 @@ def append(path, text):
     path.write_text(path.read_text() + text)
 
 
-def run_table(copy, selected):
+def run(copy, file, selected):
     """pytest's closing line."""
-    pytest_command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_table.py", "-k", selected]
+    pytest_command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"tests/{file}", "-k", selected]
     done = subprocess.run(pytest_command, cwd=copy, env=os.environ | {"PYTHONPATH": str(copy)}, capture_output=True, text=True)
     return done.stdout.splitlines()[-1]
 
 
 def test_a_row_and_its_test_row_are_all(copy):
-    assert "1 failed" in run_table(copy, "test_every_primitive_has_a_row")
+    assert "1 failed" in run(copy, "test_table.py", "test_every_primitive_has_a_row")
     append(copy / "tests" / "cases" / "elementwise.py", TEST_ROW)
-    passed = re.match(r"(\d+) passed, \d+ deselected", run_table(copy, "gaussian_moment or test_every_primitive_has_a_row"))
-    assert passed and int(passed[1]) >= 15
+    said = run(copy, "test_table.py", "gaussian_moment or test_every_primitive_has_a_row")
+    passed = re.match(r"(\d+) passed, \d+ deselected", said)
+    assert passed and int(passed[1]) >= 15, said
+
+
+def test_a_row_that_says_what_it_is_is_a_function(copy):
+    """Its name is in dir(tg), and the example in its text runs with all the others."""
+    assert run(copy, "test_docstrings.py", "test_examples and gaussian_moment").startswith("1 passed")
 
 
 def test_a_wrong_derivative_is_found(copy):
     append(copy / "tests" / "cases" / "elementwise.py", TEST_ROW.replace("x * np.exp(-x * x)", "x * np.exp(-1.001 * x * x)"))
-    assert re.match(r"\d+ failed", run_table(copy, "test_forward_and_gradient and gaussian_moment"))
+    assert re.match(r"\d+ failed", run(copy, "test_table.py", "test_forward_and_gradient and gaussian_moment"))
