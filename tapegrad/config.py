@@ -27,7 +27,8 @@ def blas_core() -> str:
     return ""
 
 
-def _has_avx512() -> bool:
+def has_avx512() -> bool:
+    """Whether NumPy finds the instructions AVX-512 on this processor."""
     found = np.show_config(mode="dicts").get("SIMD Extensions", {})
     names = [*found.get("baseline", ()), *found.get("found", ())]
     return any(name.startswith("AVX512") or name == "X86_V4" for name in names)
@@ -35,7 +36,7 @@ def _has_avx512() -> bool:
 
 def _advice(core: str, threads: dict[str, str]) -> list[str]:
     advice = []
-    if core in ("Haswell", "Zen") and _has_avx512():
+    if core in ("Haswell", "Zen") and has_avx512():
         cause = "OPENBLAS_CORETYPE is set to " + os.environ["OPENBLAS_CORETYPE"] if "OPENBLAS_CORETYPE" in os.environ else (
             "OpenBLAS does not know this processor; OPENBLAS_CORETYPE=SkylakeX would tell it")
         advice.append(f"matrix products use AVX2 where the processor has AVX-512, at about half the speed: {cause}")

@@ -29,6 +29,8 @@ from tapegrad.kernels import steps
 from tapegrad.kernels.optimisers import fused
 from tapegrad.typing import Array
 
+__all__ = ["SGD", "Adam", "AdamW", "Optimizer"]
+
 
 class Optimizer:
     """The parameters of a model, and what is common to all ways of moving them. A subclass defines move(i, x, g).

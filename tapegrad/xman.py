@@ -26,6 +26,8 @@ Source of the design: W. Cohen, Automatic Reverse-Mode Differentiation: Lecture 
 
 from tapegrad.errors import WengertError
 
+__all__ = ["Operation", "Register", "XMan", "XManFunctions"]
+
 ROLES = ("input", "param", "operationOutput")
 NUMBERS = (int, float)
 

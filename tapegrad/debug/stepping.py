@@ -44,6 +44,7 @@ def backward_steps(loss: Tensor, gradient: TensorLike | None = None, *, retain_g
         delta[z1] = [1., 1.]
         delta[x] += delta[z1] d(square)/dx = [2., 4.]
     """
+    reached = _condition(stop)
     notes, entries = notes_of(thread.tape), list(thread.tape.entries)
     names, before, taken = Names(notes), list[tuple[Any, Any]](), list[Step]()
     name_of = {entry: names(note) for entry, note in zip(entries, notes)}
@@ -58,7 +59,7 @@ def backward_steps(loss: Tensor, gradient: TensorLike | None = None, *, retain_g
     finally:
         for entry, plan in before:
             entry.plan = plan
-    return Steps(taken, stop)
+    return Steps(taken, reached)
 
 
 def _see(step: Step, g: str, ys: Sequence[Any], taken: list[Step]) -> Callable[..., None]:
@@ -102,10 +103,9 @@ class Step:
 class Steps:
     """The steps of a backward(), up to the one where it is to stop; `stopped` is that one, or None."""
 
-    def __init__(self, taken: Sequence[Step], stop: str | int | Callable[[Step], bool] | None) -> None:
+    def __init__(self, taken: Sequence[Step], reached: Callable[[Step], bool]) -> None:
         self.steps: list[Step] = []
         self.stopped: Step | None = None
-        reached = _condition(stop)
         for step in taken:
             self.steps.append(step)
             if reached(step):
