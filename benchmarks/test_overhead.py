@@ -69,7 +69,8 @@ LSTM_CALLS = {
 }
 LSTM_ARRAYS = {
     "forward": {"record.binary.op": 120, "record.unary.op": 50, "linear._fast_matmul": 80, "others": 0},
-    "backward": {"arithmetic.<lambda>": 59, "registry.kernel.first_derivative.<lambda>": 50, "linear._fast_matmul": 18, "others": 4},
+    "backward": {"arithmetic.<lambda>": 59, "registry.kernel.first_derivative.<lambda>": 50, "linear._fast_matmul": 18,
+                 "others": 4},
 }
 LSTM_SAVED = 7                                          # arrays per time step: i, f, o, tanh(..), c, tanh(c), h
 LSTM_DELTAS = 4                                         # arrays: deltas that are on their way when a step takes most
