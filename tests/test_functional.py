@@ -322,6 +322,21 @@ class TestUserPrimitives:
             assert x.grad.dtype == x.dtype and x.grad.tolist() == [[0, 24], [27, 0]] and y.grad.tolist() == [27, 8]
             assert tg.gradcheck(cubed_ramp, np.array([0.5, -2.0]), np.array([1.5, 1.0]))
 
+    @pytest.mark.parametrize("shape", [(), (3,), (5000,), (7, 9)])
+    def test_what_a_formula_of_numbers_raises(self, shape):
+        @tg.primitive(lambda d, out, x: d / x, scalar=True)
+        def positive_log(x):
+            if x < 0:
+                raise ValueError("a negative number")
+            return np.log(x)
+
+        x = np.ones(shape)
+        np.testing.assert_array_equal(positive_log(x).data, np.zeros(shape))
+        x.reshape(-1)[-1] = -1
+        for given in (x, x.T, np.repeat(x.reshape(-1), 2)[::2]):
+            with pytest.raises(ValueError, match="a negative number"):
+                positive_log(given)
+
     def test_bad_definitions(self):
         with pytest.raises(errors.GradcheckError):
             @tg.primitive(lambda d, out, x: d * x, check=(X,))
