@@ -325,6 +325,21 @@ class TestUserPrimitives:
         run = subprocess.run(command, env=os.environ | {"NUMBA_DISABLE_JIT": "1"}, capture_output=True, text=True)
         assert run.stdout.splitlines()[-1].startswith("1 passed")
 
+    @pytest.mark.parametrize("shape", [(), (3,), (5000,), (7, 9)])
+    def test_what_a_formula_of_numbers_raises(self, shape):
+        @tg.primitive(lambda d, out, x: d / x, scalar=True)
+        def positive_log(x):
+            if x < 0:
+                raise ValueError("a negative number")
+            return np.log(x)
+
+        x = np.ones(shape)
+        np.testing.assert_array_equal(positive_log(x).data, np.zeros(shape))
+        x.reshape(-1)[-1] = -1
+        for given in (x, x.T, np.repeat(x.reshape(-1), 2)[::2]):
+            with pytest.raises(ValueError, match="a negative number"):
+                positive_log(given)
+
     def test_bad_definitions(self):
         with pytest.raises(errors.GradcheckError):
             @tg.primitive(lambda d, out, x: d * x, check=(X,))

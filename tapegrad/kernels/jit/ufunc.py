@@ -5,6 +5,7 @@ numba.vectorize was tried: LLVM vectorises its loop only for contiguous operands
 lines of the cache start: 0.9 of the time of relu.
 """
 
+import ast
 import zlib
 from functools import cache
 
@@ -115,18 +116,23 @@ def names_in(number):
                    "stream": stream, "settle": settle, "place": place, "raised": raised}
 
 
+def define(text, filename, names):
+    """Run the text of functions as if it stood behind the end of a file: numba looks up their lines there."""
+    exec(compile(ast.increment_lineno(ast.parse(text), 1_000_000), filename, "exec"), names)
+
+
 def loop_of(number, name, scalar, arity, filename, store):
     """The inner loop in one precision, as a numba.cfunc, from the cache with store="use", to a new one with "renew"."""
     names = dict(names_in(number))
     text = scalar if isinstance(scalar, str) else ""
-    exec(compile(text + loop_source(name, arity, number.__name__), filename, "exec"), names)
+    define(text + loop_source(name, arity, number.__name__), filename, names)
     if scalar is not None:
         names[name] = numba.njit(**OPTIONS)(names[name] if text else scalar)
     loop = names[f"{name}_{number.__name__}"]
     loop.__qualname__ = f"{loop.__name__}_{CHECKSUM}"       # numba finds a cached loop by that
     if callable(scalar):
         names["loop"] = numba.njit(**OPTIONS)(loop)
-        exec(compile(GUARDED, filename, "exec"), names)
+        define(GUARDED, filename, names)
         loop = names["guarded"]
     if store == "renew":
         remove_cached(loop)
