@@ -145,7 +145,7 @@ class FusedOptimizer(Optimizer):
 
     That takes float32, float64 and their complex dtypes, C-contiguous. The others, and all where numba does not work, go
     through the same formulas on arrays; float16 in float32, where eps is not 0. A subclass names its kernel and its running
-    means, and defines numbers(), the last arguments of the kernel, and moved(t, x, g, *means), the new x and means of one
+    means, and defines _numbers(), the last arguments of the kernel, and _moved(t, x, g, *means), the new x and means of one
     parameter at its step t, on arrays of real numbers.
     """
 
@@ -159,10 +159,10 @@ class FusedOptimizer(Optimizer):
             at.setdefault(parameter._value.real.dtype, []).append(i)
         self.groups = [Group(dtype, places, [self.parameters[i] for i in places], self.means) for dtype, places in at.items()]
 
-    def numbers(self) -> tuple[float, ...]:
+    def _numbers(self) -> tuple[float, ...]:
         raise NotImplementedError
 
-    def moved(self, t: int, x: Array, g: Array, *means: Array) -> tuple[Array, ...]:
+    def _moved(self, t: int, x: Array, g: Array, *means: Array) -> tuple[Array, ...]:
         raise NotImplementedError
 
     def step(self) -> None:
@@ -186,13 +186,13 @@ class FusedOptimizer(Optimizer):
                     arrays += None, None
                     self._step_on_arrays(group, k, x, g)
             if kernel:
-                kernel(tuple(arrays), None, group.offsets, *group.means.values(), group.steps, *self.numbers())
+                kernel(tuple(arrays), None, group.offsets, *group.means.values(), group.steps, *self._numbers())
 
     def _step_on_arrays(self, group: Group, k: int, x: Array, g: Array) -> None:
         t = int(group.steps[k]) + 1
         x, g, *means = map(reals, (x, g.reshape(x.shape), *(group.part(name, k) for name in self.means)))
         wide = np.result_type(x, np.float32)
-        news = self.moved(t, *(array.astype(wide, copy=False) for array in (x, g, *means)))
+        news = self._moved(t, *(array.astype(wide, copy=False) for array in (x, g, *means)))
         for old, new in zip((x, *means), news):
             old[...] = new
         group.steps[k] = t
@@ -276,12 +276,12 @@ class SGD(FusedOptimizer):
                  nesterov: bool = False) -> None:
         super().__init__(parameters, lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
 
-    def numbers(self) -> tuple[float, ...]:
+    def _numbers(self) -> tuple[float, ...]:
         return float(self.lr), float(self.weight_decay), float(self.momentum), float(bool(self.nesterov))
 
-    def moved(self, t: int, x: Array, g: Array, *means: Array) -> tuple[Array, ...]:
+    def _moved(self, t: int, x: Array, g: Array, *means: Array) -> tuple[Array, ...]:
         (v,) = means
-        lr, weight_decay, momentum, nesterov = self.numbers()
+        lr, weight_decay, momentum, nesterov = self._numbers()
         if momentum:
             moved: tuple[Array, Array] = steps.momentum_sgd(x, g, v, lr, weight_decay, momentum, nesterov)
             return moved
@@ -312,7 +312,7 @@ class Adam(FusedOptimizer):
                  eps: float = 1e-8, weight_decay: float = 0.0) -> None:
         super().__init__(parameters, lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
-    def numbers(self) -> tuple[float, ...]:
+    def _numbers(self) -> tuple[float, ...]:
         beta1, beta2 = self.betas
         return float(self.lr), float(beta1), float(beta2), float(self.eps), *self.decay()
 
@@ -320,9 +320,9 @@ class Adam(FusedOptimizer):
         """What is added to g times x, and what x shrinks to."""
         return float(self.weight_decay), 1.0
 
-    def moved(self, t: int, x: Array, g: Array, *means: Array) -> tuple[Array, ...]:
+    def _moved(self, t: int, x: Array, g: Array, *means: Array) -> tuple[Array, ...]:
         m, v = means
-        lr, beta1, beta2, eps, weight_decay, shrink = self.numbers()
+        lr, beta1, beta2, eps, weight_decay, shrink = self._numbers()
         rate, floor = steps.without_bias(t, lr, beta1, beta2, eps)
         moved: tuple[Array, Array, Array] = steps.adam(x, g, m, v, rate, floor, beta1, 1 - beta1, beta2, 1 - beta2,
                                                        weight_decay, shrink)

@@ -6,38 +6,50 @@ arrays and registers, runs G on the arrays, and, if a register is there and the 
 `recorded` holds the resulting functions by name: it is the vocabulary F of derivatives that are themselves recorded.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
 import numpy as np
 
-from tapegrad.core.entry import Entry
+from tapegrad.core.entry import Entry, Leaf
 from tapegrad.core.tape import LARGE, thread
 from tapegrad.core.tensor import TensorBase
 from tapegrad.errors import DtypeError, failed_call
 from tapegrad.primitives import Vocabulary
-from tapegrad.primitives.plan import NOTHING, SHAPE, VALUE
+from tapegrad.primitives.plan import NOTHING, SHAPE, VALUE, Plan
+from tapegrad.primitives.registry import Primitive
 
-_new = object.__new__
+if TYPE_CHECKING:
+    from tapegrad.functions.tensor import Tensor
+
+Op = Callable[..., "Tensor"]
+T = TypeVar("T")
+
+_new: Any = object.__new__
 _ndarray = np.ndarray
 _asarray = np.asarray
 _NOTHING_SAVED = None, None, None
 
-Tensor = TensorBase         # the class of results: that of functions/tensor.py, whose operators are made here
+_Tensor: Any = TensorBase       # the class of results: that of functions/tensor.py, whose operators are made here
 
 
-def results_are(cls):
+def results_are(cls: T) -> T:
     """Decorator of the class that results are to have."""
-    global Tensor
-    Tensor = cls
+    global _Tensor
+    _Tensor = cls
     return cls
 
 
-def wrap(array, register):
+def wrap(array: Any, register: Entry | Leaf | None) -> Tensor:
     """A tensor around an array, without a copy, whose register is given."""
-    z = _new(Tensor)
+    z: Tensor = _new(_Tensor)
     z._data, z._register = array, register
     return z
 
 
-def _operand(name, x):
+def _operand(name: str, x: Any) -> tuple[Any, Any]:
     """An operand that is not a tensor, as (what stands in the entry, its value): a Python number, or a constant."""
     if type(x) in (float, int, bool, complex):
         return x, x
@@ -49,7 +61,7 @@ def _operand(name, x):
     return wrap(array, None), array
 
 
-def append(row, plan, ys, saved, zd):
+def append(row: Any, plan: Plan, ys: tuple[Any, ...], saved: tuple[Any, ...], zd: Any) -> Entry:
     """Append the entry z = g(ys) to this thread's tape, and return it."""
     tape = thread.tape
     entry = Entry()
@@ -61,11 +73,13 @@ def append(row, plan, ys, saved, zd):
     return entry
 
 
-def general(row, operands, static=()):
+def general(row: Primitive, operands: Sequence[Any], static: tuple[Any, ...] = ()) -> Tensor:
     """z = g(*operands, *static), recorded: the recorder for rows of any arity and with static arguments."""
-    values, ys, mask = [], [], 0                        # mask: a bit for each operand that has a register
+    values: list[Any] = []
+    ys: list[Any] = []
+    mask = 0                                            # mask: a bit for each operand that has a register
     for i, x in enumerate(operands):
-        if type(x) is not Tensor:
+        if type(x) is not _Tensor:
             x, value = _operand(row.name, x)
         else:
             value = x._take_back() if x._data is None else x._data
@@ -91,16 +105,16 @@ def general(row, operands, static=()):
     return wrap(zd, append(row, plan, tuple(ys), saved, zd))
 
 
-def _kept(how, value):
+def _kept(how: int, value: Any) -> Any:
     return value if how == VALUE else None if how == NOTHING else value.shape if type(value) is _ndarray else np.shape(value)
 
 
-def unary_with_static(row):
+def unary_with_static(row: Primitive) -> Op:
     """The recorder of a row with one operand and static arguments."""
     keep_z, how_x = row.plans[1].keep
 
-    def op(x, *static):
-        if type(x) is not Tensor:
+    def op(x: Any, *static: Any) -> Tensor:
+        if type(x) is not _Tensor:
             return general(row, (x,), static)
         xd, register = x._data, x._register
         if xd is None:
@@ -120,12 +134,12 @@ def unary_with_static(row):
     return op
 
 
-def unary(row):
+def unary(row: Primitive) -> Op:
     """The recorder of a row with one operand and no static arguments."""
     keep_z, keep_x = [how == VALUE for how in row.plans[1].keep]
 
-    def op(x):
-        if type(x) is not Tensor:
+    def op(x: Any) -> Tensor:
+        if type(x) is not _Tensor:
             return general(row, (x,))
         xd, register = x._data, x._register
         if xd is None:
@@ -137,7 +151,7 @@ def unary(row):
             raise failed_call(row.name, (xd,), error) from error
         if type(zd) is not _ndarray:
             zd = _asarray(zd)
-        z = _new(Tensor)
+        z: Tensor = _new(_Tensor)
         z._data = zd
         tape = thread.tape
         if register is None or not tape.recording:
@@ -161,20 +175,20 @@ def unary(row):
     return op
 
 
-def binary(row):
+def binary(row: Primitive) -> Op:
     """The recorder of a row with two operands and no static arguments."""
     _, x_only, y_only, both = row.plans
     reads_operands, reads_nothing = both.keep == (NOTHING, VALUE, VALUE), both.keep == (NOTHING,) * 3
 
-    def op(x, y):
-        if type(x) is Tensor:
+    def op(x: Any, y: Any) -> Tensor:
+        if type(x) is _Tensor:
             xd, xr = x._data, x._register
             if xd is None:
                 xd = x._take_back()
         else:
             x, xd = _operand(row.name, x)
             xr = None
-        if type(y) is Tensor:
+        if type(y) is _Tensor:
             yd, yr = y._data, y._register
             if yd is None:
                 yd = y._take_back()
@@ -188,7 +202,7 @@ def binary(row):
             raise failed_call(row.name, (xd, yd), error) from error
         if type(zd) is not _ndarray:
             zd = _asarray(zd)
-        z = _new(Tensor)
+        z: Tensor = _new(_Tensor)
         z._data = zd
         tape = thread.tape
         if not tape.recording or xr is yr is None:
@@ -224,7 +238,7 @@ def binary(row):
     return op
 
 
-def recorder(row):
+def recorder(row: Primitive) -> Op:
     """The function of tensors that computes and records the row."""
     more = row.static_names or any(reads and SHAPE in reads for reads in row.reads)
     if row.variadic:
@@ -241,4 +255,9 @@ def recorder(row):
     return op
 
 
-recorded = Vocabulary(level=1, of_row=recorder)
+class _Recorded(Vocabulary):
+    if TYPE_CHECKING:
+        def __getattr__(self, name: str) -> Op: ...
+
+
+recorded = _Recorded(level=1, of_row=recorder)

@@ -130,18 +130,22 @@ class TensorBase(Handle):
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
         return self._value.shape            # type: ignore[no-any-return]
 
     @property
     def ndim(self) -> int:
+        """The number of axes."""
         return self._value.ndim
 
     @property
     def size(self) -> int:
+        """The number of elements."""
         return self._value.size
 
     @property
     def dtype(self) -> np.dtype[Any]:
+        """The type of the elements, a NumPy dtype."""
         return self._value.dtype            # type: ignore[no-any-return]
 
     def __len__(self) -> int:

@@ -40,8 +40,7 @@ def softmax(input: TensorLike, axis: int = -1) -> Tensor:
     >>> tg.softmax([1.0, 2.0, 3.0])
     tensor([0.09003057, 0.24472847, 0.66524096])
     """
-    z: Tensor = recorded.softmax(input, single_axis("softmax", input, axis))
-    return z
+    return recorded.softmax(input, single_axis("softmax", input, axis))
 
 
 def log_softmax(input: TensorLike, axis: int = -1) -> Tensor:
@@ -52,8 +51,7 @@ def log_softmax(input: TensorLike, axis: int = -1) -> Tensor:
     >>> tg.log_softmax([0.0, 1000.0])
     tensor([-1000.,     0.])
     """
-    z: Tensor = recorded.log_softmax(input, single_axis("log_softmax", input, axis))
-    return z
+    return recorded.log_softmax(input, single_axis("log_softmax", input, axis))
 
 
 def logsumexp(a: TensorLike, axis: Axis = None, b: TensorLike | None = None, keepdims: bool = False) -> Tensor:
@@ -97,8 +95,7 @@ def softplus(input: TensorLike, beta: float = 1.0, threshold: float = 20.0) -> T
     """
     if not beta > 0:
         raise ValueError(f"softplus: beta={beta}; it must be greater than 0")
-    z: Tensor = recorded.softplus(input, float(beta), float(threshold))
-    return z
+    return recorded.softplus(input, float(beta), float(threshold))
 
 
 def logsigmoid(input: TensorLike) -> Tensor:
@@ -166,8 +163,7 @@ def elu(input: TensorLike, alpha: float = 1.0) -> Tensor:
     >>> tg.elu([-1.0, 2.0])
     tensor([-0.63212056,  2.        ])
     """
-    z: Tensor = recorded.elu(input, float(alpha), 1.0)
-    return z
+    return recorded.elu(input, float(alpha), 1.0)
 
 
 def selu(input: TensorLike) -> Tensor:
@@ -191,8 +187,7 @@ def celu(input: TensorLike, alpha: float = 1.0) -> Tensor:
     """
     if alpha == 0:
         raise ValueError("celu: alpha=0; x is divided by it")
-    z: Tensor = recorded.elu(input, float(alpha), 1 / alpha)
-    return z
+    return recorded.elu(input, float(alpha), 1 / alpha)
 
 
 def _right(x: Tensor) -> Tensor:
@@ -243,8 +238,7 @@ def hardtanh(input: TensorLike, min_val: float = -1.0, max_val: float = 1.0) -> 
     """
     if not min_val < max_val:
         raise ValueError(f"hardtanh: min_val={min_val} is not below max_val={max_val}")
-    z: Tensor = recorded.hardtanh(input, float(min_val), float(max_val))
-    return z
+    return recorded.hardtanh(input, float(min_val), float(max_val))
 
 
 def relu6(input: TensorLike) -> Tensor:

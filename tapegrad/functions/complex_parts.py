@@ -21,8 +21,7 @@ def real(val: TensorLike) -> Tensor:
     >>> tg.real([1 + 2j, 3.0])
     tensor([1., 3.])
     """
-    z: Tensor = recorded.real(val) if _is_complex(val) else recorded.alias(val)
-    return z
+    return recorded.real(val) if _is_complex(val) else recorded.alias(val)
 
 
 def imag(val: TensorLike) -> Tensor:
@@ -33,8 +32,7 @@ def imag(val: TensorLike) -> Tensor:
     >>> tg.grad(tg.imag)(1 + 2j)
     array(0.+1.j)
     """
-    z: Tensor = recorded.imag(val) if _is_complex(val) else recorded.zeros_like(val)
-    return z
+    return recorded.imag(val) if _is_complex(val) else recorded.zeros_like(val)
 
 
 def conjugate(x: TensorLike, /) -> Tensor:
@@ -43,8 +41,7 @@ def conjugate(x: TensorLike, /) -> Tensor:
     >>> tg.conjugate(1 + 2j)
     tensor(1.-2.j, dtype=complex128)
     """
-    z: Tensor = recorded.conjugate(x) if _is_complex(x) else recorded.alias(x)
-    return z
+    return recorded.conjugate(x) if _is_complex(x) else recorded.alias(x)
 
 
 conj = conjugate

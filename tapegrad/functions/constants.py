@@ -104,5 +104,4 @@ def bincount(x: TensorLike, /, weights: TensorLike | None = None, minlength: int
     tensor([0.5, 0. , 3. ])
     """
     counts = np.bincount(value(x), minlength=minlength)
-    z: Tensor = wrap(counts, None) if weights is None else recorded.scatter(weights, value(x).copy(), counts.shape)
-    return z
+    return wrap(counts, None) if weights is None else recorded.scatter(weights, value(x).copy(), counts.shape)

@@ -50,8 +50,7 @@ def windows(name: str, x: Tensor, kernel: Sequence[int], stride: Sequence[int], 
     if any(span > count for span, count in zip(spans, size)):
         raise ShapeError(f"{name}: a kernel that spans {tuple(spans)} on an input of {size}, padding included")
     positions = tuple([(count - span) // step + 1 for count, span, step in zip(size, spans, stride)])
-    z: Tensor = recorded.windows(x, kernel, positions, stride, dilation)
-    return z
+    return recorded.windows(x, kernel, positions, stride, dilation)
 
 
 def batched(name: str, x: TensorLike, n: int) -> tuple[Tensor, bool]:

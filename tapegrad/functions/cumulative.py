@@ -102,8 +102,7 @@ def unwrap(p: TensorLike, discont: float | None = None, axis: int = -1, *, perio
 
 def part(x: TensorLike, axis: int, *bounds: int | None) -> Tensor:
     """x[.., start:stop:step, ..] along one axis."""
-    z: Tensor = recorded.getitem(x, (slice(None),) * axis + (slice(*bounds),))
-    return z
+    return recorded.getitem(x, (slice(None),) * axis + (slice(*bounds),))
 
 
 def diff(a: TensorLike, n: int = 1, axis: int = -1, prepend: TensorLike | None = None,
@@ -170,8 +169,7 @@ def trapezoid(y: TensorLike, x: TensorLike | None = None, dx: TensorLike = 1.0, 
         if value(x).ndim == 1:
             dx = reshape(dx, (-1,) + (1,) * (value(y).ndim - axis - 1))
     both = add(part(y, axis, 1, None), part(y, axis, None, -1))
-    z: Tensor = recorded.sum(multiply(multiply(both, dx), 0.5), (axis,), False)
-    return z
+    return recorded.sum(multiply(multiply(both, dx), 0.5), (axis,), False)
 
 
 def gradient(f: TensorLike, *varargs: TensorLike, axis: Axis = None,

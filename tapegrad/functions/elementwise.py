@@ -110,8 +110,7 @@ def positive(x: TensorLike, /) -> Tensor:
     >>> tg.positive(-2.0)
     tensor(-2.)
     """
-    z: Tensor = recorded.alias(x)
-    return z
+    return recorded.alias(x)
 
 
 def tanh(x: TensorLike, /) -> Tensor:
@@ -123,8 +122,7 @@ def tanh(x: TensorLike, /) -> Tensor:
     array(1.)
     """
     try:
-        z: Tensor = recorded.tanh(x)
-        return z
+        return recorded.tanh(x)
     except DtypeError:                                  # the kernel is for real numbers
         if value(x).dtype.kind != "c":
             raise
@@ -142,8 +140,7 @@ def sign(x: TensorLike, /) -> Tensor:
     tensor(0.6+0.8j, dtype=complex128)
     """
     if value(x).dtype.kind != "c":
-        z: Tensor = recorded.sign(x)
-        return z
+        return recorded.sign(x)
     size = absolute(x)
     return divide(x, where(value(size) == 0, 1.0, size))
 
@@ -163,8 +160,7 @@ def astype(x: TensorLike, dtype: DTypeLike, /, *, copy: bool = True, device: Dev
         return x
     if dtype.kind not in "fc":
         return Tensor(value(x), dtype)
-    z: Tensor = recorded.astype(x, dtype)
-    return z
+    return recorded.astype(x, dtype)
 
 
 @overload
@@ -186,8 +182,7 @@ def where(condition: TensorLike, x: TensorLike | None = None, y: TensorLike | No
         return tuple([wrap(positions, None) for positions in np.nonzero(value(condition))])
     if x is None or y is None:
         raise TypeError("where: give both x and y, or neither")
-    z: Tensor = recorded.where(condition, x, y)
-    return z
+    return recorded.where(condition, x, y)
 
 
 def zeros_like(a: TensorLike, dtype: DTypeLike | None = None, order: Order = "K", subok: bool = True,
@@ -231,8 +226,7 @@ def clip(a: TensorLike, a_min: TensorLike | None = None, a_max: TensorLike | Non
             real_only("clip", operand)
         bounds: list[Any] = [bound._value if isinstance(bound, Tensor) else bound for bound in (low, high)]
         return Tensor(np.clip(value(a), *bounds))
-    z: Tensor = recorded.clip(a, -math.inf if low is None else low, math.inf if high is None else high)
-    return z
+    return recorded.clip(a, -math.inf if low is None else low, math.inf if high is None else high)
 
 
 def degrees(x: TensorLike, /) -> Tensor:
@@ -264,8 +258,7 @@ def sinc(x: TensorLike) -> Tensor:
     >>> tg.grad(tg.sinc)(0.5)
     array(-1.27323954)
     """
-    z: Tensor = recorded.sinc(x, 0)
-    return z
+    return recorded.sinc(x, 0)
 
 
 def i0(x: TensorLike) -> Tensor:
@@ -276,8 +269,7 @@ def i0(x: TensorLike) -> Tensor:
     >>> tg.grad(tg.i0)(1.0)
     array(0.5651591)
     """
-    z: Tensor = recorded.i0(x, 0)
-    return z
+    return recorded.i0(x, 0)
 
 
 def ldexp(x1: TensorLike, x2: TensorLike, /) -> Tensor:

@@ -153,8 +153,7 @@ def rfft(a: TensorLike, n: int | None = None, axis: int = -1, norm: str | None =
         raise DtypeError(f"rfft: {describe(value(a))}; a real dtype is needed, or fft")
     axis = single_axis("rfft", a, axis)
     n = value(a).shape[axis] if n is None else n
-    z: Tensor = recorded.rfft(_resized("rfft", a, n, axis), axis, _norm("rfft", norm))
-    return z
+    return recorded.rfft(_resized("rfft", a, n, axis), axis, _norm("rfft", norm))
 
 
 def irfft(a: TensorLike, n: int | None = None, axis: int = -1, norm: str | None = None, out: None = None) -> Tensor:
@@ -170,8 +169,7 @@ def irfft(a: TensorLike, n: int | None = None, axis: int = -1, norm: str | None 
     n = 2 * (value(a).shape[axis] - 1) if n is None else index(n)
     if n < 1:
         raise ShapeError(f"irfft: n={n} of {describe(value(a))}; at least one element is transformed")
-    z: Tensor = recorded.irfft(_resized("irfft", a, n // 2 + 1, axis), n, axis, _norm("irfft", norm))
-    return z
+    return recorded.irfft(_resized("irfft", a, n // 2 + 1, axis), n, axis, _norm("irfft", norm))
 
 
 def rfftn(a: TensorLike, s: Sequence[int | None] | None = None, axes: Sequence[int] | None = None,

@@ -38,8 +38,7 @@ def concatenate(arrays: Iterable[TensorLike], /, axis: int | None = 0, out: None
         operands = _converted("concatenate", operands, out, dtype, casting)
     if axis is None:
         operands, axis = tuple([ravel(x) for x in operands]), 0
-    z: Tensor = recorded.concatenate(operands, single_axis("concatenate", operands[0], axis))
-    return z
+    return recorded.concatenate(operands, single_axis("concatenate", operands[0], axis))
 
 
 concat = concatenate
@@ -63,8 +62,7 @@ def stack(arrays: Iterable[TensorLike], axis: int = 0, out: None = None, *, dtyp
     ndim = np.ndim(value(operands[0])) + 1
     if not -ndim <= axis < ndim:
         raise ShapeError(f"stack: axis {axis} of a result with {ndim} axes")
-    z: Tensor = recorded.stack(operands, axis % ndim)
-    return z
+    return recorded.stack(operands, axis % ndim)
 
 
 def vstack(tup: Iterable[TensorLike], *, dtype: DTypeLike | None = None, casting: Casting = "same_kind") -> Tensor:
@@ -130,8 +128,7 @@ def block(arrays: Any) -> Tensor:
 
     def join(part: Any, level: int) -> Tensor:
         if level == 0:
-            z: Tensor = recorded.reshape(as_tensor(part, beside), (1,) * (ndim - value(part).ndim) + value(part).shape)
-            return z
+            return recorded.reshape(as_tensor(part, beside), (1,) * (ndim - value(part).ndim) + value(part).shape)
         if not isinstance(part, list) or not part:
             raise ShapeError(f"block: the nested lists are not all {levels} deep, or one is empty")
         return concatenate([join(inner, level - 1) for inner in part], -level)
@@ -248,8 +245,7 @@ def tile(A: TensorLike, reps: int | Sequence[int]) -> Tensor:
         raise ShapeError(f"tile: a negative number of repetitions in {reps}")
     blocks = recorded.reshape(A, tuple([n for length in shape for n in (1, length)]))
     blocks = recorded.broadcast_to(blocks, tuple([n for pair in zip(reps, shape) for n in pair]))
-    z: Tensor = recorded.reshape(blocks, tuple([rep * length for rep, length in zip(reps, shape)]))
-    return z
+    return recorded.reshape(blocks, tuple([rep * length for rep, length in zip(reps, shape)]))
 
 
 def repeat(a: TensorLike, repeats: TensorLike, axis: int | None = None) -> Tensor:
@@ -274,8 +270,7 @@ def repeat(a: TensorLike, repeats: TensorLike, axis: int | None = None) -> Tenso
         count, after = int(repeats.item()), axis + 1
         spread = recorded.reshape(a, (*shape[:after], 1, *shape[after:]))
         spread = recorded.broadcast_to(spread, (*shape[:after], count, *shape[after:]))
-        z: Tensor = recorded.reshape(spread, (*shape[:axis], shape[axis] * count, *shape[after:]))
-        return z
+        return recorded.reshape(spread, (*shape[:axis], shape[axis] * count, *shape[after:]))
     return along(a, np.repeat(np.arange(shape[axis]), repeats), axis)
 
 

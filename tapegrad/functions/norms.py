@@ -98,8 +98,7 @@ def norm(x: TensorLike, ord: Any = None, axis: Axis = None, keepdims: bool = Fal
     axes = normalized_axis("norm", x, axis)
     if axes is None:
         if ord is None:
-            z: Tensor = recorded.norm(x, 2, None, keepdims)
-            return z
+            return recorded.norm(x, 2, None, keepdims)
         axes = tuple(range(ndim))
     if len(axes) == 1:
         if isinstance(ord, str):

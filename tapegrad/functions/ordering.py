@@ -44,8 +44,7 @@ def sort(a: TensorLike, axis: int | None = -1, kind: str | None = None, order: N
     if order is not None:
         raise TypeError("sort: order= names fields, which tensors don't have")
     a, axis = _axis("sort", a, axis)
-    z: Tensor = recorded.sort(a, axis)
-    return z
+    return recorded.sort(a, axis)
 
 
 def partition(a: TensorLike, kth: int | Sequence[int], axis: int | None = -1, kind: str = "introselect",
@@ -62,8 +61,7 @@ def partition(a: TensorLike, kth: int | Sequence[int], axis: int | None = -1, ki
     if order is not None:
         raise TypeError("partition: order= names fields, which tensors don't have")
     a, axis = _axis("partition", a, axis)
-    z: Tensor = recorded.take_along_axis(a, np.argpartition(value(a), kth, axis), axis)
-    return z
+    return recorded.take_along_axis(a, np.argpartition(value(a), kth, axis), axis)
 
 
 def topk(x: TensorLike, k: int, axis: int = -1, largest: bool = True) -> tuple[Tensor, Tensor]:

@@ -67,8 +67,7 @@ def vecdot(x1: TensorLike, x2: TensorLike, /, *, axis: int = -1) -> Tensor:
     x2 = moveaxis(x2, single_axis("vecdot", x2, axis), -1)
     if value(x1).shape[-1] != value(x2).shape[-1]:
         raise ShapeError(f"vecdot: {describe(value(x1))} and {describe(value(x2))}: vectors of different lengths")
-    z: Tensor = recorded.sum(multiply(conjugated(x1), x2), (max(value(x1).ndim, value(x2).ndim) - 1,), False)
-    return z
+    return recorded.sum(multiply(conjugated(x1), x2), (max(value(x1).ndim, value(x2).ndim) - 1,), False)
 
 
 def matvec(x1: TensorLike, x2: TensorLike, /) -> Tensor:
@@ -158,8 +157,7 @@ def kron(a: TensorLike, b: TensorLike) -> Tensor:
     shape_a, shape_b = (1,) * (ndim - len(shape_a)) + shape_a, (1,) * (ndim - len(shape_b)) + shape_b
     a = recorded.reshape(as_tensor(a), tuple([n for length in shape_a for n in (length, 1)]))
     b = recorded.reshape(as_tensor(b), tuple([n for length in shape_b for n in (1, length)]))
-    z: Tensor = recorded.reshape(multiply(a, b), tuple([m * n for m, n in zip(shape_a, shape_b)]))
-    return z
+    return recorded.reshape(multiply(a, b), tuple([m * n for m, n in zip(shape_a, shape_b)]))
 
 
 def cross(a: TensorLike, b: TensorLike, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Tensor:

@@ -100,8 +100,7 @@ def mean(a: TensorLike, axis: Axis = None, dtype: DTypeLike | None = None, out: 
     a = a if dtype is None else converted("mean", a, dtype)
     axis = normalized_axis("mean", a, axis)
     if where is True:
-        z: Tensor = recorded.mean(a, axis, keepdims)
-        return z
+        return recorded.mean(a, axis, keepdims)
     return divide(recorded.sum(_only(a, where, 0), axis, keepdims), counted(a, where, axis, keepdims))
 
 
@@ -276,8 +275,7 @@ def argmax(a: TensorLike, axis: int | None = None, out: None = None, *, keepdims
     tensor([1, 0], dtype=int64)
     """
     keepdims = checked("argmax", out, keepdims)
-    z: Tensor = recorded.argmax(a, axis if axis is None else single_axis("argmax", a, axis), keepdims)
-    return z
+    return recorded.argmax(a, axis if axis is None else single_axis("argmax", a, axis), keepdims)
 
 
 def argmin(a: TensorLike, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> Tensor:
@@ -291,5 +289,4 @@ def argmin(a: TensorLike, axis: int | None = None, out: None = None, *, keepdims
     tensor([0, 1], dtype=int64)
     """
     keepdims = checked("argmin", out, keepdims)
-    z: Tensor = recorded.argmin(a, axis if axis is None else single_axis("argmin", a, axis), keepdims)
-    return z
+    return recorded.argmin(a, axis if axis is None else single_axis("argmin", a, axis), keepdims)

@@ -82,9 +82,8 @@ def diagonal(a: TensorLike, offset: int = 0, axis1: int = 0, axis2: int = 1) -> 
     start = offset if offset >= 0 else -offset * columns
     count = max(0, min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns))
     flat = recorded.reshape(a, (*rest, rows * columns))
-    z: Tensor = recorded.getitem(flat, (Ellipsis, slice(start, start + (count - 1) * (columns + 1) + 1, columns + 1)
+    return recorded.getitem(flat, (Ellipsis, slice(start, start + (count - 1) * (columns + 1) + 1, columns + 1)
                                         if count else slice(0, 0)))
-    return z
 
 
 def diag(v: TensorLike, k: int = 0) -> Tensor:
@@ -117,8 +116,7 @@ def diagflat(v: TensorLike, k: int = 0) -> Tensor:
     n = count + abs(k)
     start = k if k >= 0 else -k * n
     places = slice(start, start + max(0, count - 1) * (n + 1) + 1, n + 1) if count else slice(0, 0)
-    z: Tensor = recorded.reshape(recorded.scatter(ravel(v), places, (n * n,)), (n, n))
-    return z
+    return recorded.reshape(recorded.scatter(ravel(v), places, (n * n,)), (n, n))
 
 
 def trace(a: TensorLike, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: DTypeLike | None = None,
@@ -165,8 +163,7 @@ def _where_triangle(name: str, x: TensorLike, k: int, choose: Callable[[Array], 
     if array.ndim < 1:
         raise ShapeError(f"{name}: at least one axis is needed: {describe(array)}")
     rows = array.shape[-2] if array.ndim > 1 else array.shape[-1]
-    z: Tensor = recorded.where(choose(np.tri(rows, array.shape[-1], k, dtype=bool)), x, np.zeros((), array.dtype))
-    return z
+    return recorded.where(choose(np.tri(rows, array.shape[-1], k, dtype=bool)), x, np.zeros((), array.dtype))
 
 
 def compress(condition: TensorLike, a: TensorLike, axis: int | None = None, out: None = None) -> Tensor:

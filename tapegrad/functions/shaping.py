@@ -322,8 +322,7 @@ def rot90(m: TensorLike, k: int = 1, axes: Sequence[int] = (0, 1)) -> Tensor:
     first, second = _pair("rot90", m, axes)
     k %= 4
     if k == 0:
-        z: Tensor = recorded.alias(m)
-        return z
+        return recorded.alias(m)
     if k == 2:
         return flip(m, (first, second))
     return swapaxes(flip(m, second), first, second) if k == 1 else flip(swapaxes(m, first, second), second)
@@ -346,8 +345,7 @@ def roll(a: TensorLike, shift: int | Sequence[int], axis: Axis = None) -> Tensor
         shifts, axes = np.broadcast_arrays(shift, named)
     except ValueError as error:
         raise ShapeError(f"roll: shifts {shift} along axes {axis}") from error
-    z: Tensor = recorded.roll(a, tuple(shifts.tolist()), tuple(axes.tolist()))
-    return z
+    return recorded.roll(a, tuple(shifts.tolist()), tuple(axes.tolist()))
 
 
 def _check_order(name: str, order: str) -> None:

@@ -37,8 +37,7 @@ def solve(a: TensorLike, b: TensorLike) -> Tensor:
     shape_a, shape_b = value(a).shape, value(b).shape
     if not shape_b or shape_b[-1 if len(shape_b) == 1 else -2] != shape_a[-1]:
         raise ShapeError(f"solve: {describe(value(a))} and {describe(value(b))}: the rows do not fit")
-    z: Tensor = recorded.solve(a, b)
-    return z
+    return recorded.solve(a, b)
 
 
 def inv(a: TensorLike) -> Tensor:
@@ -48,8 +47,7 @@ def inv(a: TensorLike) -> Tensor:
     tensor([[0.5 , 0.  ],
             [0.  , 0.25]])
     """
-    z: Tensor = recorded.inv(matrices("inv", a, square=True))
-    return z
+    return recorded.inv(matrices("inv", a, square=True))
 
 
 def pinv(a: TensorLike, rcond: TensorLike | None = None, hermitian: bool = False, *,
@@ -70,8 +68,7 @@ def pinv(a: TensorLike, rcond: TensorLike | None = None, hermitian: bool = False
         rcond = 1e-15 if rtol is ... else max(a.shape[-2:]) * np.finfo(a.dtype).eps if rtol is None else rtol
     elif rtol is not ...:
         raise ValueError("pinv: rcond and rtol are the same bound; give one of them")
-    z: Tensor = recorded.pinv(a, rcond)
-    return z
+    return recorded.pinv(a, rcond)
 
 
 def lstsq(a: TensorLike, b: TensorLike, rcond: float | None = None) -> tuple[Tensor, Tensor, int, Tensor]:
@@ -182,5 +179,4 @@ def det(a: TensorLike) -> Tensor:
     >>> tg.grad(tg.linalg.det)(np.array([[2.0, 0.0], [0.0, 4.0]])).diagonal().round(6)
     array([4., 2.])
     """
-    z: Tensor = recorded.det(matrices("det", a, square=True))
-    return z
+    return recorded.det(matrices("det", a, square=True))

@@ -42,8 +42,7 @@ class _Call:
 def _fresh(x: Any) -> Tensor | None:
     """A leaf with the value of an argument that requires a gradient."""
     if isinstance(x, Tensor) and x._register is not None:
-        leaf: Tensor = wrap(x.detach()._data, Leaf(x.shape, x.dtype))
-        return leaf
+        return wrap(x.detach()._data, Leaf(x.shape, x.dtype))
     return None
 
 
