@@ -118,7 +118,7 @@ def test_what_an_import_loads():
         "kernels", "kernels.elementwise", "kernels.ndarray", "kernels.onehot", "kernels.blas", "kernels.softmax", "functions",
         "operators", "primitives", "primitives.registry", "primitives.arithmetic", "primitives.cumulative",
         "primitives.elementwise", "primitives.complex_parts", "primitives.indexing", "primitives.linear", "primitives.network",
-        "primitives.reductions", "primitives.scalar", "primitives.shaping")}
+        "primitives.node", "primitives.reductions", "primitives.scalar", "primitives.shaping")}
 
 
 def test_no_name_is_given_twice():

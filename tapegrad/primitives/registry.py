@@ -12,7 +12,7 @@ by its name, and says by the names of its parameters what the tape has to keep f
     _x         nothing is, the rule gets None
 
 With F = `arrays` (below) the rule is the fast sweep; with F = `recorded` (record.py) it is itself recorded, which makes
-derivatives of any order; run on symbols it becomes the text of a numba kernel (scalar.py). A rule never undoes
+derivatives of any order; with F = `nodes` (node.py) it is a part of a graph, which is written out, compiled or run. A rule never undoes
 broadcasting (sweep.py does), never changes d, and returns None where there is no contribution. A rule that is None says
 that the operand has no derivative. In a variadic row, whose operands are a sequence, there is one rule for all of
 them, which gets the position of the operand first.
@@ -23,11 +23,11 @@ from inspect import CO_VARARGS
 
 import numpy as np
 
-from tapegrad.kernels import elementwise as kernels
-from tapegrad.primitives.scalar import source
-
 NOTHING, VALUE, SHAPE = range(3)
 ARITY_LIMIT = 16
+
+
+vocabularies = []
 
 
 class Vocabulary:
@@ -41,6 +41,7 @@ class Vocabulary:
 
     def __init__(self, level, of_row):
         self.level, self.in_place, self.memo, self._of_row = level, {}, {}, of_row
+        vocabularies.append(self)
 
     def __getattr__(self, name):
         # Reached for a primitive that has not been used at this level yet.
@@ -94,7 +95,7 @@ class Primitive:
         self.array_dg, self.elementwise = list(dg), isinstance(g, np.ufunc)
         self.arity, self.has_no_derivative = None if variadic else len(dg), dg == (None,) * len(dg)
         self.reads = [None if rule is None else _reads(rule, variadic) for rule in dg]
-        names = next((_parameters(rule) for rule in dg if rule is not None), ())
+        names = next((parameters(rule) for rule in dg if rule is not None), ())
         self.static_names = names[5:] if variadic else names[3 + len(dg):]
         if variadic and any(how == VALUE for how in self.reads[0][1:2]):
             raise TypeError(f"{name}: a variadic row's rule may read its operands' shapes only, not their values")
@@ -135,7 +136,7 @@ class Primitive:
         return f"<primitive {self.name}>"
 
 
-def _parameters(rule):
+def parameters(rule):
     return rule.__code__.co_varnames[:rule.__code__.co_argcount]
 
 
@@ -145,7 +146,7 @@ def _reads(rule, variadic):
         return [VALUE] * ARITY_LIMIT
     first = 3 if variadic else 2
     return [NOTHING if name.startswith("_") else SHAPE if name.endswith(("shape", "shapes")) else VALUE
-            for name in _parameters(rule)[first:]]
+            for name in parameters(rule)[first:]]
 
 
 def _stricter(name, before, more):
@@ -160,34 +161,8 @@ def primitive(name, g, *dg, variadic=False):
 
 
 def add_row(row):
-    """Enter a row, under its name, in the registry and in the vocabulary of arrays."""
+    """Enter a row, under its name, in the registry."""
     table[row.name] = row
-    vars(arrays).pop(row.name, None)                    # a user may define a primitive of his own again
-    return row
-
-
-def kernel(name, dg):
-    """Add an elementwise row whose operator and derivative are numba ufuncs, compiled when they are first called."""
-
-    def first_call(x):
-        row.g = kernels.forward(name)
-        setattr(arrays, name, row.g)
-        return row.g(x)
-
-    def first_derivative(F, d, *saved):
-        reads = [parameter for parameter in _parameters(dg)[1:] if not parameter.startswith("_")]
-        label = f"{name}_derivative"
-        ufunc = kernels.derivative(label, source(dg, tuple(reads), label), len(reads), dg.__code__.co_filename)
-        if ufunc is None:
-            rule = dg
-        elif reads == ["d", "z"]:
-            rule = lambda F, d, z, x: ufunc(d, z)  # noqa: E731
-        else:
-            rule = lambda F, *values: ufunc(*[value for value in values if value is not None])  # noqa: E731
-        row.use_for_arrays([rule])
-        return rule(F, d, *saved)
-
-    row = primitive(name, first_call, dg)
-    row.elementwise = True
-    row.use_for_arrays([first_derivative])
+    for F in vocabularies:
+        vars(F).pop(row.name, None)                     # a user may define a primitive of his own again
     return row
