@@ -26,13 +26,17 @@ HOLOMORPHIC = frozenset(
 
 def rules_of_complex(entry, level):
     """The rules of an entry whose result is complex."""
-    name, rules = entry.g.name, entry.plan[level]
+    return [(i, rule_of_complex(entry.g.name, entry.dtype, rule)) for i, rule in entry.plan[level]]
+
+
+def rule_of_complex(name, dtype, rule):
+    """The rule of the row `name`, as it is to be run where the result is of a complex dtype."""
     if name in LINEAR:
-        return rules
+        return rule
     if name not in HOLOMORPHIC:
-        raise DtypeError(f"{name}: no derivative where the result is {entry.dtype}; take the real and the imaginary part, or "
+        raise DtypeError(f"{name}: no derivative where the result is {dtype}; take the real and the imaginary part, or "
                          "the absolute value, of what goes into it")
-    return [(i, _conjugated(rule)) for i, rule in rules]
+    return _conjugated(rule)
 
 
 def _conjugated(rule):

@@ -47,8 +47,12 @@ class Vocabulary:
         # Reached for a primitive that has not been used at this level yet.
         if name.startswith("__") or (row := table.get(name)) is None:
             raise AttributeError(f"there is no primitive {name!r}")
-        setattr(self, name, self._of_row(row))
+        self.include(row)
         return getattr(self, name)
+
+    def include(self, row):
+        """Have the function that a row is at this level under the row's name, whether it stands in the registry or not."""
+        setattr(self, row.name, self._of_row(row))
 
 
 class _Table(dict):
