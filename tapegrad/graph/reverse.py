@@ -54,11 +54,15 @@ class Reverse:
         self.needed = needed(graph.nodes, wrt)
         if (output := graph.outputs[-1]) in self.needed:
             self._mark(output)
-            self._walk(list(graph.nodes), set(wrt), {output: seed or node_of(ONES, (), (output.shape, output.dtype))})
+            seed = node_of(ONES, (), (output.shape, output.dtype)) if seed is None else seed
+            self._walk(list(graph.nodes), set(wrt), {output: seed})
 
-    def origin(self, node):
-        """The node whose derivative a node of the reverse graph belongs to."""
-        return self.marks[bisect_right(self.marks, node.serial, key=lambda mark: mark[0]) - 1][1]
+    def origin(self, node, among=None):
+        """The node whose derivative a node of the reverse graph belongs to: one of `among`, which a row may have been put in for."""
+        at = bisect_right(self.marks, node.serial, key=lambda mark: mark[0]) - 1
+        while among is not None and self.marks[at][1] not in among:
+            at -= 1
+        return self.marks[at][1]
 
     def _mark(self, z):
         self.marks.append((Node(None, (), (), (), None).serial, z))
@@ -130,7 +134,9 @@ _derivative = cache(Derivative)
 
 
 def _rule(row, i):
-    return (partial(row.dg[0], i) if row.dg[0] else None) if row.variadic else row.dg[i]
+    if row.variadic:
+        return row.dg[0] and partial(row.dg[0], i)
+    return row.dg[i] if i < len(row.dg) else None
 
 
 def _read(z, i):

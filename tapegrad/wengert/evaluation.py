@@ -1,10 +1,7 @@
 """Evaluating a Wengert list, and backpropagating through it: what users call."""
 
-import numpy as np
-
 from tapegrad.errors import WengertError
-from tapegrad.wengert.backward import Backward, leaf_of
-from tapegrad.wengert.program import compiled
+from tapegrad.wengert.program import compiled, zeros
 
 
 def eval(f, val, G=None):
@@ -17,7 +14,7 @@ def eval(f, val, G=None):
     Raises WengertError, or ShapeError and the like, with the entry where something is wrong.
     """
     program = compiled(f)
-    values = program.evaluated(val, G)
+    values = program.evaluated(val, program.users(G, None))
     return dict(val) | {z: values[slot] for z, slot in program.results}
 
 
@@ -38,37 +35,12 @@ def backprop(f, val, DG=None, seed=1.0, *, G=None, wrt=None):
     program = compiled(f)
     if not program.steps:
         raise WengertError("backprop: the list has no entry whose z could be seeded")
-    values = program.evaluated(val, G, known=True)
-    if DG or G:
-        backward = _backward(program, values, DG or {}, G or {}, wrt, val)
-        found = backward.sweep(seed)
-    else:
-        backward = _used_again(program, values, wrt) or _backward(program, values, {}, {}, wrt, val)
-        found = backward.sweep(seed)
-        backward.release()
-        program.backwards[_key(wrt)] = backward
-    return {name: found[leaf] if leaf in found else np.zeros(leaf.shape, leaf.dtype) for name, leaf in backward.leaves.items()}
-
-
-def _key(wrt):
-    return None if wrt is None else tuple(wrt)
-
-
-def _used_again(program, values, wrt):
-    """The tape that an earlier call has left, if it was for values of the same shapes. Nobody else can have it then."""
-    backward = program.backwards.pop(_key(wrt), None)
-    if backward is None or not backward.fits(values):
-        return None
-    backward.renew(values)
-    return backward
-
-
-def _backward(program, values, DG, G, wrt, val):
+    users = program.users(G, DG)
+    values = program.evaluated(val, users, known=True)
     if wrt is None:
         wrt = [step.z for step in reversed(program.steps)] + [y for y, (_, operand) in program.inputs.items() if operand]
-    leaves = {}
     for name in wrt:
         if name not in program.slots and name not in val:
             raise WengertError(f"backprop: the delta of {name} is wanted, which is neither in the list nor in val")
-        leaves[name] = leaf_of(values[program.slots[name]] if name in program.slots else val[name])
-    return Backward(program, values, DG, G, leaves)
+    found = program.deltas(values, users, seed, tuple(wrt))
+    return {name: found[name] if name in found else zeros(val[name]) for name in wrt}

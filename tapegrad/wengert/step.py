@@ -1,13 +1,16 @@
-"""An entry of a Wengert list made ready to run: a step that knows what it calls.
+"""An entry of a Wengert list made ready: a step that knows what it calls, and gives its node in a graph.
 
 What an entry calls is settled in this order:
+  - a user's G and DG;
   - a row of the registry, if the entry gives just its operands;
   - otherwise a function of tapegrad, which puts axes and shapes in order. On operands of given shapes most functions come
-    down to one row and its static arguments, which are remembered, so that the next time only the row's G runs;
-  - a function that comes down to several rows is called as it is.
+    down to one row and its static arguments, which are remembered;
+  - a function that comes down to several rows is called as it is, and is recorded anew when its derivative is wanted: what
+    it does may depend on values. The formulas of the course don't, and are run over nodes.
 """
 
 from difflib import get_close_matches
+from functools import partial
 from types import FunctionType
 
 import numpy as np
@@ -16,13 +19,20 @@ from tapegrad.core.entry import Entry, Leaf
 from tapegrad.core.record import recorded
 from tapegrad.core.tape import Tape, thread
 from tapegrad.core.tensor import Tensor, wrap
-from tapegrad.errors import DtypeError, WengertError, describe, failed_call
-from tapegrad.primitives import table
-from tapegrad.wengert.operators import accepts, candidates, canonical, cross_entropy_of_scores, given, names, parameters
+from tapegrad.errors import DtypeError, ShapeError, WengertError, describe, failed_call
+from tapegrad.graph.capture import enter
+from tapegrad.primitives import Primitive, arrays, table
+from tapegrad.primitives.node import Node, nodes
+from tapegrad.primitives.registry import VALUE
+from tapegrad.wengert.operators import (
+    COURSE, accepts, candidates, canonical, cross_entropy_of_scores, crossEntropy, names, parameters)
 from tapegrad.wengert.text import Name, argument, entry_text
 
 NUMBERS = (int, float)
 CONSTANTS = (int, float, complex, bool, str, tuple, list, slice, np.dtype, np.generic, type(None), type(...))
+SEVERAL, NO_DERIVATIVE = "several rows", "no derivative"
+ARRAY = Primitive("asarray", np.asarray, (lambda F, d, _z, _x: d,))
+BOTH = Primitive("both", None, (lambda F, d, _z, _x, _y: d, lambda F, d, _z, _x, _y: d))
 
 
 def plain(name, x):
@@ -35,6 +45,23 @@ def plain(name, x):
     return array
 
 
+class Operator:
+    """What is not in the registry, as a row of a graph.
+
+    g           function of the values of the positional arguments, then of the keyword arguments
+    array_dg    a user's derivatives as rules, or None, for the positional arguments
+    expand      function of the nodes of all arguments: the result by nodes of other rows; raises where there is none
+    lasting     whether `expand` gives the same nodes for all values of these shapes
+    """
+
+    variadic = elementwise = False
+    static_names, arity, writes = (), None, True
+
+    def __init__(self, name, g, expand=None, dg=(), lasting=True):
+        self.name, self.g, self.expand, self.dg, self.array_dg, self.lasting = name, g, expand, dg, dg, lasting
+        self.reads = [[VALUE] * (1 + len(dg))] * len(dg)
+
+
 class Step:
     """An entry of a list.
 
@@ -43,10 +70,7 @@ class Step:
     row                     the registry's, where the entry gives just its operands
     function                of tensors, where it does not
     pair                    for crossEntropy(softmax(o), t): (softmax's step, the slot of o, softmax's axis)
-    elementwise             False: on a tape, a step stands for the row of a user's G and DG, of which that isn't known
     """
-
-    elementwise = False
 
     def __init__(self, position, entry, f):
         self.position, self.entry = position, entry
@@ -61,7 +85,7 @@ class Step:
         f.append(entry)
         self.z, self.name, self.positional, self.keywords = z, g, [], {}
         self.row = self.function = self.pair = None
-        self.by_position = self.packed = self.changing = False
+        self.by_position = self.packed = False
         self.known = {}
         for y in entry[2]:
             keyword, what = argument(y)
@@ -93,7 +117,6 @@ class Step:
             if self._takes(function, row):
                 self.function = function
                 break
-        self.changing = any(isinstance(y, Name) for y in self.keywords.values())
         if name == "crossEntropy" and len(self.ys) == 2 and not self.keys:
             self.pair = self._softmax(program)
 
@@ -115,73 +138,161 @@ class Step:
             return None
         return step, step.ys[0], step.keywords.get("axis", -1)
 
-    def pairs(self, values, overridden):
-        """Whether this entry is the crossEntropy of a softmax over the last axis, both as tapegrad has them."""
-        if self.pair is None or any([given(user, step.name) for user in overridden for step in (self, self.pair[0])]):
-            return False
+    # The node of z
+
+    def node(self, held, values, users, extras):
+        """(row, operands, static) of z.
+
+        held      the node, or the literal, per slot
+        values    the value per slot, of the arguments at least
+        users     {operator: (the user's function or None, the user's derivatives or None)}
+        extras    None if no derivative is wanted; else a list to which a pair adds inputs, (node, slot, whether its delta
+                  counts as that of the slot)
+        """
+        operands = [held[i] for i in (*self.ys, *self.keys.values())]
+        g, dg = users.get(self.name, (None, None))
+        if g is None and dg is None:
+            if self.pair is not None and self.pair[0].name not in users and self._is_pair(values):
+                return self._of_scores(held, operands, extras)
+            return self._own(operands, values, extras)
+        forward = self.call if g is None else lambda *xs: plain(self.z, self._called(g, (), xs))
+        if dg is not None:
+            functions = functions_of(dg)
+            if len(functions) != len(self.ys):
+                raise self.error(f"DG[{self.name!r}] is to have a function, or None, for each of the {len(self.ys)} arguments")
+            rules = [function and self._rule(i, function) for i, function in enumerate(functions)]
+            return Operator(self.name, forward, dg=[*rules, *[None] * len(self.keys)]), operands, ()
+        if extras is None:
+            return Operator(self.name, forward), operands, ()
+        if self.function is None and self.row is None:
+            raise self.error(f"{self.name} has a G and no DG")
+        row, own, static = self._own(operands, values, extras)
+        kind = kind_of(values[self.slot])
+        expand = getattr(row, "expand", None) or (lambda *operands: Node(row, own, static, *kind))
+        return Operator(self.name, forward, expand, lasting=getattr(row, "lasting", True)), operands, ()
+
+    def _called(self, function, before, arguments):
+        if not self.keys:
+            return function(*before, *arguments)
+        count = len(self.ys)
+        return function(*before, *arguments[:count], **dict(zip(self.keys, arguments[count:])))
+
+    def _rule(self, i, function):
+        """A user's derivative as a rule: its result is brought to the shape of the argument."""
+        def rule(F, d, z, *arguments):
+            c = self._called(function, (d, z), arguments)
+            if c is None:
+                return None
+            c, shape = c._value if isinstance(c, Tensor) else np.asarray(c), np.shape(arguments[i])
+            if c.shape == shape:
+                return c
+            try:
+                return c if np.broadcast_shapes(c.shape, shape) == c.shape else np.broadcast_to(c, shape).copy()
+            except ValueError:
+                raise ShapeError(f"a contribution of shape {c.shape} to an operand of shape {shape}") from None
+
+        return rule
+
+    def _own(self, operands, values, extras):
+        """(row, operands, static), by tapegrad's operator."""
+        if self.row is not None:
+            return self.row, operands, ()
+        found = self.resolved(values)
+        if found is NO_DERIVATIVE:
+            return Operator(self.name, self.call), operands, ()
+        if found is not SEVERAL:
+            row, pattern, static = found
+            chosen = [operands[y] if place else y for place, y in pattern]
+            if static:                                  # a number has no method that a row's G may call
+                chosen = [Node(ARRAY, (x,), (), x.shape, x.dtype) if place and type(values[self.ys[y]]) in NUMBERS else x
+                          for x, (place, y) in zip(chosen, pattern)]
+            return row, chosen, static
+        if self.function in COURSE.values() and not self.keys:
+            formula = self.function.func
+            return Operator(self.name, partial(formula, arrays), partial(formula, nodes)), operands, ()
+        expand = None if extras is None else partial(self._recorded, values)
+        return Operator(self.name, self.call, expand, lasting=False), operands, ()
+
+    def _is_pair(self, values):
         return self.pair[2] in (-1, np.ndim(values[self.pair[1]]) - 1)
 
-    # Forward
+    def _of_scores(self, held, operands, extras):
+        """crossEntropy(p, t) with p = softmax(o): its delta goes to o straight, as (p sum(t) - t) times that of z.
 
-    def call(self, values, G):
-        """z, from values of the operands."""
+        What p itself receives goes no further.
+        """
+        p_alone, t_alone = [Node(None, (), (), x.shape, x.dtype) if isinstance(x, Node) else x for x in operands]
+        if extras is not None:
+            extras += (p_alone, self.ys[0], True), (t_alone, self.ys[1], False)
+
+        def expand(o, p, t):
+            z = cross_entropy_of_scores(nodes, o, t)
+            return Node(BOTH, (z, crossEntropy(nodes, p_alone, t_alone)), (), z.shape, z.dtype)
+
+        g = partial(cross_entropy_of_scores, arrays)
+        return Operator(self.name, lambda o, p, t: g(o, t), expand), [held[self.pair[1]], *operands], ()
+
+    def call(self, *arguments):
+        """z by tapegrad's operator, from the values of the arguments."""
         if self.row is not None:
-            return self.row.g(*[values[i] for i in self.ys])
-        if self.pairs(values, (G,)):
-            return cross_entropy_of_scores(*[wrap(np.asarray(values[i]), None) for i in (self.pair[1], self.ys[1])])._value
-        found = self.resolved(values)
-        if found is None:
-            return self.tensor([np.asarray(values[i]) if operand else values[i] for i, operand in zip(self.ys, self.operands)],
-                               values)._value
-        row, pattern, static = found
-        operands = [values[self.ys[y]] if place else y for place, y in pattern]
-        if static:
-            operands = [np.asarray(y) if type(y) in NUMBERS else y for y in operands]
-        return row.g(operands, *static) if row.variadic else row.g(*operands, *static)
+            return self.row.g(*arguments)
+        count = len(self.ys)
+        return self.tensor([np.asarray(x) if operand else x for x, operand in zip(arguments, self.operands)],
+                           arguments[count:])._value
 
-    def call_user(self, function, values):
-        z = function(*[values[i] for i in self.ys], **{key: values[i] for key, i in self.keys.items()})
-        return plain(self.z, z)
-
-    def tensor(self, arguments, values):
+    def tensor(self, arguments, keywords):
         """The function on these arguments, those at the places of operands wrapped as tensors, if they are arrays."""
         if self.function is None:
             raise self.unknown()
         arguments = [wrap(y, None) if operand and type(y) is np.ndarray else y for y, operand in zip(arguments, self.operands)]
-        keywords = {key: values[i] for key, i in self.keys.items()}
         arguments = [arguments] if self.packed else arguments
+        keywords = dict(zip(self.keys, keywords))
         z = self.function(*arguments, *keywords.values()) if self.by_position else self.function(*arguments, **keywords)
         if not isinstance(z, Tensor):
             raise WengertError(f"{self.name} gives a {type(z).__name__}, and an entry has one result, a tensor")
         return z
 
+    def _record(self, values):
+        """(z, the entries of the function, run on these values, the leaf or None per positional argument)"""
+        leaves = [Leaf(*kind_of(values[i])) if operand else None for i, operand in zip(self.ys, self.operands)]
+        arguments = [values[i] if leaf is None else wrap(np.asarray(values[i]), leaf) for i, leaf in zip(self.ys, leaves)]
+        tape, before = Tape(), thread.tape
+        tape.keep_all()
+        thread.tape = tape
+        try:
+            return self.tensor(arguments, [values[i] for i in self.keys.values()]), tape.entries, leaves
+        finally:
+            thread.tape = before
+
     def resolved(self, values):
-        """(row, [(True, place of an operand) or (False, constant)], static) that the function comes down to, or None."""
-        if self.changing:
-            return None
-        operands = [values[i] for i in self.ys]
-        key = tuple([(y.shape, y.dtype.char) if hasattr(y, "dtype") else type(y) for y in operands])
+        """(row, [(True, place of an operand) or (False, constant)], static) that the function comes down to; or SEVERAL rows,
+        or what depends on values; or NO_DERIVATIVE."""
+        if any([isinstance(y, Name) for y in self.keywords.values()]):
+            return SEVERAL
+        key = tuple([(y.shape, y.dtype.char) if hasattr(y, "dtype") else type(y) for y in [values[i] for i in self.ys]])
         if key not in self.known:
-            self.known[key] = self._resolve(operands, values)
+            self.known[key] = self._resolve(values)
         return self.known[key]
 
-    def _resolve(self, operands, values):
-        leaves = [Leaf(np.shape(y), np.dtype(float)) if operand else None for y, operand in zip(operands, self.operands)]
-        tape = Tape()
-        with recording(tape):
-            z = self.tensor([y if leaf is None else wrap(np.asarray(y), leaf) for y, leaf in zip(operands, leaves)], values)
-            entry = z._register
-            if type(entry) is not Entry or len(tape.entries) != 1:
-                return None
-        pattern = []
-        for y in entry.operands:
-            if type(y) is Leaf:
-                pattern.append((True, leaves.index(y)))
-            elif type(y) in (int, float):
-                pattern.append((False, y))
-            else:
-                return None
-        return entry.g, pattern, entry.static
+    def _resolve(self, values):
+        z, entries, leaves = self._record(values)
+        if z._register is None:
+            return NO_DERIVATIVE
+        entry = z._register
+        simple = [type(y) is Leaf or type(y) in NUMBERS for y in entry.operands] if type(entry) is Entry else [False]
+        if len(entries) != 1 or not all(simple) or any(map(_holds_array, entry.static)):
+            return SEVERAL
+        return entry.g, [(True, leaves.index(y)) if type(y) is Leaf else (False, y) for y in entry.operands], entry.static
+
+    def _recorded(self, values, *operands):
+        """The node of z, from what the function records when it is run on the values."""
+        z, entries, leaves = self._record(values)
+        if not np.allclose(z._value, values[self.slot], rtol=1e-3, equal_nan=True):
+            raise self.error(f"{self.name} gives another value than that in val, which its derivative is to be taken at; what "
+                             "is random is drawn outside of the list, and stands in val under a name")
+        found = {id(leaf): y for leaf, y in zip(leaves, operands) if leaf is not None}
+        enter(entries, found)
+        return found[id(z._register)] if id(z._register) in found else Node(None, (), (), z.shape, z.dtype)
 
     # What is wrong
 
@@ -219,15 +330,15 @@ class Step:
             return self.error(f"{type(error).__name__}: {error}")
 
 
-class recording:
-    """`with recording(tape):` what is recorded on this thread goes on that tape, which nothing leaves by itself."""
+def functions_of(dg):
+    """The derivatives that a user gives for an operator, as a list; empty where what is given holds none."""
+    return [dg[i] for i in range(len(dg))] if hasattr(dg, "__getitem__") else []
 
-    def __init__(self, tape):
-        tape.keep_all()
-        self.tape = tape
 
-    def __enter__(self):
-        self.before, thread.tape = thread.tape, self.tape
+def _holds_array(static):
+    return any([isinstance(item, np.ndarray) for item in (static if type(static) is tuple else (static,))])
 
-    def __exit__(self, *exception):
-        thread.tape = self.before
+
+def kind_of(value):
+    """(shape, dtype) of a value: of a number, those of the array that it makes."""
+    return (value.shape, value.dtype) if hasattr(value, "dtype") else (np.shape(value), np.asarray(value).dtype)
