@@ -112,17 +112,18 @@ def needed(order, wrt):
 class Derivative:
     """The rule of operand i of a row, as a row: (d, z, y1, .., yk) -> the contribution, in the shape and dtype of yi.
 
-    plain     whether the rule is row.array_dg[i] as it is
-    writes    whether the rule, a user's, may write into d
+    plain      whether the rule is row.array_dg[i] as it is
+    by_user    whether it is a user's, which may write into d
+    writes     whether one has done so
     """
 
-    __slots__ = ("row", "i", "name", "dtype", "plain", "writes")
+    __slots__ = ("row", "i", "name", "dtype", "plain", "by_user", "writes")
     variadic = elementwise = False
     arity = None
 
     def __init__(self, row, i, dtype):
         self.row, self.i, self.name, self.dtype = row, i, f"derivative {i} of {row.name}", dtype
-        self.plain, self.writes = not row.variadic and dtype is None, getattr(row, "writes", False)
+        self.plain, self.by_user, self.writes = not row.variadic and dtype is None, getattr(row, "by_user", False), False
 
     def rule(self):
         """The rule for arrays, which a row may replace by a compiled one when it is first run."""

@@ -101,8 +101,6 @@ class Ready:
                 if d is None:
                     continue
                 rule = derivative.rule() if row is None else row.array_dg[i]
-                if derivative.writes and not (last and type(d) is ndarray and getrefcount(d) == LONE_LOCAL and d.base is None):
-                    d = d.copy()
                 held = c = None
                 if before is not None:
                     held = values[before]
@@ -112,7 +110,7 @@ class Ready:
                 if lone and rule in in_place and in_place[rule](held, d, *pick(values)):
                     c = held
                 else:
-                    c = rule(arrays, d, *pick(values))
+                    c = _by_user(derivative, rule, d, pick(values)) if derivative.by_user else rule(arrays, d, *pick(values))
                     if c is None:
                         c = held
                     else:
@@ -129,6 +127,21 @@ class Ready:
                 values[out] = c
         except Exception as error:
             raise _Failed(node) from error
+
+
+def _by_user(derivative, rule, d, saved):
+    """The contribution by a user's rule. If it writes into d, it gets a copy, from then on."""
+    if derivative.writes or type(d) is not ndarray or not d.flags.writeable:
+        return rule(arrays, d.copy(), *saved)
+    d.flags.writeable = False
+    try:
+        return rule(arrays, d, *saved)
+    except Exception:
+        c = rule(arrays, d.copy(), *saved)
+        derivative.writes = True
+        return c
+    finally:
+        d.flags.writeable = True
 
 
 class _Failed(Exception):

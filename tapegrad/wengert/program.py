@@ -168,18 +168,17 @@ class _Deltas:
         self.steps = {held[step.slot]: step for step in program.steps}
         self.lasting = all([getattr(node.row, "lasting", True) for node in self.steps])
         self.z, self.last = held[program.steps[-1].slot], program.steps[-1]
-        self.wanted = {name: held[program.slots[name]] for name in wrt if name in program.slots}
-        wanted = set(self.wanted.values())
+        names = {name: held[program.slots[name]] for name in wrt if name in program.slots}
+        wanted = set(names.values())
         alone = {held[slot]: node for node, slot, counts in extras if counts and held[slot] in wanted}
         seed = Node(None, (), (), self.z.shape, delta_dtype(self.z.dtype))
         graph = Graph([held[slot] for slot in program.given], [self.z])
         self.reverse = Reverse(graph, [*wanted, *alone.values()], seed, whole=True)
-        deltas = self.reverse.deltas
-        self.parts = {name: [x for x in (node, alone.get(node)) if x in deltas] for name, node in self.wanted.items()}
+        places = {node: place for place, node in enumerate(self.reverse.deltas)}
+        self.wanted = [(name, node, places.get(node), places.get(alone.get(node))) for name, node in names.items()]
         self.slots = [*program.named, *[slot for _, slot, _ in extras]]
-        self.inputs = [seed, *[held[slot] for slot in program.named], *[node for node, _, _ in extras]]
-        self.ready = Ready(self.inputs, list(deltas.values()))
-        self.places = {node: place for place, node in enumerate(deltas)}
+        inputs = [seed, *[held[slot] for slot in program.named], *[node for node, _, _ in extras]]
+        self.ready = Ready(inputs, list(self.reverse.deltas.values()))
 
     def run(self, values, users, seed):
         """{name: delta}"""
@@ -191,9 +190,11 @@ class _Deltas:
 
         given = [np.full(self.z.shape, seed, delta_dtype(self.z.dtype)), *[values[slot] for slot in self.slots]]
         found, deltas = self.ready.run(given, failed), {}
-        for name, node in self.wanted.items():
-            parts = [found[self.places[x]] for x in self.parts[name] if found[self.places[x]] is not None]
-            deltas[name] = sum(parts[1:], parts[0]) if parts else zeros(node)
+        for name, node, place, alone in self.wanted:
+            d = None if place is None else found[place]
+            if alone is not None and found[alone] is not None:
+                d = found[alone] if d is None else d + found[alone]
+            deltas[name] = zeros(node) if d is None else d
         return deltas
 
 

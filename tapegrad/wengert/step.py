@@ -55,7 +55,7 @@ class Operator:
     """
 
     variadic = elementwise = False
-    static_names, arity, writes = (), None, True
+    static_names, arity, by_user = (), None, True
 
     def __init__(self, name, g, expand=None, dg=(), lasting=True):
         self.name, self.g, self.expand, self.dg, self.array_dg, self.lasting = name, g, expand, dg, dg, lasting
@@ -155,12 +155,12 @@ class Step:
             if self.pair is not None and self.pair[0].name not in users and self._is_pair(values):
                 return self._of_scores(held, operands, extras)
             return self._own(operands, values, extras)
-        forward = self.call if g is None else lambda *xs: plain(self.z, self._called(g, (), xs))
+        forward = self.call if g is None else self._forward(self._of_arguments(g, 0))
         if dg is not None:
             functions = functions_of(dg)
             if len(functions) != len(self.ys):
                 raise self.error(f"DG[{self.name!r}] is to have a function, or None, for each of the {len(self.ys)} arguments")
-            rules = [function and self._rule(i, function) for i, function in enumerate(functions)]
+            rules = [function and _rule(self._of_arguments(function, 2), np.shape(values[y])) for function, y in zip(functions, self.ys)]
             return Operator(self.name, forward, dg=[*rules, *[None] * len(self.keys)]), operands, ()
         if extras is None:
             return Operator(self.name, forward), operands, ()
@@ -171,27 +171,19 @@ class Step:
         expand = getattr(row, "expand", None) or (lambda *operands: Node(row, own, static, *kind))
         return Operator(self.name, forward, expand, lasting=getattr(row, "lasting", True)), operands, ()
 
-    def _called(self, function, before, arguments):
+    def _of_arguments(self, function, before):
+        """A user's function, to be called with the values of the keywords after the others, of which `before` come first."""
         if not self.keys:
-            return function(*before, *arguments)
-        count = len(self.ys)
-        return function(*before, *arguments[:count], **dict(zip(self.keys, arguments[count:])))
+            return function
+        count = before + len(self.ys)
+        return lambda *arguments: function(*arguments[:count], **dict(zip(self.keys, arguments[count:])))
 
-    def _rule(self, i, function):
-        """A user's derivative as a rule: its result is brought to the shape of the argument."""
-        def rule(F, d, z, *arguments):
-            c = self._called(function, (d, z), arguments)
-            if c is None:
-                return None
-            c, shape = c._value if isinstance(c, Tensor) else np.asarray(c), np.shape(arguments[i])
-            if c.shape == shape:
-                return c
-            try:
-                return c if np.broadcast_shapes(c.shape, shape) == c.shape else np.broadcast_to(c, shape).copy()
-            except ValueError:
-                raise ShapeError(f"a contribution of shape {c.shape} to an operand of shape {shape}") from None
+    def _forward(self, function):
+        def g(*arguments):
+            z = function(*arguments)
+            return z if type(z) is np.ndarray else plain(self.z, z)
 
-        return rule
+        return g
 
     def _own(self, operands, values, extras):
         """(row, operands, static), by tapegrad's operator."""
@@ -333,6 +325,24 @@ class Step:
 def functions_of(dg):
     """The derivatives that a user gives for an operator, as a list; empty where what is given holds none."""
     return [dg[i] for i in range(len(dg))] if hasattr(dg, "__getitem__") else []
+
+
+def _rule(function, shape):
+    """A user's derivative by an argument of this shape, as a rule: its result is brought to the shape."""
+    def rule(F, d, *arguments):
+        c = function(d, *arguments)
+        if type(c) is not np.ndarray:
+            if c is None:
+                return None
+            c = c._value if isinstance(c, Tensor) else np.asarray(c)
+        if c.shape == shape:
+            return c
+        try:
+            return c if np.broadcast_shapes(c.shape, shape) == c.shape else np.broadcast_to(c, shape).copy()
+        except ValueError:
+            raise ShapeError(f"a contribution of shape {c.shape} to an operand of shape {shape}") from None
+
+    return rule
 
 
 def _holds_array(static):
