@@ -86,13 +86,14 @@ def _whole_delta(F, d, *saved):
 class Leaf:
     """The register of a tensor made by the user that requires a gradient: there the gradient accumulates.
 
-    hooks   functions that a sweep applies to the delta of the leaf
+    hooks    functions that a sweep applies to the delta of the leaf
+    tensor   a weak reference to the tensor, or None
     """
 
-    __slots__ = ("shape", "dtype", "grad", "name", "hooks")
+    __slots__ = ("shape", "dtype", "grad", "name", "hooks", "tensor")
 
     def __init__(self, shape, dtype, name=None):
-        self.shape, self.dtype, self.grad, self.name, self.hooks = shape, dtype, None, name, ()
+        self.shape, self.dtype, self.grad, self.name, self.hooks, self.tensor = shape, dtype, None, name, (), None
 
     def hook(self, function):
         """Have `function` replace the delta at the end of a sweep."""

@@ -5,6 +5,7 @@ callers, innermost first, at the moment when the list is asked for; else x1, x2,
 and z1, z2, .. for results. A name that is taken gets a number: h, h_2, h_3.
 """
 
+import re
 import sys
 
 from tapegrad.core.entry import Entry, Handle, Leaf
@@ -22,11 +23,16 @@ def variables():
         frame = frame.f_back
 
 
-class _Names:
-    """Gives every register of a list its name, once, and no name twice."""
+class Names:
+    """Gives every register of a list its name, once, and no name twice.
 
-    def __init__(self, entries):
-        self.of, self.taken, self.repeats, self.counts = {}, set(), {}, {"x": 0, "c": 0, "z": 0}
+    taken         names that are not given
+    identifiers   whether names are made of letters, digits and _ only: other characters become _
+    """
+
+    def __init__(self, entries, taken=(), identifiers=False):
+        self.of, self.taken, self.repeats, self.counts = {}, set(taken), {}, {"x": 0, "c": 0, "z": 0}
+        self.identifiers = identifiers
         registers = [register for entry in entries for register in (*entry.operands, entry)]
         bound = {}
         for variable, tensor in variables():
@@ -41,6 +47,9 @@ class _Names:
         return not isinstance(register, (Entry, Leaf, Handle))
 
     def unique(self, name):
+        """`name`, with a number where it is taken."""
+        if self.identifiers:
+            name = re.sub(r"\W|^(?=\d)", "_", name)
         number, candidate = self.repeats.get(name, 1), name
         while candidate in self.taken:
             number += 1
@@ -65,7 +74,7 @@ class _Names:
 
 def named(entries):
     """The entries as `(z, g, (y1, .., yk))`, all of them strings."""
-    name = _Names(entries)
+    name = Names(entries)
     return [(name(entry), entry.g.name, tuple([name(y) for y in entry.operands])) for entry in entries]
 
 

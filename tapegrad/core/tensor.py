@@ -12,6 +12,7 @@ tensor while an alias of its array is alive.
 """
 
 from sys import getrefcount
+from weakref import ref
 
 import numpy as np
 
@@ -184,6 +185,7 @@ class Tensor(Handle):
             if self.dtype.kind not in "fc":
                 raise DtypeError(f"requires_grad: a tensor of {self.dtype} has no gradient; make it with dtype=float")
             self._register = Leaf(self.shape, self.dtype, self.name)
+            self._register.tensor = ref(self)
 
     @property
     def is_leaf(self):

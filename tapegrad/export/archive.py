@@ -25,8 +25,8 @@ from tapegrad.core.tensor import Tensor
 from tapegrad.errors import WengertError, describe
 from tapegrad.export.difference import Difference
 from tapegrad.export.files import replacing
-from tapegrad.export.listed import evaluated, static_value
-from tapegrad.export.part import Part
+from tapegrad.graph.capture import Capture
+from tapegrad.wengert.listing import listed
 from tapegrad.wengert.program import compiled
 from tapegrad.wengert.text import WORDS, literal
 
@@ -47,9 +47,12 @@ def save_tape(path, what, *, leaves=None, values=False):
     or not what it was when it was used; ConsumedTapeError after a backward(); WengertError where a static argument, say a
     function, has no text.
     """
-    part = Part(what, "save_tape", taken=WORDS)
-    f, static, starting, constants, found = evaluated(part, leaves)
-    arrays = {f"leaves/{name}": x for name, x in starting.items()} | {f"constants/{name}": x for name, x in constants.items()}
+    part = Capture(what, "save_tape", taken=WORDS)
+    names = part.graph.names
+    f, static = listed(part.graph, "save_tape")
+    starting, constants, found = part.evaluated(leaves)
+    arrays = {f"leaves/{names[node]}": x for node, x in starting.items()}
+    arrays |= {f"constants/{names[node]}": x for node, x in constants.items()}
     manifest = {"format": FORMAT, "version": VERSION, "static": {}}
     for name, pieces in static.items():
         manifest["static"][name] = written = []
@@ -62,7 +65,7 @@ def save_tape(path, what, *, leaves=None, values=False):
         if type(pieces) is not list:
             manifest["static"][name] = written[0]
     if values:
-        arrays |= {f"values/{z}": found[z] for z, _, _ in f}
+        arrays |= {f"values/{names[node]}": found[node] for node in part.graph.nodes}
     text = wengert.format(f) + "\n"
     _write(path, {"tape.txt": text, "manifest.json": json.dumps(manifest, indent=1) + "\n"}, arrays)
 
@@ -98,8 +101,11 @@ def load_tape(path, G=None, DG=None):
                 if group in groups and name.endswith(".npy"):
                     content = io.BytesIO(archive.read(member))
                     groups[group][name.removesuffix(".npy")] = np.lib.format.read_array(content, allow_pickle=False)
-        arrays = groups["static"]
-        static = {name: static_value(pieces, lambda piece: arrays[piece["array"]] if type(piece) is dict else literal(piece))
+
+        def load(piece):
+            return groups["static"][piece["array"]] if type(piece) is dict else literal(piece)
+
+        static = {name: tuple(map(load, pieces)) if type(pieces) is list else load(pieces)
                   for name, pieces in manifest["static"].items()}
         f = wengert.parse(text)
         for name in compiled(f).inputs:

@@ -45,11 +45,12 @@ class Reverse:
     deltas    {node: the node of its delta}, for the nodes in `wrt` that a delta reaches
     needed    the nodes through which a delta can reach one of `wrt`, and these
     sums      {node that adds a contribution to a delta: that delta}
+    delta_of  {node: what it is the delta of, or a part of it}; of several, the first
     marks     [(serial from which on, the node whose derivative the nodes belong to)]
     """
 
     def __init__(self, graph, wrt, seed=None, whole=False):
-        self.deltas, self.sums, self.marks = {}, {}, []
+        self.deltas, self.sums, self.delta_of, self.marks = {}, {}, {}, []
         self.contribution = _whole if whole else _expanded
         self.needed = needed(graph.nodes, wrt)
         if (output := graph.outputs[-1]) in self.needed:
@@ -68,6 +69,7 @@ class Reverse:
         self.marks.append((Node(None, (), (), (), None).serial, z))
 
     def _walk(self, waiting, wrt, deltas):
+        self.delta_of.update({d: z for z, d in deltas.items()})
         while waiting:
             z = waiting.pop()
             d = deltas.get(z) if z in wrt else deltas.pop(z, None)
@@ -93,6 +95,8 @@ class Reverse:
             self.sums[deltas[y]] = held
         elif (c := self.contribution(z, i, d)) is not None:
             deltas[y] = c if held is None else self._sum(held, c)
+        if y in deltas:
+            self.delta_of.setdefault(deltas[y], y)
 
     def _sum(self, held, c):
         total = held + c

@@ -130,6 +130,8 @@ def _run(row, operands, static):
 
 
 def stand_in(shape, dtype):
-    """Some array of a shape and dtype. As a matrix it has an inverse and a Cholesky factor."""
+    """Some array of a shape and dtype. As a matrix it has an inverse and a Cholesky factor; integers are 0, and so indices."""
+    if dtype.kind in "biu":
+        return np.zeros(shape, dtype)
     value = np.asarray(np.random.default_rng(0).uniform(0.9, 1.1, shape), dtype)
     return value + np.eye(*shape[-2:], dtype=value.dtype) if len(shape) >= 2 else value
