@@ -76,7 +76,7 @@ class Capture:
                 if how == VALUE and id(y) in of:
                     self.known[of[id(y)]] = value
 
-    def starting_values(self, given=None):
+    def _starting_values(self, given):
         """({node of a leaf: array}, {node of a constant: array})"""
         given = {name: x._value if isinstance(x, Handle) else x for name, x in (given or {}).items()}
         names = [self.graph.names[node] for node in self.leaves]
@@ -98,11 +98,9 @@ class Capture:
         return leaves, {node: self.known.get(node, tensor._value) for node, tensor in self.constants.items()}
 
     def evaluated(self, given=None):
-        """(the leaves' values, the constants' values, {node: value} of all nodes); raises where a value is not what was recorded.
-
-        A tensor that was looked up may have been changed since.
-        """
-        leaves, constants = self.starting_values(given)
+        """(the leaves' values, the constants' values, {node: value} of all nodes). Raises if one is not what was recorded: a
+        tensor that was looked up may have been changed since."""
+        leaves, constants = self._starting_values(given)
         with np.errstate(all="ignore"):
             found = evaluated(self.graph, {**leaves, **constants})
         names = self.graph.names
@@ -170,8 +168,8 @@ def _check(entry, tape, caller):
 
 def _checked(caller, name, value, leaf):
     array = np.asarray(value)
-    if array.shape != leaf.shape:
-        raise ShapeError(f"{caller}: {describe(array)} is given for the leaf {name}, which is {leaf.dtype} {leaf.shape}")
-    if array.dtype != leaf.dtype and (hasattr(value, "dtype") or array.dtype.kind not in "biuf"):
-        raise DtypeError(f"{caller}: {describe(array)} is given for the leaf {name}, which is {leaf.dtype} {leaf.shape}")
+    other_dtype = array.dtype != leaf.dtype and (hasattr(value, "dtype") or array.dtype.kind not in "biuf")
+    if array.shape != leaf.shape or other_dtype:
+        kind = DtypeError if array.shape == leaf.shape else ShapeError
+        raise kind(f"{caller}: {describe(array)} is given for the leaf {name}, which is {leaf.dtype} {leaf.shape}")
     return array.astype(leaf.dtype, copy=False)

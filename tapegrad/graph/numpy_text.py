@@ -72,7 +72,15 @@ class NumpyText:
 
     def _write(self, roots):
         inputs = self.part.graph.inputs
-        self.uses, live, arrays = self._uses(roots, inputs)
+        self.uses, live, waiting = Counter(roots), dict.fromkeys(roots), list(roots)
+        while waiting:
+            used = [x for x in self._operands(waiting.pop()) if isinstance(x, Node)]
+            self.uses.update(used)
+            new = [x for x in dict.fromkeys(used) if x not in live and x.row is not None]
+            live.update(dict.fromkeys(new))
+            waiting += new
+        live = sorted(live, key=lambda node: node.serial)
+        arrays = {id(x): x for node in live for x in self._operands(node) if isinstance(x, np.ndarray)}
         for key, x in arrays.items():
             if key not in self.arrays:
                 self.arrays[key] = self.part.unique("array"), x
@@ -82,21 +90,8 @@ class NumpyText:
         self.forward = self._lines([node for node in live if node in self.results])
         self.reverse = self._lines([node for node in live if node not in self.results])
 
-    def _uses(self, roots, inputs):
-        """({node: how often the nodes that are written use it}, those nodes in order, {id: array} of the arrays in them)."""
-        uses, seen, waiting, live, arrays = Counter(roots), {*roots, *inputs}, list(roots), [], {}
-        while waiting:
-            node = waiting.pop()
-            live.append(node)
-            for x in [part[0] for part in self._form(node)[0] if type(part) is tuple]:
-                if isinstance(x, Node):
-                    uses[x] += 1
-                    if x not in seen:
-                        seen.add(x)
-                        waiting.append(x)
-        live.sort(key=lambda node: node.serial)
-        found = [part[0] for node in live for part in self._form(node)[0] if type(part) is tuple]
-        return uses, live, {id(x): x for x in found if isinstance(x, np.ndarray)}
+    def _operands(self, node):
+        return [part[0] for part in self._form(node)[0] if type(part) is tuple]
 
     def _lines(self, nodes):
         lines, told = [], None

@@ -59,7 +59,7 @@ class Reverse:
             self._walk(list(graph.nodes), set(wrt), {output: seed})
 
     def origin(self, node, among=None):
-        """The node whose derivative a node of the reverse graph belongs to: one of `among`, which a row may have been put in for."""
+        """The node whose derivative a node of the reverse graph belongs to; with `among`, the one of these that led to it."""
         at = bisect_right(self.marks, node.serial, key=lambda mark: mark[0]) - 1
         while among is not None and self.marks[at][1] not in among:
             at -= 1
@@ -81,7 +81,7 @@ class Reverse:
                 more = reached([inner], operands_of(z))
                 self.needed |= needed(more, self.needed)
                 waiting += more
-                deltas[inner] = d
+                deltas[inner] = d if inner not in deltas else self._sum(deltas[inner], d)
                 continue
             for i, y in enumerate(z.operands):
                 if isinstance(y, Node) and y in self.needed:

@@ -52,8 +52,8 @@ class Ready:
         self.blank.append(x)
         return len(self.blank) - 1
 
-    def run(self, given, failed):
-        """The values of the outputs. `failed(node, error)` makes the error that is raised where a node can't be run."""
+    def run(self, given, failed=None):
+        """The values of the outputs. `failed(node, error)` makes the error that is raised when a node can't be run."""
         values, in_place, node = [*given, *self.blank[self.inputs:]], arrays.in_place, None
         try:
             with np.errstate(all="ignore") if self.reverse else nullcontext():      # an infinite derivative is no news
@@ -90,6 +90,8 @@ class Ready:
                         values[before] = None
                     values[out] = c
         except Exception as error:
+            if failed is None:
+                raise
             raise failed(node, error) from error
         finally:
             arrays.memo.clear()
@@ -131,4 +133,4 @@ def _items(places):
 def evaluated(graph, values):
     """{node: value} of all nodes of a graph and its inputs, from {input: value}."""
     ready = Ready(graph.inputs, graph.nodes)
-    return {**values, **dict(zip(graph.nodes, ready.run([values[node] for node in graph.inputs], lambda node, error: error)))}
+    return {**values, **dict(zip(graph.nodes, ready.run([values[node] for node in graph.inputs])))}

@@ -1,11 +1,10 @@
 """The verifier, to be run after every pass: raises GraphError that names the node that is wrong."""
 
-import numpy as np
 
 from tapegrad.errors import WengertError
 from tapegrad.graph.graph import Graph, operands_of
 from tapegrad.graph.reverse import Derivative
-from tapegrad.primitives.node import Node, inferred
+from tapegrad.primitives.node import inferred
 
 
 class GraphError(WengertError):

@@ -64,17 +64,12 @@ class Node:
         return nodes.absolute(self)
 
 
-def _operators():
-    for method, name in {"add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "matmul": "matmul",
-                         "pow": "power"}.items():
-        setattr(Node, f"__{method}__", lambda x, y, name=name: getattr(nodes, name)(x, y))
-        setattr(Node, f"__r{method}__", lambda x, y, name=name: getattr(nodes, name)(y, x))
-    for method, name in {"eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater",
-                         "ge": "greater_equal"}.items():
-        setattr(Node, f"__{method}__", lambda x, y, name=name: getattr(nodes, name)(x, y))
-
-
-_operators()
+OPERATORS = {
+    "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "matmul": "matmul", "pow": "power", "eq": "equal",
+    "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal"}
+for _method, _name in OPERATORS.items():
+    setattr(Node, f"__{_method}__", lambda x, y, name=_name: getattr(nodes, name)(x, y))
+    setattr(Node, f"__r{_method}__", lambda x, y, name=_name: getattr(nodes, name)(y, x))
 
 
 def node_of(row, operands, static=()):
@@ -86,8 +81,7 @@ def maker(row):
     """The function of nodes that a row is."""
     if row.variadic:
         return lambda xs, *static: node_of(row, tuple(xs), static)
-    arity = row.arity
-    return lambda *arguments: node_of(row, arguments[:arity], arguments[arity:])
+    return lambda *arguments: node_of(row, arguments[:row.arity], arguments[row.arity:])
 
 
 nodes = Vocabulary(level=1, of_row=maker)
@@ -96,14 +90,12 @@ nodes = Vocabulary(level=1, of_row=maker)
 def inferred(row, operands, static=()):
     """(shape, dtype) of row(*operands, *static)."""
     key = row, tuple(map(_kind, operands)), _text(static)
-    found = _known.get(key)
-    if found is None:
-        with np.errstate(all="ignore"):
-            found = _run(row, operands, static)
+    if key not in _known:
         if len(_known) >= REMEMBERED:
             _known.clear()
-        _known[key] = found
-    return found
+        with np.errstate(all="ignore"):
+            _known[key] = _run(row, operands, static)
+    return _known[key]
 
 
 def _kind(x):

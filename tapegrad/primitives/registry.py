@@ -12,7 +12,7 @@ by its name, and says by the names of its parameters what the tape has to keep f
     _x         nothing is, the rule gets None
 
 With F = `arrays` (below) the rule is the fast sweep; with F = `recorded` (record.py) it is itself recorded, which makes
-derivatives of any order; with F = `nodes` (node.py) it is a part of a graph, which is written out, compiled or run. A rule never undoes
+derivatives of any order; with F = `nodes` (node.py) it is a part of a graph, to be written out or run. A rule never undoes
 broadcasting (sweep.py does), never changes d, and returns None where there is no contribution. A rule that is None says
 that the operand has no derivative. In a variadic row, whose operands are a sequence, there is one rule for all of
 them, which gets the position of the operand first.

@@ -1,4 +1,4 @@
-"""Rows that are numba kernels: a derivative rule, run over scalar nodes, becomes the text of a function that kernels/ compiles."""
+"""Rows that are numba kernels: a derivative rule, run over scalar nodes, becomes the text that kernels/ compiles."""
 
 import math
 import re

@@ -119,8 +119,7 @@ class Program:
             self._remember(key, (Ready([held[slot] for slot in self.given], outputs), dict(zip(outputs, self.steps))))
             return
         ready, steps = self.ready[key]
-        found = ready.run(given, lambda node, error: _failed(steps[node], error, values, users))
-        for (_, slot), z in zip(self.results, found):
+        for (_, slot), z in zip(self.results, ready.run(given, lambda node, error: _failed(steps[node], error, values, users))):
             values[slot] = z
 
     def _captured(self, values, users, extras=None):
@@ -142,18 +141,15 @@ class Program:
         return held
 
     def deltas(self, values, users, seed, wrt):
-        """{name: delta} of the names in `wrt` that a delta reaches, and {name: (shape, dtype)} of all of them."""
+        """{name: delta} of the names in `wrt` that the list has."""
         key = tuple(signature([values[slot] for slot in self.named])), _identity(users), wrt
         found = self.ready.get(key)
         if found is None:
-            found = self._reversed(values, users, wrt)
+            extras = []
+            found = _Deltas(self, self._captured(values, users, extras), extras, wrt)
             if found.lasting:
                 self._remember(key, found)
         return found.run(values, users, seed)
-
-    def _reversed(self, values, users, wrt):
-        extras = []
-        return _Deltas(self, self._captured(values, users, extras), extras, wrt)
 
     def _remember(self, key, ready):
         if len(self.ready) >= KEPT:

@@ -24,8 +24,8 @@ from tapegrad.graph.capture import enter
 from tapegrad.primitives import Primitive, arrays, table
 from tapegrad.primitives.node import Node, nodes
 from tapegrad.primitives.registry import VALUE
-from tapegrad.wengert.operators import (
-    COURSE, accepts, candidates, canonical, cross_entropy_of_scores, crossEntropy, names, parameters)
+from tapegrad.wengert import operators
+from tapegrad.wengert.operators import COURSE, accepts, candidates, canonical, parameters
 from tapegrad.wengert.text import Name, argument, entry_text
 
 NUMBERS = (int, float)
@@ -160,7 +160,8 @@ class Step:
             functions = functions_of(dg)
             if len(functions) != len(self.ys):
                 raise self.error(f"DG[{self.name!r}] is to have a function, or None, for each of the {len(self.ys)} arguments")
-            rules = [function and _rule(self._of_arguments(function, 2), np.shape(values[y])) for function, y in zip(functions, self.ys)]
+            rules = [function and _rule(self._of_arguments(function, 2), np.shape(values[y]))
+                     for function, y in zip(functions, self.ys)]
             return Operator(self.name, forward, dg=[*rules, *[None] * len(self.keys)]), operands, ()
         if extras is None:
             return Operator(self.name, forward), operands, ()
@@ -168,7 +169,7 @@ class Step:
             raise self.error(f"{self.name} has a G and no DG")
         row, own, static = self._own(operands, values, extras)
         kind = kind_of(values[self.slot])
-        expand = getattr(row, "expand", None) or (lambda *operands: Node(row, own, static, *kind))
+        expand = getattr(row, "expand", None) or (lambda *operands: Node(row, tuple(own), static, *kind))
         return Operator(self.name, forward, expand, lasting=getattr(row, "lasting", True)), operands, ()
 
     def _of_arguments(self, function, before):
@@ -218,11 +219,11 @@ class Step:
             extras += (p_alone, self.ys[0], True), (t_alone, self.ys[1], False)
 
         def expand(o, p, t):
-            z = cross_entropy_of_scores(nodes, o, t)
-            return Node(BOTH, (z, crossEntropy(nodes, p_alone, t_alone)), (), z.shape, z.dtype)
+            z = operators.cross_entropy_of_scores(nodes, o, t)
+            return Node(BOTH, (z, operators.crossEntropy(nodes, p_alone, t_alone)), (), z.shape, z.dtype)
 
-        g = partial(cross_entropy_of_scores, arrays)
-        return Operator(self.name, lambda o, p, t: g(o, t), expand), [held[self.pair[1]], *operands], ()
+        return Operator(self.name, lambda o, p, t: operators.cross_entropy_of_scores(arrays, o, t), expand), [
+            held[self.pair[1]], *operands], ()
 
     def call(self, *arguments):
         """z by tapegrad's operator, from the values of the arguments."""
@@ -303,7 +304,7 @@ class Step:
                       if parameters(function)] if row is None or row.static_names or row.variadic else [
                           f" of {row.arity} operand{'s' * (row.arity != 1)}"]
             return self.error(f"{self.name} does not take these arguments; it is {self.name}{wanted[0] if wanted else ''}")
-        near = get_close_matches(self.name, names(), n=1)
+        near = get_close_matches(self.name, operators.names(), n=1)
         return self.error(f"there is no operator {self.name!r}{f', but a {near[0]!r}' if near else ''}; operators of your own "
                           "are given in G and DG")
 
