@@ -16,19 +16,37 @@ The rooms, from low to high; each imports only what is before it (README.md besi
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from tapegrad import operators
 from tapegrad import functions
 from tapegrad.core.tape import enable_grad, no_grad, tape
-from tapegrad.core.tensor import Tensor, from_dlpack, tensor
+from tapegrad.debug.views import Tape
+from tapegrad.functions.tensor import Tensor, from_dlpack, tensor
+
+if TYPE_CHECKING:                                       # what is loaded when it is first asked for, for editors
+    from tapegrad import autograd, fft, linalg, optim, wengert, xman
+    from tapegrad.config import show_config
+    from tapegrad.debug.anomaly import detect_anomaly
+    from tapegrad.debug.blame import blame
+    from tapegrad.debug.provenance import provenance
+    from tapegrad.debug.stepping import backward_steps
+    from tapegrad.debug.tracing import traced
+    from tapegrad.export import export_numpy, load_tape, save_tape
+    from tapegrad.functions import *  # noqa: F403
+    from tapegrad.transforms.checkpointing import checkpoint
+    from tapegrad.transforms.extend import primitive
+    from tapegrad.transforms.functional import elementwise_grad, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+    from tapegrad.transforms.gradient_check import gradcheck
 
 __version__ = "0.1.0"
 
 # What is not needed to compute and to walk back is loaded when it is first asked for.
 LATER = {
     "config": "show_config",
-    "debug": "backward_steps blame provenance",
     "debug.anomaly": "detect_anomaly",
+    "debug.blame": "blame",
+    "debug.provenance": "provenance",
+    "debug.stepping": "backward_steps",
     "debug.tracing": "traced",
     "export": "export_numpy load_tape save_tape",
     "transforms.checkpointing": "checkpoint",
@@ -36,11 +54,12 @@ LATER = {
     "transforms.functional": "elementwise_grad grad hessian hvp jacobian jvp value_and_grad vjp",
     "transforms.gradient_check": "gradcheck",
 }
+PUBLIC = ("Tensor", "__version__", "enable_grad", "from_dlpack", "no_grad", "tape", "tensor")
 MODULES = ("autograd", "fft", "linalg", "optim", "wengert", "xman")
 _module_of = {name: module for module, names in LATER.items() for name in names.split()}
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name in MODULES:
         return import_module(f"tapegrad.{name}")
     home = import_module(f"tapegrad.{_module_of[name]}") if name in _module_of else functions
@@ -48,5 +67,5 @@ def __getattr__(name):
     return found
 
 
-def __dir__():
-    return sorted({*globals(), *MODULES, *_module_of, *dir(functions)})
+def __dir__() -> list[str]:
+    return sorted({*PUBLIC, *MODULES, *_module_of, *dir(functions)})

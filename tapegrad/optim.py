@@ -13,8 +13,8 @@ from math import inf
 import numpy as np
 from numpy import ndarray
 
-from tapegrad.core.tensor import Tensor
 from tapegrad.errors import DtypeError, ShapeError, describe
+from tapegrad.functions.tensor import Tensor
 from tapegrad.kernels import optimisers as kernels
 
 

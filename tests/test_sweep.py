@@ -2,12 +2,17 @@
 
 import copy
 import pickle
+import textwrap
 
 import numpy as np
 import pytest
+from cases import CASES
 
 import tapegrad as tg
 from tapegrad import errors
+from tapegrad.core import sweep
+from tapegrad.core.record import recorded
+from tapegrad.primitives import arrays
 
 
 def leaf(values, dtype=None):
@@ -267,3 +272,44 @@ def test_against_pytorch(dtype, tolerance):
     t.backward()
     for x, w in zip(ours, theirs):
         np.testing.assert_allclose(x.grad, w.grad.numpy(), rtol=tolerance * 10, atol=tolerance)
+
+
+class TestTheSweepOfTheDocstring:
+    """core/sweep.py opens with a sweep in a few lines: it runs, and the fast one comes to the same."""
+
+    @staticmethod
+    def reverse(loss, leaves):
+        text = textwrap.dedent(sweep.__doc__.partition("The reverse sweep.")[2].partition("\n\ndelta[y] +=")[0])
+        names = {"fit": sweep.fit}
+        exec(text, names)
+        delta = names["reverse"](arrays, tg.tape().entries, {loss._register: np.ones(loss.shape, loss.dtype)})
+        return [delta.get(x._register) for x in leaves]
+
+    @pytest.mark.parametrize("case", CASES, ids=repr)
+    def test_every_row(self, case):
+        compared = 0
+        for shapes in case.shapes:
+            for static in case.static:
+                xs = [draw(shape, seed) for seed, (draw, shape) in enumerate(zip(case.operands, shapes))]
+                xs = [tg.tensor(x, requires_grad=np.asarray(x).dtype.kind == "f") for x in xs]
+                op = getattr(recorded, case.name)
+                z = op(xs, *static) if case.variadic else op(*xs, *static)
+                if not z.requires_grad or z.dtype.kind == "c":
+                    continue
+                xs, loss = [x for x in xs if x.requires_grad], (z * z + z).sum()
+                expected = self.reverse(loss, xs)
+                loss.backward()
+                for x, delta in zip(xs, expected):
+                    np.testing.assert_allclose(0 * x.data if x.grad is None else x.grad, 0 if delta is None else delta,
+                                               rtol=1e-13)
+                    compared += 1
+        assert compared or z.dtype.kind == "c"
+
+    def test_a_recurrent_net(self):
+        W, b, h = leaf(np.eye(3) / 3), leaf(np.ones(3)), np.ones((2, 3))
+        for _ in range(5):
+            h = tg.tanh(h @ W + b * h)
+        expected = self.reverse(h.sum(), [W, b])
+        h.sum().backward()
+        for x, delta in zip([W, b], expected):
+            np.testing.assert_allclose(x.grad, delta, rtol=1e-13)

@@ -7,13 +7,27 @@ needs no register: it stands in an entry's operands as itself.
 A register does not hold the tensor, and an entry does not hold its value: only the arrays that the derivatives read.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from weakref import ref
+
+    from tapegrad.core.tape import TapeBase
+    from tapegrad.primitives.plan import Plan
+    from tapegrad.primitives.registry import Primitive
+
 
 class Entry:
     """One recorded operation.
 
     g       the primitive's row (primitives/registry.py)
     ys      the registers of the operands: Entry, Leaf, or a constant (a tensor or a Python number)
-    plan    which derivatives are wanted and what they read: made by the row
+    plan    which derivatives are wanted and what they read (primitives/plan.py): made by the row
     saved   (z, y1, .., yk, *static), with None where no derivative reads the value
     shape, dtype   of the result, and so of its delta
     delta   what the sweep has accumulated for the result
@@ -24,62 +38,37 @@ class Entry:
 
     __slots__ = ("g", "ys", "plan", "saved", "shape", "dtype", "delta", "tape", "name", "where")
 
+    g: Primitive
+    ys: tuple[Any, ...]
+    plan: Plan
+    saved: tuple[Any, ...]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    delta: Any
+    tape: TapeBase | None
+    name: str | None
+    where: Any
+
     @property
-    def operands(self):
+    def operands(self) -> tuple[Any, ...]:
         """The registers of the operands (`ys` may end with leaves that retain the delta)."""
-        return self.ys[:len(self.plan) - 3]
+        return self.ys[:len(self.plan.keep) - 1]
 
     @property
-    def static(self):
+    def static(self) -> tuple[Any, ...]:
         """The arguments that are not operands: axes, shapes, indices."""
-        return self.saved[2 if self.g.variadic else 1 + self.g.arity:]
+        return self.saved[2 if self.g.arity is None else 1 + self.g.arity:]
 
-    def retain(self, leaf):
+    def retain(self, leaf: Leaf) -> None:
         """Give `leaf` the delta of this entry, too: it becomes one more operand, whose derivative is 1."""
-        array_rules, recorded_rules, *keep = self.plan
-        hooks = self._hooks()
-        rule = len(self.ys), _whole_delta if hooks is None else hooks.before(_whole_delta)
-        self.ys, self.plan = (*self.ys, leaf), ((*array_rules, rule), (*recorded_rules, rule), *keep)
+        self.ys, self.plan = (*self.ys, leaf), self.plan.joined(len(self.ys), _whole_delta)
 
-    def hook(self, function):
+    def hook(self, function: Callable[[Any], Any]) -> None:
         """Have `function` replace the delta before the derivatives read it, after the hooks that are there."""
-        hooks = self._hooks()
-        if hooks is not None:
-            hooks.append(function)
-        else:
-            hooks = _Hooks(function)
-            array_rules, recorded_rules, *keep = self.plan
-            self.plan = (*[tuple([(i, hooks.before(rule)) for i, rule in rules]) for rules in (array_rules, recorded_rules)],
-                         *keep)
-
-    def _hooks(self):
-        return next((rule.hooks for _, rule in self.plan[0] if hasattr(rule, "hooks")), None)
+        self.plan = self.plan.hooked(function)
 
 
-class _Hooks(list):
-    """The functions that replace the delta of an entry, one after the other, and the last delta that they replaced."""
-
-    def __init__(self, function):
-        super().__init__([function])
-        self.seen = None, None
-
-    def before(self, rule):
-        def with_hooks(F, d, *saved):
-            return rule(F, self.replaced(d), *saved)
-
-        with_hooks.hooks, with_hooks.plain = self, rule
-        return with_hooks
-
-    def replaced(self, d):
-        if self.seen[0] is not d:
-            new = d
-            for function in self:
-                new = function(new)
-            self.seen = d, new
-        return self.seen[1]
-
-
-def _whole_delta(F, d, *saved):
+def _whole_delta(F: Any, d: Any, *saved: Any) -> Any:
     return d
 
 
@@ -92,10 +81,13 @@ class Leaf:
 
     __slots__ = ("shape", "dtype", "grad", "name", "hooks", "tensor")
 
-    def __init__(self, shape, dtype, name=None):
-        self.shape, self.dtype, self.grad, self.name, self.hooks, self.tensor = shape, dtype, None, name, (), None
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], name: str | None = None) -> None:
+        self.shape, self.dtype, self.name = shape, dtype, name
+        self.grad: Any = None
+        self.hooks: tuple[Callable[[Any], Any], ...] = ()
+        self.tensor: ref[Any] | None = None
 
-    def hook(self, function):
+    def hook(self, function: Callable[[Any], Any]) -> None:
         """Have `function` replace the delta at the end of a sweep."""
         self.hooks = (*self.hooks, function)
 

@@ -5,15 +5,20 @@ callers, innermost first, at the moment when the list is asked for; else x1, x2,
 and z1, z2, .. for results. A name that is taken gets a number: h, h_2, h_3.
 """
 
+from __future__ import annotations
+
 import re
 import sys
+from collections.abc import Iterable, Iterator, Sequence
+from types import FrameType
+from typing import Any
 
 from tapegrad.core.entry import Entry, Handle, Leaf
 
 
-def variables():
+def variables() -> Iterator[tuple[str, Any]]:
     """(variable, tensor) of all variables that hold a tensor, the innermost frame first."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         if not frame.f_globals.get("__name__", "").startswith("tapegrad"):
             for scope in (frame.f_locals, frame.f_globals):
@@ -30,23 +35,26 @@ class Names:
     identifiers   whether names are made of letters, digits and _ only: other characters become _
     """
 
-    def __init__(self, entries, taken=(), identifiers=False):
-        self.of, self.taken, self.repeats, self.counts = {}, set(taken), {}, {"x": 0, "c": 0, "z": 0}
+    def __init__(self, entries: Sequence[Entry], taken: Iterable[str] = (), identifiers: bool = False) -> None:
+        self.of: dict[int, str] = {}
+        self.taken = set(taken)
         self.identifiers = identifiers
+        self.repeats: dict[str, int] = {}
+        self.counts = {"x": 0, "c": 0, "z": 0}
         registers = [register for entry in entries for register in (*entry.operands, entry)]
-        bound = {}
+        bound: dict[int, str] = {}
         for variable, tensor in variables():
             bound.setdefault(id(tensor._register or tensor), variable)
         for find in (lambda register: getattr(register, "name", None), lambda register: bound.get(id(register))):
             for register in registers:
-                if not self.is_number(register) and id(register) not in self.of and find(register):
-                    self.of[id(register)] = self.unique(find(register))
+                if not self.is_number(register) and id(register) not in self.of and (name := find(register)):
+                    self.of[id(register)] = self.unique(name)
 
     @staticmethod
-    def is_number(register):
+    def is_number(register: Any) -> bool:
         return not isinstance(register, (Entry, Leaf, Handle))
 
-    def unique(self, name):
+    def unique(self, name: str) -> str:
         """`name`, with a number where it is taken."""
         if self.identifiers:
             name = re.sub(r"\W|^(?=\d)", "_", name)
@@ -58,7 +66,7 @@ class Names:
         self.taken.add(candidate)
         return candidate
 
-    def __call__(self, register):
+    def __call__(self, register: Any) -> str:
         if self.is_number(register):
             return repr(register)
         if id(register) not in self.of:
@@ -72,13 +80,13 @@ class Names:
         return self.of[id(register)]
 
 
-def named(entries):
+def named(entries: Sequence[Entry]) -> list[tuple[str, str, tuple[str, ...]]]:
     """The entries as `(z, g, (y1, .., yk))`, all of them strings."""
     name = Names(entries)
     return [(name(entry), entry.g.name, tuple([name(y) for y in entry.operands])) for entry in entries]
 
 
-def lines(entries):
+def lines(entries: Sequence[Entry]) -> list[str]:
     """The entries as text, with the arguments that are not tensors: `z1 = sum(x, axis=0, keepdims=False)`."""
     listed = []
     for entry, (z, g, ys) in zip(entries, named(entries)):

@@ -10,15 +10,31 @@ import numpy as np
 
 from tapegrad.core.entry import Entry
 from tapegrad.core.tape import LARGE, thread
-from tapegrad.core.tensor import Tensor, wrap
+from tapegrad.core.tensor import TensorBase
 from tapegrad.errors import DtypeError, failed_call
 from tapegrad.primitives import Vocabulary
-from tapegrad.primitives.registry import NOTHING, SHAPE, VALUE
+from tapegrad.primitives.plan import NOTHING, SHAPE, VALUE
 
 _new = object.__new__
 _ndarray = np.ndarray
 _asarray = np.asarray
 _NOTHING_SAVED = None, None, None
+
+Tensor = TensorBase         # the class of results: that of functions/tensor.py, whose operators are made here
+
+
+def results_are(cls):
+    """Decorator of the class that results are to have."""
+    global Tensor
+    Tensor = cls
+    return cls
+
+
+def wrap(array, register):
+    """A tensor around an array, without a copy, whose register is given."""
+    z = _new(Tensor)
+    z._data, z._register = array, register
+    return z
 
 
 def _operand(name, x):
@@ -67,11 +83,11 @@ def general(row, operands, static=()):
         return wrap(zd, None)
     if row.variadic:
         plan = row.plan_of(len(ys), mask)
-        keep_z, keep = plan[2], plan[3]
+        keep_z, keep = plan.keep[:2]
         saved = zd if keep_z else None, tuple([_kept(keep, value) for value in values]), *static
     else:
         plan = row.plans[mask]
-        saved = *[_kept(how, value) for how, value in zip(plan[2:], (zd, *values))], *static
+        saved = *[_kept(how, value) for how, value in zip(plan.keep, (zd, *values))], *static
     return wrap(zd, append(row, plan, tuple(ys), saved, zd))
 
 
@@ -81,7 +97,7 @@ def _kept(how, value):
 
 def unary_with_static(row):
     """The recorder of a row with one operand and static arguments."""
-    keep_z, how_x = row.plans[1][2:]
+    keep_z, how_x = row.plans[1].keep
 
     def op(x, *static):
         if type(x) is not Tensor:
@@ -106,7 +122,7 @@ def unary_with_static(row):
 
 def unary(row):
     """The recorder of a row with one operand and no static arguments."""
-    keep_z, keep_x = [how == VALUE for how in row.plans[1][2:]]
+    keep_z, keep_x = [how == VALUE for how in row.plans[1].keep]
 
     def op(x):
         if type(x) is not Tensor:
@@ -148,7 +164,7 @@ def unary(row):
 def binary(row):
     """The recorder of a row with two operands and no static arguments."""
     _, x_only, y_only, both = row.plans
-    reads_operands, reads_nothing = both[2:] == (NOTHING, VALUE, VALUE), both[2:] == (NOTHING,) * 3
+    reads_operands, reads_nothing = both.keep == (NOTHING, VALUE, VALUE), both.keep == (NOTHING,) * 3
 
     def op(x, y):
         if type(x) is Tensor:
@@ -190,7 +206,7 @@ def binary(row):
         elif reads_operands and plan is both:
             entry.saved = None, xd, yd
         else:
-            _, _, keep_z, keep_x, keep_y = plan
+            keep_z, keep_x, keep_y = plan.keep
             entry.saved = zd if keep_z else None, xd if keep_x else None, yd if keep_y else None
         entry.plan = plan
         entry.g = row
@@ -224,4 +240,4 @@ def recorder(row):
     return op
 
 
-recorded = Vocabulary(level=1, of_row=recorder)
+recorded = Vocabulary(of_row=recorder)

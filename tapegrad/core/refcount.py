@@ -4,39 +4,80 @@ Three decisions rest on the answer:
   - an array that only one tensor holds may be lent to the user, one that the tape has saved is copied first (tensor.py);
   - a delta that only the sweep holds is added to in place (sweep.py);
   - an entry that only the tape holds is dead and leaves it (tape.py).
-A count that is too high costs a copy or some memory and never a wrong value. What a lone reference counts to differs
-between versions of CPython, so it is measured here, through the very calls that are used.
+A count that is too high costs a copy or some memory and never a wrong value; one that is too low would be a wrong value. What
+a lone reference counts to differs between versions of CPython, and from 3.14 on what lies on the stack is not always counted
+(cpython#130708). So both are measured when this is imported, through the very calls that are used: the count of a lone
+reference, and that it is higher where somebody else holds the object, in a variable or in a container. Where it is not, the
+limit is NEVER: nothing is taken for lone, and all is copied and kept.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from sys import getrefcount
+from typing import Any
 
 from numpy import asarray, empty, generic, ndarray
+
+NEVER = -1
+Count = Callable[[Any], int]
 
 
 class _Holder:
     __slots__ = ("held",)
 
-    def count(self):
+    held: Any
+
+    def local(self, count: Count) -> int:
         held = self.held
-        return getrefcount(held)
+        return count(held)
 
-    def count_passed(self):
+    def passed(self, count: Count) -> int:
         held = self.held
-        return _count(held)
+        return _value(held, count)
 
 
-def _count(held):
-    return getrefcount(held)
+def _value(held: Any, count: Count) -> int:
+    return count(held)
 
 
-_holder = _Holder()
-_holder.held = empty(1)
-LONE_LOCAL = _holder.count()                # one slot, and a local variable of the function that asks
-LONE_PASSED = _holder.count_passed()        # one slot, a local variable, and the parameter of the function that asks
-LONE_VALUE = _count(empty(1))               # only the parameter of the function that asks
+def _popped(things: list[Any], count: Count) -> int:
+    pop = things.pop
+    thing = pop()
+    return count(thing)
 
 
-def added(held, more):
+def limits(count: Count) -> list[int]:
+    """(LONE_LOCAL, LONE_PASSED, LONE_VALUE, LONE_POPPED) by a function that counts references, such as getrefcount."""
+    holder = _Holder()
+    found: list[tuple[int, ...]] = []
+    ask: Any
+    given: Any
+    for ask in (_Holder.local, _Holder.passed):
+        holder.held = empty(1)
+        lone = ask(holder, count)
+        variable = holder.held
+        in_variable = ask(holder, count)
+        container = [variable]
+        del variable
+        in_container = ask(holder, count)
+        found.append((lone, in_variable, in_container, len(container)))
+    for ask, given in ((_value, lambda x: x), (_popped, lambda x: [x])):
+        lone = ask(given(empty(1)), count)
+        variable = empty(1)
+        in_variable = ask(given(variable), count)
+        container = [variable]
+        del variable
+        found.append((lone, in_variable, ask(given(container[0]), count)))
+    return [lone if min(in_variable, in_container) > lone else NEVER for lone, in_variable, in_container, *_ in found]
+
+
+# Of: one slot and a local variable of the function that asks; those, and the parameter of the function that asks; only the
+# parameter of the function that asks; a local variable with what was popped from a list.
+LONE_LOCAL, LONE_PASSED, LONE_VALUE, LONE_POPPED = limits(getrefcount)
+
+
+def added(held: Any, more: Any) -> Any:
     """`held + more`, in place where one slot and the caller's local variable are the only holders of the array `held`."""
     if getrefcount(held) <= LONE_PASSED and type(held) is type(more) is ndarray and held.base is None:
         held += more
@@ -44,7 +85,7 @@ def added(held, more):
     return held + more
 
 
-def owned(value):
+def owned(value: Any) -> Any:
     """`value`, or a copy of it where it is an array that anything else holds or that is a view."""
     if type(value) is ndarray and (getrefcount(value) > LONE_VALUE or value.base is not None):
         return value.copy()

@@ -18,68 +18,60 @@ for an entry of another one. Leaves may be shared: a sweep keeps their deltas to
 How a mutated value is noticed. It cannot happen: an array that the tape has saved is never handed out (tensor.py).
 """
 
+from __future__ import annotations
+
 import threading
+from collections.abc import Callable, Iterator
 from functools import wraps
-from importlib import import_module
 from math import inf
 from sys import getrefcount
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tapegrad.core import naming
-from tapegrad.core.entry import Entry
+from tapegrad.core.refcount import LONE_POPPED
+
+if TYPE_CHECKING:
+    from tapegrad.core.entry import Entry
+    from tapegrad.debug.views import Tape
+
+T = TypeVar("T", bound=Callable[..., Any])
+F = TypeVar("F", bound=Callable[..., Any])
+Listed = tuple[str, str, tuple[str, ...]]
 
 LIMIT = 128                             # entries: so many that die together are too few for a garbage collection
 ROOM = 16 * 2**20                       # bytes
 LARGE = 32 * 2**10                      # bytes of a result, up to which the recorders only count the entries
 
 
-def later(module, name):
-    """A method that is a function of a module which is loaded when the method is first called."""
-    def method(self, *args, **kwargs):
-        return getattr(import_module(f"tapegrad.{module}"), name)(self, *args, **kwargs)
-
-    method.__name__, method.__doc__ = name, f"See tapegrad.{module}.{name}."
-    return method
-
-
-class Views:
-    """The ways to look at entries that a tape and a trace (tracing.py) share."""
-
-    __slots__ = ()
-
-    show, draw = later("debug", "show"), later("debug", "draw")
-    memory, profile = later("debug", "memory"), later("debug", "profile")
-    check, blame = later("debug", "check"), later("debug", "blame")
-
-    def _repr_html_(self):
-        return self.show()._repr_html_()
-
-
-class Tape(Views):
+class TapeBase:
     """A thread's list of recorded operations. Reads as a list of `(z, g, (y1, .., yk))`, all of them names.
 
     `len(t)`, `t[i]` and iteration give the living entries; `print(t)` lists lines like `z3 = tanh(z2)`.
     """
 
-    __slots__ = ("entries", "limit", "room", "initial", "recording", "watch", "__weakref__")
+    __slots__ = ("entries", "limit", "room", "initial", "recording", "watch")
 
-    def __init__(self):
-        self.entries, self.recording = [], True
-        self.limit, self.room = self.initial = LIMIT, ROOM      # initial: what an empty tape starts with
-        self.watch = None                               # what is called with every contribution (anomaly.py)
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.recording = True
+        self.limit: float = LIMIT
+        self.room: float = ROOM
+        self.initial = self.limit, self.room            # what an empty tape starts with
+        self.watch: Callable[..., None] | None = None   # what is called with every contribution (debug/anomaly.py)
 
-    def grown(self, nbytes):
+    def grown(self, nbytes: int) -> None:
         """An entry was appended that is large, or one more than `limit`: reap, if it is time."""
         self.room -= nbytes
         if self.room < 0 or len(self.entries) > self.limit:
             self.reap()
 
-    def reap(self):
+    def reap(self) -> None:
         """Drop the entries that nothing but the tape can reach."""
         entries, living, held, before = self.entries, [], 0, len(self.entries)
         pop = entries.pop
         for _ in range(before):
             entry = pop()
-            if getrefcount(entry) > _LONE_ENTRY and entry.tape is not None:
+            if getrefcount(entry) > LONE_POPPED and entry.tape is not None:
                 living.append(entry)
                 held += sum([value.nbytes for value in entry.saved if hasattr(value, "nbytes")])
         living.reverse()
@@ -87,91 +79,114 @@ class Tape(Views):
         self.limit, self.room = max(LIMIT, 2 * len(living)), max(ROOM, held)
         self.initial = (2 * self.limit, 2 * self.room) if 2 * len(living) > before else (LIMIT, ROOM)
 
-    def keep_all(self):
+    def keep_all(self) -> None:
         """Let nothing leave by itself, until `limit` and `room` are set again."""
         self.limit = self.room = inf
 
-    def wengert(self):
+    def wengert(self) -> list[Listed]:
         """The living entries as a plain list of `(z, g, (y1, .., yk))`, all of them strings."""
         self.reap()
         return naming.named(self.entries)
 
-    def __len__(self):
+    def __len__(self) -> int:
         self.reap()
         return len(self.entries)
 
-    def __getitem__(self, position):
+    def __getitem__(self, position: Any) -> Any:
         return self.wengert()[position]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Listed]:
         return iter(self.wengert())
 
-    def __str__(self):
+    def __str__(self) -> str:
         self.reap()
         return "\n".join(naming.lines(self.entries))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<tape of {len(self)} entries>"
 
 
-def _lone_entry():
-    pop = [Entry()].pop
-    for _ in range(1):
-        entry = pop()
-        return getrefcount(entry)
-
-
-_LONE_ENTRY = _lone_entry()
-
-
 class _Thread(threading.local):
-    def __init__(self):
-        self.tape = Tape()
+    def __init__(self) -> None:
+        self.tape: Tape = _class_of_tapes()
 
 
+_class_of_tapes: Any = TapeBase             # that of debug/views.py has the ways to look at them
 thread = _Thread()
 
 
-def tape():
-    """This thread's tape."""
+def tapes_are(cls: T) -> T:
+    """Decorator of the class that tapes are to have."""
+    global _class_of_tapes
+    _class_of_tapes = cls
+    thread.tape = cls()
+    return cls
+
+
+def tape() -> Tape:
+    """This thread's tape: what it has recorded and can still walk back, as a Wengert list.
+
+    >>> x = tg.tensor(2.0, requires_grad=True, name="x")
+    >>> y = tg.sin(x * x)
+    >>> print(tg.tape())
+    z1 = multiply(x, x)
+    y = sin(z1)
+    >>> tg.tape()[0]
+    ('z1', 'multiply', ('x', 'x'))
+    """
     return thread.tape
 
 
 class _Recording:
     """A context manager, also a decorator, that turns this thread's recording on or off, and back at its end."""
 
-    recording = None
+    recording: bool
+    _before: list[bool]
 
-    def __new__(cls, function=None):
+    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
         self = super().__new__(cls)
         self._before = []
         return self if function is None else self(function)
 
-    def __enter__(self):
+    def __enter__(self) -> _Recording:
         tape = thread.tape
         self._before.append(tape.recording)
         tape.recording = self.recording
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         thread.tape.recording = self._before.pop()
 
-    def __call__(self, function):
+    def __call__(self, function: F) -> F:
         @wraps(function)
-        def wrapped(*args, **kwargs):
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
             with type(self)():
                 return function(*args, **kwargs)
 
-        return wrapped
+        return wrapped      # type: ignore[return-value]
 
 
 class no_grad(_Recording):
-    """`with no_grad():` nothing is recorded on this thread; results do not require gradients. Also `@no_grad()`."""
+    """`with no_grad():` nothing is recorded on this thread; results do not require gradients. Also `@no_grad()`.
+
+    >>> x = tg.tensor(2.0, requires_grad=True)
+    >>> with tg.no_grad():
+    ...     y = x * x
+    >>> y.requires_grad
+    False
+    """
 
     recording = False
 
 
 class enable_grad(_Recording):
-    """`with enable_grad():` records again inside a `no_grad()`. Also `@enable_grad()`."""
+    """`with enable_grad():` records again inside a `no_grad()`. Also `@enable_grad()`.
+
+    >>> x = tg.tensor(2.0, requires_grad=True)
+    >>> with tg.no_grad(), tg.enable_grad():
+    ...     y = x * x
+    >>> y.requires_grad
+    True
+    """
 
     recording = True

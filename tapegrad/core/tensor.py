@@ -1,4 +1,6 @@
-"""The Tensor: an array, and the register that remembers how it came about.
+"""What a tensor is: an array, and the register that remembers how it came about.
+
+The class that users see, with its operators and methods, is in functions/tensor.py.
 
 The tape saves arrays, not copies of them, so nobody may write into a saved array. Tensors therefore have value
 semantics, by copy on write:
@@ -11,7 +13,11 @@ It costs a test for None where nobody mutates; a copy where `.data` of a saved v
 tensor while an alias of its array is alive.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from sys import getrefcount
+from typing import Any, TypeVar
 from weakref import ref
 
 import numpy as np
@@ -21,10 +27,12 @@ from tapegrad.core.refcount import LONE_LOCAL
 from tapegrad.core.tape import thread
 from tapegrad.errors import DtypeError, GradientError, ShapeError, describe
 
-_new = object.__new__
+_new: Any = object.__new__
+T = TypeVar("T", bound="TensorBase")
+Array = np.ndarray[Any, Any]
 
 
-class Tensor(Handle):
+class TensorBase(Handle):
     """An n-dimensional array whose operations are recorded on the tape where a gradient is required.
 
     data            array_like. Python floats give float64, arrays keep their dtype. The data are copied.
@@ -34,10 +42,15 @@ class Tensor(Handle):
     """
 
     __slots__ = ("_data", "_register", "_lent", "_name", "_retained", "__weakref__")
-    __array_priority__ = 1000
 
-    def __init__(self, data, dtype=None, requires_grad=False, name=None):
-        if isinstance(data, Tensor):
+    _data: Array | None
+    _register: Entry | Leaf | None
+    _lent: Any                                          # an array while it is lent, else None, or not there
+    _name: str | None
+    _retained: Leaf
+
+    def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False, name: str | None = None) -> None:
+        if isinstance(data, TensorBase):
             data = data._value
         array = np.array(data, dtype=dtype)
         if array.dtype.kind not in "biufc":
@@ -51,11 +64,11 @@ class Tensor(Handle):
     # The value
 
     @property
-    def _value(self):
+    def _value(self) -> Array:
         """The array, to be read and not kept."""
         return self._lent if self._data is None else self._data
 
-    def _lend(self):
+    def _lend(self) -> Array:
         """The array, for reading and writing: nothing that the tape has saved is reached through it."""
         if self._data is not None:
             lent = self._data
@@ -64,7 +77,7 @@ class Tensor(Handle):
             self._lent, self._data = lent, None
         return self._lent
 
-    def _take_back(self):
+    def _take_back(self) -> Array:
         """The array of a tensor that has lent it, to be kept by a recording."""
         lent = self._lent
         if getrefcount(lent) > LONE_LOCAL or lent.base is not None:
@@ -73,27 +86,27 @@ class Tensor(Handle):
         return lent
 
     @property
-    def data(self):
+    def data(self) -> Array:
         """The value, an ndarray that may be written to. Writing does not change gradients already recorded."""
         return self._lend()
 
     @data.setter
-    def data(self, value):
+    def data(self, value: Any) -> None:
         held = self._value
         if value is held:
             return
-        value = np.asarray(value._value if isinstance(value, Tensor) else value)
+        value = np.asarray(value._value if isinstance(value, TensorBase) else value)
         if value.shape != held.shape:
             raise ShapeError(f"data: shape {value.shape} assigned to a tensor of shape {held.shape}; make a new tensor")
         if value.dtype != held.dtype:
             raise DtypeError(f"data: {value.dtype} assigned to a tensor of {held.dtype}; use .astype({held.dtype})")
         self._lent, self._data = value, None
 
-    def numpy(self):
+    def numpy(self) -> Array:
         """The value as an ndarray, `.data` under PyTorch's name."""
         return self._lend()
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         if self._register is not None and thread.tape.recording:
             raise GradientError("np.array, or a NumPy function that does not know tensors, of a tensor that requires a "
                                 "gradient, which would be lost: use a function of tapegrad, tg.stack for a list of tensors, "
@@ -102,58 +115,58 @@ class Tensor(Handle):
             return np.asarray(self._lend(), dtype=dtype)
         return np.array(self._value, dtype=dtype)
 
-    def __dlpack__(self, **options):
+    def __dlpack__(self, **options: Any) -> Any:
         return self._lend().__dlpack__(**options)
 
-    def __dlpack_device__(self):
+    def __dlpack_device__(self) -> Any:
         return self._value.__dlpack_device__()
 
-    def item(self):
+    def item(self) -> Any:
         """The single element as a Python number."""
         return self._value.item()
 
-    def tolist(self):
+    def tolist(self) -> Any:
         """The value as nested Python lists."""
         return self._value.tolist()
 
     @property
-    def shape(self):
-        return self._value.shape
+    def shape(self) -> tuple[int, ...]:
+        return self._value.shape            # type: ignore[no-any-return]
 
     @property
-    def ndim(self):
+    def ndim(self) -> int:
         return self._value.ndim
 
     @property
-    def size(self):
+    def size(self) -> int:
         return self._value.size
 
     @property
-    def dtype(self):
-        return self._value.dtype
+    def dtype(self) -> np.dtype[Any]:
+        return self._value.dtype            # type: ignore[no-any-return]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._value)
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         return bool(self._value)
 
-    def __float__(self):
+    def __float__(self) -> float:
         return float(self._value)
 
-    def __int__(self):
+    def __int__(self) -> int:
         return int(self._value)
 
-    def __complex__(self):
+    def __complex__(self) -> complex:
         return complex(self._value)
 
-    def __index__(self):
+    def __index__(self) -> int:
         return self._value.__index__()
 
-    def __format__(self, spec):
+    def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec and self.size == 1 else format(str(self), spec)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         text = np.array2string(self._value, separator=", ", prefix="tensor(")
         if self._value.dtype != np.float64:
             text += f", dtype={self._value.dtype}"
@@ -170,12 +183,12 @@ class Tensor(Handle):
     # The register
 
     @property
-    def requires_grad(self):
+    def requires_grad(self) -> bool:
         """Whether backward() from a function of this tensor reaches it. Can be set on leaves of a float dtype."""
         return self._register is not None
 
     @requires_grad.setter
-    def requires_grad(self, wanted):
+    def requires_grad(self, wanted: bool) -> None:
         if type(self._register) is Entry:
             if not wanted:
                 raise GradientError("requires_grad: this tensor is a result on the tape; use .detach()")
@@ -188,29 +201,29 @@ class Tensor(Handle):
             self._register.tensor = ref(self)
 
     @property
-    def is_leaf(self):
+    def is_leaf(self) -> bool:
         """True unless the tensor is a recorded result."""
         return type(self._register) is not Entry
 
     @property
-    def name(self):
+    def name(self) -> str | None:
         """The tensor's name on the tape, or None."""
         return getattr(self, "_name", None)
 
     @name.setter
-    def name(self, name):
+    def name(self, name: str | None) -> None:
         self._name = name
         if self._register is not None:
             self._register.name = name
 
     @property
-    def grad(self):
+    def grad(self) -> Any:
         """The gradient that backward() has accumulated: an ndarray of the same shape and dtype, or None."""
         where = self._register if type(self._register) is Leaf else getattr(self, "_retained", None)
         return None if where is None else where.grad
 
     @grad.setter
-    def grad(self, value):
+    def grad(self, value: Any) -> None:
         where = self._register if type(self._register) is Leaf else getattr(self, "_retained", None)
         if value is not None:
             if where is None:
@@ -220,11 +233,11 @@ class Tensor(Handle):
         if where is not None:
             where.grad = value
 
-    def zero_grad(self):
+    def zero_grad(self) -> None:
         """Forget the accumulated gradient: `.grad` is None again."""
         self.grad = None
 
-    def retain_grad(self):
+    def retain_grad(self) -> None:
         """Have backward() keep the gradient of this result, too, in its `.grad`."""
         if self._register is None:
             raise GradientError("retain_grad: this tensor does not require a gradient")
@@ -232,7 +245,7 @@ class Tensor(Handle):
             self._retained = Leaf(self._register.shape, self._register.dtype)
             self._register.retain(self._retained)
 
-    def register_hook(self, function):
+    def register_hook(self, function: Callable[[Any], Any]) -> Callable[[], None]:
         """Have every sweep call `function` with the complete delta of this tensor, and use what it returns, unless None.
 
         The delta is an array, or a tensor with create_graph; it must not be changed in place. The hook of a result goes
@@ -242,7 +255,7 @@ class Tensor(Handle):
             raise GradientError("register_hook: this tensor does not require a gradient")
         shape, dtype, active = self.shape, self.dtype, [True]
 
-        def replaced(d):
+        def replaced(d: Any) -> Any:
             new = function(d) if active else None
             if new is None:
                 return d
@@ -253,33 +266,18 @@ class Tensor(Handle):
         self._register.hook(replaced)
         return active.clear
 
-    def detach(self):
+    def detach(self: T) -> T:
         """The same value as a constant: nothing flows back through it. Writing to one does not change the other."""
-        return wrap(self._data if self._data is not None else self._take_back(), None)
+        z: T = _new(type(self))
+        z._data, z._register = self._data if self._data is not None else self._take_back(), None
+        return z
 
-    def _become(self, other):
+    def _become(self, other: TensorBase) -> None:
         """Take the value and the register of another tensor."""
         self._data, self._register = other._data, other._register
         self._lent = None
 
-    def __reduce__(self):
+    def __reduce__(self) -> Any:
         if type(self._register) is Entry:
             raise GradientError("a result on the tape can't be copied or pickled; use .detach() first")
-        return Tensor, (self._value, None, self.requires_grad, self.name)
-
-
-def wrap(array, register):
-    """A tensor around an array, without a copy, whose register is given."""
-    z = _new(Tensor)
-    z._data, z._register = array, register
-    return z
-
-
-def from_dlpack(x):
-    """A Tensor with a copy of the data of anything that has `__dlpack__`: an array or tensor of another library."""
-    return Tensor(np.from_dlpack(x))
-
-
-def tensor(data, dtype=None, requires_grad=False, name=None):
-    """A Tensor that holds a copy of `data`: `tensor([1.0, 2.0], requires_grad=True, name="x")`. See Tensor."""
-    return Tensor(data, dtype, requires_grad, name)
+        return type(self), (self._value, None, self.requires_grad, self.name)

@@ -7,8 +7,9 @@ computed from them again; the deltas are those of a sweep that keeps the tape.
 import numpy as np
 
 from tapegrad.core.entry import Entry
-from tapegrad.core.sweep import seed_of, sweep
+from tapegrad.core.sweep import sweep
 from tapegrad.core.tape import thread
+from tapegrad.core.walk import seed_of
 from tapegrad.debug.names import Names, place
 from tapegrad.debug.notes import Note, Summary, notes_of
 from tapegrad.debug.reasons import why, why_delta

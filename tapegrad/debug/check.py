@@ -15,7 +15,7 @@ from tapegrad.debug.notes import notes_of
 from tapegrad.debug.table import Table
 from tapegrad.errors import GradientError
 from tapegrad.primitives import arrays
-from tapegrad.primitives.registry import NOTHING, SHAPE
+from tapegrad.primitives.plan import NOTHING, SHAPE
 
 STEP = float(np.finfo(float).eps) ** (1 / 3)
 

@@ -7,8 +7,9 @@ nothing. A trace that keeps deltas has the contributions already.
 import numpy as np
 
 from tapegrad.core.entry import Leaf
-from tapegrad.core.sweep import fit, seed_of, sweep
+from tapegrad.core.sweep import fit, sweep
 from tapegrad.core.tape import thread
+from tapegrad.core.walk import seed_of
 from tapegrad.debug.names import Names, place
 from tapegrad.debug.notes import notes_of
 from tapegrad.debug.table import Table

@@ -13,10 +13,12 @@ delta. The names of variables are looked up in the user's frame when a value is 
 import sys
 
 from tapegrad.core.entry import Handle, Leaf
-from tapegrad.core.tape import Views
 from tapegrad.debug.notes import Buffers, Note, operands
+from tapegrad.debug.views import Views
 from tapegrad.debug.watching import observed, users_frame, watching
 from tapegrad.errors import GradientError
+
+SAME_CALL = {"tapegrad.functions.tensor", "tapegrad.functions.numpy_protocol"}      # `array @ x` is `x @ x`, seen as a call
 
 
 class Trace(Views):
@@ -75,8 +77,8 @@ class Trace(Views):
         """The call that is being made, in every frame from here to the one with the trace."""
         frame, site = sys._getframe(2), []
         while frame is not None:
-            parts = frame.f_globals.get("__name__", "").split(".")
-            if parts[0] != "tapegrad" or "functions" in parts:
+            module = frame.f_globals.get("__name__", "")
+            if module.split(".")[0] != "tapegrad" or module.startswith("tapegrad.functions.") and module not in SAME_CALL:
                 code = frame.f_code
                 if id(code) not in self._positions:     # code objects take long to hash
                     self._positions[id(code)] = code, list(code.co_positions())

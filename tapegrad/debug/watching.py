@@ -133,13 +133,11 @@ def observed(entry, see):
     They got the delta d, and what the entry saved, and gave the contribution c to the operand at `position`, or None; `first`
     says that it is the entry's first.
     """
-    array_rules, recorded_rules, *keep = entry.plan
+    plan = entry.plan
     conjugated = entry.dtype.kind == "c" and entry.g.name in HOLOMORPHIC    # the sweep runs these on the conjugate of d
 
-    def telling(rule, position):
-        if hasattr(rule, "hooks"):                      # they come before what we see
-            return rule.hooks.before(telling(rule.plain, position))
-        first = position == array_rules[0][0]
+    def telling(position, rule):
+        first = position == plan.arrays[0][0]
 
         def told(F, d, *saved):
             start = perf_counter()
@@ -153,6 +151,4 @@ def observed(entry, see):
 
         return told
 
-    told_arrays = tuple([(i, telling(rule, i)) for i, rule in array_rules])
-    same = array_rules == recorded_rules
-    return told_arrays, told_arrays if same else tuple([(i, telling(rule, i)) for i, rule in recorded_rules]), *keep
+    return plan.mapped(telling)

@@ -21,10 +21,10 @@ from functools import cached_property
 import numpy as np
 
 from tapegrad import wengert
-from tapegrad.core.tensor import Tensor
 from tapegrad.errors import WengertError, describe
 from tapegrad.export.difference import Difference
 from tapegrad.export.files import replacing
+from tapegrad.functions.tensor import Tensor
 from tapegrad.graph.capture import Capture
 from tapegrad.wengert.listing import listed
 from tapegrad.wengert.program import compiled

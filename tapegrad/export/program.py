@@ -24,9 +24,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tapegrad.core.tensor import Tensor
 from tapegrad.errors import GradientError
 from tapegrad.export.files import replacing
+from tapegrad.functions.tensor import Tensor
 from tapegrad.graph.capture import Capture
 from tapegrad.graph.numpy_text import NumpyText, filled
 from tapegrad.kernels.elementwise import PLAIN

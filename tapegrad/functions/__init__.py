@@ -4,6 +4,29 @@ A family is a file of this folder; it is loaded when one of its names is first a
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:                                       # the families, for editors
+    from tapegrad.functions.elementwise import *  # noqa: F403
+    from tapegrad.functions.reductions import *  # noqa: F403
+    from tapegrad.functions.cumulative import *  # noqa: F403
+    from tapegrad.functions.ordering import *  # noqa: F403
+    from tapegrad.functions.statistics import *  # noqa: F403
+    from tapegrad.functions.interpolation import *  # noqa: F403
+    from tapegrad.functions.nan_reductions import *  # noqa: F403
+    from tapegrad.functions.shaping import *  # noqa: F403
+    from tapegrad.functions.joining import *  # noqa: F403
+    from tapegrad.functions.selecting import *  # noqa: F403
+    from tapegrad.functions.indexing import *  # noqa: F403
+    from tapegrad.functions.products import *  # noqa: F403
+    from tapegrad.functions.creation import *  # noqa: F403
+    from tapegrad.functions.constants import *  # noqa: F403
+    from tapegrad.functions.complex_parts import *  # noqa: F403
+    from tapegrad.functions.activations import *  # noqa: F403
+    from tapegrad.functions.layers import *  # noqa: F403
+    from tapegrad.functions.losses import *  # noqa: F403
+    from tapegrad.functions.convolution import *  # noqa: F403
+    from tapegrad.functions.pooling import *  # noqa: F403
 
 FAMILIES = {
     "elementwise":
@@ -55,12 +78,12 @@ FAMILIES = {
 _family_of = {name: family for family, names in FAMILIES.items() for name in names.split()}
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name not in _family_of:
         raise AttributeError(f"tapegrad has no function {name!r}")
     function = globals()[name] = getattr(import_module(f"tapegrad.functions.{_family_of[name]}"), name)
     return function
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted(_family_of)

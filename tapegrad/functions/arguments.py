@@ -3,8 +3,8 @@
 import numpy as np
 
 from tapegrad.core.tape import thread
-from tapegrad.core.tensor import Tensor
 from tapegrad.errors import DtypeError, GradientError, ShapeError, describe
+from tapegrad.functions.tensor import Tensor
 
 
 def value(x):

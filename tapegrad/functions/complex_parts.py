@@ -3,8 +3,8 @@
 import numpy as np
 
 from tapegrad.core.record import recorded
-from tapegrad.core.tensor import Tensor
 from tapegrad.functions.arguments import value
+from tapegrad.functions.tensor import Tensor
 
 
 def _is_complex(x):

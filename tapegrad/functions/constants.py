@@ -6,10 +6,10 @@ tensors that are constants, or Python numbers where NumPy does.
 
 import numpy as np
 
-from tapegrad.core.record import recorded
-from tapegrad.core.tensor import Tensor, wrap
+from tapegrad.core.record import recorded, wrap
 from tapegrad.errors import failed_call
 from tapegrad.functions.arguments import value
+from tapegrad.functions.tensor import Tensor
 
 __all__ = ["around", "bincount"]
 NAMES = (

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from tapegrad.core.tensor import Tensor
 from tapegrad.errors import ShapeError
 from tapegrad.functions.arguments import value
 from tapegrad.functions.elementwise import add, astype, log10, multiply, power, sign, subtract
 from tapegrad.functions.joining import stack
 from tapegrad.functions.shaping import broadcast_to, moveaxis
+from tapegrad.functions.tensor import Tensor
 from tapegrad.tree import leaves
 
 

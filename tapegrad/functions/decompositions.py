@@ -3,12 +3,12 @@
 from typing import NamedTuple
 
 from tapegrad.core.record import recorded
-from tapegrad.core.tensor import Tensor
 from tapegrad.errors import ShapeError, describe
 from tapegrad.functions.arguments import value
 from tapegrad.functions.joining import concatenate
 from tapegrad.functions.matrices import matrices, symmetric
 from tapegrad.functions.shaping import matrix_transpose
+from tapegrad.functions.tensor import Tensor
 
 
 class SlogdetResult(NamedTuple):

@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 
-from tapegrad.core.record import recorded
-from tapegrad.core.tensor import Tensor, wrap
+from tapegrad.core.record import recorded, wrap
 from tapegrad.errors import DtypeError
 from tapegrad.functions.arguments import real_only, value
+from tapegrad.functions.tensor import Tensor
 
 add = recorded.add
 subtract = recorded.subtract

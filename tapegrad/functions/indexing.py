@@ -3,9 +3,9 @@
 import numpy as np
 
 from tapegrad.core.record import recorded
-from tapegrad.core.tensor import Tensor
 from tapegrad.errors import DtypeError, GradientError
 from tapegrad.functions.arguments import value
+from tapegrad.functions.tensor import Tensor
 
 
 def getitem(x, index):

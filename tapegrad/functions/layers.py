@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from tapegrad.core.tensor import Tensor, wrap
+from tapegrad.core.record import wrap
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.activations import softmax
 from tapegrad.functions.arguments import as_tensor, normalized_axis, value
@@ -12,6 +12,7 @@ from tapegrad.functions.elementwise import absolute, matmul, maximum, sqrt, squa
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.reductions import max, mean, sum
 from tapegrad.functions.shaping import matrix_transpose, reshape, transpose
+from tapegrad.functions.tensor import Tensor
 
 
 def linear(x, W, b=None):

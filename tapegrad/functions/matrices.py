@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from tapegrad.core.tensor import Tensor
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.arguments import value
 from tapegrad.functions.elementwise import astype
 from tapegrad.functions.selecting import tril
 from tapegrad.functions.shaping import matrix_transpose
+from tapegrad.functions.tensor import Tensor
 
 
 def real(name, x):

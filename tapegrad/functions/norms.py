@@ -3,13 +3,13 @@
 import numpy as np
 
 from tapegrad.core.record import recorded
-from tapegrad.core.tensor import Tensor
 from tapegrad.errors import ShapeError, describe
 from tapegrad.functions.arguments import normalized_axis, value
 from tapegrad.functions.decompositions import svdvals
 from tapegrad.functions.matrices import matrices, real
 from tapegrad.functions.shaping import expand_dims, moveaxis
 from tapegrad.functions.solving import inv
+from tapegrad.functions.tensor import Tensor
 
 
 def vector_norm(x, *, axis=None, keepdims=False, ord=2):

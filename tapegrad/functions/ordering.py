@@ -10,8 +10,7 @@ import warnings
 
 import numpy as np
 
-from tapegrad.core.record import recorded
-from tapegrad.core.tensor import wrap
+from tapegrad.core.record import recorded, wrap
 from tapegrad.errors import ShapeError, describe
 from tapegrad.functions import elementwise
 from tapegrad.functions.arguments import normalized_axis, single_axis, value

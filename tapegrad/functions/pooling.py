@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from tapegrad.core.tensor import wrap
+from tapegrad.core.record import wrap
 from tapegrad.functions.convolution import batched, padded, per_axis, unbatched, windows
 from tapegrad.functions.reductions import max, sum
 from tapegrad.functions.shaping import reshape

@@ -16,12 +16,12 @@ import math
 import numpy as np
 
 from tapegrad.core.record import recorded
-from tapegrad.core.tensor import Tensor
 from tapegrad.errors import ShapeError, describe
 from tapegrad.functions import elementwise
 from tapegrad.functions.arguments import normalized_axis, single_axis, value
 from tapegrad.functions.elementwise import absolute, add, astype, divide, maximum, minimum, multiply, subtract
 from tapegrad.functions.shaping import reshape, transpose
+from tapegrad.functions.tensor import Tensor
 
 
 def checked(name, out, keepdims=False):

@@ -3,12 +3,12 @@
 import numpy as np
 
 from tapegrad.core.record import recorded
-from tapegrad.core.tensor import Tensor
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.arguments import constant, normalized_axis, single_axis, value
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.joining import along
 from tapegrad.functions.shaping import broadcast_to, moveaxis, ravel
+from tapegrad.functions.tensor import Tensor
 
 
 def take(x, indices, axis=None, mode="raise"):

@@ -5,7 +5,6 @@ from string import ascii_letters
 import numpy as np
 
 from tapegrad.core.record import recorded
-from tapegrad.core.tensor import Tensor
 from tapegrad.errors import ShapeError, describe
 from tapegrad.functions.arguments import value
 from tapegrad.functions.decompositions import svdvals
@@ -14,6 +13,7 @@ from tapegrad.functions.matrices import matrices, real
 from tapegrad.functions.products import einsum
 from tapegrad.functions.reductions import sum
 from tapegrad.functions.shaping import atleast_1d, moveaxis, ravel, reshape
+from tapegrad.functions.tensor import Tensor
 
 
 def solve(a, b):

@@ -11,12 +11,12 @@ import numpy as np
 
 from tapegrad.core.entry import Entry, Handle, Leaf
 from tapegrad.core.naming import Names
-from tapegrad.core.tape import Tape
+from tapegrad.core.tape import TapeBase
 from tapegrad.errors import ConsumedTapeError, DtypeError, GradientError, ShapeError, ThreadError, WengertError, describe
 from tapegrad.graph.graph import Graph
 from tapegrad.graph.run import evaluated
 from tapegrad.primitives.node import Node
-from tapegrad.primitives.registry import VALUE
+from tapegrad.primitives.plan import VALUE
 
 
 class Capture:
@@ -49,7 +49,7 @@ class Capture:
             enter([entry], of)
             named[of[id(entry)]] = z
             self._note_saved(entry, of)
-            if entry._hooks():
+            if entry.plan.hooks:
                 self.hooked.add(of[id(entry)])
         outputs = [of[id(entry)] for entry in (entries[-1:] if isinstance(what, Handle) else entries)]
         if isinstance(what, Handle):
@@ -68,7 +68,7 @@ class Capture:
         return node
 
     def _note_saved(self, entry, of):
-        keep = entry.plan[2:]
+        keep = entry.plan.keep
         if keep[0] == VALUE:
             self.known[of[id(entry)]] = entry.saved[0]
         if not entry.g.variadic:
@@ -131,7 +131,7 @@ def enter(entries, of):
 
 def _entries(what, caller, begins):
     """The entries of a tape, or those that a tensor depends on, in the order in which they ran."""
-    if type(what) is Tape:
+    if isinstance(what, TapeBase):
         what.reap()
         if not what.entries:
             raise GradientError(f"{caller}: the tape is empty")

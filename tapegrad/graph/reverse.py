@@ -24,7 +24,7 @@ from tapegrad.primitives import Primitive
 from tapegrad.primitives.complex_parts import rule_of_complex
 from tapegrad.primitives.indexing import add_at
 from tapegrad.primitives.node import Node, node_of, nodes
-from tapegrad.primitives.registry import SHAPE, VALUE
+from tapegrad.primitives.plan import SHAPE, VALUE
 
 VIEWS = {"alias", "reshape", "transpose", "broadcast_to", "getitem", "windows", "real", "imag"}
 

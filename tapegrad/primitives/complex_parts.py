@@ -24,13 +24,13 @@ HOLOMORPHIC = frozenset(
     "reciprocal tan arcsin arccos arctan sinh cosh arcsinh arccosh arctanh".split())
 
 
-def rules_of_complex(entry, level):
-    """The rules of an entry whose result is complex."""
-    return [(i, rule_of_complex(entry.g.name, entry.dtype, rule)) for i, rule in entry.plan[level]]
+def rules_of_complex(entry, rules):
+    """These rules of an entry whose result is complex, as they are to be run."""
+    return [(i, rule_of_complex(entry.g.name, entry.dtype, rule)) for i, rule in rules]
 
 
 def rule_of_complex(name, dtype, rule):
-    """The rule of the row `name`, as it is to be run where the result is of a complex dtype."""
+    """A rule of the row `name`, as it is to be run when the result is of a complex dtype."""
     if name in LINEAR:
         return rule
     if name not in HOLOMORPHIC:
@@ -40,13 +40,8 @@ def rule_of_complex(name, dtype, rule):
 
 
 def _conjugated(rule):
-    hooks = getattr(rule, "hooks", None)
-
     def holomorphic(F, d, *saved):
-        if hooks is None:
-            c = rule(F, F.conjugate(d), *saved)
-        else:                                           # a hook is to see the delta itself
-            c = rule.plain(F, F.conjugate(hooks.replaced(d)), *saved)
+        c = rule(F, F.conjugate(d), *saved)
         return None if c is None else F.conjugate(c)
 
     return holomorphic

@@ -84,7 +84,7 @@ def maker(row):
     return lambda *arguments: node_of(row, arguments[:row.arity], arguments[row.arity:])
 
 
-nodes = Vocabulary(level=1, of_row=maker)
+nodes = Vocabulary(of_row=maker)
 
 
 def inferred(row, operands, static=()):

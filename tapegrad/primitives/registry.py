@@ -23,7 +23,8 @@ from inspect import CO_VARARGS
 
 import numpy as np
 
-NOTHING, VALUE, SHAPE = range(3)
+from tapegrad.primitives.plan import NOTHING, SHAPE, VALUE, Plan
+
 ARITY_LIMIT = 16
 
 
@@ -31,16 +32,15 @@ vocabularies = []
 
 
 class Vocabulary:
-    """F: every primitive by its name, at one level.
+    """F: every primitive by its name, at one level: of arrays, recorded tensors, or nodes.
 
-    level      where a plan keeps the rules of that level
     in_place   rule -> function(held, d, z, *operands, *static) that adds the rule's contribution to the array `held` and
                returns True; False, with `held` as it was, where it can't
     memo       what rules remember until the end of a sweep; an array that is in it can't be written into (tensor.py)
     """
 
-    def __init__(self, level, of_row):
-        self.level, self.in_place, self.memo, self._of_row = level, {}, {}, of_row
+    def __init__(self, of_row):
+        self.in_place, self.memo, self._of_row = {}, {}, of_row
         vocabularies.append(self)
 
     def __getattr__(self, name):
@@ -78,15 +78,14 @@ class _Table(dict):
 
 
 table = _Table()
-arrays = Vocabulary(level=0, of_row=lambda row: row.g)
+arrays = Vocabulary(of_row=lambda row: row.g)
 
 
 class Primitive:
     """A row of the registry.
 
     g        computes the result from arrays; a kernel's compiled ufunc after its first call
-    plans    for each combination of wanted derivatives: (array rules, recorded rules, *what to keep of z, y1, .., yk), where
-             the rules are pairs (position of the operand, its rule). A variadic row makes one when it is first asked for
+    plans    a Plan for each combination of wanted derivatives; a variadic row makes one when it is first asked for
     arity    the number of operands, None for a variadic row
     elementwise   whether G is a ufunc: then the contributions, too, have the shape and dtype of z
     """
@@ -116,13 +115,14 @@ class Primitive:
         if self.variadic:
             keep = (self.reads[0][0],) + (self.reads[0][1],) * len(wanted)
             rules = tuple([(i, partial(self.dg[0], i)) for i, want in enumerate(wanted) if want])
-            return rules, rules, *keep
+            return Plan(rules, rules, keep)
         keep = [NOTHING] * (1 + self.arity)
         for want, reads in zip(wanted, self.reads):
             if want and reads is not None:
                 keep = [_stricter(self.name, before, more) for before, more in zip(keep, reads)]
-        return (*(tuple([(i, rule) for i, (rule, want) in enumerate(zip(level, wanted)) if want and rule is not None])
-                  for level in (self.array_dg, self.dg)), *keep)
+        arrays, recorded = (tuple([(i, rule) for i, (rule, want) in enumerate(zip(rules, wanted)) if want and rule is not None])
+                            for rules in (self.array_dg, self.dg))
+        return Plan(arrays, recorded, tuple(keep))
 
     def plan_of(self, n, mask):
         """The plan of a variadic row with n operands, for those whose bit is in the mask."""

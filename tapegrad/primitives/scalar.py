@@ -30,7 +30,7 @@ def _maker(row):
     return lambda *operands: Node(row, operands, (), (), CONDITION if row.name in COMPARISONS else NUMBER)
 
 
-scalars = Vocabulary(level=1, of_row=_maker)
+scalars = Vocabulary(of_row=_maker)
 
 
 def _text(x, names):

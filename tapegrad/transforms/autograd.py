@@ -3,10 +3,11 @@
 import numpy as np
 
 from tapegrad.core.entry import Entry, Leaf
-from tapegrad.core.record import recorded, unary
-from tapegrad.core.sweep import seed_of, sweep
-from tapegrad.core.tensor import Tensor, wrap
+from tapegrad.core.record import recorded, unary, wrap
+from tapegrad.core.sweep import sweep
+from tapegrad.core.walk import seed_of
 from tapegrad.errors import GradientError, ShapeError, describe
+from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import Primitive, arrays
 
 _boundary = Primitive("alias", lambda x: x, (lambda F, d, _z, _x: d,))

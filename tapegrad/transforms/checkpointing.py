@@ -9,10 +9,10 @@ from functools import wraps
 import numpy as np
 
 from tapegrad.core.entry import Leaf
-from tapegrad.core.record import append
+from tapegrad.core.record import append, wrap
 from tapegrad.core.tape import thread
-from tapegrad.core.tensor import Tensor, wrap
 from tapegrad.errors import GradientError
+from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import Primitive, arrays
 from tapegrad.transforms.autograd import deltas, own
 from tapegrad.transforms.functional import Run

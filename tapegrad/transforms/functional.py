@@ -14,10 +14,10 @@ from functools import wraps
 import numpy as np
 
 from tapegrad.core.entry import Entry, Leaf
-from tapegrad.core.record import recorded
+from tapegrad.core.record import recorded, wrap
 from tapegrad.core.tape import enable_grad, thread
-from tapegrad.core.tensor import Tensor, wrap
 from tapegrad.errors import DtypeError, GradientError, ShapeError, describe
+from tapegrad.functions.tensor import Tensor
 from tapegrad.transforms.autograd import deltas, own
 from tapegrad.tree import leaves, rebuild, same
 

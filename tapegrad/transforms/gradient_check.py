@@ -4,8 +4,8 @@ from itertools import product
 
 import numpy as np
 
-from tapegrad.core.tensor import Tensor
 from tapegrad.errors import GradcheckError
+from tapegrad.functions.tensor import Tensor
 from tapegrad.transforms.functional import grad, weighted
 from tapegrad.tree import leaves, rebuild
 

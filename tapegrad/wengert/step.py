@@ -16,14 +16,14 @@ from types import FunctionType
 import numpy as np
 
 from tapegrad.core.entry import Entry, Leaf
-from tapegrad.core.record import recorded
-from tapegrad.core.tape import Tape, thread
-from tapegrad.core.tensor import Tensor, wrap
+from tapegrad.core.record import recorded, wrap
+from tapegrad.core.tape import TapeBase, thread
 from tapegrad.errors import DtypeError, ShapeError, WengertError, describe, failed_call
+from tapegrad.functions.tensor import Tensor
 from tapegrad.graph.capture import enter
 from tapegrad.primitives import Primitive, arrays, table
 from tapegrad.primitives.node import Node, nodes
-from tapegrad.primitives.registry import VALUE
+from tapegrad.primitives.plan import VALUE
 from tapegrad.wengert import operators
 from tapegrad.wengert.operators import COURSE, accepts, candidates, canonical, parameters
 from tapegrad.wengert.text import Name, argument, entry_text
@@ -249,7 +249,7 @@ class Step:
         """(z, the entries of the function, run on these values, the leaf or None per positional argument)"""
         leaves = [Leaf(*kind_of(values[i])) if operand else None for i, operand in zip(self.ys, self.operands)]
         arguments = [values[i] if leaf is None else wrap(np.asarray(values[i]), leaf) for i, leaf in zip(self.ys, leaves)]
-        tape, before = Tape(), thread.tape
+        tape, before = TapeBase(), thread.tape
         tape.keep_all()
         thread.tape = tape
         try:

@@ -6,7 +6,7 @@ from inspect import Parameter
 
 import numpy as np
 
-from tapegrad.core.tensor import Tensor
+from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import table
 from tapegrad.wengert.evaluation import backprop, eval
 from tapegrad.wengert.operators import Registered, candidates, canonical, names, parameters

@@ -1,0 +1,60 @@
+"""The ways to look at entries that a tape and a trace share, as methods. What they do is loaded when one is called."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tapegrad.core.tape import TapeBase, tapes_are
+
+if TYPE_CHECKING:
+    from tapegrad.debug.blame import Blame
+    from tapegrad.debug.check import Check
+    from tapegrad.debug.draw import Drawing
+    from tapegrad.debug.memory import Memory
+    from tapegrad.debug.profile import Profile
+    from tapegrad.debug.table import Table
+
+
+class Views:
+    """The methods of a tape and of a trace."""
+
+    __slots__ = ()
+
+    def show(self, first: int | None = None, last: int | None = None) -> Table:
+        """The entries as a table, those from position `first` up to, and without, `last`. See debug/show.py."""
+        from tapegrad.debug.show import show
+        return show(self, first, last)
+
+    def draw(self, path: Any = None, format: str | None = None, fold: bool = True, constants: bool = False) -> Drawing:
+        """The entries as a drawing, in which the time steps of a loop are one node. See debug/draw.py."""
+        from tapegrad.debug.draw import draw
+        return draw(self, path, format, fold, constants)
+
+    def memory(self) -> Memory:
+        """The bytes that backward() needs, by operation, line and shape. See debug/memory.py."""
+        from tapegrad.debug.memory import memory
+        return memory(self)
+
+    def profile(self) -> Profile:
+        """The time that operators and derivatives took. See debug/profile.py."""
+        from tapegrad.debug.profile import profile
+        return profile(self)
+
+    def check(self, rtol: float = 1e-4, atol: float = 1e-6) -> Check:
+        """Every derivative against differences, at the values that were recorded. See debug/check.py."""
+        from tapegrad.debug.check import check
+        return check(self, rtol, atol)
+
+    def blame(self) -> Blame:
+        """The first entry, forward or backward, that is NaN or infinite, and why. See debug/blame.py."""
+        from tapegrad.debug.blame import blame
+        return blame(self)
+
+    def _repr_html_(self) -> str:
+        return self.show()._repr_html_()
+
+
+@tapes_are
+class Tape(Views, TapeBase):
+    __doc__ = TapeBase.__doc__
+    __slots__ = ("__weakref__",)

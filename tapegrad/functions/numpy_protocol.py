@@ -1,0 +1,54 @@
+"""NumPy's functions of tensors: `np.sin(x)`, `array + x`, `np.sum(x)` are recorded as the functions of the same names here."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import numpy as np
+
+from tapegrad import functions
+from tapegrad.core.tensor import TensorBase
+from tapegrad.errors import DtypeError
+
+HOMES = {"numpy.linalg": "tapegrad.functions.linalg", "numpy.fft": "tapegrad.functions.fft"}
+REDUCTIONS = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min", "logical_and": "all", "logical_or": "any"}
+RUNNING = {"add": "cumsum", "multiply": "cumprod"}
+READERS = ("shape", "ndim", "size", "result_type", "can_cast", "iscomplexobj", "isrealobj", "array_repr", "array_str",
+           "array2string", "save", "savez", "savez_compressed", "savetxt")
+
+
+def _refusal(asked, options=()):
+    return DtypeError(f"np.{asked}{'(' + ', '.join(options) + '=)' if options else ''} is not recorded on tensors; "
+                      "use a function of tapegrad, or .data for a value without a gradient")
+
+
+def array_ufunc(tensor, ufunc, method, *inputs, **options):
+    """np.sin(tensor), array + tensor: recorded as the function of the ufunc's name. Anything else is an error."""
+    name = ufunc.__name__
+    if method in ("reduce", "accumulate"):
+        function = (REDUCTIONS if method == "reduce" else RUNNING).get(name)
+        if function is not None and options.get("out") is None:
+            return getattr(functions, function)(*inputs, **{"axis": 0, **options})
+    elif method == "__call__" and not options and hasattr(functions, name):
+        return getattr(functions, name)(*inputs)
+    raise _refusal(name if method == "__call__" else f"{name}.{method}", options)
+
+
+def array_function(tensor, function, types, operands, options):
+    """np.sum(tensor), np.linalg.inv(tensor): the function of the same name here, called as NumPy's was.
+
+    NumPy asks this of every function that is not a ufunc; those that only read values get them.
+    """
+    if not all(issubclass(kind, (TensorBase, np.ndarray)) for kind in types):
+        return NotImplemented
+    home, name = function.__module__, function.__name__
+    if home == "numpy" and name in READERS:
+        return function(*map(_read, operands), **{key: _read(option) for key, option in options.items()})
+    ours = functions if home == "numpy" else import_module(HOMES[home]) if home in HOMES else None
+    if not callable(getattr(ours, name, None)):
+        raise _refusal(f"{home}.{name}".removeprefix("numpy."))
+    return getattr(ours, name)(*operands, **options)
+
+
+def _read(x):
+    return x._value if isinstance(x, TensorBase) else x

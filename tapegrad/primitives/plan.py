@@ -1,0 +1,41 @@
+"""A plan: which derivatives the sweep runs for an entry, and what the tape keeps for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+NOTHING, VALUE, SHAPE = range(3)
+Rule = Callable[..., Any]
+Rules = tuple[tuple[int, Rule], ...]
+
+
+class Plan:
+    """Made by a row for each combination of operands that want a delta, and shared by all its entries.
+
+    arrays     pairs (position of the operand, its rule) for a sweep over arrays
+    recorded   the same for a sweep that is itself recorded
+    keep       what is saved of z, y1, .., yk: NOTHING, VALUE or SHAPE each
+    hooks      functions that replace the delta of z before the rules read it
+    """
+
+    __slots__ = ("arrays", "recorded", "keep", "hooks")
+
+    def __init__(self, arrays: Rules, recorded: Rules, keep: tuple[int, ...], hooks: tuple[Rule, ...] = ()) -> None:
+        self.arrays, self.recorded, self.keep, self.hooks = arrays, recorded, keep, hooks
+
+    def hooked(self, function: Rule) -> Plan:
+        """This plan with one hook more, called after those that are there."""
+        return Plan(self.arrays, self.recorded, self.keep, (*self.hooks, function))
+
+    def mapped(self, change: Callable[[int, Rule], Rule]) -> Plan:
+        """This plan with `change(position, rule)` in the place of each rule."""
+        arrays = tuple([(i, change(i, rule)) for i, rule in self.arrays])
+        if self.arrays == self.recorded:
+            return Plan(arrays, arrays, self.keep, self.hooks)
+        return Plan(arrays, tuple([(i, change(i, rule)) for i, rule in self.recorded]), self.keep, self.hooks)
+
+    def joined(self, position: int, rule: Rule) -> Plan:
+        """This plan with a rule more, for an operand at `position`."""
+        pair: Rules = (position, rule),
+        return Plan(self.arrays + pair, self.recorded + pair, self.keep, self.hooks)
