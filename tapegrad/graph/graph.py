@@ -1,5 +1,6 @@
 """A graph: what is computed from what, as nodes."""
 
+from tapegrad.errors import describe
 from tapegrad.primitives.node import Node
 
 
@@ -21,14 +22,15 @@ class Graph:
     def __str__(self):
         """A line per node: `z3 = tanh(z2)`."""
         names = dict(self.names)
-        for number, node in enumerate(self.nodes, start=1):
-            names.setdefault(node, f"n{number}")
-        return "\n".join([f"{names[node]} = {node.row.name}({', '.join([shown(x, names) for x in node.operands])})"
+        for letter, group in ("x", self.inputs), ("z", self.nodes):
+            for number, node in enumerate(group, start=1):
+                names.setdefault(node, f"{letter}{number}")
+
+        def shown(x):
+            return names[x] if isinstance(x, Node) else describe(x) if hasattr(x, "shape") else repr(x)
+
+        return "\n".join([f"{names[node]} = {node.row.name}({', '.join(map(shown, (*node.operands, *node.static)))})"
                           for node in self.nodes])
-
-
-def shown(x, names):
-    return names.get(x, "?") if isinstance(x, Node) else repr(x) if not hasattr(x, "shape") else f"<{x.dtype} {x.shape}>"
 
 
 def operands_of(node):
