@@ -174,8 +174,8 @@ def test_the_verifier_sees_the_order():
     graph = Graph([X], [nodes.cos(SIN)])
     assert verify(graph) is graph
     graph.nodes.reverse()
-    with pytest.raises(GraphError, match=re.escape("node 0, <node cos float64 (2, 3)>: its operand <node sin float64 (2, 3)> is "
-                                                   "not defined above it")):
+    with pytest.raises(GraphError, match=re.escape("node 0, <node cos float64 (2, 3)>: its operand <node sin float64 (2, 3)> "
+                                                   "is not defined above it")):
         verify(graph)
     graph.nodes[:] = [SIN, SIN]
     with pytest.raises(GraphError, match="defined twice"):
