@@ -7,15 +7,15 @@ from importlib.metadata import version
 
 import numpy as np
 
-from tapegrad.kernels import blas as accumulation
-from tapegrad.kernels import elementwise as kernels
+from tapegrad.kernels import blas
+from tapegrad.kernels import compile as kernels
 
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def blas_core():
     """The family of processors whose kernels OpenBLAS uses, like "Haswell" (AVX2) or "SkylakeX" (AVX-512); "" if unknown."""
-    library = accumulation.library()
+    library = blas.library()
     for name in ("scipy_openblas_get_corename64_", "openblas_get_corename64_", "openblas_get_corename"):
         function = getattr(library, name, None) if library is not None else None
         if function is not None:
@@ -25,11 +25,9 @@ def blas_core():
 
 
 def _has_avx512():
-    try:
-        from numpy._core._multiarray_umath import __cpu_features__
-    except ImportError:
-        return False
-    return bool(__cpu_features__.get("AVX512F"))
+    found = np.show_config(mode="dicts").get("SIMD Extensions", {})
+    names = [*found.get("baseline", ()), *found.get("found", ())]
+    return any(name.startswith("AVX512") or name == "X86_V4" for name in names)
 
 
 def _advice(core, threads):

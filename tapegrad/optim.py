@@ -15,7 +15,8 @@ from numpy import ndarray
 
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.tensor import Tensor
-from tapegrad.kernels import optimisers as kernels
+from tapegrad.kernels import steps
+from tapegrad.kernels.optimisers import fused
 
 
 class Optimizer:
@@ -115,8 +116,8 @@ class FusedOptimizer(Optimizer):
     def step(self):
         """Move every parameter that has a gradient. ShapeError where an array was resized after it was assigned."""
         for group in self.groups:
-            kernel = kernels.fused(self.kernel, group.dtype)
-            arrays = []                                 # the kernel's: x and g by turns, or None twice
+            kernel = fused(self.kernel, group.dtype)
+            arrays = []                                 # the kernel's, in a tuple: x and g by turns, or None twice
             for k, parameter in enumerate(group.parameters):
                 g = parameter.grad
                 if g is None:
@@ -133,8 +134,7 @@ class FusedOptimizer(Optimizer):
                     arrays += None, None
                     self._step_on_arrays(group, k, x, g)
             if kernel:
-                places = np.fromiter(map(id, arrays), np.int64, len(arrays))
-                kernel(places, id(None), group.offsets, *group.means.values(), group.steps, *self.numbers())
+                kernel(tuple(arrays), None, group.offsets, *group.means.values(), group.steps, *self.numbers())
 
     def _step_on_arrays(self, group, k, x, g):
         t = int(group.steps[k]) + 1
@@ -206,8 +206,8 @@ class SGD(FusedOptimizer):
     def moved(self, t, x, g, v):
         lr, weight_decay, momentum, nesterov = self.numbers()
         if momentum:
-            return kernels.momentum_sgd(x, g, v, lr, weight_decay, momentum, nesterov)
-        return kernels.sgd(x, g, lr, weight_decay), v
+            return steps.momentum_sgd(x, g, v, lr, weight_decay, momentum, nesterov)
+        return steps.sgd(x, g, lr, weight_decay), v
 
 
 class Adam(FusedOptimizer):
@@ -233,8 +233,8 @@ class Adam(FusedOptimizer):
 
     def moved(self, t, x, g, m, v):
         lr, beta1, beta2, eps, weight_decay, shrink = self.numbers()
-        rate, floor = kernels.without_bias(t, lr, beta1, beta2, eps)
-        return kernels.adam(x, g, m, v, rate, floor, beta1, 1 - beta1, beta2, 1 - beta2, weight_decay, shrink)
+        rate, floor = steps.without_bias(t, lr, beta1, beta2, eps)
+        return steps.adam(x, g, m, v, rate, floor, beta1, 1 - beta1, beta2, 1 - beta2, weight_decay, shrink)
 
 
 class AdamW(Adam):

@@ -10,7 +10,9 @@ import tapegrad as tg
 from tapegrad.core.record import recorded
 from tapegrad.errors import DtypeError, GradientError
 from tapegrad.primitives import table
-from tapegrad.primitives.complex_parts import HOLOMORPHIC, LINEAR
+
+LINEAR, HOLOMORPHIC = ({row.name for row in table.complete().values() if row.complex == how}
+                       for how in ("linear", "holomorphic"))
 
 
 def drawn(shape, seed, dtype=complex):
@@ -68,7 +70,7 @@ CELLS = [pytest.param(f, xs, id=f"{name}-{k}") for name, cells in ROWS.items() f
 
 
 def test_every_row_of_complex_numbers_is_here():
-    assert set(ROWS) == (LINEAR | HOLOMORPHIC | REAL_OF_COMPLEX) - {"checkpoint"}
+    assert set(ROWS) == (LINEAR | HOLOMORPHIC | REAL_OF_COMPLEX)
 
 
 @pytest.mark.parametrize("f, xs", CELLS)

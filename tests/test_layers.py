@@ -1,5 +1,7 @@
 """Layers: against PyTorch to second order, statistics and randomness, precision, errors."""
 
+from inspect import Parameter, signature
+
 import numpy as np
 import pytest
 from torch_oracle import agree
@@ -14,6 +16,28 @@ def normal(*shape, seed=0):
 
 def functional():
     return pytest.importorskip("torch").nn.functional
+
+
+@pytest.mark.parametrize("name", (
+    "embedding layer_norm rms_norm batch_norm dropout normalize softmax log_softmax silu mish elu selu celu leaky_relu "
+    "hardtanh relu6 hardsigmoid hardswish softsign tanhshrink glu mse_loss l1_loss smooth_l1_loss huber_loss "
+    "binary_cross_entropy binary_cross_entropy_with_logits cross_entropy nll_loss kl_div hinge_embedding_loss "
+    "margin_ranking_loss soft_margin_loss"
+).split())
+def test_arguments_have_the_names_and_defaults_of_pytorch(name):
+    """But dim is called axis, as NumPy's, and softmax has a default for it; dropout has a generator; more may be left out."""
+    theirs = {key: given.default for key, given in signature(getattr(functional(), name)).parameters.items()}
+    ours = {key: given.default for key, given in signature(getattr(tg, name)).parameters.items() if key != "rng"}
+    if "axis" in ours:
+        ours["dim"] = theirs["dim"] if "softmax" in name else ours["axis"]
+        del ours["axis"]
+    for key, default in ours.items():
+        assert key in theirs and theirs[key] in (default, Parameter.empty), key
+
+
+def test_one_hot_counts_the_classes():
+    np.testing.assert_array_equal(tg.one_hot([[0, 2]]).data, np.eye(3)[[[0, 2]]])
+    assert tg.one_hot(np.zeros(0, int)).shape == (0, 0) and tg.one_hot([0], 4).shape == (1, 4)
 
 
 @pytest.mark.parametrize("shape", [(4,), (3, 4), (2, 3, 4)])
@@ -156,7 +180,7 @@ def test_float32_is_kept():
 @pytest.mark.parametrize("call, kind, words", [
     (lambda x: tg.linear(x, np.ones((5, 2))), errors.ShapeError, ["linear", "(3, 4)", "(5, 2)"]),
     (lambda x: tg.linear(x, np.ones(4)), errors.ShapeError, ["linear", "(4,)", "(out, in)"]),
-    (lambda x: tg.linear(x, np.ones((5, 4)), np.ones(4)), errors.ShapeError, ["linear", "b float64 (4,)"]),
+    (lambda x: tg.linear(x, np.ones((5, 4)), np.ones(4)), errors.ShapeError, ["linear", "bias float64 (4,)"]),
     (lambda x: tg.embedding([0.5], x), errors.DtypeError, ["embedding", "float64"]),
     (lambda x: tg.embedding([0, 3], x), IndexError, ["embedding", "0 to 3", "3 rows"]),
     (lambda x: tg.embedding([-1], x), IndexError, ["embedding", "-1"]),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import tapegrad as tg
 from tapegrad.kernels import blas as accumulation
 from tapegrad.kernels import onehot as indicator
-from tapegrad.kernels.elementwise import compiler
+from tapegrad.kernels.compile import compiler
 
 needs_numba = pytest.mark.skipif(compiler() is None, reason="numba is missing or switched off")
 
@@ -144,18 +144,16 @@ class TestIndicator:
 @needs_numba
 class TestAccumulation:
     @pytest.mark.skipif(accumulation.library() is None, reason="NumPy has another BLAS")
-    @pytest.mark.parametrize("turned", [(), ("form_x",), ("form_y",)])
+    @pytest.mark.parametrize("turned", [(), ("transposed_x",), ("transposed_y",)])
     @pytest.mark.parametrize("n, k, m", [(1, 1, 1), (3, 5, 2), (16, 32, 32), (64, 128, 128), (5, 700, 3)])
     def test_a_product_is_added(self, turned, n, k, m):
-        tg.sigmoid(1.0)                                 # loads numba
         x, y, w = normal(n, k), normal(k, m, seed=2), normal(n, m, seed=3)
         expected = w.astype("f8") + x.astype("f8") @ y.astype("f8")
-        given = np.ascontiguousarray(x.T) if "form_x" in turned else x, np.ascontiguousarray(y.T) if "form_y" in turned else y
-        assert accumulation.add_product(w, *given, **dict.fromkeys(turned, accumulation.TRANSPOSED))
+        given = [np.ascontiguousarray(a.T) if f"transposed_{name}" in turned else a for name, a in (("x", x), ("y", y))]
+        assert accumulation.add_product(w, *given, **dict.fromkeys(turned, True))
         np.testing.assert_allclose(w, expected, rtol=1e-5, atol=1e-4)
 
     def test_what_does_not_fit_is_left_as_it_is(self):
-        tg.sigmoid(1.0)
         w, readonly = normal(8, 8), normal(8, 8)
         readonly.flags.writeable = False
         x, before = normal(8, 8), w.copy()
@@ -168,7 +166,6 @@ class TestAccumulation:
 
     @pytest.mark.parametrize("n, size", [(1, 1), (16, 32), (128, 257), (0, 4)])
     def test_rows_are_added(self, n, size):
-        tg.sigmoid(1.0)
         b, d = normal(size), normal(n, size, seed=2)
         expected = b.astype("f8") + d.sum(axis=0, dtype="f8")
         assert accumulation.add_rows(b, d)

@@ -234,6 +234,19 @@ def test_derivatives_of_i0_to_the_last_digits():
     np.testing.assert_allclose(second(x).data, [float(mpmath.besseli(0, v) + mpmath.besseli(2, v)) / 2 for v in x], rtol=1e-13)
 
 
+@pytest.mark.parametrize("dtype, rtol", [("f8", 1e-13), ("f4", 2e-7)])
+@np.errstate(over="ignore")
+def test_the_derivative_of_i0_over_all_magnitudes(dtype, rtol):
+    """Whose cost does not grow with the argument: at 1e14 it would never end."""
+    mpmath = pytest.importorskip("mpmath")
+    x = np.concatenate([np.geomspace(1e-3, 1e10, 53), -np.geomspace(1e-3, 700, 20), [1e14, -1e14]]).astype(dtype)
+    with np.errstate(over="ignore"):
+        exact = np.array([float(mpmath.besseli(1, v)) if abs(v) < 800 else np.copysign(np.inf, v) for v in x]).astype(dtype)
+    found = tg.elementwise_grad(tg.i0)(x)
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found, exact, rtol=rtol)
+
+
 @pytest.mark.parametrize("name, x", [
     (name, x) for names, x in (
         ("exp2 expm1 cosh sinh arcsinh arctan tan cbrt", [-3.0, -1.0, -1e-8, 1e-8, 0.5, 3.0]),

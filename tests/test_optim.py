@@ -11,11 +11,10 @@ import pytest
 
 import tapegrad as tg
 from tapegrad.errors import DtypeError, ShapeError
-from tapegrad.kernels import elementwise as kernels
-from tapegrad.kernels import optimisers as optim_kernels
+from tapegrad.kernels.compile import compiler
 from tapegrad.optim import SGD, Adam, AdamW, Optimizer
 
-needs_numba = pytest.mark.skipif(kernels.compiler() is None, reason="numba is missing or switched off")
+needs_numba = pytest.mark.skipif(compiler() is None, reason="numba is missing or switched off")
 SHAPES = [(17, 9), (32,), (), (0, 3), (5, 1, 7), (531,)]
 STEPS = 40
 CASES = [(SGD, {"lr": 0.02}), (SGD, {"lr": 0.02, "weight_decay": 0.1}), (SGD, {"lr": 0.02, "momentum": 0.9}),
@@ -36,8 +35,7 @@ def path(request, monkeypatch):
 
 
 def without_compiler(monkeypatch):
-    monkeypatch.setattr(kernels, "compiler", lambda: None)
-    monkeypatch.setattr(optim_kernels, "fused", optim_kernels.fused.__wrapped__)    # which remembers nothing
+    monkeypatch.setattr(tg.optim, "fused", lambda name, dtype: None)
 
 
 def numbers(dtype, shapes=SHAPES, seed=0):
@@ -152,8 +150,8 @@ def test_there_is_a_kernel_for_what_models_are_made_of():
     pytest.importorskip("numba")
     for name in "sgd", "adam":
         for dtype in np.dtype("f4"), np.dtype("f8"):
-            assert optim_kernels.fused(name, dtype) is not None
-        assert optim_kernels.fused(name, np.dtype("f2")) is optim_kernels.fused(name, np.dtype(">f4")) is None
+            assert tg.optim.fused(name, dtype) is not None
+        assert tg.optim.fused(name, np.dtype("f2")) is tg.optim.fused(name, np.dtype(">f4")) is None
 
 
 @needs_numba
@@ -162,8 +160,9 @@ def test_there_is_a_kernel_for_what_models_are_made_of():
 def test_the_loops_are_vectors_of_their_precision(name, vectors):
     """In the code that LLVM made; numba's literals would widen float32."""
     numba = pytest.importorskip("numba")
-    function, signature = optim_kernels.bound_kernel(numba, name, np.dtype("f4"))
-    text, = numba.njit(signature, **optim_kernels.OPTIONS)(function).inspect_llvm().values()
+    from tapegrad.kernels.jit import optimisers
+    function, signature = optimisers.functions(np.float32)[name]
+    text, = numba.njit(signature, **optimisers.OPTIONS)(function).inspect_llvm().values()
     for pattern in vectors:
         assert re.search(pattern, text)
     assert not re.search(r"fpext .*float|<\d+ x double>", text)

@@ -10,7 +10,7 @@ import pytest
 import tapegrad as tg
 from tapegrad import errors
 from tapegrad.debug.watching import Looking, Watched
-from tapegrad.kernels.elementwise import compiler
+from tapegrad.kernels.compile import compiler
 from tapegrad.primitives import arrays, table
 
 needs_numba = pytest.mark.skipif(compiler() is None, reason="numba is missing or switched off")

@@ -237,6 +237,7 @@ def recorder(row):
     else:
         op = unary_with_static(row) if more else unary(row)
     op.__name__ = op.__qualname__ = row.name
+    op.__doc__ = row.doc
     return op
 
 

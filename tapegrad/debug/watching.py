@@ -16,7 +16,7 @@ from time import perf_counter
 
 from tapegrad.core.tape import thread
 from tapegrad.primitives import arrays, table
-from tapegrad.primitives.complex_parts import HOLOMORPHIC
+from tapegrad.primitives.registry import HOLOMORPHIC
 
 _lock = threading.Lock()
 _looking = []                   # one list of the rows that are looked at, while there are watchers
@@ -134,7 +134,7 @@ def observed(entry, see):
     says that it is the entry's first.
     """
     plan = entry.plan
-    conjugated = entry.dtype.kind == "c" and entry.g.name in HOLOMORPHIC    # the sweep runs these on the conjugate of d
+    conjugated = entry.dtype.kind == "c" and entry.g.complex is HOLOMORPHIC    # the sweep runs these on the conjugate of d
 
     def telling(position, rule):
         first = position == plan.arrays[0][0]

@@ -1,10 +1,14 @@
 """What users call, family by family: arguments are put in order here, and the rows of the registry do the rest.
 
-A family is a file of this folder; it is loaded when one of its names is first asked for.
+A family is a file of this folder; it is loaded when one of its names is first asked for. A row of the registry that says by
+`doc=` what it is has a function of its name, its recorder, and needs no more.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from tapegrad.core.record import recorded
+from tapegrad.primitives import table
 
 if TYPE_CHECKING:                                       # the families, for editors
     from tapegrad.functions.elementwise import *  # noqa: F403
@@ -79,11 +83,15 @@ _family_of = {name: family for family, names in FAMILIES.items() for name in nam
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _family_of:
+    if name in _family_of:
+        function = getattr(import_module(f"tapegrad.functions.{_family_of[name]}"), name)
+    elif name in table and table[name].doc:
+        function = getattr(recorded, name)
+    else:
         raise AttributeError(f"tapegrad has no function {name!r}")
-    function = globals()[name] = getattr(import_module(f"tapegrad.functions.{_family_of[name]}"), name)
+    globals()[name] = function
     return function
 
 
 def __dir__() -> list[str]:
-    return sorted(_family_of)
+    return sorted({*_family_of, *[row.name for row in table.complete().values() if row.doc]})

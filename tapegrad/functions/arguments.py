@@ -1,38 +1,69 @@
-"""Putting the arguments of NumPy's functions in order."""
+"""Putting the arguments of NumPy's functions in order, and giving recorders their documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, overload
 
 import numpy as np
 
 from tapegrad.core.tape import thread
 from tapegrad.errors import DtypeError, GradientError, ShapeError, describe
 from tapegrad.functions.tensor import Tensor
+from tapegrad.typing import Array, Axis
 
 
-def value(x):
+def documented(recorder: Any, what: str, at: str, value: str, derivative: str = "", slope: str = "") -> Any:
+    """The recorder itself, with a docstring that is made of what it computes, an example, and the rule of its derivative.
+
+    documented(recorded.exp, "e^x", "1.0", "2.71828183", "d z", "2.71828183") says that exp(1.0) is 2.71828183, and its
+    derivative there, too. A function of two operands has two slopes; one without a rule has no derivative.
+    """
+    name, slopes = recorder.__name__, [f"array({number})" for number in slope.split()]
+    rule = f"Derivative: {derivative}" if derivative else "Not differentiable: the result is a constant"
+    asked, given = ("", slopes[0]) if len(slopes) == 1 else (", argnums=(0, 1)", f"({', '.join(slopes)})")
+    recorder.__doc__ = (f"{what}. {rule}.\n\n>>> tg.{name}({at})\ntensor({value})\n"
+                        + (f">>> tg.grad(tg.{name}{asked})({at})\n{given}\n" if slopes else ""))
+    return recorder
+
+
+def value(x: Any) -> Array:
     """The array of a tensor, or x as an array."""
-    return x._value if isinstance(x, Tensor) else np.asarray(x)
+    array: Array = x._value if isinstance(x, Tensor) else np.asarray(x)
+    return array
 
 
-def constant(name, x):
+def constant(name: str, x: Any) -> Array:
     """The array of an argument that has no derivative; GradientError where one would be expected of it."""
     if isinstance(x, Tensor) and x.requires_grad and thread.tape.recording:
         raise GradientError(f"{name}: there is no derivative by the argument {describe(x)}, which requires one; .detach() it")
     return value(x)
 
 
-def as_tensor(x, beside=None):
+def as_tensor(x: Any, beside: Tensor | None = None) -> Tensor:
     """x itself if it is a tensor, else a constant with its value: a Python number in the dtype of the tensor `beside`."""
     if isinstance(x, Tensor):
         return x
     return Tensor(x, beside.dtype if type(x) in (int, float) and beside is not None and beside.dtype.kind in "fc" else None)
 
 
-def real_only(name, x):
+def real_only(name: str, x: Any) -> None:
     """An error where x is complex and requires a gradient, which the function would lose."""
     if isinstance(x, Tensor) and x.requires_grad and x.dtype.kind == "c":
         raise DtypeError(f"{name}: no derivative for {describe(x)}; apply it to tg.real(x) and tg.imag(x)")
 
 
-def normalized_axis(name, x, axis):
+def refuse_out(name: str, out: object) -> None:
+    """TypeError for an out= that is given."""
+    if out is not None:
+        raise TypeError(f"{name}: out= would write into a tensor; assign the result")
+
+
+@overload
+def normalized_axis(name: str, x: Any, axis: None) -> None: ...
+@overload
+def normalized_axis(name: str, x: Any, axis: int | Sequence[int]) -> tuple[int, ...]: ...
+def normalized_axis(name: str, x: Any, axis: Axis) -> tuple[int, ...] | None:
     """None, or a tuple of axes counted from 0; an error that names the operation where there is no such axis."""
     if axis is None:
         return None
@@ -49,6 +80,6 @@ def normalized_axis(name, x, axis):
     return counted
 
 
-def single_axis(name, x, axis):
+def single_axis(name: str, x: Any, axis: int) -> int:
     """An axis counted from 0."""
     return normalized_axis(name, x, int(axis))[0]

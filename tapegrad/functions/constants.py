@@ -1,61 +1,108 @@
 """NumPy's functions whose results don't depend smoothly on their operands: tests, roundings, counts and positions.
 
 They are computed from the values of tensors by NumPy's functions of the same names, with their arguments, and give
-tensors that are constants, or Python numbers where NumPy does.
+tensors that are constants, or Python numbers where NumPy does. Raises NumPy's errors, with the operation and the shapes,
+and TypeError for an out= that is given.
 """
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from tapegrad.core.record import recorded, wrap
 from tapegrad.errors import failed_call
-from tapegrad.functions.arguments import value
+from tapegrad.functions.arguments import refuse_out, value
 from tapegrad.functions.tensor import Tensor
+from tapegrad.typing import TensorLike
 
-__all__ = ["around", "bincount"]
-NAMES = (
-    "all any count_nonzero argsort argpartition lexsort searchsorted digitize unique isin "
-    "nanargmax nanargmin allclose array_equal array_equiv isclose signbit isneginf isposinf isreal iscomplex logical_xor "
-    "bitwise_and bitwise_or bitwise_xor invert left_shift right_shift fix round gcd lcm nextafter spacing"
-).split()
+_Constant: TypeAlias = Callable[..., Tensor]
+_Test: TypeAlias = Callable[..., bool]
 
 
-def _plain(x):
+def _plain(x: Any) -> Any:
     if isinstance(x, Tensor):
         return x._value
     return type(x)(map(_plain, x)) if type(x) in (list, tuple) else x
 
 
-def _constant(z):
+def _wrapped(z: Any) -> Any:
     if isinstance(z, tuple):
-        return tuple(map(_constant, z))
+        return tuple(map(_wrapped, z))
     return wrap(np.asarray(z), None) if isinstance(z, (np.ndarray, np.generic)) else z
 
 
-def constant(function):
-    """NumPy's `function` as one of tensors, whose result is a constant."""
+def _constant(function: Callable[..., Any], what: str, at: str, given: str) -> Any:
+    """NumPy's `function` as one of tensors, whose result is a constant; documented by what it does and an example."""
     name = function.__name__
 
-    def op(*operands, **options):
+    @wraps(function, ("__name__",))                     # and its signature
+    def op(*operands: Any, **options: Any) -> Any:
         values = _plain(operands)
-        if options.get("out") is not None:
-            raise TypeError(f"{name}: out= would write into a tensor; assign the result")
+        refuse_out(name, options.get("out"))
         try:
-            return _constant(function(*values, **{key: _plain(option) for key, option in options.items()}))
+            return _wrapped(function(*values, **{key: _plain(option) for key, option in options.items()}))
         except Exception as error:
             raise failed_call(name, values, error) from error
 
-    op.__name__ = op.__qualname__ = name
-    op.__doc__ = f"np.{name} of the values, with its arguments. Not differentiable: the result is a constant."
+    op.__qualname__ = name
+    shown = f"tg.{name}({at})" + ("" if given in ("True", "False") else ".tolist()")
+    op.__doc__ = f"{what}: np.{name} of the values, with its arguments. Not differentiable.\n\n>>> {shown}\n{given}\n"
     return op
 
 
-for _name in NAMES:
-    globals()[_name] = constant(getattr(np, _name))
-__all__ += NAMES
-around = globals()["round"]
+all: _Constant = _constant(np.all, "Whether all elements (along an axis) are true", "[[1, 0], [1, 1]], 1", "[False, True]")
+any: _Constant = _constant(np.any, "Whether any element (along an axis) is true", "[[1, 0], [0, 0]], 1", "[True, False]")
+count_nonzero: _Constant = _constant(np.count_nonzero, "The number of elements that are not 0", "[0, 3, 5]", "2")
+argsort: _Constant = _constant(np.argsort, "The indices that sort x along an axis", "[3, 1, 2]", "[1, 2, 0]")
+argpartition: _Constant = _constant(
+    np.argpartition, "Indices with that of the k-th smallest in its place, lesser ones before it", "[2, 1], 0", "[1, 0]")
+lexsort: _Constant = _constant(np.lexsort, "The indices that sort by keys, the last one first", "[[1, 2], [5, 4]]", "[1, 0]")
+searchsorted: _Constant = _constant(np.searchsorted, "Where to insert v into a, which stays sorted", "[1, 3, 5], 4", "2")
+digitize: _Constant = _constant(np.digitize, "The index of the bin of each element", "[0.5, 2.5], [1, 2, 3]", "[0, 2]")
+unique: _Constant = _constant(np.unique, "The distinct elements, sorted", "[2, 1, 2]", "[1, 2]")
+isin: _Constant = _constant(np.isin, "Whether each element is in a list", "[1, 2], [2, 3]", "[False, True]")
+nanargmax: _Constant = _constant(np.nanargmax, "The index of the greatest element that is not NaN", "[1.0, np.nan, 3.0]", "2")
+nanargmin: _Constant = _constant(np.nanargmin, "The index of the least element that is not NaN", "[np.nan, 3.0, 1.0]", "2")
+allclose: _Test = _constant(np.allclose, "Whether isclose holds for all elements", "[1.0, 2.0], [1.0, 2.1]", "False")
+array_equal: _Test = _constant(np.array_equal, "Whether two arrays have the same shape and elements", "[1, 2], [1, 2]", "True")
+array_equiv: _Test = _constant(
+    np.array_equiv, "Whether all elements of two arrays are equal, once broadcast", "[1, 1], 1", "True")
+isclose: _Constant = _constant(
+    np.isclose, "Whether |a - b| <= atol + rtol |b|, for each element", "[1.0, 2.0], [1.0, 2.1]", "[True, False]")
+signbit: _Constant = _constant(np.signbit, "Whether the sign bit of each element is set", "[-1.0, 2.0]", "[True, False]")
+isneginf: _Constant = _constant(np.isneginf, "Whether each element is -inf", "[-np.inf, 1]", "[True, False]")
+isposinf: _Constant = _constant(np.isposinf, "Whether each element is inf", "[np.inf, 1.0]", "[True, False]")
+isreal: _Constant = _constant(np.isreal, "Whether each imaginary part is 0", "[1.0, 1j]", "[True, False]")
+iscomplex: _Constant = _constant(np.iscomplex, "Whether each imaginary part is not 0", "[1.0, 1j]", "[False, True]")
+logical_xor: _Constant = _constant(
+    np.logical_xor, "Whether exactly one of x1 and x2 is true", "[1, 1], [1, 0]", "[False, True]")
+bitwise_and: _Constant = _constant(np.bitwise_and, "The bits that are set in both of x1 and x2", "6, 3", "2")
+bitwise_or: _Constant = _constant(np.bitwise_or, "The bits that are set in x1 or x2", "6, 3", "7")
+bitwise_xor: _Constant = _constant(np.bitwise_xor, "The bits that are set in exactly one of x1 and x2", "6, 3", "5")
+invert: _Constant = _constant(np.invert, "The bits of x inverted; -x - 1 for integers", "6", "-7")
+left_shift: _Constant = _constant(np.left_shift, "x1 2^x2, of integers", "3, 2", "12")
+right_shift: _Constant = _constant(np.right_shift, "x1 / 2^x2, of integers, rounded down", "13, 2", "3")
+fix: _Constant = _constant(np.fix, "The nearest integers towards 0", "[-1.5, 1.5]", "[-1.0, 1.0]")
+round: _Constant = _constant(np.round, "x rounded to a number of decimals, halves to even", "[1.25, 2.5]", "[1.0, 2.0]")
+gcd: _Constant = _constant(np.gcd, "The greatest common divisor", "12, 18", "6")
+lcm: _Constant = _constant(np.lcm, "The least common multiple", "4, 6", "12")
+nextafter: _Constant = _constant(np.nextafter, "The next number of the dtype towards x2", "1.0, 2.0", "1.0000000000000002")
+spacing: _Constant = _constant(np.spacing, "The distance from x to the next number", "1.0", "2.220446049250313e-16")
+around = round
 
 
-def bincount(x, weights=None, minlength=0):
-    """How often each of 0, 1, .. comes in the integers x, or the sum of its weights. Derivative to weights: d[x]."""
+def bincount(x: TensorLike, /, weights: TensorLike | None = None, minlength: int = 0) -> Tensor:
+    """How often each of 0, 1, .. comes in the integers x, or the sum of its weights. Derivative to weights: d[x].
+
+    >>> tg.bincount([0, 2, 2]).tolist()
+    [1, 0, 2]
+    >>> tg.bincount([0, 2, 2], [0.5, 1.0, 2.0])
+    tensor([0.5, 0. , 3. ])
+    """
     counts = np.bincount(value(x), minlength=minlength)
-    return wrap(counts, None) if weights is None else recorded.scatter(weights, value(x).copy(), counts.shape)
+    z: Tensor = wrap(counts, None) if weights is None else recorded.scatter(weights, value(x).copy(), counts.shape)
+    return z

@@ -1,6 +1,12 @@
-"""Layers under PyTorch's names, as compositions: functions of their input and their parameters."""
+"""Layers under PyTorch's names, as compositions: functions of their input and their parameters.
+
+x is the input. Their derivatives are those of the functions that they are made of. Raises ShapeError where shapes do not fit.
+"""
+
+from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -13,36 +19,56 @@ from tapegrad.functions.indexing import getitem
 from tapegrad.functions.reductions import max, mean, sum
 from tapegrad.functions.shaping import matrix_transpose, reshape, transpose
 from tapegrad.functions.tensor import Tensor
+from tapegrad.typing import Array, Axis, DTypeLike, Shape, TensorLike
 
 
-def linear(x, W, b=None):
-    """x W^T + b: (..., in), (out, in), (out,) -> (..., out). Raises ShapeError where these do not fit."""
-    x, W = as_tensor(x), as_tensor(W)
-    if W.ndim != 2 or x.ndim == 0 or x.shape[-1] != W.shape[1] or b is not None and value(b).shape != W.shape[:1]:
-        given = "" if b is None else f", b {describe(value(b))}"
-        raise ShapeError(f"linear: x {describe(x)}, W {describe(W)}{given}; they are (..., in), (out, in) and (out,)")
+def linear(input: TensorLike, weight: TensorLike, bias: TensorLike | None = None) -> Tensor:
+    """x weight^T + bias: (..., in), (out, in), (out,) -> (..., out).
+
+    Derivative: d weight to x, d^T x to the weight, d to the bias, the last two summed over the leading axes.
+
+    >>> tg.linear([1.0, 2.0], [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], [0.0, 0.0, 10.0])
+    tensor([ 1.,  2., 13.])
+    """
+    x, W = as_tensor(input), as_tensor(weight)
+    if W.ndim != 2 or x.ndim == 0 or x.shape[-1] != W.shape[1] or bias is not None and value(bias).shape != W.shape[:1]:
+        given = "" if bias is None else f", bias {describe(value(bias))}"
+        raise ShapeError(f"linear: input {describe(x)}, weight {describe(W)}{given}; they are (..., in), (out, in) and (out,)")
     z = matmul(x, transpose(W))
-    return z if b is None else z + b
+    return z if bias is None else z + bias
 
 
-def one_hot(ids, classes, dtype=np.float64):
-    """(..., classes): 1 at the class of each id and 0 elsewhere. Not differentiable."""
-    ids = value(ids)
+def one_hot(input: TensorLike, num_classes: int = -1, dtype: DTypeLike = np.float64) -> Tensor:
+    """(..., classes): 1 at the class of each integer and 0 elsewhere. Not differentiable. DtypeError for other dtypes.
+
+    num_classes   by default one more than the greatest integer
+
+    >>> tg.one_hot([2, 0])
+    tensor([[0., 0., 1.],
+            [1., 0., 0.]])
+    """
+    ids = value(input)
     if ids.dtype.kind not in "iu":
         raise DtypeError(f"one_hot: ids of {ids.dtype}; integers are needed")
+    classes = int(ids.max(initial=-1)) + 1 if num_classes == -1 else num_classes
     return Tensor(np.eye(classes, dtype=dtype)[ids])
 
 
-def embedding(ids, W, padding_idx=None):
-    """The rows W[ids]: (...) integers, (rows, width) -> (..., width). Derivative: d, added into the rows; none at padding_idx.
+def embedding(input: TensorLike, weight: TensorLike, padding_idx: int | None = None) -> Tensor:
+    """The rows weight[input]: (...) integers, (rows, width) -> (..., width).
 
-    Raises DtypeError for ids that are not integers, IndexError for a row that is not there.
+    Derivative: d, added into the rows; none at padding_idx. Raises DtypeError for an input that is not integers, IndexError
+    for a row that is not there.
+
+    >>> tg.embedding([1, 1], [[1.0, 2.0], [3.0, 4.0]])
+    tensor([[3., 4.],
+            [3., 4.]])
     """
-    ids, W = value(ids), as_tensor(W)
+    ids, W = value(input), as_tensor(weight)
     if ids.dtype.kind not in "iu":
         raise DtypeError(f"embedding: ids of {ids.dtype}; integers are needed")
     if W.ndim != 2:
-        raise ShapeError(f"embedding: W {describe(W)}; it is (rows, width)")
+        raise ShapeError(f"embedding: weight {describe(W)}; it is (rows, width)")
     rows = W.shape[0]
     if ids.size and not (0 <= ids.min() and ids.max() < rows):
         raise IndexError(f"embedding: ids from {ids.min()} to {ids.max()} for {rows} rows")
@@ -55,7 +81,8 @@ def embedding(ids, W, padding_idx=None):
     return where(padding, getitem(W.detach(), ids), z)
 
 
-def _last_axes(name, x, normalized_shape, *parameters):
+def _last_axes(name: str, x: TensorLike, normalized_shape: Shape,
+               *parameters: TensorLike | None) -> tuple[Tensor, tuple[int, ...]]:
     """x as a tensor and the axes that `normalized_shape` names, which it and the parameters must have."""
     x = as_tensor(x)
     shape = tuple(np.atleast_1d(normalized_shape).tolist())
@@ -67,34 +94,45 @@ def _last_axes(name, x, normalized_shape, *parameters):
     return x, tuple(range(x.ndim - len(shape), x.ndim))
 
 
-def _scaled(z, weight, bias):
+def _scaled(z: Tensor, weight: TensorLike | None, bias: TensorLike | None) -> Tensor:
     z = z if weight is None else z * weight
     return z if bias is None else z + bias
 
 
-def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
+def layer_norm(input: TensorLike, normalized_shape: Shape, weight: TensorLike | None = None, bias: TensorLike | None = None,
+               eps: float = 1e-5) -> Tensor:
     """(x - mean) / sqrt(variance + eps) * weight + bias, over the last axes, whose lengths are `normalized_shape`.
 
-    Raises ShapeError where x does not end in it or a parameter does not have it. Source: Ba, Kiros and Hinton (2016).
+    Raises ShapeError where x does not end in it or a parameter does not have it.
+    Source: Ba, Kiros and Hinton, Layer normalization (2016).
+
+    >>> tg.layer_norm([[1.0, 3.0]], 2, eps=0.0)
+    tensor([[-1.,  1.]])
     """
-    x, axes = _last_axes("layer_norm", x, normalized_shape, weight, bias)
-    x = x - mean(x, axes, True)
-    return _scaled(x / sqrt(mean(square(x), axes, True) + eps), weight, bias)
+    x, axes = _last_axes("layer_norm", input, normalized_shape, weight, bias)
+    x = x - mean(x, axes, keepdims=True)
+    return _scaled(x / sqrt(mean(square(x), axes, keepdims=True) + eps), weight, bias)
 
 
-def rms_norm(x, normalized_shape, weight=None, eps=None):
+def rms_norm(input: TensorLike, normalized_shape: Shape, weight: TensorLike | None = None, eps: float | None = None) -> Tensor:
     """x / sqrt(mean(x^2) + eps) * weight, over the last axes, whose lengths are `normalized_shape`.
 
     eps   by default the precision of the dtype of x
 
-    Raises ShapeError where x does not end in it or the weight does not have it. Source: Zhang and Sennrich (2019).
+    Raises ShapeError where x does not end in it or the weight does not have it.
+    Source: Zhang and Sennrich, Root mean square layer normalization (2019).
+
+    >>> tg.rms_norm([[1.0, 7.0]], 2, eps=0.0)
+    tensor([[0.2, 1.4]])
     """
-    x, axes = _last_axes("rms_norm", x, normalized_shape, weight)
+    x, axes = _last_axes("rms_norm", input, normalized_shape, weight)
     eps = float(np.finfo(x.dtype).eps) if eps is None else eps
-    return _scaled(x / sqrt(mean(square(x), axes, True) + eps), weight, None)
+    return _scaled(x / sqrt(mean(square(x), axes, keepdims=True) + eps), weight, None)
 
 
-def batch_norm(x, running_mean=None, running_var=None, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
+def batch_norm(input: TensorLike, running_mean: Tensor | Array | None = None, running_var: Tensor | Array | None = None,
+               weight: TensorLike | None = None, bias: TensorLike | None = None, training: bool = False, momentum: float = 0.1,
+               eps: float = 1e-5) -> Tensor:
     """(x - mean) / sqrt(variance + eps) * weight + bias, for each channel: x is (N, channels, ...), the rest (channels,).
 
     training       normalise by the mean and variance of this batch, over all axes but that of the channels, and, where
@@ -104,8 +142,12 @@ def batch_norm(x, running_mean=None, running_var=None, weight=None, bias=None, t
 
     Raises ShapeError where shapes do not fit; ValueError where statistics are missing, or of a single value per channel.
     Source: Ioffe and Szegedy, Batch normalization (2015).
+
+    >>> tg.batch_norm([[1.0, 0.0], [3.0, 4.0]], training=True, eps=0.0)
+    tensor([[-1., -1.],
+            [ 1.,  1.]])
     """
-    x = as_tensor(x)
+    x = as_tensor(input)
     if x.ndim < 2:
         raise ShapeError(f"batch_norm: x {describe(x)} without an axis of channels; it is (N, channels, ...)")
     channels = x.shape[1]
@@ -120,56 +162,68 @@ def batch_norm(x, running_mean=None, running_var=None, weight=None, bias=None, t
         count = x.size // channels if channels else 0
         if count < 2:
             raise ValueError(f"batch_norm: {count} values per channel have no variance: x {describe(x)}")
-        middle = mean(x, axes, True)
+        middle = mean(x, axes, keepdims=True)
         x = x - middle
-        variance = mean(square(x), axes, True)
+        variance = mean(square(x), axes, keepdims=True)
         if running_mean is not None:
             _move(running_mean, middle, momentum)
             _move(running_var, variance, momentum, count / (count - 1))
     else:
-        x = x - reshape(running_mean, along)
-        variance = reshape(running_var, along)
+        x = x - reshape(as_tensor(running_mean), along)
+        variance = reshape(as_tensor(running_var), along)
     return _scaled(x / sqrt(variance + eps), *(None if p is None else reshape(p, along) for p in (weight, bias)))
 
 
-def _move(running, batch, momentum, scale=1.0):
+def _move(running: Any, batch: Tensor, momentum: float, scale: float = 1.0) -> None:
     held = running.data if isinstance(running, Tensor) else running
     held += momentum * (scale * value(batch).reshape(held.shape) - held)
 
 
-def dropout(x, p=0.5, training=True, rng=None):
+def dropout(input: TensorLike, p: float = 0.5, training: bool = True, *,
+            rng: np.random.Generator | int | None = None) -> Tensor:
     """x / (1 - p) with probability 1 - p and 0 with probability p, each element by itself; x where not training.
 
     rng   a numpy.random.Generator, or a seed for a new one; by default one that is seeded by the system
 
-    Raises ValueError for p outside [0, 1]. Source: Srivastava et al., Dropout (2014).
+    Derivative: d / (1 - p) where x is kept, 0 elsewhere. Raises ValueError for p outside [0, 1].
+    Source: Srivastava et al., Dropout (2014).
+
+    >>> set(tg.dropout(np.ones(100), 0.75, rng=0).tolist()) == {0.0, 4.0}
+    True
+    >>> tg.dropout([1.0, 2.0], training=False)
+    tensor([1., 2.])
     """
-    x = as_tensor(x)
+    x = as_tensor(input)
     if not 0 <= p <= 1:
         raise ValueError(f"dropout: p={p}; a probability is from 0 to 1")
     if not training or p == 0:
         return x
     rng = np.random.default_rng(rng)
-    kept = rng.random(x.shape, np.float32 if x.dtype.itemsize <= 4 else np.float64) >= p
+    kept: Any = rng.random(x.shape, np.float32 if x.dtype.itemsize <= 4 else np.float64) >= p
     return x * wrap(kept.astype(x.dtype) if p == 1 else kept * x.dtype.type(1 / (1 - p)), None)
 
 
-def normalize(x, p=2.0, axis=1, eps=1e-12):
-    """x / max(|x|, eps), where |x| is the p-norm along `axis` (an int, or a tuple)."""
-    x = as_tensor(x)
+def normalize(input: TensorLike, p: float = 2.0, axis: Axis = 1, eps: float = 1e-12) -> Tensor:
+    """x / max(|x|, eps), where |x| is the p-norm along `axis` (an int, or a tuple). ValueError for a p that is not positive.
+
+    >>> tg.normalize([[3.0, 4.0]])
+    tensor([[0.6, 0.8]])
+    """
+    x = as_tensor(input)
     axis = normalized_axis("normalize", x, axis)
     if p == 2:
-        length = sqrt(sum(square(x), axis, True))
+        length = sqrt(sum(square(x), axis, keepdims=True))
     elif p == math.inf:
-        length = max(absolute(x), axis, True)
+        length = max(absolute(x), axis, keepdims=True)
     elif p > 0:
-        length = sum(absolute(x) ** p, axis, True) ** (1 / p)
+        length = sum(absolute(x) ** p, axis, keepdims=True) ** (1 / p)
     else:
         raise ValueError(f"normalize: p={p}; it is greater than 0")
     return x / maximum(length, eps)
 
 
-def scaled_dot_product_attention(query, key, value, attn_mask=None, *, is_causal=False, scale=None):
+def scaled_dot_product_attention(query: TensorLike, key: TensorLike, value: TensorLike, attn_mask: TensorLike | None = None,
+                                 *, is_causal: bool = False, scale: float | None = None) -> Tensor:
     """softmax(query key^T scale + mask) value: (..., L, E), (..., S, E), (..., S, V) -> (..., L, V).
 
     attn_mask   booleans, True where the query may look at the key; or numbers that are added to the scores; (..., L, S)
@@ -178,6 +232,10 @@ def scaled_dot_product_attention(query, key, value, attn_mask=None, *, is_causal
 
     A query that may look at nothing gets 0. Raises ShapeError where shapes do not fit, ValueError where is_causal and
     attn_mask are both given. Source: Vaswani et al., Attention is all you need (2017).
+
+    >>> tg.scaled_dot_product_attention([[0.0], [0.0]], [[0.0], [0.0]], [[1.0], [3.0]], is_causal=True)
+    tensor([[1.],
+            [2.]])
     """
     q, k, v = as_tensor(query), as_tensor(key), as_tensor(value)
     if min(q.ndim, k.ndim, v.ndim) < 2 or q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
@@ -192,7 +250,7 @@ def scaled_dot_product_attention(query, key, value, attn_mask=None, *, is_causal
     return matmul(softmax(scores) if attn_mask is None else _masked_softmax(scores, attn_mask), v)
 
 
-def _masked_softmax(scores, mask):
+def _masked_softmax(scores: Tensor, mask: TensorLike) -> Tensor:
     held = value(mask)
     if held.dtype.kind != "b":
         return softmax(scores + mask)

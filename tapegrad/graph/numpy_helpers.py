@@ -17,6 +17,7 @@ import numpy as np
 from tapegrad.errors import WengertError
 from tapegrad.graph.numpy_forms import ATOM, FORMS, INFIX, SIGN, call, infix
 from tapegrad.kernels import elementwise as kernels
+from tapegrad.kernels.formulas import formulas
 
 SCATTER = '''
 def scatter(d, index, shape):
@@ -41,7 +42,7 @@ def from_bits(b):
     return b.view(f"f{b.itemsize}")
 
 
-OF_FORMULAS = {f.__name__: f for f in (bits, unsigned_bits, from_bits, kernels.polynomial)}
+OF_FORMULAS = {f.__name__: f for f in (bits, unsigned_bits, from_bits, formulas(np.float64).polynomial)}
 
 
 class Writer:
@@ -72,7 +73,7 @@ class Writer:
         return self._call(row, operands, static, dtype), ATOM
 
     def _call(self, row, operands, static, dtype):
-        arguments, g = (operands, *static) if row.variadic else (*operands, *static), getattr(row.g, "plain", row.g)
+        arguments, g = (operands, *static) if row.variadic else (*operands, *static), row.plain
         if row.name in kernels.PLAIN:
             if (g := kernels.forward(row.name)) is not kernels.PLAIN[row.name]:
                 return self._kernel(row.name, *operands, dtype)
@@ -95,12 +96,12 @@ class Writer:
             return ("np.where(", *x, " < 0, 0, ", *x, ")")
         helper = name if dtype == np.float64 else f"{name}_{dtype.name}"
         if helper not in self.helpers:
-            formula, constants = getattr(kernels, name), kernels.constants(dtype.type)
-            for key in _names(formula.__code__):
-                if key in OF_FORMULAS:
-                    self._take(key, OF_FORMULAS[key])
-            _, body = inspect.getsource(formula).strip().split("\n", 1)
-            lines = [f"    {key} = {_constant(constants[key])}" for key in _names(formula.__code__) if key in constants]
+            formula = getattr(formulas(dtype.type), name)
+            used = inspect.getclosurevars(formula)
+            for key in sorted(OF_FORMULAS.keys() & {*used.nonlocals, *used.globals}):
+                self._take(key, OF_FORMULAS[key])
+            _, body = textwrap.dedent(inspect.getsource(formula)).strip().split("\n", 1)
+            lines = [f"    {key} = {_constant(value)}" for key, value in used.nonlocals.items() if key.isupper()]
             self.helpers[helper] = "\n".join([
                 f"def {helper}(x):", f'    """{name}(x) in {dtype.name}, by the operations of tapegrad\'s kernel."""', *lines,
                 body.replace("select(", "np.where(")])

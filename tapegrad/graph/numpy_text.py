@@ -11,7 +11,7 @@ import numpy as np
 
 from tapegrad.graph.numpy_forms import ATOM, NOTHING, SUM, argument, literal, subscript
 from tapegrad.graph.numpy_helpers import Writer, unwritten
-from tapegrad.graph.reverse import ADD_AT, VIEWS, Reverse
+from tapegrad.graph.reverse import ADD_AT, Reverse
 from tapegrad.primitives import Primitive
 from tapegrad.primitives.node import Node, node_of
 
@@ -64,7 +64,7 @@ class NumpyText:
         name, d = f"d_{self.names[leaf]}", self.back.deltas.get(leaf)
         if d is None:
             d = node_of(ZEROS, (), (leaf.shape, leaf.dtype))
-        elif self.names.get(d) != name or d.row.name in VIEWS:
+        elif self.names.get(d) != name or d.row.view:
             d = node_of(COPY, (d,))
         self.names[d] = name
         self.pinned.add(d)
@@ -113,7 +113,7 @@ class NumpyText:
     def _statements(self, node):
         """("variable = ", text) of what a node is computed by; nothing, where it is written inside of others."""
         form, level = self._form(node)
-        text, name, fresh = self._joined(form), self.names.get(node), node.row.name not in VIEWS
+        text, name, fresh = self._joined(form), self.names.get(node), not node.row.view
         grown, held = self.grown.get(node), self.back.sums.get(node)
         grows = grown is not None and name == self.names[grown] and self.uses[node] == 1 and fresh
         if not (node in self.pinned or grows):
@@ -125,7 +125,7 @@ class NumpyText:
         if not (stays or node in self.results):
             name = self.part.unique(name or "t")
         self.written[node] = name
-        stays = stays and held.row.name not in VIEWS
+        stays = stays and not held.row.view
         if node.row is ADD_AT:
             return [*([] if stays else [(f"{name} = ", f"{self._operand(held, ATOM)}.copy()")]), self._added_at(node, name)]
         return [(f"{name} += ", self._operand(node.operands[1], NOTHING))] if stays else [(f"{name} = ", text)]

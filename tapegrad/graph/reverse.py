@@ -26,8 +26,6 @@ from tapegrad.primitives.indexing import add_at
 from tapegrad.primitives.node import Node, node_of, nodes
 from tapegrad.primitives.plan import SHAPE, VALUE
 
-VIEWS = {"alias", "reshape", "transpose", "broadcast_to", "getitem", "windows", "real", "imag"}
-
 
 def _added_at(held, d, index):
     z = held.copy()
@@ -134,7 +132,7 @@ class Derivative:
     def rule(self):
         """The rule for arrays, which a row may replace by a compiled one when it is first run."""
         rule = partial(self.row.dg[0], self.i) if self.row.variadic else self.row.array_dg[self.i]
-        return rule if self.dtype is None else rule_of_complex(self.row.name, self.dtype, rule)
+        return rule if self.dtype is None else rule_of_complex(self.row, self.dtype, rule)
 
 
 _derivative = cache(Derivative)
@@ -168,7 +166,7 @@ def _expanded(z, i, d):
     if rule is None:
         return None
     if z.dtype.kind == "c":
-        rule = rule_of_complex(z.row.name, z.dtype, rule)
+        rule = rule_of_complex(z.row, z.dtype, rule)
     c = rule(nodes, d, *_read(z, i), *z.static)
     return None if c is None else fit(nodes, c, y.shape, delta_dtype(y.dtype))
 
@@ -182,13 +180,13 @@ def _whole(z, i, d):
 
 def _is_lone(held, d, deltas):
     """Whether the sweep would add to this delta in place: nothing else holds its array, and it is no view."""
-    if held is None or not held.ndim or held.dtype != d.dtype or held.row.name in VIEWS:
+    if held is None or not held.ndim or held.dtype != d.dtype or held.row is None or held.row.view:
         return False
     return sum(_owner(delta) is held for delta in deltas.values()) == 1
 
 
 def _owner(node):
     """The node whose array a view shows."""
-    while node.row is not None and node.row.name in VIEWS and isinstance(node.operands[0], Node):
+    while node.row is not None and node.row.view and isinstance(node.operands[0], Node):
         node = node.operands[0]
     return node

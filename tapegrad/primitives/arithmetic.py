@@ -4,8 +4,8 @@ import operator
 
 import numpy as np
 
-from tapegrad.kernels.blas import add_rows
-from tapegrad.primitives.registry import arrays, primitive
+from tapegrad.kernels import blas, limits
+from tapegrad.primitives.registry import HOLOMORPHIC, LINEAR, primitive
 
 
 def _strong_multiply(x, y):
@@ -19,7 +19,7 @@ def _whole_delta(F, d, _z, _x, _y):
 
 def _add_whole_delta(held, d, *saved):
     if held.shape != d.shape:
-        return add_rows(held, d)
+        return d.size >= limits.ADDED and blas.add_rows(held, d)
     if held.dtype is not d.dtype:
         return False
     held += d
@@ -45,18 +45,16 @@ def _power_dy(F, d, z, x, _y):
     return F.strong_multiply(d, z * F.log(safe))
 
 
-primitive("add", np.add, _whole_delta, _whole_delta)
+primitive("add", np.add, _whole_delta, _whole_delta, complex=LINEAR).fast(accumulate=(_add_whole_delta, _add_whole_delta))
 primitive("subtract", np.subtract, lambda F, d, _z, _x, _y: d,
-                                   lambda F, d, _z, _x, _y: -d)
+                                   lambda F, d, _z, _x, _y: -d, complex=LINEAR)
 primitive("multiply", np.multiply, lambda F, d, _z, _x, y: d * y,
-                                   lambda F, d, _z, x, _y: d * x)
+                                   lambda F, d, _z, x, _y: d * x, complex=HOLOMORPHIC)
 primitive("divide", np.divide, _divide_dx,
-                               lambda F, d, z, _x, y: -F.strong_multiply(d, z / y))
-primitive("power", operator.pow, _power_dx, _power_dy)
-primitive("negative", np.negative, lambda F, d, _z, _x: -d)
-
-arrays.in_place[_whole_delta] = _add_whole_delta
+                               lambda F, d, z, _x, y: -F.strong_multiply(d, z / y), complex=HOLOMORPHIC)
+primitive("power", operator.pow, _power_dx, _power_dy, complex=HOLOMORPHIC)
+primitive("negative", np.negative, lambda F, d, _z, _x: -d, complex=LINEAR)
 
 # x * y that is 0 wherever x is exactly 0, whatever y is: for a delta times a derivative that may be infinite or NaN.
 primitive("strong_multiply", _strong_multiply, lambda F, d, _z, _x, y: F.strong_multiply(d, y),
-                                               lambda F, d, _z, x, _y: F.strong_multiply(d, x))
+                                               lambda F, d, _z, x, _y: F.strong_multiply(d, x), complex=HOLOMORPHIC)

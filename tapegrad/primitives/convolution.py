@@ -12,7 +12,7 @@ array of a given size, one pass per offset. Each is the other's derivative.
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from tapegrad.primitives.registry import primitive
+from tapegrad.primitives.registry import LINEAR, primitive
 
 
 def _windows(x, kernel, positions, stride, dilation):
@@ -42,5 +42,5 @@ def _unwindow_dx(F, d, _z, x_shape, size, stride, dilation):
     return F.windows(d, x_shape[-2 * n:-n], x_shape[-n:], stride, dilation)
 
 
-primitive("windows", _windows, _windows_dx)
-primitive("unwindow", _unwindow, _unwindow_dx)
+primitive("windows", _windows, _windows_dx, complex=LINEAR, view=True)
+primitive("unwindow", _unwindow, _unwindow_dx, complex=LINEAR)

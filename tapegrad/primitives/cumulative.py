@@ -6,7 +6,7 @@ from the end, it is (x_1 .. x_(k-1)) s_k, and s is a linear recurrence: the row 
 
 import numpy as np
 
-from tapegrad.primitives.registry import primitive
+from tapegrad.primitives.registry import HOLOMORPHIC, LINEAR, primitive
 
 
 def reverse(F, x, axis):
@@ -39,7 +39,8 @@ def _cumprod_dx(F, d, z, x, axis):
 
 
 primitive("cumsum", lambda x, axis: np.add.accumulate(x, axis),
-          lambda F, d, _z, _x, axis: reverse(F, F.cumsum(reverse(F, d, axis), axis), axis))
-primitive("cumprod", lambda x, axis: np.multiply.accumulate(x, axis), _cumprod_dx)
+          lambda F, d, _z, _x, axis: reverse(F, F.cumsum(reverse(F, d, axis), axis), axis), complex=LINEAR)
+primitive("cumprod", lambda x, axis: np.multiply.accumulate(x, axis), _cumprod_dx, complex=HOLOMORPHIC)
 primitive("scan", _scan, lambda F, d, _z, _x, a, axis: _backwards(F, d, a, axis),
-                         lambda F, d, z, _x, a, axis: F.strong_multiply(_backwards(F, d, a, axis), shift(F, z, axis, 0.0)))
+                         lambda F, d, z, _x, a, axis: F.strong_multiply(_backwards(F, d, a, axis), shift(F, z, axis, 0.0)),
+          complex=HOLOMORPHIC)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from tapegrad.primitives.registry import primitive
+from tapegrad.primitives.registry import HOLOMORPHIC, LINEAR, primitive
 
 LN2, LN10 = math.log(2), math.log(10)
 
@@ -61,39 +61,49 @@ def _sinc(x, n):
 
 
 def _bessel(x, n):
-    """I_n(x), the mean of exp(x cos t) cos(n t) over a circle: with so many equal steps, exact but for rounding."""
+    """I_n(x), the mean of exp(x cos t) cos(n t) over a half circle: with so many equal steps, exact but for rounding.
+
+    exp(x) is taken out of it, in two halves, so that it overflows where I_n does, after 713; and 1, whose mean is 0.
+    """
     if n == 0:
         return np.i0(x)
-    steps = 2 * (16 + n + math.ceil(5 * math.sqrt(np.max(np.abs(x), initial=0.0, where=np.isfinite(x)))))
-    angles = [2 * math.pi * k / steps for k in range(steps)]
-    return sum(np.exp(x * math.cos(t)) * math.cos(n * t) for t in angles) / steps
+    x = np.asarray(x)
+    y = np.minimum(np.abs(x), 720).astype(np.result_type(x, np.float64))
+    steps = 16 + n + math.ceil(5 * math.sqrt(np.max(y, initial=0.0, where=~np.isnan(y))))
+    total = np.expm1(-2 * y) * ((-1) ** n / 2)          # at t = pi; at 0 it is 0
+    for t in [math.pi * k / steps for k in range(1, steps)]:
+        total += np.expm1(y * (math.cos(t) - 1)) * math.cos(n * t)
+    with np.errstate(over="ignore"):
+        z = total * np.exp(y / 2) / steps * np.exp(y / 2)
+        return np.where(x < 0, (-1) ** n * z, z).astype(x.dtype)
 
 
-primitive("exp", np.exp, lambda F, d, z, _x: F.strong_multiply(d, z))
-primitive("log", np.log, lambda F, d, _z, x: F.strong_multiply(d, 1 / x))
-primitive("sqrt", np.sqrt, lambda F, d, z, _x: F.strong_multiply(d, 0.5 / z))
-primitive("square", np.square, lambda F, d, _z, x: d * (2 * x))
+primitive("exp", np.exp, lambda F, d, z, _x: F.strong_multiply(d, z), complex=HOLOMORPHIC)
+primitive("log", np.log, lambda F, d, _z, x: F.strong_multiply(d, 1 / x), complex=HOLOMORPHIC)
+primitive("sqrt", np.sqrt, lambda F, d, z, _x: F.strong_multiply(d, 0.5 / z), complex=HOLOMORPHIC)
+primitive("square", np.square, lambda F, d, _z, x: d * (2 * x), complex=HOLOMORPHIC)
 primitive("absolute", np.absolute, _absolute_dx)
-primitive("sin", np.sin, lambda F, d, _z, x: d * F.cos(x))
-primitive("cos", np.cos, lambda F, d, _z, x: -d * F.sin(x))
+primitive("sin", np.sin, lambda F, d, _z, x: d * F.cos(x), complex=HOLOMORPHIC)
+primitive("cos", np.cos, lambda F, d, _z, x: -d * F.sin(x), complex=HOLOMORPHIC)
 
-primitive("exp2", np.exp2, lambda F, d, z, _x: F.strong_multiply(d, LN2 * z))
-primitive("expm1", np.expm1, lambda F, d, _z, x: F.strong_multiply(d, F.exp(x)))
-primitive("log2", np.log2, lambda F, d, _z, x: F.strong_multiply(d, 1 / (LN2 * x)))
-primitive("log10", np.log10, lambda F, d, _z, x: F.strong_multiply(d, 1 / (LN10 * x)))
-primitive("log1p", np.log1p, lambda F, d, _z, x: F.strong_multiply(d, 1 / (1 + x)))
+primitive("exp2", np.exp2, lambda F, d, z, _x: F.strong_multiply(d, LN2 * z), complex=HOLOMORPHIC)
+primitive("expm1", np.expm1, lambda F, d, _z, x: F.strong_multiply(d, F.exp(x)), complex=HOLOMORPHIC)
+primitive("log2", np.log2, lambda F, d, _z, x: F.strong_multiply(d, 1 / (LN2 * x)), complex=HOLOMORPHIC)
+primitive("log10", np.log10, lambda F, d, _z, x: F.strong_multiply(d, 1 / (LN10 * x)), complex=HOLOMORPHIC)
+primitive("log1p", np.log1p, lambda F, d, _z, x: F.strong_multiply(d, 1 / (1 + x)), complex=HOLOMORPHIC)
 primitive("cbrt", np.cbrt, lambda F, d, z, _x: F.strong_multiply(d, 1 / (3 * z * z)))
-primitive("reciprocal", np.reciprocal, lambda F, d, z, _x: -F.strong_multiply(d, z * z))
+primitive("reciprocal", np.reciprocal, lambda F, d, z, _x: -F.strong_multiply(d, z * z), complex=HOLOMORPHIC)
 primitive("fabs", np.fabs, lambda F, d, _z, x: d * F.sign(x))
-primitive("tan", np.tan, lambda F, d, z, _x: d * (1 + z * z))
-primitive("arcsin", np.arcsin, lambda F, d, _z, x: F.strong_multiply(d, 1 / F.sqrt((1 - x) * (1 + x))))
-primitive("arccos", np.arccos, lambda F, d, _z, x: -F.strong_multiply(d, 1 / F.sqrt((1 - x) * (1 + x))))
-primitive("arctan", np.arctan, lambda F, d, _z, x: d / (1 + x * x))
-primitive("sinh", np.sinh, lambda F, d, _z, x: F.strong_multiply(d, F.cosh(x)))
-primitive("cosh", np.cosh, lambda F, d, _z, x: F.strong_multiply(d, F.sinh(x)))
-primitive("arcsinh", np.arcsinh, _arcsinh_dx)
-primitive("arccosh", np.arccosh, lambda F, d, _z, x: F.strong_multiply(d, 1 / (F.sqrt(x - 1) * F.sqrt(x + 1))))
-primitive("arctanh", np.arctanh, lambda F, d, _z, x: F.strong_multiply(d, 1 / ((1 - x) * (1 + x))))
+primitive("tan", np.tan, lambda F, d, z, _x: d * (1 + z * z), complex=HOLOMORPHIC)
+primitive("arcsin", np.arcsin, lambda F, d, _z, x: F.strong_multiply(d, 1 / F.sqrt((1 - x) * (1 + x))), complex=HOLOMORPHIC)
+primitive("arccos", np.arccos, lambda F, d, _z, x: -F.strong_multiply(d, 1 / F.sqrt((1 - x) * (1 + x))), complex=HOLOMORPHIC)
+primitive("arctan", np.arctan, lambda F, d, _z, x: d / (1 + x * x), complex=HOLOMORPHIC)
+primitive("sinh", np.sinh, lambda F, d, _z, x: F.strong_multiply(d, F.cosh(x)), complex=HOLOMORPHIC)
+primitive("cosh", np.cosh, lambda F, d, _z, x: F.strong_multiply(d, F.sinh(x)), complex=HOLOMORPHIC)
+primitive("arcsinh", np.arcsinh, _arcsinh_dx, complex=HOLOMORPHIC)
+primitive("arccosh", np.arccosh, lambda F, d, _z, x: F.strong_multiply(d, 1 / (F.sqrt(x - 1) * F.sqrt(x + 1))),
+          complex=HOLOMORPHIC)
+primitive("arctanh", np.arctanh, lambda F, d, _z, x: F.strong_multiply(d, 1 / ((1 - x) * (1 + x))), complex=HOLOMORPHIC)
 primitive("sinc", _sinc, lambda F, d, _z, x, n: d * F.sinc(x, n + 1))
 primitive("i0", _bessel, lambda F, d, _z, x, n: d * (F.i0(x, 1) if n == 0 else 0.5 * (F.i0(x, n - 1) + F.i0(x, n + 1))))
 
@@ -133,8 +143,8 @@ primitive("clip", np.clip,
               F.logical_or(F.greater(x, high), F.logical_and(F.less(x, low), F.less_equal(high, low))), d, 0.0))
 primitive("where", np.where, None,
                              lambda F, d, _z, c, _x, _y: F.where(c, d, F.zeros_like(d)),
-                             lambda F, d, _z, c, _x, _y: F.where(c, F.zeros_like(d), d))
-primitive("astype", lambda x, dtype: x.astype(dtype), lambda F, d, _z, _x, dtype: d)
+                             lambda F, d, _z, c, _x, _y: F.where(c, F.zeros_like(d), d), complex=LINEAR)
+primitive("astype", lambda x, dtype: x.astype(dtype), lambda F, d, _z, _x, dtype: d, complex=LINEAR)
 
 for name in ("sign", "floor", "ceil", "rint", "trunc", "isnan", "isinf", "isfinite", "logical_not", "zeros_like", "ones_like"):
     primitive(name, getattr(np, name), None)

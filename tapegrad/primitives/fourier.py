@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from tapegrad.primitives.registry import primitive
+from tapegrad.primitives.registry import LINEAR, primitive
 
 ADJOINT = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
 
@@ -40,8 +40,8 @@ def _irfft_dx(F, d, _z, x_shape, n, axis, norm):
 
 
 primitive("fft", lambda x, axes, norm: np.fft.fftn(x, axes=axes, norm=norm),
-          lambda F, d, _z, _x, axes, norm: F.ifft(d, axes, ADJOINT[norm]))
+          lambda F, d, _z, _x, axes, norm: F.ifft(d, axes, ADJOINT[norm]), complex=LINEAR)
 primitive("ifft", lambda x, axes, norm: np.fft.ifftn(x, axes=axes, norm=norm),
-          lambda F, d, _z, _x, axes, norm: F.fft(d, axes, ADJOINT[norm]))
-primitive("rfft", lambda x, axis, norm: np.fft.rfft(x, axis=axis, norm=norm), _rfft_dx)
+          lambda F, d, _z, _x, axes, norm: F.fft(d, axes, ADJOINT[norm]), complex=LINEAR)
+primitive("rfft", lambda x, axis, norm: np.fft.rfft(x, axis=axis, norm=norm), _rfft_dx, complex=LINEAR)
 primitive("irfft", lambda x, n, axis, norm: np.fft.irfft(x, n, axis, norm), _irfft_dx)

@@ -1,12 +1,11 @@
 """Indexing, and its derivative, which adds into the indexed places."""
 
 import math
-import sys
 
 import numpy as np
 
-from tapegrad.kernels import elementwise as kernels
-from tapegrad.primitives.registry import arrays, primitive
+from tapegrad.kernels import limits, rows
+from tapegrad.primitives.registry import LINEAR, primitive
 
 
 def _is_array(index, kinds):
@@ -26,16 +25,6 @@ def _scatter(d, index, shape):
     return x
 
 
-def _add_rows(x, ids, rows):
-    """x[ids] += rows, with repeated ids added up: by a kernel where numba is loaded anyway and has one for the dtypes."""
-    kernel = kernels.row_adder() if "numba" in sys.modules else None
-    if kernel is not None and x.dtype == rows.dtype and x.dtype.char in "fd" and x.flags.carray:
-        ids = ids.astype(np.int64, copy=False)
-        kernel(x, ids if ids.flags.carray else ids.copy(), rows if rows.flags.carray else rows.copy())
-    else:
-        np.add.at(x, ids, rows)
-
-
 def _is_basic(index):
     return all(isinstance(i, (int, slice, type(None), type(Ellipsis))) and not isinstance(i, bool)
                for i in (index if type(index) is tuple else (index,)))
@@ -52,16 +41,16 @@ def add_at(x, d, _z, _x_shape, index):
     if _is_basic(index) or _is_array(index, "b"):
         x[index] += d
     elif _is_array(index, "iu") and x.ndim == 2:
-        _add_rows(x, index.ravel(), d.reshape(-1, x.shape[1]))
+        ids, d = index.ravel(), d.reshape(-1, x.shape[1])
+        if d.size < limits.SCATTERED or not rows.add_at(x, ids, d):
+            np.add.at(x, ids, d)
     else:
         np.add.at(x, index, d)
     return True
 
 
-arrays.in_place[_getitem_dx] = add_at
-
-primitive("getitem", _getitem, _getitem_dx)
-primitive("scatter", _scatter, lambda F, d, _z, _x, index, shape: F.getitem(d, index))
+primitive("getitem", _getitem, _getitem_dx, complex=LINEAR, view=True).fast(accumulate=(add_at,))
+primitive("scatter", _scatter, lambda F, d, _z, _x, index, shape: F.getitem(d, index), complex=LINEAR)
 
 
 def _at(F, d, y_shape, index):
@@ -82,4 +71,4 @@ def _setitem(x, y, index):
 
 
 primitive("setitem", _setitem, lambda F, d, _z, _x, _y, index: F.setitem(d, 0.0, index),
-                               lambda F, d, _z, _x, y_shape, index: _at(F, d, y_shape, index))
+                               lambda F, d, _z, _x, y_shape, index: _at(F, d, y_shape, index), complex=LINEAR)

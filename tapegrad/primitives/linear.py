@@ -2,15 +2,19 @@
 
 import numpy as np
 
+from tapegrad.kernels import blas, limits
 from tapegrad.kernels import onehot as indicator
-from tapegrad.kernels.blas import TRANSPOSED, add_product, adds_products
-from tapegrad.primitives.registry import arrays, primitive
+from tapegrad.primitives.registry import HOLOMORPHIC, arrays, primitive
 
 
 def _matmul(x, y):
+    return x.dot(y) if x.ndim == 2 == y.ndim else np.matmul(x, y)
+
+
+def _fast_matmul(x, y):
     if x.ndim != 2 or y.ndim != 2:
         return np.matmul(x, y)
-    if x.size >= indicator.SMALLEST and (z := indicator.product(x, y)) is not None:
+    if x.size >= limits.LOOKED_UP and (z := indicator.product(x, y)) is not None:
         return z
     return x.dot(y)
 
@@ -45,7 +49,7 @@ def _transposed_often(y):
     seen = arrays.memo.get(key)
     if seen is not None and seen[0] is y:
         return seen[1]
-    if y.size < 512 or y.ndim != 2 or y.dtype.char != "f" or not (y.flags.carray and adds_products()):
+    if y.size < 512 or y.ndim != 2 or y.dtype.char != "f" or not (y.flags.carray and blas.adds_products()):
         return y.T                                      # float64, too: as an exported program has it
     if seen is None:
         arrays.memo[key] = _ONCE                        # no reference, which would keep the array for longer
@@ -57,21 +61,23 @@ def _transposed_often(y):
 _ONCE = None, None
 
 
-def _matmul_dx_of_arrays(F, d, z, x, y):
+def _fast_matmul_dx(F, d, z, x, y):
     return F.matmul(d, _transposed_often(y)) if d.ndim == 2 == y.ndim else _matmul_dx(F, d, z, x, y)
 
 
 def _add_matmul_dx(held, d, _z, _x, y):
+    if held.size < limits.ADDED:
+        return False
     transposed = _transposed_often(y)
     if transposed.base is y:
-        return add_product(held, d, y, form_y=TRANSPOSED)
-    return add_product(held, d, transposed)
+        return blas.add_product(held, d, y, transposed_y=True)
+    return blas.add_product(held, d, transposed)
 
 
 def _add_matmul_dy(held, d, _z, x, _y):
-    return (x.size >= indicator.SMALLEST_ADDED and x.ndim == 2 and indicator.add_product(held, x, d)
-            or add_product(held, x, d, form_x=TRANSPOSED))
+    return (x.size >= limits.COLLECTED and x.ndim == 2 and indicator.add_product(held, x, d)
+            or held.size >= limits.ADDED and blas.add_product(held, x, d, transposed_x=True))
 
 
-primitive("matmul", _matmul, _matmul_dx, _matmul_dy).use_for_arrays([_matmul_dx_of_arrays, _matmul_dy])
-arrays.in_place |= {_matmul_dx_of_arrays: _add_matmul_dx, _matmul_dy: _add_matmul_dy}
+primitive("matmul", _matmul, _matmul_dx, _matmul_dy, complex=HOLOMORPHIC).fast(
+    forward=_fast_matmul, rules=(_fast_matmul_dx, None), accumulate=(_add_matmul_dx, _add_matmul_dy))

@@ -5,6 +5,7 @@ Piecewise functions are sums of products with 0 and 1: np.where takes thirty tim
 
 import numpy as np
 
+from tapegrad.kernels import limits
 from tapegrad.kernels import softmax as narrow_rows
 from tapegrad.primitives.registry import primitive
 from tapegrad.primitives.scalar import kernel
@@ -28,6 +29,11 @@ def _softmax(x, axis):
     return z
 
 
+def _fast_softmax(x, axis):
+    z = narrow_rows.softmax(x, axis) if x.size >= limits.NARROW else None
+    return _softmax(x, axis) if z is None else z
+
+
 def _softmax_cross_entropy(x, classes):
     shifted = x - np.maximum.reduce(x, -1, None, None, True)
     rows = shifted.reshape(-1, x.shape[-1])
@@ -41,8 +47,13 @@ def _softmax_cross_entropy_dx(F, d, _z, x, classes):
     return F.reshape(d, (*d.shape, 1)) * (F.softmax(x, len(x.shape) - 1) - classes_there)
 
 
-def _softmax_cross_entropy_dx_of_arrays(F, d, z, x, classes):
-    w = narrow_rows.cross_entropy_derivative(d, x, classes)
+def _fast_softmax_cross_entropy(x, classes):
+    z = narrow_rows.cross_entropy(x, classes) if x.size >= limits.NARROW else None
+    return _softmax_cross_entropy(x, classes) if z is None else z
+
+
+def _fast_softmax_cross_entropy_dx(F, d, z, x, classes):
+    w = narrow_rows.cross_entropy_derivative(d, x, classes) if x.size >= limits.NARROW else None
     return _softmax_cross_entropy_dx(F, d, z, x, classes) if w is None else w
 
 
@@ -76,11 +87,11 @@ primitive("softplus", _softplus, _softplus_dx)
 primitive("elu", _elu, _elu_dx)
 primitive("hardtanh", np.clip, _hardtanh_dx)
 
-primitive("softmax", narrow_rows.or_else(_softmax, narrow_rows.softmax),
-          lambda F, d, z, _x, axis: z * (d - F.sum(d * z, (axis,), True)))
+primitive("softmax", _softmax, lambda F, d, z, _x, axis: z * (d - F.sum(d * z, (axis,), True))).fast(
+    forward=_fast_softmax, exact="d")
 primitive("log_softmax", _log_softmax,
           lambda F, d, z, _x, axis: d - F.exp(z) * F.sum(d, (axis,), True))
 # -log(softmax(x)[class]) of each row
-primitive("softmax_cross_entropy", narrow_rows.or_else(_softmax_cross_entropy, narrow_rows.cross_entropy),
-          _softmax_cross_entropy_dx).use_for_arrays([_softmax_cross_entropy_dx_of_arrays])
+primitive("softmax_cross_entropy", _softmax_cross_entropy, _softmax_cross_entropy_dx).fast(
+    forward=_fast_softmax_cross_entropy, rules=(_fast_softmax_cross_entropy_dx,), exact="d")
 primitive("logsumexp", _logsumexp, lambda F, d, z, x, axis: d * F.exp(x - z))

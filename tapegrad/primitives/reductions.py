@@ -7,7 +7,7 @@ import numpy as np
 
 from tapegrad.primitives.cumulative import reverse, shift
 from tapegrad.primitives.node import nodes
-from tapegrad.primitives.registry import Primitive, arrays, primitive
+from tapegrad.primitives.registry import HOLOMORPHIC, LINEAR, Primitive, arrays, primitive
 
 
 def kept(F, value, x_shape, axis, keepdims):
@@ -84,11 +84,11 @@ def _std_dx(F, d, z, x, axis, ddof, keepdims):
 
 
 primitive("sum", lambda x, axis, keepdims: np.add.reduce(x, axis, None, None, keepdims),
-          lambda F, d, _z, x_shape, axis, keepdims: _spread(F, d, x_shape, axis, keepdims))
-primitive("mean", _mean, _mean_dx)
+          lambda F, d, _z, x_shape, axis, keepdims: _spread(F, d, x_shape, axis, keepdims), complex=LINEAR)
+primitive("mean", _mean, _mean_dx, complex=LINEAR)
 primitive("max", lambda x, axis, keepdims: np.maximum.reduce(x, axis, None, None, keepdims), _extremum_dx)
 primitive("min", lambda x, axis, keepdims: np.minimum.reduce(x, axis, None, None, keepdims), _extremum_dx)
-primitive("prod", lambda x, axis, keepdims: np.multiply.reduce(x, axis, None, None, keepdims), _prod_dx)
+primitive("prod", lambda x, axis, keepdims: np.multiply.reduce(x, axis, None, None, keepdims), _prod_dx, complex=HOLOMORPHIC)
 primitive("var", lambda x, axis, ddof, keepdims: np.var(x, axis, ddof=ddof, keepdims=keepdims), _var_dx)
 primitive("std", lambda x, axis, ddof, keepdims: np.std(x, axis, ddof=ddof, keepdims=keepdims), _std_dx)
 primitive("argmax", lambda x, axis, keepdims: np.argmax(x, axis, keepdims=keepdims), None)

@@ -26,6 +26,7 @@ import numpy as np
 from tapegrad.primitives.plan import NOTHING, SHAPE, VALUE, Plan
 
 ARITY_LIMIT = 16
+LINEAR, HOLOMORPHIC = "linear", "holomorphic"          # what rules mean where z is complex: complex_parts.py
 
 
 vocabularies = []
@@ -34,8 +35,7 @@ vocabularies = []
 class Vocabulary:
     """F: every primitive by its name, at one level: of arrays, recorded tensors, or nodes.
 
-    in_place   rule -> function(held, d, z, *operands, *static) that adds the rule's contribution to the array `held` and
-               returns True; False, with `held` as it was, where it can't
+    in_place   rule -> what adds its contribution to an array (Primitive.fast)
     memo       what rules remember until the end of a sweep; an array that is in it can't be written into (tensor.py)
     """
 
@@ -84,18 +84,25 @@ arrays = Vocabulary(of_row=lambda row: row.g)
 class Primitive:
     """A row of the registry.
 
-    g        computes the result from arrays; a kernel's compiled ufunc after its first call
+    g        computes the result from arrays, as fast as can be; a kernel's compiled ufunc after its first call
+    plain    the G that the row was written with; its rules are in dg, those that run over arrays in array_dg
+    exact    the dtypes, by their characters, in which what is fast gives the bits of what is plain; else it rounds otherwise
     plans    a Plan for each combination of wanted derivatives; a variadic row makes one when it is first asked for
     arity    the number of operands, None for a variadic row
     elementwise   whether G is a ufunc: then the contributions, too, have the shape and dtype of z
+    complex  LINEAR or HOLOMORPHIC where the rules hold for a complex z, else None
+    view     whether z may share the memory of an operand
+    doc      what z is; a row with it is public as it is: tapegrad has a function of its name
     """
 
-    __slots__ = ("name", "g", "dg", "array_dg", "arity", "plans", "static_names", "variadic", "reads", "elementwise",
-                 "has_no_derivative")
+    __slots__ = ("name", "g", "plain", "dg", "array_dg", "accumulate", "exact", "arity", "plans", "static_names", "variadic",
+                 "reads", "elementwise", "has_no_derivative", "complex", "view", "doc")
 
-    def __init__(self, name, g, dg, variadic=False):
-        self.name, self.g, self.dg, self.variadic = name, g, dg, variadic
-        self.array_dg, self.elementwise = list(dg), isinstance(g, np.ufunc)
+    def __init__(self, name, g, dg, variadic=False, complex=None, view=False, doc=None):
+        self.complex, self.view, self.doc = complex, view, doc
+        self.name, self.g, self.plain, self.dg, self.variadic = name, g, g, dg, variadic
+        self.array_dg, self.accumulate, self.exact = dg, (None,) * len(dg), ""
+        self.elementwise = isinstance(g, np.ufunc)
         self.arity, self.has_no_derivative = None if variadic else len(dg), dg == (None,) * len(dg)
         self.reads = [None if rule is None else _reads(rule, variadic) for rule in dg]
         names = next((parameters(rule) for rule in dg if rule is not None), ())
@@ -131,10 +138,26 @@ class Primitive:
             plan = self.plans[n, mask] = self.plan([bool(mask >> i & 1) for i in range(n)])
         return plan
 
-    def use_for_arrays(self, rules):
-        """Run these rules over arrays, in the place of those that the row was written with."""
-        self.array_dg = list(rules)
-        self._plan()
+    def fast(self, forward=None, rules=(), accumulate=(), exact=""):
+        """Give the row faster ways to compute over arrays what it says; tests compare each with what is plain.
+
+        forward      a G. It calls the plain one, as each rule does, for operands that it has no faster way for
+        rules        a rule per operand, or None for the row's own
+        accumulate   per operand, None or a function(held, d, z, *operands, *static) that adds the contribution to the array
+                     `held`, of the operand's shape and dtype, and returns True; False, with `held` as it was, where it can't
+        exact        see the class
+        """
+        if forward is not None:
+            self.g = forward
+            vars(arrays).pop(self.name, None)
+        if rules:
+            self.array_dg = tuple([fast or rule for fast, rule in zip(rules, self.dg)])
+            self._plan()
+        if accumulate:
+            self.accumulate = accumulate
+            arrays.in_place |= {rule: add for rule, add in zip(self.array_dg, accumulate) if add is not None}
+        self.exact = exact
+        return self
 
     def __repr__(self):
         return f"<primitive {self.name}>"
@@ -159,9 +182,9 @@ def _stricter(name, before, more):
     return max(before, more)
 
 
-def primitive(name, g, *dg, variadic=False):
-    """Add a row to the registry: the operator `g` and one derivative rule, or None, per operand."""
-    return add_row(Primitive(name, g, dg, variadic))
+def primitive(name, g, *dg, **facts):
+    """Add a row to the registry: the operator `g`, one derivative rule, or None, per operand, and facts (see Primitive)."""
+    return add_row(Primitive(name, g, dg, **facts))
 
 
 def add_row(row):

@@ -7,7 +7,7 @@ import numpy as np
 
 from tapegrad.kernels import elementwise as kernels
 from tapegrad.primitives.node import Node
-from tapegrad.primitives.registry import Vocabulary, arrays, parameters, primitive
+from tapegrad.primitives.registry import Vocabulary, parameters, primitive
 
 FORMS = {
     "negative": "(-{0})", "absolute": "abs({0})", "add": "({0} + {1})", "subtract": "({0} - {1})", "multiply": "({0} * {1})",
@@ -81,8 +81,7 @@ def kernel(name, dg):
     """Add an elementwise row whose operator and derivative are numba ufuncs, compiled when they are first called."""
 
     def first_call(x):
-        row.g = kernels.forward(name)
-        setattr(arrays, name, row.g)
+        row.fast(forward=kernels.forward(name))
         return row.g(x)
 
     def first_derivative(F, d, *saved):
@@ -95,10 +94,9 @@ def kernel(name, dg):
             rule = lambda F, d, z, x: ufunc(d, z)  # noqa: E731
         else:
             rule = lambda F, *values: ufunc(*[value for value in values if value is not None])  # noqa: E731
-        row.use_for_arrays([rule])
+        row.fast(rules=(rule,))
         return rule(F, d, *saved)
 
-    row = primitive(name, first_call, dg)
+    row = primitive(name, kernels.PLAIN[name], dg).fast(forward=first_call, rules=(first_derivative,))
     row.elementwise = True
-    row.use_for_arrays([first_derivative])
     return row

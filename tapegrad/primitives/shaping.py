@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from tapegrad.primitives.registry import primitive
+from tapegrad.primitives.registry import LINEAR, primitive
 
 
 def _broadcast_to(x, shape):
@@ -30,10 +30,12 @@ def _concatenate_dx(i, F, d, _z, shapes, axis):
     return F.getitem(d, (slice(None),) * axis + (slice(start, start + shapes[i][axis]),))
 
 
-primitive("alias", lambda x: x, lambda F, d, _z, _x: d)
-primitive("reshape", lambda x, shape: x.reshape(shape), lambda F, d, _z, x_shape, shape: F.reshape(d, x_shape))
-primitive("transpose", lambda x, axes: x.transpose(axes), _transpose_dx)
-primitive("broadcast_to", _broadcast_to, lambda F, d, _z, _x, shape: d)
-primitive("concatenate", np.concatenate, _concatenate_dx, variadic=True)
-primitive("stack", _stack, lambda i, F, d, _z, _xs, axis: F.getitem(d, (slice(None),) * axis + (i,)), variadic=True)
-primitive("roll", np.roll, lambda F, d, _z, _x, shift, axis: F.roll(d, tuple([-n for n in shift]), axis))
+primitive("alias", lambda x: x, lambda F, d, _z, _x: d, complex=LINEAR, view=True)
+primitive("reshape", lambda x, shape: x.reshape(shape), lambda F, d, _z, x_shape, shape: F.reshape(d, x_shape),
+          complex=LINEAR, view=True)
+primitive("transpose", lambda x, axes: x.transpose(axes), _transpose_dx, complex=LINEAR, view=True)
+primitive("broadcast_to", _broadcast_to, lambda F, d, _z, _x, shape: d, complex=LINEAR, view=True)
+primitive("concatenate", np.concatenate, _concatenate_dx, variadic=True, complex=LINEAR)
+primitive("stack", _stack, lambda i, F, d, _z, _xs, axis: F.getitem(d, (slice(None),) * axis + (i,)), variadic=True,
+          complex=LINEAR)
+primitive("roll", np.roll, lambda F, d, _z, _x, shift, axis: F.roll(d, tuple([-n for n in shift]), axis), complex=LINEAR)

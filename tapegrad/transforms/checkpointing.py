@@ -14,6 +14,7 @@ from tapegrad.core.tape import thread
 from tapegrad.errors import GradientError
 from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import Primitive, arrays
+from tapegrad.primitives.registry import LINEAR
 from tapegrad.transforms.autograd import deltas, own
 from tapegrad.transforms.functional import Run
 from tapegrad.tree import leaves, rebuild
@@ -61,7 +62,7 @@ def _forget(run, F=arrays):
         del thread.tape.entries[len(thread.tape.entries) - sum(1 for _ in run.made()):]
 
 
-_row = Primitive("checkpoint", None, (_dx,), variadic=True)
+_row = Primitive("checkpoint", None, (_dx,), variadic=True, complex=LINEAR)
 
 
 def checkpoint(fun):

@@ -32,16 +32,14 @@ class _Elementwise:
 
     def __call__(self, *xs):
         if self.ufunc is None:
-            self.ufunc = self._compile()
-        return self.ufunc(*xs)
+            self.ufunc = kernels.of_function(self.function, self.arity) or self._plain
+        try:
+            return self.ufunc(*xs)
+        except RuntimeError:
+            return self._plain(*xs)                     # which raises the function's own exception
 
-    def _compile(self):
-        numba = kernels.compiler()
-        if numba is None:
-            plain = np.vectorize(self.function, otypes=[np.float64])
-            return lambda *xs: plain(*xs).astype(np.result_type(*xs, np.float32))
-        signatures = [number(*[number] * self.arity) for number in (numba.float32, numba.float64)]
-        return numba.vectorize(signatures)(self.function)
+    def _plain(self, *xs):
+        return np.vectorize(self.function, otypes=[np.float64])(*xs).astype(np.result_type(*xs, np.float32))
 
 
 class UserPrimitive:
@@ -62,8 +60,8 @@ class UserPrimitive:
         self.row = Primitive(name, operator, tuple(map(_rule, derivatives)))
         if scalar:
             compiled = [None if dfun is None else _Elementwise(dfun, arity + 2) for dfun in derivatives]
-            self.row.use_for_arrays([None if dfun is None else lambda F, d, z, *xs, dfun=dfun: dfun(d, z, *xs)
-                                     for dfun in compiled])
+            self.row.fast(rules=[None if dfun is None else lambda F, d, z, *xs, dfun=dfun: dfun(d, z, *xs)
+                                 for dfun in compiled])
         add_row(self.row)
         self._record = recorder(self.row)
         setattr(recorded, name, self)

@@ -4,7 +4,6 @@ A list is made ready once, and kept for as long as it does not change. How it ru
 the functions that a user gives, is kept, too: its graph (step.py says what an entry is in it), and that of its deltas.
 """
 
-from functools import cache
 from operator import attrgetter
 
 import numpy as np
@@ -13,6 +12,7 @@ from tapegrad.errors import ShapeError
 from tapegrad.graph.graph import Graph
 from tapegrad.graph.reverse import Reverse, delta_dtype
 from tapegrad.graph.run import Ready
+from tapegrad.kernels.allocator import keep_freed_memory
 from tapegrad.primitives import table
 from tapegrad.primitives.node import Node
 from tapegrad.wengert.operators import canonical, given
@@ -232,16 +232,6 @@ def _definitions(f):
         if isinstance(entry, (tuple, list)) and len(entry) == 3 and isinstance(entry[0], str):
             later.setdefault(entry[0], position)
     return later
-
-
-@cache
-def keep_freed_memory():
-    """Have the C library keep the memory of values that are let go, for those of the next evaluation.
-
-    It would otherwise give it back to the system each time, which clears it before it comes back: twice the time for the list
-    of an LSTM. glibc keeps blocks up to the size of the largest that it has mapped, once that has been freed.
-    """
-    np.empty(30 * 2 ** 20, np.uint8)
 
 
 def compiled(f):

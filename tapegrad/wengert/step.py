@@ -55,7 +55,7 @@ class Operator:
     """
 
     variadic = elementwise = False
-    static_names, arity, by_user = (), None, True
+    static_names, arity, by_user, complex, view = (), None, True, None, True
 
     def __init__(self, name, g, expand=None, dg=(), lasting=True):
         self.name, self.g, self.expand, self.dg, self.array_dg, self.lasting = name, g, expand, dg, dg, lasting

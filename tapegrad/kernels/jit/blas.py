@@ -1,0 +1,56 @@
+"""The kernels of kernels/blas.py: w += x @ y by cblas_sgemm, and b += the sum of rows."""
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.extending import intrinsic
+
+from tapegrad.kernels.jit.compiled import compiled
+from tapegrad.kernels.jit.objects import DATA, address, fits, length, matrix, python_object, vector, word
+from tapegrad.kernels.objects import IN_ORDER, WRITEABLE
+
+ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112            # as cblas.h numbers them
+FORM, SIZE, REAL = numba.int32, numba.int64, numba.float32
+PARAMETERS = (FORM,) * 3 + (SIZE,) * 3 + (REAL, SIZE, SIZE, SIZE, SIZE, REAL, SIZE, SIZE)
+
+
+@intrinsic
+def sgemm(typing, place, layout, form_x, form_y, m, n, k, alpha, x, ldx, y, ldy, beta, w, ldw):
+    """Call cblas_sgemm, with 64-bit integers, at a place."""
+    def call(context, builder, signature, operands):
+        place, *given = operands
+        function = ir.FunctionType(ir.VoidType(), [context.get_value_type(kind) for kind in PARAMETERS])
+        builder.call(builder.inttoptr(place, function.as_pointer()), given)
+        return context.get_dummy_value()
+
+    return numba.void(numba.intp, *PARAMETERS), call
+
+
+def _add_product(function, float32, w, x, y, transposed_x, transposed_y):
+    if not (fits(w, w, float32, 2, IN_ORDER | WRITEABLE) and fits(x, w, float32, 2, IN_ORDER)
+            and fits(y, w, float32, 2, IN_ORDER)):
+        return False
+    m, k = (length(x, 1), length(x, 0)) if transposed_x else (length(x, 0), length(x, 1))
+    same, n = (length(y, 1), length(y, 0)) if transposed_y else (length(y, 0), length(y, 1))
+    if m != length(w, 0) or n != length(w, 1) or k != same or m * n * k == 0:
+        return False
+    form_x, form_y, one = TRANSPOSED if transposed_x else PLAIN, TRANSPOSED if transposed_y else PLAIN, np.float32(1)
+    sgemm(function, ROW_MAJOR, form_x, form_y, m, n, k, one, word(address(x) + DATA), length(x, 1),
+          word(address(y) + DATA), length(y, 1), one, word(address(w) + DATA), n)
+    return True
+
+
+def _add_rows(float32, b, d):
+    if not (fits(b, b, float32, 1, IN_ORDER | WRITEABLE) and fits(d, b, float32, 2, IN_ORDER)):
+        return False
+    total, rows = vector(b, np.float32), matrix(d, np.float32)
+    if rows.shape[1] != total.size:
+        return False
+    for i in range(rows.shape[0]):
+        for j in range(total.size):
+            total[j] += rows[i, j]
+    return True
+
+
+add_product = compiled(_add_product, numba.boolean(numba.int64, *[python_object] * 4, numba.boolean, numba.boolean))
+add_rows = compiled(_add_rows, numba.boolean(*[python_object] * 3))

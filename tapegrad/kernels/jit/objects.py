@@ -1,0 +1,99 @@
+"""Python objects as operands of kernels, and what kernels read of arrays: see kernels/objects.py.
+
+In a signature, `python_object` is the type of a parameter that takes any object. The kernel sees it by its address, and the
+call keeps it alive.
+"""
+
+import numba
+from numba import types
+from numba.extending import NativeValue, intrinsic, models, register_model, unbox
+
+from tapegrad.kernels.objects import DATA, DESCR, DIMENSIONS, FLAGS, ITEMS, NDIM, STRIDES, TYPE
+
+
+class PythonObject(types.Type):
+    """The type of a parameter that takes any Python object."""
+
+    def __init__(self):
+        super().__init__("PythonObject")
+
+
+python_object = PythonObject()
+register_model(PythonObject)(models.OpaqueModel)
+
+
+@unbox(PythonObject)
+def _unbox(kind, value, c):
+    return NativeValue(value)
+
+
+@intrinsic
+def address(typing, x):
+    """The address of an object."""
+    def convert(context, builder, signature, operands):
+        return builder.ptrtoint(operands[0], context.get_value_type(types.intp))
+
+    return types.intp(x), convert
+
+
+def _loaded(context, builder, kind, place):
+    return builder.load(builder.inttoptr(place, context.get_value_type(kind).as_pointer()))
+
+
+@intrinsic
+def word(typing, place):
+    return types.int64(types.intp), lambda context, builder, _, operands: _loaded(context, builder, types.int64, *operands)
+
+
+@intrinsic
+def half_word(typing, place):
+    return types.int32(types.intp), lambda context, builder, _, operands: _loaded(context, builder, types.int32, *operands)
+
+
+@intrinsic
+def elements(typing, place, number):
+    """A pointer to the elements, of the type `number`, of the array at a place."""
+    kind = types.CPointer(number.instance_type)
+
+    def load(context, builder, signature, operands):
+        place = builder.add(operands[0], context.get_constant(types.intp, DATA))
+        return _loaded(context, builder, kind, place)
+
+    return kind(types.intp, number), load
+
+
+@numba.njit
+def item(x, k):
+    """The address of item k of the tuple x."""
+    return word(address(x) + ITEMS + 8 * k)
+
+
+@numba.njit
+def fits(x, array, dtype, ndim, flags):
+    """Whether x is an array as `array` is one, with the dtype, the number of axes, and the flags."""
+    x, array = address(x), address(array)
+    return (word(x + TYPE) == word(array + TYPE) and word(x + DESCR) == address(dtype) and half_word(x + NDIM) == ndim
+            and half_word(x + FLAGS) & flags == flags)
+
+
+@numba.njit
+def length(x, axis):
+    return word(word(address(x) + DIMENSIONS) + 8 * axis)
+
+
+@numba.njit
+def stride(x, axis):
+    """In bytes."""
+    return word(word(address(x) + STRIDES) + 8 * axis)
+
+
+@numba.njit
+def vector(x, number):
+    """The array x, which fits, with one axis."""
+    return numba.carray(elements(address(x), number), length(x, 0))
+
+
+@numba.njit
+def matrix(x, number):
+    """The array x, which fits, with two axes."""
+    return numba.carray(elements(address(x), number), (length(x, 0), length(x, 1)))
