@@ -324,6 +324,60 @@ def test_cache_is_used_and_healed(copy, tmp_path):
     assert fresh(copy, hits, NUMBA_CACHE_DIR=str(cache)) == ['0.0', '0']
 
 
+# A network whose kernels all have work to do: what it gives where something that they rest on is not there.
+NETWORK = '''
+import tapegrad as tg
+x = np.eye(80, dtype=np.float32)[np.arange(64)]
+W, U, b = (tg.tensor(np.sin(np.arange(np.prod(s), dtype=np.float32)).reshape(s), requires_grad=True) for s in ((80, 32), (32, 32), 32))
+h = tg.tensor(x) @ W + b
+for _ in range(3):
+    h = tg.tanh(h @ U + b) + tg.tensor(x) @ W
+loss = tg.cross_entropy(h[:, :5] + W[np.arange(64)][:, :5], np.arange(64) % 5) + tg.softmax(h[:, :5] * 1.0, 1)[0, 0]
+loss.backward()
+tg.optim.Adam([W, U, b], lr=0.01).step()
+tg.wengert.eval([("z", "add", ("x", "x"))], {"x": 1.0})
+found = np.concatenate([p.data.ravel() for p in (W, U, b)])
+'''
+# name: (what is done before, what may be said)
+BROKEN = {
+    'nothing': ('', ''),
+    "numba's way to make a ufunc": ('from numba.np.ufunc import _internal; del _internal.fromfunc', 'plain NumPy takes the place of'),
+    "numba's compiled function": (
+        'import numba.core.dispatcher as d; del d._DispatcherBase.get_overload', 'plain NumPy takes the place of'),
+    "numba's types": ('import numba.extending; del numba.extending.unbox', 'plain NumPy takes the place of'),
+    "NumPy's extension module": ('import ctypes; old = ctypes.CDLL; ctypes.CDLL = lambda *a, **k: open("/missing") if "umath" in str(a) else old(*a, **k)',
+                                 ''),
+    'the layout of objects': ('from tapegrad.kernels import compile; compile.known_layout = lambda: False', ''),
+    'the C library': ('import ctypes; old = ctypes.CDLL; ctypes.CDLL = lambda *a, **k: object() if a == (None,) else old(*a, **k)', ''),
+    'numba': ('sys.modules["numba"] = None', ''),
+}
+
+
+@pytest.fixture(scope='module')
+def expected():
+    return network('')
+
+
+def network(before):
+    """(the parameters after a step of the network, the warnings), in a new process."""
+    code = ('import sys, warnings; import numpy as np\n' + before + '\nwith warnings.catch_warnings(record=True) as seen:\n'
+            '    warnings.simplefilter("always")\n' + '\n'.join('    ' + line for line in NETWORK.splitlines()) +
+            '\nprint(found.tobytes().hex())\nfor one in seen: print(one.category.__name__, one.message)')
+    run = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    data, *said = run.stdout.splitlines()
+    return np.frombuffer(bytes.fromhex(data), np.float32), said
+
+
+@pytest.mark.parametrize('what', BROKEN)
+def test_what_kernels_rest_on_may_be_missing(what, expected):
+    """The step is the same, to rounding; what fails unexpectedly is said."""
+    before, said = BROKEN[what]
+    found, warned = network(before)
+    np.testing.assert_allclose(found, expected[0], rtol=1e-4, atol=1e-4)
+    assert bool(warned) == bool(said) and all(f'RuntimeWarning tapegrad: {said}' in line for line in warned), warned
+
+
 def test_threads():
     rule = lambda F, d, z, _x: d * (z + 7)
     found = []

@@ -1,0 +1,227 @@
+"""What the rows compute fast: every fast version against the plain one, and the same bits in every process."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tapegrad.primitives import arrays, table
+
+ROWS = {name: row for name, row in ((name, table[name]) for name in table)
+        if row.g is not row.plain or row.array_dg != row.dg or any(row.accumulate)}
+SIZES = (0, 1, 3, 31, 32, 33, 64, 130)
+WIDTHS = (1, 5, 16, 33, 80)
+LAYOUTS = {
+    "in order": lambda x: x,
+    "transposed": lambda x: np.asfortranarray(x),
+    "every second": lambda x: np.repeat(x, 2, axis=-1)[..., ::2],
+    "backwards": lambda x: np.ascontiguousarray(x[..., ::-1])[..., ::-1],
+    "other byte order": lambda x: x.astype(x.dtype.newbyteorder()),
+}
+SPECIAL = {"finite": (), "nan": (np.nan,), "infinite": (np.inf, -np.inf)}
+
+
+def one_hot(n, k, random, dtype):
+    x = np.zeros((n, k), dtype)
+    x[np.arange(n), random.integers(0, k, n)] = 1
+    return x
+
+
+def elementwise(n, k, normal, random):
+    return (normal(n, k),), ()
+
+
+# name: makers of (operands, static) of n rows and k columns
+OPERANDS = {
+    **dict.fromkeys(("sigmoid", "tanh", "relu"), [elementwise]),
+    "add": [lambda n, k, normal, random: ((normal(n, k), normal(n, k)), ()),
+            lambda n, k, normal, random: ((normal(n, k), normal(k)), ()),
+            lambda n, k, normal, random: ((normal(k), normal(n, k)), ())],
+    "matmul": [lambda n, k, normal, random: ((normal(n, k), normal(k, 24)), ()),
+               lambda n, k, normal, random: ((one_hot(n, k, random, normal(1).dtype), normal(k, 24)), ()),
+               lambda n, k, normal, random: ((np.asfortranarray(one_hot(n, k, random, normal(1).dtype)), normal(k, 24)), ()),
+               lambda n, k, normal, random: ((normal(2, n, k), normal(k, 3)), ())],
+    "softmax": [lambda n, k, normal, random: ((normal(n, k),), (1,)), lambda n, k, normal, random: ((normal(n, k),), (0,))],
+    "softmax_cross_entropy": [lambda n, k, normal, random: ((normal(n, k),), (random.integers(0, k, n),))],
+    "getitem": [lambda n, k, normal, random: ((normal(9, k),), (random.integers(-9, 9, n),)),
+                lambda n, k, normal, random: ((normal(9, k),), (slice(2, 7),)),
+                lambda n, k, normal, random: ((normal(9, k),), (random.integers(0, 9, (2, n)),)),
+                lambda n, k, normal, random: ((normal(n, k),), ((random.integers(0, max(n, 1), n), 0),)) if n else None],
+}
+
+
+def cases(row, dtype, layout, special):
+    """(operands, static, z, d, random) of a row, over its makers, sizes and widths."""
+    random = np.random.default_rng(0)
+
+    def normal(*shape):
+        x = random.normal(size=shape).astype(dtype)
+        x.reshape(-1)[random.permutation(x.size)[:len(SPECIAL[special])]] = SPECIAL[special][:x.size]
+        return x
+
+    for make in OPERANDS[row.name]:
+        for n in SIZES:
+            for k in WIDTHS:
+                made = make(n, k, normal, random)
+                if made is None or row.name == "softmax" and min(n, k) == 0:
+                    continue
+                operands, static = made
+                operands = [LAYOUTS[layout](x) if x.ndim else x for x in operands]
+                z = row.plain(*operands, *static)
+                yield operands, static, z, LAYOUTS[layout](normal(*z.shape)) if z.ndim else normal()
+
+
+def same(row, found, expected, dtype):
+    """Equal where the row is exact, else to rounding, of the size of the terms that were added up."""
+    assert found.shape == expected.shape and found.dtype == expected.dtype
+    if np.dtype(dtype).char in row.exact:
+        np.testing.assert_array_equal(found, expected)
+    else:
+        np.testing.assert_allclose(found, expected, rtol=200 * np.finfo(dtype).eps, atol=200 * np.finfo(dtype).eps)
+
+
+def rules(row):
+    """(position, the rule over arrays, the plain one) of what has a derivative."""
+    return [(i, fast, plain) for i, (fast, plain) in enumerate(zip(row.array_dg, row.dg)) if plain is not None]
+
+
+def saved(row, operands, static, z, i):
+    """What the tape keeps for the rule of operand i."""
+    keep = row.reads[i]
+    kept = [None if how == 0 else value if how == 1 else value.shape for how, value in zip(keep, (z, *operands))]
+    return (*kept, *static)
+
+
+given = [pytest.mark.parametrize("special", SPECIAL), pytest.mark.parametrize("layout", LAYOUTS),
+         pytest.mark.parametrize("dtype", ["f4", "f8"]), pytest.mark.parametrize("name", ROWS)]
+
+
+def over_all(test):
+    for mark in given:
+        test = mark(test)
+    return np.errstate(all="ignore")(test)
+
+
+def test_every_fast_row_is_compared():
+    assert set(ROWS) == set(OPERANDS)
+
+
+@over_all
+def test_forward(name, dtype, layout, special):
+    row = table[name]
+    for operands, static, z, _ in cases(row, dtype, layout, special):
+        before = [x.copy() for x in operands]
+        same(row, np.asarray(row.g(*operands, *static)), np.asarray(z), dtype)
+        for x, y in zip(operands, before):
+            np.testing.assert_array_equal(x, y)
+
+
+@over_all
+def test_rules(name, dtype, layout, special):
+    row = table[name]
+    for operands, static, z, d in cases(row, dtype, layout, special):
+        for i, fast, plain in rules(row):
+            values = saved(row, operands, static, z, i)
+            same(row, fast(arrays, d, *values), plain(arrays, d, *values), dtype)
+        arrays.memo.clear()
+
+
+@over_all
+def test_accumulation(name, dtype, layout, special):
+    """What is added to an array, or False, and the array as it was. That products are added, test_matrix_products.py says."""
+    row = table[name]
+    taken = 0
+    for operands, static, z, d in cases(row, dtype, layout, special):
+        for i, _, plain in rules(row):
+            add = row.accumulate[i]
+            if add is None:
+                continue
+            values = saved(row, operands, static, z, i)
+            held = np.random.default_rng(1).normal(size=operands[i].shape).astype(operands[i].dtype)
+            before, contribution = held.copy(), plain(arrays, d, *values)
+            if add(held, d, *values):
+                taken += 1
+                if contribution.shape != held.shape:
+                    extra = contribution.ndim - held.ndim
+                    contribution = contribution.sum(axis=tuple(range(extra)))
+                same(row, held, (before + contribution).astype(held.dtype), dtype)
+            else:
+                np.testing.assert_array_equal(held, before)
+        arrays.memo.clear()
+    assert taken or name not in ("add", "getitem") or layout == "other byte order"
+
+
+PROGRAMS = {
+    "perceptron with cross entropy": """
+x, y = normal(64, 40), np.arange(64) % 5
+W, b, V, c = leaf(40, 32), leaf(32), leaf(32, 5), leaf(5)
+for _ in range(3):
+    h = tg.maximum(tg.tensor(x) @ W + b, 0.0)
+    tg.cross_entropy(h @ V + c, y).backward(retain_graph=True)
+    tg.softmax(h @ V, axis=-1).sum().backward()
+""",
+    "sums of biases": """
+b = leaf(48)
+for n in (3, 5, 8, 200):
+    (tg.tensor(normal(n, 48)) + b).mean().backward()
+z = tg.tensor(normal(64, 48)) + b
+((z + b) * (z + b)).sum().backward()
+""",
+    "products added to a delta": """
+U, h = leaf(40, 40), tg.tensor(normal(16, 40))
+for _ in range(6):
+    h = (h @ U) * 0.1 + h @ (U * 0.5)
+(h * h).sum().backward()
+""",
+    "embeddings": """
+W, V = leaf(200, 30), leaf(30, 7)
+ids = np.arange(300) * 7 % 200
+for part in (ids[:4], ids, ids[::3], ids.reshape(30, 10)):
+    ((W[part] @ V) * 0.5).sum().backward()
+tg.cross_entropy(W[ids] @ V, ids % 7).backward()
+""",
+    "one-hot rows": """
+W = leaf(80, 32)
+for seed in range(3):
+    x = np.eye(80, dtype="f4")[np.arange(40) * 7 % 80]
+    ((tg.tensor(x) @ W) * 2.0).sum().backward()
+    (tg.tensor(normal(40, 80)) @ W).mean().backward()
+""",
+}
+RUN = """
+import sys, numpy as np, tapegrad as tg
+{first}
+for name, code in {programs!r}.items():
+    random = np.random.default_rng(0)
+    normal = lambda *shape: random.normal(size=shape).astype("f4")
+    leaves = []
+    def leaf(*shape):
+        leaves.append(tg.tensor(normal(*shape), requires_grad=True))
+        return leaves[-1]
+    exec(code)
+    print(name, "|", *[x.grad.tobytes().hex() for x in leaves])
+"""
+
+
+def bits(programs, first=""):
+    run = subprocess.run([sys.executable, "-c", RUN.format(first=first, programs=programs)], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return dict(line.split(" | ") for line in run.stdout.splitlines())
+
+
+def test_float32_has_the_same_bits_whatever_was_imported_before():
+    """Each program in a process of its own, and after numba and the others."""
+    alone = {}
+    for name, code in PROGRAMS.items():
+        alone |= bits({name: code})
+    try:
+        import numba  # noqa: F401
+    except ImportError:
+        first = ""
+    else:
+        first = "import numba"
+    found = bits(dict(reversed(PROGRAMS.items())), first)
+    assert set(found) == set(PROGRAMS)
+    for name in PROGRAMS:
+        assert found[name] == alone[name], name
