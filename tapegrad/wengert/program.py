@@ -1,7 +1,7 @@
 """A Wengert list made ready to run: names become slots, entries steps, and both a graph.
 
 A list is made ready once, and kept for as long as it does not change. How it runs on values of given shapes and dtypes, with
-the functions that a user gives, is kept, too: its graph (step.py says what an entry is in it), and that of its deltas.
+the functions that a user gives, is kept, too: its graph (lowering.py says what an entry is in it), and that of its deltas.
 """
 
 from operator import attrgetter
@@ -15,8 +15,9 @@ from tapegrad.graph.run import Ready
 from tapegrad.kernels.allocator import keep_freed_memory
 from tapegrad.primitives import table
 from tapegrad.primitives.node import Node
+from tapegrad.wengert.lowering import functions_of, lowered
 from tapegrad.wengert.operators import canonical, given
-from tapegrad.wengert.step import Step, functions_of, kind_of, plain
+from tapegrad.wengert.step import Step, kind_of, plain
 from tapegrad.wengert.text import Name
 
 KEPT = 32                               # lists, and signatures of each, that are remembered
@@ -130,7 +131,7 @@ class Program:
         known = {held[slot]: values[slot] for slot in self.given}
         for step in self.steps:
             try:
-                row, operands, static = step.node(held, values, users, extras)
+                row, operands, static = lowered(step, held, values, users, extras)
                 if values[step.slot] is MISSING:
                     arguments = [_value(x, known) for x in operands]
                     values[step.slot] = row.g(arguments, *static) if row.variadic else row.g(*arguments, *static)

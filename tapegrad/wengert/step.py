@@ -1,38 +1,22 @@
-"""An entry of a Wengert list made ready: a step that knows what it calls, and gives its node in a graph.
-
-What an entry calls is settled in this order:
-  - a user's G and DG;
-  - a row of the registry, if the entry gives just its operands;
-  - otherwise a function of tapegrad, which puts axes and shapes in order. On operands of given shapes most functions come
-    down to one row and its static arguments, which are remembered;
-  - a function that comes down to several rows is called as it is, and is recorded anew when its derivative is wanted: what
-    it does may depend on values. The formulas of the course don't, and are run over nodes.
-"""
+"""An entry of a Wengert list made ready: a step that knows what it calls."""
 
 from difflib import get_close_matches
-from functools import partial
 from types import FunctionType
 
 import numpy as np
 
-from tapegrad.core.entry import Entry, Leaf
+from tapegrad.core.entry import Leaf
 from tapegrad.core.record import recorded, wrap
 from tapegrad.core.tape import TapeBase, thread
-from tapegrad.errors import DtypeError, ShapeError, WengertError, describe, failed_call
+from tapegrad.errors import DtypeError, WengertError, describe, failed_call
 from tapegrad.functions.tensor import Tensor
-from tapegrad.graph.capture import enter
-from tapegrad.primitives import Primitive, arrays, table
-from tapegrad.primitives.node import Node, nodes
-from tapegrad.primitives.plan import VALUE
+from tapegrad.primitives import table
 from tapegrad.wengert import operators
-from tapegrad.wengert.operators import COURSE, accepts, candidates, canonical, parameters
+from tapegrad.wengert.operators import accepts, candidates, canonical, parameters
 from tapegrad.wengert.text import Name, argument, entry_text
 
 NUMBERS = (int, float)
 CONSTANTS = (int, float, complex, bool, str, tuple, list, slice, np.dtype, np.generic, type(None), type(...))
-SEVERAL, NO_DERIVATIVE = "several rows", "no derivative"
-ARRAY = Primitive("asarray", np.asarray, (lambda F, d, _z, _x: d,))
-BOTH = Primitive("both", None, (lambda F, d, _z, _x, _y: d, lambda F, d, _z, _x, _y: d))
 
 
 def plain(name, x):
@@ -43,23 +27,6 @@ def plain(name, x):
     if array.dtype.kind not in "biufc":
         raise DtypeError(f"{name}: a value of type {type(x).__name__}; numbers or arrays of numbers are needed")
     return array
-
-
-class Operator:
-    """What is not in the registry, as a row of a graph.
-
-    g           function of the values of the positional arguments, then of the keyword arguments
-    array_dg    a user's derivatives as rules, or None, for the positional arguments
-    expand      function of the nodes of all arguments: the result by nodes of other rows; raises where there is none
-    lasting     whether `expand` gives the same nodes for all values of these shapes
-    """
-
-    variadic = elementwise = False
-    static_names, arity, by_user, complex, view = (), None, True, None, True
-
-    def __init__(self, name, g, expand=None, dg=(), lasting=True):
-        self.name, self.g, self.expand, self.dg, self.array_dg, self.lasting = name, g, expand, dg, dg, lasting
-        self.reads = [[VALUE] * (1 + len(dg))] * len(dg)
 
 
 class Step:
@@ -86,7 +53,6 @@ class Step:
         self.z, self.name, self.positional, self.keywords = z, g, [], {}
         self.row = self.function = self.pair = None
         self.by_position = self.packed = False
-        self.known = {}
         for y in entry[2]:
             keyword, what = argument(y)
             if not isinstance(what, CONSTANTS):
@@ -138,92 +104,13 @@ class Step:
             return None
         return step, step.ys[0], step.keywords.get("axis", -1)
 
-    # The node of z
-
-    def node(self, held, values, users, extras):
-        """(row, operands, static) of z.
-
-        held      the node, or the literal, per slot
-        values    the value per slot, of the arguments at least
-        users     {operator: (the user's function or None, the user's derivatives or None)}
-        extras    None if no derivative is wanted; else a list to which a pair adds inputs, (node, slot, whether its delta
-                  counts as that of the slot)
-        """
-        operands = [held[i] for i in (*self.ys, *self.keys.values())]
-        g, dg = users.get(self.name, (None, None))
-        if g is None and dg is None:
-            if self.pair is not None and self.pair[0].name not in users and self._is_pair(values):
-                return self._of_scores(held, operands, extras)
-            return self._own(operands, values, extras)
-        forward = self.call if g is None else self._forward(self._of_arguments(g, 0))
-        if dg is not None:
-            functions = functions_of(dg)
-            if len(functions) != len(self.ys):
-                raise self.error(f"DG[{self.name!r}] is to have a function, or None, for each of the {len(self.ys)} arguments")
-            rules = [function and _rule(self._of_arguments(function, 2), np.shape(values[y]))
-                     for function, y in zip(functions, self.ys)]
-            return Operator(self.name, forward, dg=[*rules, *[None] * len(self.keys)]), operands, ()
-        if extras is None:
-            return Operator(self.name, forward), operands, ()
-        if self.function is None and self.row is None:
-            raise self.error(f"{self.name} has a G and no DG")
-        row, own, static = self._own(operands, values, extras)
-        kind = kind_of(values[self.slot])
-        expand = getattr(row, "expand", None) or (lambda *operands: Node(row, tuple(own), static, *kind))
-        return Operator(self.name, forward, expand, lasting=getattr(row, "lasting", True)), operands, ()
-
-    def _of_arguments(self, function, before):
-        """A user's function, to be called with the values of the keywords after the others, of which `before` come first."""
-        if not self.keys:
-            return function
-        count = before + len(self.ys)
-        return lambda *arguments: function(*arguments[:count], **dict(zip(self.keys, arguments[count:])))
-
-    def _forward(self, function):
-        def g(*arguments):
-            z = function(*arguments)
-            return z if type(z) is np.ndarray else plain(self.z, z)
-
-        return g
-
-    def _own(self, operands, values, extras):
-        """(row, operands, static), by tapegrad's operator."""
-        if self.row is not None:
-            return self.row, operands, ()
-        found = self.resolved(values)
-        if found is NO_DERIVATIVE:
-            return Operator(self.name, self.call), operands, ()
-        if found is not SEVERAL:
-            row, pattern, static = found
-            chosen = [operands[y] if place else y for place, y in pattern]
-            if static:                                  # a number has no method that a row's G may call
-                chosen = [Node(ARRAY, (x,), (), x.shape, x.dtype) if place and type(values[self.ys[y]]) in NUMBERS else x
-                          for x, (place, y) in zip(chosen, pattern)]
-            return row, chosen, static
-        if self.function in COURSE.values() and not self.keys:
-            formula = self.function.func
-            return Operator(self.name, partial(formula, arrays), partial(formula, nodes)), operands, ()
-        expand = None if extras is None else partial(self._recorded, values)
-        return Operator(self.name, self.call, expand, lasting=False), operands, ()
-
-    def _is_pair(self, values):
+    def is_pair(self, values, users):
+        """Whether this entry is the crossEntropy of a softmax over the last axis, both as tapegrad has them."""
+        if self.pair is None or self.name in users or self.pair[0].name in users:
+            return False
         return self.pair[2] in (-1, np.ndim(values[self.pair[1]]) - 1)
 
-    def _of_scores(self, held, operands, extras):
-        """crossEntropy(p, t) with p = softmax(o): its delta goes to o straight, as (p sum(t) - t) times that of z.
-
-        What p itself receives goes no further.
-        """
-        p_alone, t_alone = [Node(None, (), (), x.shape, x.dtype) if isinstance(x, Node) else x for x in operands]
-        if extras is not None:
-            extras += (p_alone, self.ys[0], True), (t_alone, self.ys[1], False)
-
-        def expand(o, p, t):
-            z = operators.cross_entropy_of_scores(nodes, o, t)
-            return Node(BOTH, (z, operators.crossEntropy(nodes, p_alone, t_alone)), (), z.shape, z.dtype)
-
-        return Operator(self.name, lambda o, p, t: operators.cross_entropy_of_scores(arrays, o, t), expand), [
-            held[self.pair[1]], *operands], ()
+    # What it calls
 
     def call(self, *arguments):
         """z by tapegrad's operator, from the values of the arguments."""
@@ -245,7 +132,7 @@ class Step:
             raise WengertError(f"{self.name} gives a {type(z).__name__}, and an entry has one result, a tensor")
         return z
 
-    def _record(self, values):
+    def record(self, values):
         """(z, the entries of the function, run on these values, the leaf or None per positional argument)"""
         leaves = [Leaf(*kind_of(values[i])) if operand else None for i, operand in zip(self.ys, self.operands)]
         arguments = [values[i] if leaf is None else wrap(np.asarray(values[i]), leaf) for i, leaf in zip(self.ys, leaves)]
@@ -256,36 +143,6 @@ class Step:
             return self.tensor(arguments, [values[i] for i in self.keys.values()]), tape.entries, leaves
         finally:
             thread.tape = before
-
-    def resolved(self, values):
-        """(row, [(True, place of an operand) or (False, constant)], static) that the function comes down to; or SEVERAL rows,
-        or what depends on values; or NO_DERIVATIVE."""
-        if any([isinstance(y, Name) for y in self.keywords.values()]):
-            return SEVERAL
-        key = tuple([(y.shape, y.dtype.char) if hasattr(y, "dtype") else type(y) for y in [values[i] for i in self.ys]])
-        if key not in self.known:
-            self.known[key] = self._resolve(values)
-        return self.known[key]
-
-    def _resolve(self, values):
-        z, entries, leaves = self._record(values)
-        if z._register is None:
-            return NO_DERIVATIVE
-        entry = z._register
-        simple = [type(y) is Leaf or type(y) in NUMBERS for y in entry.operands] if type(entry) is Entry else [False]
-        if len(entries) != 1 or not all(simple) or any(map(_holds_array, entry.static)):
-            return SEVERAL
-        return entry.g, [(True, leaves.index(y)) if type(y) is Leaf else (False, y) for y in entry.operands], entry.static
-
-    def _recorded(self, values, *operands):
-        """The node of z, from what the function records when it is run on the values."""
-        z, entries, leaves = self._record(values)
-        if not np.allclose(z._value, values[self.slot], rtol=1e-3, equal_nan=True):
-            raise self.error(f"{self.name} gives another value than that in val, which its derivative is to be taken at; what "
-                             "is random is drawn outside of the list, and stands in val under a name")
-        found = {id(leaf): y for leaf, y in zip(leaves, operands) if leaf is not None}
-        enter(entries, found)
-        return found[id(z._register)] if id(z._register) in found else Node(None, (), (), z.shape, z.dtype)
 
     # What is wrong
 
@@ -321,33 +178,6 @@ class Step:
             return type(error)(f"{self.where()}: {error}")
         except TypeError:
             return self.error(f"{type(error).__name__}: {error}")
-
-
-def functions_of(dg):
-    """The derivatives that a user gives for an operator, as a list; empty where what is given holds none."""
-    return [dg[i] for i in range(len(dg))] if hasattr(dg, "__getitem__") else []
-
-
-def _rule(function, shape):
-    """A user's derivative by an argument of this shape, as a rule: its result is brought to the shape."""
-    def rule(F, d, *arguments):
-        c = function(d, *arguments)
-        if type(c) is not np.ndarray:
-            if c is None:
-                return None
-            c = c._value if isinstance(c, Tensor) else np.asarray(c)
-        if c.shape == shape:
-            return c
-        try:
-            return c if np.broadcast_shapes(c.shape, shape) == c.shape else np.broadcast_to(c, shape).copy()
-        except ValueError:
-            raise ShapeError(f"a contribution of shape {c.shape} to an operand of shape {shape}") from None
-
-    return rule
-
-
-def _holds_array(static):
-    return any([isinstance(item, np.ndarray) for item in (static if type(static) is tuple else (static,))])
 
 
 def kind_of(value):
