@@ -60,7 +60,7 @@ LSTM_CALLS = {
     "forward": {"record.binary.op": 202, "record.unary.op": 51, "object.__new__": 255, "list.append": 255, "len": 256,
                 "linear._fast_matmul": 81, "ndarray.dot": 81, "elementwise.tanh": 20, "others": 31},
     "backward": {"len": 282, "getrefcount": 158, "dict.get": 195, "arithmetic.<lambda>": 59, "arithmetic._whole_delta": 146,
-                 "arithmetic._add_whole_delta": 36, "blas.add_rows": 36, "sweep.fit": 5,
+                 "arithmetic._add_whole_delta": 36, "blas.add_rows": 36, "sweep.fit": 5, "reductions._sum_rows": 5,
                  "scalar.kernel.first_derivative.<lambda>": 51, "linear._fast_matmul": 19, "linear._fast_matmul_dx": 10,
                  "linear._matmul_dy": 9, "linear._transposed_often": 37, "linear._add_matmul_dx": 27,
                  "linear._add_matmul_dy": 72, "ndarray.dot": 24, "blas.add_product": 63, "_Closure._add_product": 63, "id": 37,
@@ -69,7 +69,8 @@ LSTM_CALLS = {
 }
 LSTM_ARRAYS = {
     "forward": {"record.binary.op": 120, "record.unary.op": 50, "linear._fast_matmul": 80, "others": 0},
-    "backward": {"arithmetic.<lambda>": 59, "scalar.kernel.first_derivative.<lambda>": 50, "linear._fast_matmul": 18, "others": 4},
+    "backward": {"arithmetic.<lambda>": 59, "scalar.kernel.first_derivative.<lambda>": 50, "linear._fast_matmul": 18,
+                 "others": 4},
 }
 LSTM_SAVED = 7                                          # arrays per time step: i, f, o, tanh(..), c, tanh(c), h
 LSTM_DELTAS = 4                                         # arrays: deltas that are on their way when a step takes most

@@ -4,7 +4,7 @@ What its row is, is settled in this order:
   - a user's G and DG;
   - a row of the registry, if the entry gives just its operands;
   - otherwise a function of tapegrad, which puts axes and shapes in order: it is run on the values, and if it records one row,
-    whose static arguments hold no array, it is that row for all values of these shapes;
+    and no array that is made of values, it is that row for all values of these shapes;
   - a function that comes down to several rows is called as it is, and is recorded anew when its derivative is wanted: what
     it does may depend on values. The formulas of the course don't, and are run over nodes.
 """
@@ -84,8 +84,9 @@ def _own(step, held, operands, values, users, extras):
     z, entries, leaves = step.record(values)
     if z._register is None:
         return Operator(step.name, step.call), operands, ()
-    if len(entries) == 1 and _is_lasting(step, entries[0]):
-        row, static, chosen = entries[0].g, entries[0].static, []
+    static = _static(step, entries[0], held, values) if len(entries) == 1 else None
+    if static is not None and all([type(y) is Leaf or type(y) in NUMBERS for y in entries[0].operands]):
+        row, chosen = entries[0].g, []
         for y in entries[0].operands:
             i = leaves.index(y) if type(y) is Leaf else None
             x = y if i is None else operands[i]
@@ -100,12 +101,18 @@ def _own(step, held, operands, values, users, extras):
     return Operator(step.name, step.call, expand, lasting=False), operands, ()
 
 
-def _is_lasting(step, entry):
-    """Whether this one entry is what the function records for all values of these shapes."""
-    items = [item for x in entry.static for item in (x if type(x) is tuple else (x,))]
-    return (all([type(y) is Leaf or type(y) in NUMBERS for y in entry.operands])
-            and not any([isinstance(item, np.ndarray) for item in items])
-            and not any([isinstance(y, Name) for y in step.keywords.values()]))
+def _static(step, entry, held, values):
+    """The static arguments of an entry, for all values of these shapes: arrays that are given by name as their nodes.
+
+    None if they come from values in another way.
+    """
+    by_name = {id(values[i]): i for key, i in step.keys.items() if isinstance(step.keywords[key], Name)}
+    if entry.g.name == "getitem" and len(by_name) == 1:                 # the index in the entry is a copy
+        static = tuple([held[i] for i in by_name.values() if type(values[i]) is np.ndarray])
+        return static or None
+    static = tuple([held[by_name.pop(id(x))] if type(x) is np.ndarray and id(x) in by_name else x for x in entry.static])
+    items = [item for x in static for item in (x if type(x) is tuple else (x,))]
+    return None if by_name or any([isinstance(item, np.ndarray) for item in items]) else static
 
 
 def _of_scores(step, held, operands, extras):

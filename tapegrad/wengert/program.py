@@ -133,8 +133,8 @@ class Program:
             try:
                 row, operands, static = lowered(step, held, values, users, extras)
                 if values[step.slot] is MISSING:
-                    arguments = [_value(x, known) for x in operands]
-                    values[step.slot] = row.g(arguments, *static) if row.variadic else row.g(*arguments, *static)
+                    arguments, fixed = [[_value(x, known) for x in xs] for xs in (operands, static)]
+                    values[step.slot] = row.g(arguments, *fixed) if row.variadic else row.g(*arguments, *fixed)
             except Exception as error:
                 raise _failed(step, error, values, users) from error
             held[step.slot] = z = Node(row, tuple(operands), static, *kind_of(values[step.slot]))
