@@ -5,7 +5,6 @@ Only tapegrad's own calls are counted, so that another NumPy does not change the
 
 import ctypes
 import gc
-import re
 import sys
 import tracemalloc
 from collections import Counter
@@ -45,14 +44,14 @@ def where(frame):
 
 
 def calls(function):
-    """{name: how often it was called} of tapegrad's functions, and of the functions in C that those call themselves."""
-    found = Counter()
+    """{name: how often it was called}, of tapegrad's functions in Python, and of the functions in C that those call."""
+    python, in_c = Counter(), Counter()
 
     def see(frame, event, called):
         if event == "call" and is_ours(frame) and frame.f_code.co_name not in NOT_COUNTED:
-            found[where(frame)] += 1
+            python[where(frame)] += 1
         elif event == "c_call" and is_ours(frame) and called.__name__ not in NOT_COUNTED:
-            found[re.sub(r"_[0-9a-f]{8}$", "", called.__qualname__)] += 1      # a kernel's name ends with a checksum
+            in_c[called.__qualname__] += 1
 
     with uncollected():
         before = sys.getprofile()
@@ -61,7 +60,7 @@ def calls(function):
             function()
         finally:
             sys.setprofile(before)
-    return found
+    return python, in_c
 
 
 class _Allocator(ctypes.Structure):

@@ -19,24 +19,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tapegrad import functions
-from tapegrad.core.tape import enable_grad, no_grad, tape
-from tapegrad.debug.views import Tape
-from tapegrad.functions.tensor import Tensor, from_dlpack, tensor
+from tapegrad.core.tape import enable_grad as enable_grad, no_grad as no_grad, tape as tape
+from tapegrad.debug.views import Tape as Tape
+from tapegrad.functions.tensor import Tensor as Tensor, from_dlpack as from_dlpack, tensor as tensor
 
 if TYPE_CHECKING:                                       # what is loaded when it is first asked for, for editors
-    from tapegrad import autograd, fft, linalg, optim, wengert, xman
-    from tapegrad.config import show_config
-    from tapegrad.debug.anomaly import detect_anomaly
-    from tapegrad.debug.blame import blame
-    from tapegrad.debug.provenance import provenance
-    from tapegrad.debug.stepping import backward_steps
-    from tapegrad.debug.tracing import traced
-    from tapegrad.export import export_numpy, load_tape, save_tape
+    from tapegrad import autograd as autograd, fft as fft, linalg as linalg, optim as optim, wengert as wengert, xman as xman
+    from tapegrad.config import show_config as show_config
+    from tapegrad.debug.anomaly import detect_anomaly as detect_anomaly
+    from tapegrad.debug.blame import blame as blame
+    from tapegrad.debug.provenance import provenance as provenance
+    from tapegrad.debug.stepping import backward_steps as backward_steps
+    from tapegrad.debug.tracing import traced as traced
+    from tapegrad.export import export_numpy as export_numpy, load_tape as load_tape, save_tape as save_tape
     from tapegrad.functions import *  # noqa: F403
-    from tapegrad.transforms.checkpointing import checkpoint
-    from tapegrad.transforms.extend import primitive
-    from tapegrad.transforms.functional import elementwise_grad, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
-    from tapegrad.transforms.gradient_check import gradcheck
+    from tapegrad.transforms.checkpointing import checkpoint as checkpoint
+    from tapegrad.transforms.extend import primitive as primitive
+    from tapegrad.transforms.functional import (
+        elementwise_grad as elementwise_grad, grad as grad, hessian as hessian, hvp as hvp,
+        jacobian as jacobian, jvp as jvp, value_and_grad as value_and_grad, vjp as vjp)
+    from tapegrad.transforms.gradient_check import gradcheck as gradcheck
 
 __version__ = "0.1.0"
 

@@ -1,9 +1,12 @@
 """What tapegrad runs on here: versions, the BLAS behind the matrix products, threads, kernels; and what would be faster."""
 
+from __future__ import annotations
+
 import ctypes
 import os
 import platform
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 
@@ -13,26 +16,27 @@ from tapegrad.kernels import compile as kernels
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def blas_core():
+def blas_core() -> str:
     """The family of processors whose kernels OpenBLAS uses, like "Haswell" (AVX2) or "SkylakeX" (AVX-512); "" if unknown."""
     library = blas.library()
     for name in ("scipy_openblas_get_corename64_", "openblas_get_corename64_", "openblas_get_corename"):
         function = getattr(library, name, None) if library is not None else None
         if function is not None:
             function.restype = ctypes.c_char_p
-            return function().decode()
+            return bytes(function()).decode()
     return ""
 
 
-def _has_avx512():
+def has_avx512() -> bool:
+    """Whether NumPy finds the instructions AVX-512 on this processor."""
     found = np.show_config(mode="dicts").get("SIMD Extensions", {})
     names = [*found.get("baseline", ()), *found.get("found", ())]
     return any(name.startswith("AVX512") or name == "X86_V4" for name in names)
 
 
-def _advice(core, threads):
+def _advice(core: str, threads: dict[str, str]) -> list[str]:
     advice = []
-    if core in ("Haswell", "Zen") and _has_avx512():
+    if core in ("Haswell", "Zen") and has_avx512():
         cause = "OPENBLAS_CORETYPE is set to " + os.environ["OPENBLAS_CORETYPE"] if "OPENBLAS_CORETYPE" in os.environ else (
             "OpenBLAS does not know this processor; OPENBLAS_CORETYPE=SkylakeX would tell it")
         advice.append(f"matrix products use AVX2 where the processor has AVX-512, at about half the speed: {cause}")
@@ -43,7 +47,7 @@ def _advice(core, threads):
     return advice
 
 
-def configuration():
+def configuration() -> dict[str, Any]:
     """What show_config() prints, as a dict."""
     numba = kernels.compiler()
     core = blas_core()
@@ -61,8 +65,14 @@ def configuration():
     }
 
 
-def show_config():
-    """Print versions, the BLAS and its kernels, threads, and what would be faster. Loads numba."""
+def show_config() -> None:
+    """Print versions, the BLAS and its kernels, threads, and what would be faster. Loads numba.
+
+    >>> tg.show_config()
+    tapegrad ...
+    python ...
+    numpy ...
+    """
     for name, value in configuration().items():
         for line in value if isinstance(value, list) else [value]:
             print(f"{name:14}{line}")

@@ -4,47 +4,97 @@ Each is a subclass of the built-in class that a NumPy user would catch, and is r
 operation, the shapes and dtypes, and what to do.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+
 
 class ShapeError(ValueError):
-    """The shapes of an operation's operands do not fit together."""
+    """The shapes of an operation's operands do not fit together.
+
+    >>> tg.add(np.ones(2), np.ones(3))
+    Traceback (most recent call last):
+    tapegrad.errors.ShapeError: add(float64 (2,), float64 (3,)): operands could not be broadcast together ...
+    """
 
 
 class DtypeError(TypeError):
-    """A dtype that the operation, or a gradient, cannot have."""
+    """A dtype that the operation, or a gradient, cannot have.
+
+    >>> tg.tensor([1, 2], requires_grad=True)
+    Traceback (most recent call last):
+    tapegrad.errors.DtypeError: requires_grad: a tensor of int64 has no gradient; make it with dtype=float
+    """
 
 
 class GradientError(RuntimeError):
-    """A gradient was asked for where there is none to be had."""
+    """A gradient was asked for where there is none.
+
+    >>> tg.tensor(1.0).backward()
+    Traceback (most recent call last):
+    tapegrad.errors.GradientError: ...
+    """
 
 
 class ConsumedTapeError(GradientError):
-    """backward() reached entries that an earlier backward() has consumed."""
+    """backward() reached entries that an earlier backward() has consumed.
+
+    >>> loss = tg.exp(tg.tensor(1.0, requires_grad=True))
+    >>> loss.backward()
+    >>> loss.backward()
+    Traceback (most recent call last):
+    tapegrad.errors.ConsumedTapeError: ...
+    """
 
 
 class ThreadError(GradientError):
-    """A tensor recorded on one thread's tape was used for a gradient on another's."""
+    """A tensor recorded on one thread's tape was used for a gradient on another's.
+
+    >>> from concurrent.futures import ThreadPoolExecutor
+    >>> loss = tg.exp(tg.tensor(1.0, requires_grad=True))
+    >>> with ThreadPoolExecutor(1) as other:
+    ...     other.submit(loss.backward).result()
+    Traceback (most recent call last):
+    tapegrad.errors.ThreadError: ...
+    """
 
 
 class GradcheckError(GradientError):
-    """A derivative that does not agree with central differences."""
+    """A derivative that does not agree with central differences: see gradcheck.
+
+    >>> tg.gradcheck(lambda x: x * x.detach(), np.array([1.0]))
+    Traceback (most recent call last):
+    tapegrad.errors.GradcheckError: gradcheck: <lambda>, element (0,) of argument 0 (float64 (1,)): the derivative is ...
+    """
 
 
 class WengertError(ValueError):
-    """A Wengert list, or the text or the formula of one, that can't be read, evaluated or differentiated."""
+    """A Wengert list, or the text or the formula of one, that can't be read, evaluated or differentiated.
+
+    >>> tg.wengert.eval([("z", "nothing", ("x",))], {"x": 1.0})
+    Traceback (most recent call last):
+    tapegrad.errors.WengertError: ...
+    """
 
 
 class AnomalyError(FloatingPointError):
-    """A value or a delta that is NaN or infinite, inside detect_anomaly()."""
+    """A value or a delta that is NaN or infinite, inside detect_anomaly().
+
+    >>> with tg.detect_anomaly():
+    ...     tg.log(np.array([1.0, 0.0]))
+    Traceback (most recent call last):
+    tapegrad.errors.AnomalyError: log(float64 (2,)): ... gave -inf at (1,) of float64 (2,)...
+    """
 
 
-def describe(value):
-    """`float32 (3, 4)` for a tensor or an array, `2.5` for a Python number."""
+def describe(value: object) -> str:
+    """`float32 (3, 4)` for a tensor or an array, `2.5` for a Python number, the name of its type for anything else."""
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return f"{value.dtype} {tuple(value.shape)}"
     return repr(value) if isinstance(value, (bool, int, float, complex)) else type(value).__name__
 
 
-def failed_call(name, operands, error, static=()):
+def failed_call(name: str, operands: Iterable[object], error: Exception, static: Iterable[object] = ()) -> Exception:
     """The error to raise instead of NumPy's own when operation `name` fails on `operands`: same class, more said."""
     kind = ShapeError if type(error) is ValueError else DtypeError if isinstance(error, TypeError) else type(error)
     given = ", ".join([describe(operand) for operand in operands] + [repr(argument) for argument in static])

@@ -5,10 +5,20 @@ the middle of a recording leaves the recorded values alone.
 
 The hyperparameters are attributes and may be changed between steps. A parameter without a gradient stays, and its steps
 are not counted, as in PyTorch. A complex parameter counts as its real and imaginary parts, as there.
+
+    optimizer = tg.optim.Adam([W, b], lr=1e-3)
+    for x, y in batches:
+        optimizer.zero_grad()
+        loss(x, y).backward()
+        optimizer.step()
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from math import inf
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy import ndarray
@@ -17,16 +27,34 @@ from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.tensor import Tensor
 from tapegrad.kernels import steps
 from tapegrad.kernels.optimisers import fused
+from tapegrad.typing import Array
+
+__all__ = ["SGD", "Adam", "AdamW", "Optimizer"]
 
 
 class Optimizer:
     """The parameters of a model, and what is common to all ways of moving them. A subclass defines move(i, x, g).
 
+    parameters   tensors, leaves that require a gradient
+    lr           the learning rate, at least 0
+
     TypeError for parameters that are not a list of tensors; ValueError for an empty list, for a tensor that is given twice,
     is no leaf or requires no gradient, and for a hyperparameter out of its range.
+
+    >>> class SignDescent(tg.optim.Optimizer):
+    ...     def move(self, i, x, g):
+    ...         x -= self.lr * np.sign(g)
+    >>> x = tg.tensor([1.0, -2.0], requires_grad=True)
+    >>> optimizer = SignDescent([x], lr=0.5)
+    >>> (x * x).sum().backward()
+    >>> optimizer.step()
+    >>> x.data
+    array([ 0.5, -1.5])
     """
 
-    def __init__(self, parameters, lr, **others):
+    lr: float
+
+    def __init__(self, parameters: Iterable[Tensor], lr: float, **others: Any) -> None:
         name = type(self).__name__
         if isinstance(parameters, Tensor):
             raise TypeError(f"{name}: the parameters are a list of tensors, not one tensor")
@@ -44,7 +72,7 @@ class Optimizer:
         self._check(lr=lr, **others)
         vars(self).update(lr=lr, **others)
 
-    def _check(self, betas=(0, 0), nesterov=False, **others):
+    def _check(self, betas: Sequence[float] = (0, 0), nesterov: bool = False, **others: float) -> None:
         name = type(self).__name__
         if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
             raise ValueError(f"{name}: betas={betas}; they are two numbers from 0 to less than 1")
@@ -54,18 +82,32 @@ class Optimizer:
         if nesterov and not others["momentum"]:
             raise ValueError(f"{name}: nesterov={nesterov} with momentum={others['momentum']}; it needs a momentum")
 
-    def zero_grad(self):
-        """Forget the gradients of all parameters."""
+    def zero_grad(self) -> None:
+        """Forget the gradients of all parameters: `.grad` is None again.
+
+        >>> x = tg.tensor(3.0, requires_grad=True)
+        >>> (x * x).backward()
+        >>> tg.optim.SGD([x], lr=0.1).zero_grad()
+        >>> print(x.grad)
+        None
+        """
         for parameter in self.parameters:
             parameter.grad = None
 
-    def step(self):
-        """Move every parameter that has a gradient."""
+    def step(self) -> None:
+        """Move every parameter that has a gradient.
+
+        >>> x = tg.tensor(3.0, requires_grad=True)
+        >>> (x * x).backward()
+        >>> tg.optim.SGD([x], lr=0.5).step()
+        >>> x.item()
+        0.0
+        """
         for i, parameter in enumerate(self.parameters):
             if parameter.grad is not None:
                 self.move(i, parameter.data, parameter.grad)
 
-    def move(self, i, x, g):
+    def move(self, i: int, x: Array, g: Array) -> None:
         """Write into x, the array of parameter i, whose gradient is g."""
         raise NotImplementedError
 
@@ -79,20 +121,21 @@ class Group:
     steps      how many each parameter has made
     """
 
-    def __init__(self, dtype, at, parameters, means):
+    def __init__(self, dtype: np.dtype[Any], at: list[int], parameters: list[Tensor], means: Iterable[str]) -> None:
         self.dtype, self.at, self.parameters = dtype, at, parameters
         self.nbytes = [parameter._value.nbytes for parameter in parameters]
         self.offsets = np.array([0, *accumulate(n // dtype.itemsize for n in self.nbytes)], np.int64)
         self.means = {name: np.zeros(self.offsets[-1], dtype) for name in means}
         self.steps = np.zeros(len(at), np.int64)
 
-    def part(self, name, k):
+    def part(self, name: str, k: int) -> Array:
         """A running mean of parameter k, in its dtype and shape: a view."""
         x = self.parameters[k]
-        return self.means[name][self.offsets[k]:self.offsets[k + 1]].view(x.dtype).reshape(x.shape)
+        mean: Array = self.means[name][self.offsets[k]:self.offsets[k + 1]].view(x.dtype).reshape(x.shape)
+        return mean
 
 
-def reals(x):
+def reals(x: Array) -> Array:
     """x, or the view of a complex x with an axis more for the real and the imaginary part."""
     return x[..., None].view(x.real.dtype) if x.dtype.kind == "c" else x
 
@@ -106,18 +149,27 @@ class FusedOptimizer(Optimizer):
     parameter at its step t, on arrays of real numbers.
     """
 
-    def __init__(self, parameters, lr, **others):
+    kernel: ClassVar[str]
+    means: ClassVar[tuple[str, ...]]
+
+    def __init__(self, parameters: Iterable[Tensor], lr: float, **others: Any) -> None:
         super().__init__(parameters, lr, **others)
-        at = {}
+        at: dict[np.dtype[Any], list[int]] = {}
         for i, parameter in enumerate(self.parameters):
             at.setdefault(parameter._value.real.dtype, []).append(i)
         self.groups = [Group(dtype, places, [self.parameters[i] for i in places], self.means) for dtype, places in at.items()]
 
-    def step(self):
+    def numbers(self) -> tuple[float, ...]:
+        raise NotImplementedError
+
+    def moved(self, t: int, x: Array, g: Array, *means: Array) -> tuple[Array, ...]:
+        raise NotImplementedError
+
+    def step(self) -> None:
         """Move every parameter that has a gradient. ShapeError where an array was resized after it was assigned."""
         for group in self.groups:
             kernel = fused(self.kernel, group.dtype)
-            arrays = []                                 # the kernel's, in a tuple: x and g by turns, or None twice
+            arrays: list[Array | None] = []             # the kernel's, in a tuple: x and g by turns, or None twice
             for k, parameter in enumerate(group.parameters):
                 g = parameter.grad
                 if g is None:
@@ -136,7 +188,7 @@ class FusedOptimizer(Optimizer):
             if kernel:
                 kernel(tuple(arrays), None, group.offsets, *group.means.values(), group.steps, *self.numbers())
 
-    def _step_on_arrays(self, group, k, x, g):
+    def _step_on_arrays(self, group: Group, k: int, x: Array, g: Array) -> None:
         t = int(group.steps[k]) + 1
         x, g, *means = map(reals, (x, g.reshape(x.shape), *(group.part(name, k) for name in self.means)))
         wide = np.result_type(x, np.float32)
@@ -145,22 +197,33 @@ class FusedOptimizer(Optimizer):
             old[...] = new
         group.steps[k] = t
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         """What load_state_dict() goes on from: {"hyperparameters": by name, "state": a dictionary per parameter, in order}.
 
         The latter are the number of its steps and copies of its running means.
+
+        >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
+        >>> tg.optim.SGD([x], lr=0.1, momentum=0.9).state_dict()
+        {'hyperparameters': {'lr': 0.1, 'momentum': 0.9, 'weight_decay': 0.0, 'nesterov': False},
+         'state': [{'steps': 0, 'velocity': array([0., 0.])}]}
         """
-        state = [None] * len(self.parameters)
+        state: list[Any] = [None] * len(self.parameters)
         for group in self.groups:
             for k, i in enumerate(group.at):
                 state[i] = {"steps": int(group.steps[k])} | {name: group.part(name, k).copy() for name in self.means}
         return {"hyperparameters": {name: getattr(self, name) for name in self.hyperparameters}, "state": state}
 
-    def load_state_dict(self, saved):
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Go on from what state_dict() gave. What does not fit raises, and nothing is changed.
 
         ValueError for hyperparameters of another optimiser and another number of parameters, ShapeError and DtypeError for
         other arrays.
+
+        >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
+        >>> optimizer = tg.optim.Adam([x], lr=0.1)
+        >>> optimizer.load_state_dict(tg.optim.Adam([x], lr=0.01).state_dict())
+        >>> optimizer.lr
+        0.01
         """
         name, hyperparameters, state = f"{type(self).__name__}.load_state_dict", saved["hyperparameters"], saved["state"]
         if set(hyperparameters) != set(self.hyperparameters):
@@ -193,20 +256,35 @@ class SGD(FusedOptimizer):
     weight_decay   adds weight_decay * x to g
     Source: Robbins and Monro (1951); Polyak (1964) for the momentum; Sutskever et al., On the importance of initialization
     and momentum in deep learning (2013) for nesterov, in PyTorch's form, whose v is not multiplied by lr.
+
+    >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
+    >>> optimizer = tg.optim.SGD([x], lr=0.25, momentum=0.5)
+    >>> for _ in range(2):
+    ...     optimizer.zero_grad()
+    ...     (x * x).sum().backward()
+    ...     optimizer.step()
+    >>> x.data
+    array([0., 0.])
     """
 
     kernel, means = "sgd", ("velocity",)
+    momentum: float
+    weight_decay: float
+    nesterov: bool
 
-    def __init__(self, parameters, lr, momentum=0.0, weight_decay=0.0, nesterov=False):
+    def __init__(self, parameters: Iterable[Tensor], lr: float, momentum: float = 0.0, weight_decay: float = 0.0,
+                 nesterov: bool = False) -> None:
         super().__init__(parameters, lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
 
-    def numbers(self):
+    def numbers(self) -> tuple[float, ...]:
         return float(self.lr), float(self.weight_decay), float(self.momentum), float(bool(self.nesterov))
 
-    def moved(self, t, x, g, v):
+    def moved(self, t: int, x: Array, g: Array, *means: Array) -> tuple[Array, ...]:
+        (v,) = means
         lr, weight_decay, momentum, nesterov = self.numbers()
         if momentum:
-            return steps.momentum_sgd(x, g, v, lr, weight_decay, momentum, nesterov)
+            moved: tuple[Array, Array] = steps.momentum_sgd(x, g, v, lr, weight_decay, momentum, nesterov)
+            return moved
         return steps.sgd(x, g, lr, weight_decay), v
 
 
@@ -216,25 +294,39 @@ class Adam(FusedOptimizer):
     m = beta1 * m + (1 - beta1) * g, m' = m / (1 - beta1^t) at the parameter's step t, and so for v, with beta2.
     weight_decay   adds weight_decay * x to g
     Source: Kingma and Ba, Adam: A Method for Stochastic Optimization (2015), algorithm 1.
+
+    >>> x = tg.tensor([1.0, -2.0], requires_grad=True)
+    >>> optimizer = tg.optim.Adam([x], lr=0.5)
+    >>> (x * x).sum().backward()
+    >>> optimizer.step()
+    >>> x.data.round(6)
+    array([ 0.5, -1.5])
     """
 
     kernel, means = "adam", ("m", "v")
+    betas: tuple[float, float]
+    eps: float
+    weight_decay: float
 
-    def __init__(self, parameters, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
+    def __init__(self, parameters: Iterable[Tensor], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
+                 eps: float = 1e-8, weight_decay: float = 0.0) -> None:
         super().__init__(parameters, lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
-    def numbers(self):
+    def numbers(self) -> tuple[float, ...]:
         beta1, beta2 = self.betas
         return float(self.lr), float(beta1), float(beta2), float(self.eps), *self.decay()
 
-    def decay(self):
+    def decay(self) -> tuple[float, float]:
         """What is added to g times x, and what x shrinks to."""
         return float(self.weight_decay), 1.0
 
-    def moved(self, t, x, g, m, v):
+    def moved(self, t: int, x: Array, g: Array, *means: Array) -> tuple[Array, ...]:
+        m, v = means
         lr, beta1, beta2, eps, weight_decay, shrink = self.numbers()
         rate, floor = steps.without_bias(t, lr, beta1, beta2, eps)
-        return steps.adam(x, g, m, v, rate, floor, beta1, 1 - beta1, beta2, 1 - beta2, weight_decay, shrink)
+        moved: tuple[Array, Array, Array] = steps.adam(x, g, m, v, rate, floor, beta1, 1 - beta1, beta2, 1 - beta2,
+                                                       weight_decay, shrink)
+        return moved
 
 
 class AdamW(Adam):
@@ -242,10 +334,18 @@ class AdamW(Adam):
 
     Source: Loshchilov and Hutter, Decoupled Weight Decay Regularization (2019), algorithm 2, in PyTorch's form, whose decay
     is multiplied by lr.
+
+    >>> x = tg.tensor([1.0, -2.0], requires_grad=True)
+    >>> optimizer = tg.optim.AdamW([x], lr=0.5, weight_decay=0.1)
+    >>> (x * x).sum().backward()
+    >>> optimizer.step()
+    >>> x.data.round(6)
+    array([ 0.45, -1.4 ])
     """
 
-    def __init__(self, parameters, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01):
+    def __init__(self, parameters: Iterable[Tensor], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
+                 eps: float = 1e-8, weight_decay: float = 0.01) -> None:
         super().__init__(parameters, lr, betas, eps, weight_decay)
 
-    def decay(self):
+    def decay(self) -> tuple[float, float]:
         return 0.0, 1 - float(self.lr) * float(self.weight_decay)

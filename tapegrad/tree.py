@@ -1,8 +1,20 @@
 """Nested structures: dicts, lists, tuples and named tuples of leaves."""
 
+from __future__ import annotations
 
-def leaves(tree):
-    """The leaves in order, depth first."""
+from collections.abc import Iterator
+from typing import Any
+
+from tapegrad.typing import Tree
+
+
+def leaves(tree: Tree) -> list[Any]:
+    """The leaves in order, depth first.
+
+    >>> from tapegrad.tree import leaves
+    >>> leaves({"W": [1, 2], "b": (3,)})
+    [1, 2, 3]
+    """
     if isinstance(tree, dict):
         return [leaf for value in tree.values() for leaf in leaves(value)]
     if isinstance(tree, (list, tuple)):
@@ -10,8 +22,13 @@ def leaves(tree):
     return [tree]
 
 
-def rebuild(tree, replacements):
-    """The same structure with its leaves taken, in order, from the iterator `replacements`."""
+def rebuild(tree: Tree, replacements: Iterator[Any]) -> Tree:
+    """The same structure with its leaves taken, in order, from the iterator `replacements`.
+
+    >>> from tapegrad.tree import rebuild
+    >>> rebuild({"W": [1, 2], "b": (3,)}, iter("xyz"))
+    {'W': ['x', 'y'], 'b': ('z',)}
+    """
     if isinstance(tree, dict):
         return type(tree)((key, rebuild(value, replacements)) for key, value in tree.items())
     if isinstance(tree, (list, tuple)):
@@ -20,8 +37,13 @@ def rebuild(tree, replacements):
     return next(replacements)
 
 
-def same(one, other):
-    """Whether two structures differ only in their leaves."""
+def same(one: Tree, other: Tree) -> bool:
+    """Whether two structures differ only in their leaves.
+
+    >>> from tapegrad.tree import same
+    >>> same([1, (2, 3)], [4, (5, 6)]), same([1, 2], (1, 2))
+    (True, False)
+    """
     if isinstance(one, dict):
         return isinstance(other, dict) and one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
     if isinstance(one, (list, tuple)):

@@ -31,6 +31,8 @@ from typing import Any, NoReturn, Self
 
 from tapegrad.errors import WengertError
 
+__all__ = ["Operation", "Register", "XMan", "XManFunctions"]
+
 Entry = tuple[str, str, tuple[str, ...]]
 ROLES = ("input", "param", "operationOutput")
 NUMBERS = (int, float)

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from watching import called_in
 
 import tapegrad as tg
 from tapegrad import errors
@@ -55,7 +56,8 @@ class TestProvenance:
         b = leaf([1.0, 2.0])
         loss = (b * b + np.ones((3, 2)) * b).sum()
         parts = tg.provenance(loss, b)
-        assert len(parts) == 2 and all(part.shape == (2,) for _, part in parts.items())
+        assert list(parts) == ["z1 = multiply(b, b)", "z2 = multiply(c1, b)"]
+        assert all(part.shape == (2,) for _, part in parts.items())
         loss.backward()
         np.testing.assert_array_equal(parts.sum(), b.grad)
 
@@ -192,7 +194,7 @@ class TestBlame:
         assert t.blame().phase == "backward" and "delta that came to add" in str(t.blame())
         h = tg.sin(x)
         h.retain_grad()
-        assert "sin" in str(tg.blame(h)) or not tg.blame(h)
+        assert not tg.blame(h) and "what is known of the values of 1 entries is finite" in str(tg.blame(h))
 
     def test_nothing_to_blame(self):
         x = leaf([4.0])
@@ -360,9 +362,8 @@ class TestStepping:
     def test_retained(self):
         W, h, loss = self.model()
         h.retain_grad()
-        plans = [entry.plan for entry in tg.tape().entries]
         one = tg.backward_steps(loss, retain_graph=True)
-        assert [entry.plan for entry in tg.tape().entries] == plans and h.grad is not None
+        assert not called_in(lambda: loss.backward(retain_graph=True)) and h.grad is not None
         two = tg.backward_steps(loss)
         assert str(one) == str(two) and "the kept gradient" in str(one)
 
@@ -372,8 +373,7 @@ class TestStepping:
             tg.backward_steps(h)
         with pytest.raises(TypeError, match="stop is"):
             tg.backward_steps(loss, stop=1.5)
-        plans = [entry.plan in entry.g.plans or entry.g.static_names != () for entry in tg.tape().entries]
-        assert all(plans)
+        assert not called_in(loss.backward) and W.grad is not None
 
 
 def test_names_are_functions():

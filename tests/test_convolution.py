@@ -44,7 +44,8 @@ def test_convolutions_agree_with_pytorch(name, x, W, options, biased):
 @pytest.mark.parametrize("f", [
     lambda x, W: tg.conv2d(x, W, padding="same"), lambda x, W: tg.conv2d(x, W, stride=2, padding=1, dilation=(1, 2)),
     lambda x, W: tg.conv_transpose2d(x, W.reshape(2, 3, 2, 2), stride=2, padding=1),
-    lambda x, W: tg.max_pool2d(x, 2, 1, 1) * W.sum(), lambda x, W: tg.avg_pool2d(x * x, 2, 1, 1, False) * W.sum()])
+    lambda x, W: tg.max_pool2d(x, 2, 1, 1) * W.sum(),
+    lambda x, W: tg.avg_pool2d(x * x, 2, 1, 1, count_include_pad=False) * W.sum()])
 def test_derivatives_against_differences(f):
     assert tg.gradcheck(f, normal(1, 2, 3, 4), normal(3, 2, 2, 2, seed=1), order=2)
 
@@ -92,7 +93,8 @@ def test_modes_and_vectors_of_convolve():
 
 @pytest.mark.parametrize("f", [
     lambda x, W: tg.conv2d(x, W, np.ones(4, "f4"), padding=1), lambda x, W: tg.conv_transpose2d(x, W.reshape(3, 4, 2, 2)),
-    lambda x, W: tg.max_pool2d(x, 2, padding=1) * W.sum(), lambda x, W: tg.avg_pool2d(x, 3, 2, 1, False) * W.sum()])
+    lambda x, W: tg.max_pool2d(x, 2, padding=1) * W.sum(),
+    lambda x, W: tg.avg_pool2d(x, 3, 2, 1, count_include_pad=False) * W.sum()])
 def test_float32_is_kept(f):
     x, W = (tg.tensor(normal(*shape), dtype="f4", requires_grad=True) for shape in ((2, 3, 5, 5), (4, 3, 2, 2)))
     z = f(x, W)
@@ -141,6 +143,7 @@ def test_windows_are_a_view_that_writing_does_not_reach():
     (lambda x, W: tg.max_pool2d(x, 6), errors.ShapeError, ["(6, 6)", "(5, 5)"]),
     (lambda x, W: tg.max_pool2d(x, 2, padding=2), ValueError, ["padding=(2, 2)", "kernel_size=(2, 2)"]),
     (lambda x, W: tg.avg_pool2d(x, 0), ValueError, ["kernel_size=0"]),
+    (lambda x, W: tg.avg_pool2d(x, 2, 2, 0, True), ValueError, ["ceil_mode=True"]),
     (lambda x, W: tg.avg_pool2d(x[0, 0], 2), errors.ShapeError, ["(5, 5)"])])
 def test_errors(call, kind, words):
     with pytest.raises(kind) as caught:

@@ -27,10 +27,11 @@ class Ours:
 
     @staticmethod
     def apply(name, x):
-        return {"softmax": lambda: tg.softmax(x), "sum": lambda: tg.sum(x, 0, True), "mean": lambda: tg.mean(x, 1, True),
-                "flip": lambda: tg.flip(x, 1), "cumsum": lambda: tg.cumsum(x, 0), "max": lambda: tg.max(x, 1, True),
+        return {"softmax": lambda: tg.softmax(x), "sum": lambda: tg.sum(x, 0, keepdims=True),
+                "mean": lambda: tg.mean(x, 1, keepdims=True),
+                "flip": lambda: tg.flip(x, 1), "cumsum": lambda: tg.cumsum(x, 0), "max": lambda: tg.max(x, 1, keepdims=True),
                 "stack": lambda: tg.stack([x, x * 2]).sum(0),
-                "prod": lambda: tg.prod(x, 0, True)}[name]()
+                "prod": lambda: tg.prod(x, 0, keepdims=True)}[name]()
 
     @staticmethod
     def concatenate(x, y):

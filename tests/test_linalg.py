@@ -161,6 +161,30 @@ def test_lstsq(x, y):
         tg.gradcheck(lambda *given: linalg.lstsq(*given)[:2], x, y, order=2)
 
 
+def test_bounds_of_pinv():
+    """A singular value of 1e-12 beside 1: rtol=None stands for NumPy's bound, about 1e-15."""
+    x = np.diag([1.0, 1e-12, 0.0])
+    for options in ({}, {"rtol": None}, {"rcond": 1e-10}, {"rtol": 1e-10}, {"rcond": None, "hermitian": True}):
+        np.testing.assert_allclose(linalg.pinv(x, **options).data, np.linalg.pinv(x, **options), rtol=1e-9)
+    with pytest.raises(ValueError, match="pinv: rcond and rtol"):
+        linalg.pinv(x, 1e-10, rtol=1e-10)
+
+
+def test_hermitian_reads_one_triangle():
+    for call in (lambda F: F.svd(A[0], hermitian=True)[1], lambda F: F.svd(A[0], compute_uv=False, hermitian=True),
+                 lambda F: F.pinv(A[0], hermitian=True)):
+        np.testing.assert_allclose(call(linalg).data, call(np.linalg), atol=1e-12)
+
+
+def test_names_that_numpy_linalg_has_again():
+    x, y = tg.tensor(A, requires_grad=True), rng.normal(size=(3, 3))
+    for call in (lambda F, x: F.trace(x, offset=1, dtype=np.float32), lambda F, x: F.tensordot(x, y, axes=1),
+                 lambda F, x: F.matmul(x, y), lambda F, x: F.vecdot(x, y, axis=-2)):
+        got, expected = call(linalg, x), call(np.linalg, A)
+        assert got.requires_grad and got.dtype == expected.dtype
+        np.testing.assert_allclose(got.data, expected, rtol=1e-5)
+
+
 def test_results_have_names():
     assert linalg.slogdet(A)._fields == ("sign", "logabsdet")
     assert linalg.eigh(SYMMETRIC)._fields == ("eigenvalues", "eigenvectors")

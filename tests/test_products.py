@@ -82,6 +82,24 @@ def test_what_is_refused(call, match):
         call()
 
 
-def test_an_unknown_order_is_refused():
-    with pytest.raises(ValueError, match="einsum: optimize='fast'"):
-        tg.einsum("ij,jk", SIDES, X, optimize="fast")
+@pytest.mark.parametrize("call, kind, match", [
+    (lambda: tg.einsum("ij,jk", SIDES, X, optimize="fast"), ValueError, "einsum: optimize='fast'"),
+    (lambda: tg.einsum("ij,jk", SIDES, X, order="F"), ValueError, "einsum: order='F'"),
+    (lambda: tg.einsum("ij,jk", SIDES, X, dtype="f4"), TypeError, "einsum: float64 .* as float32 with casting='safe'"),
+    (lambda: tg.einsum("ij,jk", SIDES, X, out=np.zeros((3, 4))), TypeError, "einsum: out="),
+    (lambda: tg.dot(SIDES, X, np.zeros((3, 4))), TypeError, "dot: out="),
+    (lambda: tg.outer(V, V, out=np.zeros((3, 3))), TypeError, "outer: out=")])
+def test_arguments_that_are_refused(call, kind, match):
+    with pytest.raises(kind, match=match):
+        call()
+
+
+def test_einsum_in_another_dtype():
+    for options in ({"dtype": "f4", "casting": "same_kind"}, {"dtype": np.complex128, "order": "C"}):
+        got, expected = tg.einsum("ij,jk", SIDES, X, **options), np.einsum("ij,jk", SIDES, X, **options)
+        assert got.dtype == expected.dtype
+        np.testing.assert_allclose(got.data, expected, rtol=1e-5)
+
+
+def test_einsum_of_what_stays_as_it_is_gives_a_tensor():
+    assert isinstance(tg.einsum("ij", X), tg.Tensor) and isinstance(tg.einsum("ij->ij", tg.tensor(X)), tg.Tensor)

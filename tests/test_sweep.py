@@ -115,19 +115,21 @@ class TestConsumption:
         (h * x).sum().backward()
         np.testing.assert_array_equal(x.grad, [1, 9])
 
-    def test_a_rule_that_raises_leaves_a_usable_tape(self, monkeypatch):
+    def test_a_rule_that_raises_leaves_a_usable_tape(self):
+        memory = []
+
+        @tg.primitive(lambda d, out, x: d * memory.pop())
+        def times_what_is_there(x):
+            return x
+
         x = leaf([1.0])
-        z = tg.sin(x).sum()
-        row = tg.primitives.table["cos"]
-        with monkeypatch.context() as patch:
-            def fail(x):
-                raise MemoryError("no more")
-            patch.setattr(tg.primitives.arrays, "cos", fail)
-            with pytest.raises(MemoryError):
-                z.backward(retain_graph=True)
-        assert row.name == "cos" and x.grad is None
+        z = tg.sin(times_what_is_there(x)).sum()
+        with pytest.raises(IndexError):
+            z.backward(retain_graph=True)
+        assert x.grad is None
+        memory.append(3.0)
         z.backward()
-        np.testing.assert_allclose(x.grad, np.cos([1.0]))
+        np.testing.assert_allclose(x.grad, 3 * np.cos([1.0]))
 
 
 class TestHigherOrder:

@@ -1,13 +1,13 @@
 """The tape: what it lists, under which names, what leaves it, and who may use it."""
 
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
 
 import tapegrad as tg
 from tapegrad import errors
-from tapegrad.core.tape import LIMIT, thread
 
 
 def leaf(*shape, name=None, seed=0):
@@ -63,18 +63,18 @@ class TestLifetime:
         assert len(tg.tape()) == 0
 
     def test_a_forward_only_loop_stays_flat(self):
-        x = leaf(1000)
-        held = []
-        for i in range(20000):
+        x = leaf(1000)                                  # 16 KB per turn, 80 MB in all
+        tracemalloc.start()
+        for _ in range(5000):
             y = tg.sin(x * 2.0)
-            if i % 1000 == 0:
-                held.append(len(thread.tape.entries))
-        assert max(held) <= LIMIT + 2 and len(tg.tape()) == 2 and y.shape == (1000,)
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert most < 4e6 and len(tg.tape()) == 2 and y.shape == (1000,)
 
     def test_the_living_survive_a_reap(self):
         x = leaf(4)
         z = x
-        for _ in range(20000):                          # more than LIMIT
+        for _ in range(20000):                          # many more than the tape may have before it looks for the dead
             z = z + x
         assert len(tg.tape()) == 20000
         z.sum().backward()
@@ -104,7 +104,7 @@ class TestLifetime:
         assert [g for _, g, _ in tg.tape()] == ["add", "sum"]
         b.backward()
         assert len(tg.tape()) == 0
-        np.testing.assert_allclose(x.grad, y._value + 1)
+        np.testing.assert_allclose(x.grad, y.data + 1)
 
 
 class TestRecording:
@@ -141,7 +141,7 @@ class TestRecording:
         x, y = leaf(3), leaf(4)
         with pytest.raises(errors.ShapeError):
             x * y
-        assert len(thread.tape.entries) == 0
+        assert len(tg.tape()) == 0
 
 
 class TestThreads:
@@ -176,7 +176,7 @@ class TestThreads:
         error = self.run(lambda: y.backward(np.ones(2)))
         assert isinstance(error, errors.ThreadError)
         y.sum().backward()                              # and the owner still can
-        np.testing.assert_allclose(x.grad, np.exp(x._value))
+        np.testing.assert_allclose(x.grad, np.exp(x.data))
 
     def test_eight_threads_train_at_once(self):
         """Each thread trains a model of its own; all end with the weights that one thread alone ends with."""
@@ -215,4 +215,4 @@ class TestThreads:
             worker.start()
         for worker in workers:
             worker.join()
-        np.testing.assert_allclose(x.grad, 1600 * 2 * x._value, rtol=1e-10)
+        np.testing.assert_allclose(x.grad, 1600 * 2 * x.data, rtol=1e-10)

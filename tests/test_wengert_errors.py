@@ -19,7 +19,7 @@ BAD = [
      "entry 2, z = sofmax(z1): there is no operator 'sofmax', but a 'softmax'"),
     ("z = add(x)", {}, WengertError, "entry 1, z = add(x): add does not take these arguments; it is add of 2 operands"),
     ("z = add(x, x, x)", {}, WengertError, "add does not take these arguments"),
-    ("z = sum(x, axes=0)", {}, WengertError, "sum does not take these arguments; it is sum(x, axis=None, "),
+    ("z = sum(x, axes=0)", {}, WengertError, "sum does not take these arguments; it is sum(a, axis=None, "),
     ("z1 = add(x, x)\nz2 = add(z1, y)\nz3 = add(z2, x)", {"y": np.ones(2)}, ShapeError,
      "entry 2, z2 = add(z1, y): add(float64 (3,), float64 (2,)): operands could not be broadcast"),
     ("z1 = add(x, x)\nz2 = mul(z1, y)", {"y": np.ones((2, 2))}, ShapeError, "entry 2, z2 = mul(z1, y): matmul(float64 (3,), "),

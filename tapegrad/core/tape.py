@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator
 from functools import wraps
 from math import inf
 from sys import getrefcount
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from tapegrad.core import naming
 from tapegrad.core.refcount import LONE_POPPED
@@ -143,12 +143,18 @@ class _Recording:
     recording: bool
     _before: list[bool]
 
+    @overload
+    def __new__(cls, function: None = None) -> Self: ...
+
+    @overload
+    def __new__(cls, function: F) -> F: ...     # type: ignore[misc]
+
     def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
         self = super().__new__(cls)
         self._before = []
         return self if function is None else self(function)
 
-    def __enter__(self) -> _Recording:
+    def __enter__(self) -> Self:
         tape = thread.tape
         self._before.append(tape.recording)
         tape.recording = self.recording

@@ -4,7 +4,11 @@ While `detect_anomaly()` is on, a watcher (watching.py) looks at what every row'
 contribution to `watch`. While it is off, none of that is there, and nothing is paid for it.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +18,7 @@ from tapegrad.debug.watching import users_place, watching
 from tapegrad.errors import AnomalyError
 
 
-def _bad(value):
+def _bad(value: Any) -> str | None:
     """What is wrong with an array, like `NaN at (0, 2)`; None where all is finite."""
     value = np.asarray(getattr(value, "_value", value))
     if value.dtype.kind not in "fc" or np.isfinite(value).all():
@@ -26,16 +30,16 @@ def _bad(value):
 class _Forward:
     """The watcher that raises where a result is not finite."""
 
-    def computed(self, row, args, z, start, end):
+    def computed(self, row: Any, args: Sequence[Any], z: Any, start: float, end: float) -> None:
         if wrong := _bad(z):
             operands = ", ".join(f"{x.dtype} {x.shape}" if isinstance(x, np.ndarray) else repr(x) for x in args)
             raise AnomalyError(f"{row.name}({operands}) gave {wrong}\n  {users_place()}")
 
-    def appended(self, entry):
+    def appended(self, entry: Any) -> None:
         """The list has noted the user's line."""
 
 
-def _watch(entry, y, c):
+def _watch(entry: Any, y: Any, c: Any) -> None:
     wrong = _bad(c)
     if wrong is None:
         return
@@ -47,10 +51,15 @@ def _watch(entry, y, c):
 
 
 @contextmanager
-def detect_anomaly():
+def detect_anomaly() -> Iterator[None]:
     """`with detect_anomaly():` the first NaN or infinity on this thread, forward or backward, raises AnomalyError.
 
     The error names the operation, the element, and the line of the user's code that recorded the entry.
+
+    >>> with tg.detect_anomaly():
+    ...     tg.log(np.array([1.0, 0.0]))
+    Traceback (most recent call last):
+    tapegrad.errors.AnomalyError: log(float64 (2,)): ... gave -inf at (1,) of float64 (2,)...
     """
     tape = thread.tape
     before, tape.watch = tape.watch, _watch

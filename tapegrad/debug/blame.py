@@ -4,9 +4,13 @@ A trace has looked at every value and delta. Without one, the values are those t
 computed from them again; the deltas are those of a sweep that keeps the tape.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 
-from tapegrad.core.entry import Entry
 from tapegrad.core.sweep import sweep
 from tapegrad.core.tape import thread
 from tapegrad.core.walk import seed_of
@@ -15,21 +19,33 @@ from tapegrad.debug.notes import Note, Summary, notes_of
 from tapegrad.debug.reasons import why, why_delta
 from tapegrad.debug.watching import observed
 from tapegrad.errors import GradientError
+from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import arrays
 
 
-def blame(source=None):
+def blame(source: Any = None) -> Blame:
     """The first entry whose value, or else whose delta, is NaN or infinite, as a Blame; one that is false if there is none.
 
     source   a trace, which knows all values and deltas that it has seen; or a tape or a loss before its backward(), of which it
              looks at the values that are saved or follow from those that are, and, of a loss, at the deltas. By default the
              tape of this thread
+
+    Raises GradientError for a loss whose tape has been consumed outside of a trace.
+
+    >>> x = tg.tensor([1.0, 0.0], requires_grad=True, name="x")
+    >>> with np.errstate(divide="ignore"):
+    ...     y = tg.log(x)
+    >>> print(tg.blame())
+    forward, y = log(x) is the first that is not finite
+        log of zero: log(0) = -inf
+        it is float64 (2,): -inf .. 0 (-inf), 1 inf
+        x: float64 (2,)
     """
     source = thread.tape if source is None else source
     loss = source if hasattr(source, "_register") else None
     if loss is not None:
-        where = getattr(loss._register, "where", None)
-        consumed = type(loss._register) is Entry and loss._register.tape is None
+        where: Any = getattr(loss._register, "where", None)
+        consumed = not loss.is_leaf and loss._register.tape is None
         if consumed and type(where) is not Note:
             raise GradientError("blame: the tape of this tensor has been consumed by backward(); run it inside of "
                                 "`with tg.traced() as t:` and ask t.blame()")
@@ -38,18 +54,19 @@ def blame(source=None):
         notes = notes_of(source)
     names, lookup = Names(notes), notes
     if loss is None and hasattr(source, "notes") or loss is not None and consumed:
-        forward = next((note for note in lookup if note.why), None)
-        if forward is not None:
-            return Blame("forward", forward, names, forward.why, forward.value)
-        backward = [note for note in lookup if note.why_delta]
+        for note in lookup:
+            if note.why:
+                return Blame("forward", note, names, note.why, note.value)
+        backward = [(note.swept, i, note, note.why_delta) for i, note in enumerate(lookup) if note.why_delta]
         if backward:
-            first = min(backward, key=lambda note: note.swept)
-            position, reason, summary = first.why_delta
+            _, _, first, (position, reason, summary) = min(backward)
             return Blame("backward", first, names, reason, summary, position)
         return Blame(None, None, names, f"the values and deltas of {len(lookup)} entries are finite")
     entries = list(thread.tape.entries)
-    return _forward(notes, entries, names) or (loss is not None and _backward(loss, notes, entries, names)) or Blame(
-        None, None, names, f"what is known of the values of {len(entries)} entries is finite")
+    found = _forward(notes, entries, names)
+    if found is None and loss is not None:
+        found = _backward(loss, notes, entries, names)
+    return found or Blame(None, None, names, f"what is known of the values of {len(entries)} entries is finite")
 
 
 class Blame:
@@ -58,9 +75,11 @@ class Blame:
     False where nothing is to blame: then `why` says what was looked at. print() tells all of it.
     """
 
-    def __init__(self, phase, note, names, why, value=None, position=None):
+    def __init__(self, phase: str | None, note: Note | None, names: Names, why: str, value: Summary | None = None,
+                 position: int | None = None) -> None:
         self.phase, self.note, self.why, self.operand = phase, note, why, position
-        self.entry = self.place = None
+        self.entry: str | None = None
+        self.place: str | None = None
         self._lines = [why]
         if note is not None:
             self.entry, self.place = names.line(note), place(note, full=True)
@@ -76,18 +95,19 @@ class Blame:
             self._lines += [f"    {names(y)}: {y.dtype} {y.shape}" + (f": {y.value}" if getattr(y, "value", None) else "")
                             for y in dict.fromkeys(note.ys) if hasattr(y, "shape")]
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         return self.phase is not None
 
-    def __str__(self):
+    def __str__(self) -> str:
         return "\n".join(self._lines)
 
     __repr__ = __str__
 
 
-def _behind(note):
+def _behind(note: Note) -> list[Note]:
     """The notes that a note was computed from, in the order of the operations, and itself."""
-    found, todo = {}, [note]
+    found: dict[Note, None] = {}
+    todo = [note]
     while todo:
         note = todo.pop()
         if note not in found:
@@ -96,9 +116,9 @@ def _behind(note):
     return sorted(found, key=lambda note: note.start or 0.0)
 
 
-def known_values(entries):
+def known_values(entries: Sequence[Any]) -> dict[Any, Any]:
     """{register: array} of what the entries have saved, and of results that follow from it."""
-    values = {}
+    values: dict[Any, Any] = {}
     for entry in entries:
         z, *rest = entry.saved if not entry.g.variadic else entry.saved[:1]
         if z is not None:
@@ -116,23 +136,24 @@ def known_values(entries):
     return values
 
 
-def _forward(notes, entries, names):
+def _forward(notes: Sequence[Note], entries: Sequence[Any], names: Names) -> Blame | None:
     values = known_values(entries)
     for note, entry in zip(notes, entries):
         if entry in values and note.value is None:
             note.value = Summary(values[entry])
         if note.value is not None and not note.value.finite:
-            reason = note.why or why(entry.g.name, [values.get(y) if hasattr(y, "shape") else y for y in entry.operands],
-                                     values[entry])
+            reason = note.why or str(why(entry.g.name, [values.get(y) if hasattr(y, "shape") else y for y in entry.operands],
+                                         values[entry]))
             return Blame("forward", note, names, reason, note.value)
     return None
 
 
-def _backward(loss, notes, entries, names):
-    found, before = [], []
+def _backward(loss: Tensor, notes: Sequence[Note], entries: Sequence[Any], names: Names) -> Blame | None:
+    found: list[tuple[Note, int, str, Summary]] = []
+    before: list[tuple[Any, Any]] = []
 
-    def see(note):
-        def told(position, first, d, c, start, end, saved):
+    def see(note: Note) -> Callable[..., None]:
+        def told(position: int, first: bool, d: Any, c: Any, start: float, end: float, saved: Sequence[Any]) -> None:
             if not found and c is not None and (reason := why_delta(note.g, d, saved, c)):
                 found.append((note, position, reason, Summary(c)))
         return told
@@ -142,7 +163,8 @@ def _backward(loss, notes, entries, names):
             before.append((entry, entry.plan))
             entry.plan = observed(entry, see(note))
         with np.errstate(all="ignore"):
-            sweep(arrays, [(loss._register, seed_of(loss, None))], consume=False)
+            register: Any = loss._register
+            sweep(arrays, [(register, seed_of(loss, None))], consume=False)
     finally:
         for entry, plan in before:
             entry.plan = plan

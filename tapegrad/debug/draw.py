@@ -1,8 +1,11 @@
 """The tape as a drawing: SVG, the DOT of Graphviz, or Mermaid."""
 
-import os
+from __future__ import annotations
 
-from tapegrad.debug.folding import folded
+import os
+from typing import Any
+
+from tapegrad.debug.folding import Graph, folded
 from tapegrad.debug.names import Names, place
 from tapegrad.debug.notes import notes_of
 from tapegrad.debug.svg import label, svg, title
@@ -13,18 +16,30 @@ SHAPES = {"entry": "box", "leaf": "ellipse", "constant": "plaintext"}
 class Drawing(str):
     """The text of a drawing; a notebook shows an SVG."""
 
-    def _repr_svg_(self):
+    def _repr_svg_(self) -> str | None:
         return str(self) if self.startswith("<svg") else None
 
 
-def draw(source, path=None, format=None, fold=True, constants=False):
+def draw(source: Any, path: str | os.PathLike[str] | None = None, format: str | None = None, fold: bool = True,
+         constants: bool = False) -> Drawing:
     """A drawing of a tape or a trace, as text, written to the file `path` if it is given.
 
     format      "svg", "dot" or "mermaid"; by default what the path ends with, or "svg"
     fold        draw what the same call recorded again and again, as the time steps of a loop, as one node (needs a trace)
     constants   draw the operands that need no gradient, too
 
-    Red dashed edges come from the step before.
+    Red dashed edges come from the step before. Raises ValueError for another format.
+
+    >>> x = tg.tensor([1.0, 2.0], requires_grad=True, name="x")
+    >>> loss = tg.sum(x * x)
+    >>> print(tg.tape().draw(format="mermaid"))
+    flowchart TD
+      n0["z1 = multiply<br/>2"]
+      n1["loss = sum<br/>number"]
+      n2(["x<br/>2"])
+      n2 --> n0
+      n0 --> n1
+    <BLANKLINE>
     """
     if format is None:
         ending = os.path.splitext(path)[1].lower() if path is not None else ".svg"
@@ -41,7 +56,7 @@ def draw(source, path=None, format=None, fold=True, constants=False):
     return text
 
 
-def dot(graph):
+def dot(graph: Graph) -> str:
     """The graph for Graphviz."""
     number = {node: f"n{i}" for i, node in enumerate(graph.nodes)}
     lines = ["digraph tape {", "  node [fontname=monospace, fontsize=10];"]
@@ -54,7 +69,7 @@ def dot(graph):
     return "\n".join([*lines, "}", ""])
 
 
-def mermaid(graph):
+def mermaid(graph: Graph) -> str:
     """The graph for Mermaid, which GitHub draws."""
     number = {node: f"n{i}" for i, node in enumerate(graph.nodes)}
     opened = {"entry": '["{}"]', "leaf": '(["{}"])', "constant": '{{{{"{}"}}}}'}
@@ -67,5 +82,5 @@ def mermaid(graph):
     return "\n".join([*lines, ""])
 
 
-def _quoted(text):
+def _quoted(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"')

@@ -7,9 +7,14 @@ called from two places stay two. Without a trace nobody knows the calls, and not
 An edge that leads back, to a node whose first entry comes before, is one from the step before.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from tapegrad.core.entry import Leaf
+from tapegrad.debug.names import Names
 from tapegrad.debug.notes import Constant, Note
 
 
@@ -24,18 +29,20 @@ class Node:
     place: str = ""
     count: int = 1
     depth: int = 0
-    members: list = field(default_factory=list)
+    members: list[Note] = field(default_factory=list)
 
 
 @dataclass(eq=False)
 class Graph:
-    nodes: list
-    edges: dict                     # (node, node): whether it leads back
+    nodes: list[Node]
+    edges: dict[tuple[Node, Node], bool]    # (node, node): whether it leads back
 
 
-def folded(notes, names, place, fold=True, constants=False):
+def folded(notes: list[Note], names: Names, place: Callable[[Note], str], fold: bool = True, constants: bool = False) -> Graph:
     """The Graph of notes."""
-    nodes, of, edges = {}, {}, {}
+    nodes: dict[Any, Node] = {}
+    of: dict[Any, Node] = {}
+    edges: dict[tuple[Node, Node], bool] = {}
     for note in notes:
         key = (note.site, note.g, tuple(note.static)) if fold and note.site is not None else note
         node = nodes.get(key)
@@ -64,7 +71,8 @@ def folded(notes, names, place, fold=True, constants=False):
                 start, end = of[y], of[note]
                 if (start, end) not in edges:
                     edges[start, end] = start.kind == "entry" and rank[start] >= rank[end]
-    into, out_of = {}, {}
+    into: dict[Node, list[Node]] = {}
+    out_of: dict[Node, list[Node]] = {}
     for (start, end), back in edges.items():
         if start.kind == "entry" and not back:
             into.setdefault(end, []).append(start)
@@ -78,11 +86,11 @@ def folded(notes, names, place, fold=True, constants=False):
     return Graph(list(nodes.values()), edges)
 
 
-def _shape(shape):
+def _shape(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape)) if shape else "number"
 
 
-def _span(texts):
+def _span(texts: Iterable[str]) -> str:
     """`h`, or `W_i .. W_c` where there are several."""
     first, *rest = dict.fromkeys(texts) or [""]
     return f"{first} .. {rest[-1]}" if rest else first

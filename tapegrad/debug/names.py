@@ -3,6 +3,11 @@
 h, h_2, h_3 are the values of h in the order in which they were computed.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 from tapegrad.core import naming
 from tapegrad.core.entry import Leaf
 from tapegrad.debug.notes import Constant, Note
@@ -14,19 +19,23 @@ class Names:
     `plain` holds the names that are not made up, without the number that tells those of the same name apart.
     """
 
-    def __init__(self, notes):
-        self.of, self.plain, self.taken, self.counts = {}, {}, {}, {Note: 0, Leaf: 0, Constant: 0}
-        bound, own = {}, {}
+    def __init__(self, notes: Sequence[Note]) -> None:
+        self.of: dict[Any, str] = {}
+        self.plain: dict[Any, str] = {}
+        self.taken: dict[str, int] = {}
+        self.counts: dict[type, int] = {Note: 0, Leaf: 0, Constant: 0}
+        bound: dict[int, str] = {}
+        own: dict[int, str] = {}
         leaves = {y: note.leaves[y] for note in notes for y in note.ys if type(y) is Leaf and y in note.leaves}
         for variable, tensor in naming.variables():
             register = tensor._register
             where = getattr(register, "where", None)
-            key = id(where if type(where) is Note else register or tensor)
-            bound.setdefault(key, variable)
+            held = id(where if type(where) is Note else register or tensor)
+            bound.setdefault(held, variable)
             if tensor.name:
-                own.setdefault(key, tensor.name)
+                own.setdefault(held, tensor.name)
 
-        def key(y):
+        def key(y: Any) -> int:
             return id(y if type(y) is Leaf else y.tensor() if type(y) is Constant else y.entry or y)
 
         given = [y for note in notes for y in (*note.ys, note) if type(y) in self.counts]
@@ -48,7 +57,7 @@ class Names:
                         break
                 self.give(y, name)
 
-    def give(self, y, name):
+    def give(self, y: Any, name: str) -> None:
         if y not in self.of:
             unique = name
             while unique in self.taken:                 # how often it was given: h_100 is found at once
@@ -57,28 +66,28 @@ class Names:
             self.taken[unique] = 1
             self.of[y] = unique
 
-    def __call__(self, y):
+    def __call__(self, y: Any) -> str:
         return self.of.get(y) or repr(y) if type(y) in self.counts else repr(y)
 
-    def right(self, note):
+    def right(self, note: Note) -> str:
         """`tanh(z2)`: the right side of an entry."""
         given = [f"{key}={short(value)}" for key, value in note.static.items()]
         return f"{note.g}({', '.join([*map(self, note.ys), *given])})"
 
-    def line(self, note):
+    def line(self, note: Note) -> str:
         """`h = tanh(z2)`."""
         return f"{self(note)} = {self.right(note)}"
 
 
-def short(value):
+def short(value: Any) -> str:
     """The text of an argument that is not an operand, on one line."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 32 else f"{text[:28]} ..."
 
 
-def place(note, full=False):
-    """`train_lstm.py:36` of a note, or of None."""
+def place(note: Note, full: bool = False) -> str:
+    """`train_lstm.py:36`, the line of a note; nothing if it was not noted."""
     if note.place is None:
         return ""
-    file = note.place.filename
+    file: str = note.place.filename
     return f"{file if full else file.replace(chr(92), '/').rsplit('/', 1)[-1]}:{note.place.lineno}"

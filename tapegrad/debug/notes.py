@@ -4,13 +4,18 @@ A note says of an operand which note made it, so that notes make up the graph ag
 asked to keep them.
 """
 
+from __future__ import annotations
+
 import weakref
+from collections.abc import Callable, Sequence
 from math import inf, isfinite
+from typing import Any
 
 import numpy as np
 
 from tapegrad.core.entry import Entry, Leaf
 from tapegrad.debug.reasons import why, why_delta
+from tapegrad.typing import Array
 
 
 class Summary:
@@ -18,10 +23,12 @@ class Summary:
 
     __slots__ = ("size", "min", "max", "mean", "nans", "infs")
 
-    def __init__(self, x):
+    def __init__(self, x: Any) -> None:
         x = np.asarray(x)
         self.size, self.nans, self.infs = x.size, 0, 0
-        self.min = self.max = self.mean = None
+        self.min: Any = None
+        self.max: Any = None
+        self.mean: Any = None
         if not x.size:
             return
         with np.errstate(all="ignore"):
@@ -33,15 +40,15 @@ class Summary:
             self.mean = np.add.reduce(x, None, float).item() / x.size
 
     @property
-    def finite(self):
+    def finite(self) -> bool:
         return not (self.nans or self.infs)
 
     @property
-    def largest(self):
+    def largest(self) -> float:
         """The greatest absolute value."""
-        return 0.0 if self.size == 0 else inf if self.infs else max(abs(self.min), abs(self.max))
+        return 0.0 if self.size == 0 else inf if self.infs else float(max(abs(self.min), abs(self.max)))
 
-    def __str__(self):
+    def __str__(self) -> str:
         if self.size == 0:
             return "empty"
         bad = [f"{n} {name}" for n, name in ((self.nans, "NaN"), (self.infs, "inf")) if n]
@@ -55,9 +62,10 @@ class Constant:
 
     __slots__ = ("tensor", "name", "shape", "dtype", "variable", "__weakref__")
 
-    def __init__(self, tensor):
+    def __init__(self, tensor: Any) -> None:
         self.tensor, self.shape, self.dtype = weakref.ref(tensor), tensor.shape, tensor.dtype
-        self.name, self.variable = tensor.name, None
+        self.name: str | None = tensor.name
+        self.variable: str | None = None
 
 
 class Note:
@@ -84,7 +92,33 @@ class Note:
                  "start", "forward", "swept", "backward", "value", "delta", "z", "values", "d", "contributions",
                  "why", "why_delta", "entry", "__weakref__")
 
-    def __init__(self, entry, ys, buffers):
+    place: Any
+    site: Any
+    row: Any
+    ys: tuple[Any, ...]
+    static: dict[str, Any]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    kept: int
+    given: int
+    name: str | None
+    variable: str | None
+    leaves: dict[Leaf, str | None]
+    start: float | None
+    forward: float | None
+    swept: float | None
+    backward: float | None
+    value: Summary | None
+    delta: Summary | None
+    z: Any
+    values: Any
+    d: Any
+    contributions: list[tuple[int, Any]]
+    why: str | None
+    why_delta: tuple[int, str, Summary] | None
+    entry: Entry | None
+
+    def __init__(self, entry: Any, ys: tuple[Any, ...], buffers: Buffers) -> None:
         for slot in ("site", "variable", "start", "forward", "swept", "backward", "value", "delta", "z", "values", "d", "why",
                      "why_delta", "entry"):
             setattr(self, slot, None)
@@ -95,22 +129,24 @@ class Note:
         self.kept, self.given = buffers.of(entry)
 
     @property
-    def g(self):
-        return self.row.name
+    def g(self) -> str:
+        name: str = self.row.name
+        return name
 
-    def see_value(self, z, values, keep):
+    def see_value(self, z: Any, values: Any, keep: bool) -> None:
         self.value = Summary(z)
         if not self.value.finite:
             self.why = why(self.g, values[0] if self.row.variadic else values[:self.row.arity], z)
         if keep:
             self.z, self.values = z, values
 
-    def see_delta(self, position, first, d, c, start, end, saved, keep):
+    def see_delta(self, position: int, first: bool, d: Any, c: Any, start: float, end: float, saved: Sequence[Any],
+                  keep: bool) -> None:
         """What a derivative got and gave (watching.observed)."""
         if first:
             self.swept, self.backward, self.delta = start, 0.0, Summary(d)
             self.contributions, self.why_delta = [], None
-        self.backward += end - start
+        self.backward = (self.backward or 0.0) + (end - start)
         if c is not None:
             may_be_bad = self.why_delta is None and not isfinite(abs(np.add.reduce(c, None)))
             if may_be_bad and (reason := why_delta(self.g, d, saved, c)):
@@ -123,10 +159,10 @@ class Note:
 class Buffers:
     """Counts the bytes of arrays, each buffer once for as long as it lives."""
 
-    def __init__(self):
-        self.counted = {}
+    def __init__(self) -> None:
+        self.counted: dict[int, weakref.ref[Array]] = {}
 
-    def of(self, entry):
+    def of(self, entry: Any) -> tuple[int, int]:
         """(bytes of results, bytes of leaves and constants) that an entry keeps and none before it."""
         kept = given = 0
         if entry.saved is None:
@@ -137,7 +173,7 @@ class Buffers:
                 kept, given = (kept + size, given) if of_result else (kept, given + size)
         return kept, given
 
-    def size(self, array):
+    def size(self, array: Array) -> int:
         while isinstance(array.base, np.ndarray):
             array = array.base
         known = self.counted.get(id(array))
@@ -147,9 +183,9 @@ class Buffers:
         return array.nbytes
 
 
-def operands(entry, note_of, constants):
+def operands(entry: Any, note_of: Callable[[Any], Note], constants: dict[int, Constant]) -> tuple[Any, ...]:
     """The operands of an entry as notes have them."""
-    ys = []
+    ys: list[Any] = []
     for y in entry.operands:
         if type(y) is Entry:
             ys.append(note_of(y))
@@ -163,14 +199,15 @@ def operands(entry, note_of, constants):
     return tuple(ys)
 
 
-def notes_of(source):
+def notes_of(source: Any) -> list[Note]:
     """The notes of a trace, or of the living entries of a tape: those that a trace has made, and new ones for the rest."""
     if not hasattr(source, "entries"):
         return list(source.notes)
     source.reap()
-    buffers, constants, notes = Buffers(), {}, {}
+    buffers, constants = Buffers(), dict[int, Constant]()
+    notes: dict[Any, Note] = {}
 
-    def note_of(entry):
+    def note_of(entry: Any) -> Note:
         where = getattr(entry, "where", None)
         return where if type(where) is Note else notes[entry] if entry in notes else _outside(entry)
 
@@ -184,7 +221,7 @@ def notes_of(source):
     return list(notes.values())
 
 
-def _outside(entry):
+def _outside(entry: Any) -> Note:
     """The note of an entry that an earlier backward() has consumed."""
     note = Note.__new__(Note)
     note.row, note.ys, note.shape, note.dtype, note.name = entry.g, (), entry.shape, entry.dtype, getattr(entry, "name", None)

@@ -4,6 +4,12 @@ Every use of W gets a leaf of its own for the length of one sweep, so that the s
 nothing. A trace that keeps deltas has the contributions already.
 """
 
+from __future__ import annotations
+
+import os
+from collections.abc import ItemsView, Iterator
+from typing import Any
+
 import numpy as np
 
 from tapegrad.core.entry import Leaf
@@ -11,15 +17,18 @@ from tapegrad.core.sweep import fit, sweep
 from tapegrad.core.tape import thread
 from tapegrad.core.walk import seed_of
 from tapegrad.debug.names import Names, place
-from tapegrad.debug.notes import notes_of
+from tapegrad.debug.notes import Note, notes_of
 from tapegrad.debug.table import Table
+from tapegrad.debug.tracing import Trace
 from tapegrad.errors import GradientError
+from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import arrays
+from tapegrad.typing import Array, TensorLike
 
 BY = ("entry", "line", "step")
 
 
-def provenance(source, W, by="entry", gradient=None):
+def provenance(source: Tensor | Trace, W: Tensor, by: str = "entry", gradient: TensorLike | None = None) -> Provenance:
     """The gradient of W split into the parts that were added up, as a Provenance; the tape is kept.
 
     source     the loss (any tensor, with `gradient` if it is not a single number), or a trace with deltas=True
@@ -28,29 +37,41 @@ def provenance(source, W, by="entry", gradient=None):
                that a call of the user's code which uses W was made, so for each time step of a loop. Both need the entries
                to have been recorded inside of tg.traced()
 
-    The sum of the parts is the gradient (before any hook of W). GradientError where the source does not depend on W, or no
-    lines were noted.
+    The sum of the parts is the gradient (before any hook of W). GradientError if the source does not depend on W, or no
+    lines were noted; ValueError for another `by`.
+
+    >>> x = tg.tensor([1.0, 2.0], requires_grad=True, name="x")
+    >>> parts = tg.provenance(tg.sum(tg.square(x) + x * x), x)
+    >>> parts.sum()
+    array([4., 8.])
+    >>> print(parts)
+    gradient of x by entry
+    entry                norm   share of the largest
+    -------------------  -----  --------------------
+    z1 = square(x)       4.472  ####################
+    z2 = multiply(x, x)  4.472  ####################
     """
     if by not in BY:
         raise ValueError(f"provenance: by is one of {', '.join(BY)}; got {by!r}")
     register = getattr(W, "_register", None)
     if register is None:
         raise GradientError("provenance: W does not require a gradient")
-    uses = _noted(source, register) if hasattr(source, "notes") else _swept(source, register, gradient)
-    uses = [(note, part) for note, part in uses if part is not None]
+    notes = notes_of(source if isinstance(source, Trace) else thread.tape)
+    uses = _noted(source, register) if isinstance(source, Trace) else _swept(source, register, gradient, notes)
     if not uses:
         raise GradientError("provenance: the source does not depend on W")
     if by != "entry" and any(note.place is None or note.site is None for note, _ in uses):
         raise GradientError(f"provenance: by={by!r} needs the lines of the entries; record them inside of `with tg.traced():`")
-    notes = notes_of(source if hasattr(source, "notes") else thread.tape)
-    names, seen, parts = Names(notes), {}, {}
+    names = Names(notes)
+    seen: dict[Any, list[Note]] = {}
+    parts: dict[str | int, Array] = {}
     for note, part in uses:
         if by == "step":
             key = (note.site, note.g)
             members = seen.setdefault(key, [])
             if note not in members:
                 members.append(note)
-            label = members.index(note)
+            label: str | int = members.index(note)
         else:
             label = names.line(note) if by == "entry" else place(note)
         parts[label] = parts[label] + part if label in parts else part
@@ -58,12 +79,12 @@ def provenance(source, W, by="entry", gradient=None):
     return Provenance(names(mine), by, parts)
 
 
-def _swept(loss, register, gradient):
+def _swept(loss: Tensor, register: Any, gradient: TensorLike | None, notes: list[Note]) -> list[tuple[Note, Array]]:
     """[(note, part)] in the order of the tape, by a sweep of the living tape."""
-    uses, before = [], []
+    uses: list[tuple[Note, Leaf]] = []
+    before: list[tuple[Any, Any]] = []
     if loss._register is None:
         raise GradientError("provenance: the source does not require a gradient")
-    notes = notes_of(thread.tape)
     seed = seed_of(loss, gradient)
     try:
         for note, entry in zip(notes, thread.tape.entries):
@@ -77,15 +98,15 @@ def _swept(loss, register, gradient):
     finally:
         for entry, ys in before:
             entry.ys = ys
-    return [(note, found.get(leaf)) for note, leaf in uses]
+    return [(note, found[leaf]) for note, leaf in uses if found.get(leaf) is not None]
 
 
-def _noted(trace, register):
+def _noted(trace: Trace, register: Any) -> list[tuple[Note, Array]]:
     """[(note, part)] in the order of the tape, from a trace."""
     if not trace.deltas:
         raise GradientError("provenance: a trace keeps the contributions with deltas=True; or pass the loss before backward()")
     where = getattr(register, "where", register)
-    uses = []
+    uses: list[tuple[Note, Array]] = []
     for note in trace.notes:
         for position, c in note.contributions:
             if c is not None and position < len(note.ys) and note.ys[position] is where:
@@ -100,22 +121,23 @@ class Provenance:
     `sum()` is the gradient, `norms` the Euclidean norm of each part, `table()` and print() show them, `plot()` draws them.
     """
 
-    def __init__(self, name, by, parts):
+    def __init__(self, name: str, by: str, parts: dict[str | int, Array]) -> None:
         self.name, self.by, self.parts = name, by, parts
 
-    def __getitem__(self, label):
+    def __getitem__(self, label: str | int) -> Array:
         return self.parts[label]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.parts)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str | int]:
         return iter(self.parts)
 
-    def items(self):
+    def items(self) -> ItemsView[str | int, Array]:
+        """(label, part) by label, as those of a dict."""
         return self.parts.items()
 
-    def sum(self):
+    def sum(self) -> Array:
         """The parts added up in the order of the sweep."""
         total, *rest = reversed(self.parts.values())
         for part in rest:
@@ -123,22 +145,24 @@ class Provenance:
         return total
 
     @property
-    def norms(self):
+    def norms(self) -> dict[str | int, float]:
+        """The Euclidean norm of each part."""
         return {label: float(np.linalg.norm(part)) for label, part in self.parts.items()}
 
-    def table(self):
+    def table(self) -> Table:
+        """The norms as a table."""
         largest = max(self.norms.values()) or 1.0
         bars = ["#" * round(20 * norm / largest) if np.isfinite(norm) else "not finite" for norm in self.norms.values()]
         return Table(f"gradient of {self.name} by {self.by}", {
             self.by: list(self.parts), "norm": [f"{norm:.4g}" for norm in self.norms.values()], "share of the largest": bars})
 
-    def __str__(self):
+    def __str__(self) -> str:
         return str(self.table())
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         return self.table()._repr_html_()
 
-    def plot(self, path=None, axes=None):
+    def plot(self, path: str | os.PathLike[str] | None = None, axes: Any = None) -> Any:
         """The norms of the parts over the steps, or as bars, drawn by matplotlib; written to the file `path` if given.
 
         Returns matplotlib's axes.

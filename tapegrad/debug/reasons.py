@@ -1,6 +1,13 @@
 """Why a result is not finite, told from the first such element and what it was computed from."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+
+from tapegrad.typing import Array
 
 LOGARITHMS = {"log": 0, "log2": 0, "log10": 0, "log1p": -1}
 DOMAINS = {"sqrt": "square root of a negative number", "power": "power of a negative number",
@@ -8,7 +15,7 @@ DOMAINS = {"sqrt": "square root of a negative number", "power": "power of a nega
            "arccosh": "arccosh below 1", "arctanh": "arctanh outside of [-1, 1]"}
 
 
-def bad_element(z):
+def bad_element(z: Any) -> tuple[int, ...] | None:
     """The index of the first element that is NaN, or else infinite; None where all is finite."""
     z = np.asarray(z)
     if z.dtype.kind not in "fc" or np.isfinite(z).all():
@@ -17,7 +24,7 @@ def bad_element(z):
     return tuple(map(int, first))
 
 
-def why(name, operands, z):
+def why(name: str, operands: Sequence[Any], z: Any) -> str | None:
     """A sentence on why g(*operands) = z is not finite, where `name` is that of g; None where it is."""
     z = np.asarray(z)
     index = bad_element(z)
@@ -32,7 +39,7 @@ def why(name, operands, z):
     return _of_one(name, xs, z[index], z.dtype)
 
 
-def _of_one(name, xs, z, dtype):
+def _of_one(name: str, xs: list[Any], z: Any, dtype: np.dtype[Any]) -> str:
     """Elementwise: the very numbers that went into the element are known."""
     numbers = ", ".join(f"{x:.6g}" for x in xs)
     at = f"{name}({numbers}) = {z}"
@@ -63,7 +70,7 @@ def _of_one(name, xs, z, dtype):
     return f"overflow: {at}, and {dtype} ends at {np.finfo(dtype).max:.3g}"
 
 
-def _of_many(name, operands, z):
+def _of_many(name: str, operands: Sequence[Array], z: Any) -> str:
     """A sum or a product of many: only the operands as a whole are known."""
     nans, infs = (sum(int(f(x).sum()) for x in operands) for f in (np.isnan, np.isinf))
     if nans:
@@ -74,7 +81,7 @@ def _of_many(name, operands, z):
     return f"overflow: the operands of {name} are finite and its result is {z}"
 
 
-def why_delta(name, d, saved, c):
+def why_delta(name: str, d: Any, saved: Sequence[Any], c: Any) -> str | None:
     """A sentence on why a contribution c = d * g'(saved) is not finite, where g is `name`; None where it is."""
     index = bad_element(c)
     if index is None:

@@ -1,11 +1,15 @@
 """The tape as a table: every entry, with what a trace has noted of it."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from tapegrad.debug.names import Names, place
 from tapegrad.debug.notes import notes_of
 from tapegrad.debug.table import Table, seconds
 
 
-def show(source, first=None, last=None):
+def show(source: Any, first: int | None = None, last: int | None = None) -> Table:
     """The entries of a tape or a trace as a table; what was not traced is left out.
 
     first, last   show the entries from position `first` up to, and without, `last`
@@ -13,11 +17,20 @@ def show(source, first=None, last=None):
     The columns: position, entry, shape, dtype; the bytes that backward needs and no entry before keeps, without those of leaves
     and constants; the user's line; least .. greatest (mean) of the value and of the delta; the microseconds that the operator
     and the derivatives took. print() gives text, a notebook shows HTML.
+
+    >>> x = tg.tensor([1.0, 2.0], requires_grad=True, name="x")
+    >>> loss = tg.sum(x * x)
+    >>> print(tg.tape().show())
+    tape of 2 entries
+    #  entry                                      shape  dtype    kept bytes
+    -  -----------------------------------------  -----  -------  ----------
+    0  z1 = multiply(x, x)                        (2)    float64           0
+    1  loss = sum(z1, axis=None, keepdims=False)  ()     float64           0
     """
     notes = notes_of(source)
     names = Names(notes)
     shown = [*enumerate(notes)][first:last]
-    columns = {
+    columns: dict[str, list[Any]] = {
         "#": [i for i, _ in shown],
         "entry": [names.line(note) for _, note in shown],
         "shape": [str(note.shape).replace(",)", ")") for _, note in shown],

@@ -4,6 +4,11 @@ The sweep is the one of sweep.py. It runs to its end when backward_steps is call
 and gave, and what it did is then gone through again.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
 import numpy as np
 
 from tapegrad.core.entry import Entry, Leaf
@@ -12,24 +17,36 @@ from tapegrad.core.tape import thread
 from tapegrad.debug.names import Names, place
 from tapegrad.debug.notes import Summary, notes_of
 from tapegrad.debug.watching import observed
+from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import arrays
+from tapegrad.typing import Array, TensorLike
 
 NOT_FINITE = "delta not finite"
 
 
-def backward_steps(loss, gradient=None, *, retain_graph=False, stop=None):
+def backward_steps(loss: Tensor, gradient: TensorLike | None = None, *, retain_graph: bool = False,
+                   stop: str | int | Callable[[Step], bool] | None = None) -> Steps:
     """loss.backward(gradient, retain_graph=...), as an iterable of the Steps that it took, from the last entry to the first.
 
     stop   end after the step of the entry with this name or position on the tape; after the first that gets or gives a delta
            which is "delta not finite"; or after the first for which this function of a Step is true
 
-        for step in tg.backward_steps(loss, stop="h"):
-            print(step)
+    The gradients are accumulated when this is called; stopping ends what is shown. TypeError for another `stop`.
 
-    The gradients are accumulated when this is called; stopping ends what is shown.
+    >>> x = tg.tensor([1.0, 2.0], requires_grad=True, name="x")
+    >>> loss = tg.sum(tg.square(x))
+    >>> for step in tg.backward_steps(loss):
+    ...     print(step)
+    loss = sum(z1, axis=None, keepdims=False)
+        delta[loss] = 1.
+        delta[z1] += delta[loss] d(sum)/dz1 = [1., 1.]
+    z1 = square(x)
+        delta[z1] = [1., 1.]
+        delta[x] += delta[z1] d(square)/dx = [2., 4.]
     """
+    reached = _condition(stop)
     notes, entries = notes_of(thread.tape), list(thread.tape.entries)
-    names, before, taken = Names(notes), [], []
+    names, before, taken = Names(notes), list[tuple[Any, Any]](), list[Step]()
     name_of = {entry: names(note) for entry, note in zip(entries, notes)}
     try:
         for index, (entry, note) in enumerate(zip(entries, notes)):
@@ -42,11 +59,11 @@ def backward_steps(loss, gradient=None, *, retain_graph=False, stop=None):
     finally:
         for entry, plan in before:
             entry.plan = plan
-    return Steps(taken, stop)
+    return Steps(taken, reached)
 
 
-def _see(step, g, ys, taken):
-    def see(position, first, d, c, start, end, saved):
+def _see(step: Step, g: str, ys: Sequence[Any], taken: list[Step]) -> Callable[..., None]:
+    def see(position: int, first: bool, d: Any, c: Any, start: float, end: float, saved: Sequence[Any]) -> None:
         if first:
             step.delta = d
             taken.append(step)
@@ -66,14 +83,17 @@ class Step:
     contributions               [(name of y, g, the contribution to its delta)]
     """
 
-    def __init__(self, index, name, entry, place):
-        self.index, self.name, self.entry, self.place, self.delta, self.contributions = index, name, entry, place, None, []
+    def __init__(self, index: int, name: str, entry: str, place: str) -> None:
+        self.index, self.name, self.entry, self.place = index, name, entry, place
+        self.delta: Any = None
+        self.contributions: list[tuple[str, str, Array]] = []
 
     @property
-    def finite(self):
+    def finite(self) -> bool:
+        """Whether all elements of the delta and of the contributions are finite."""
         return all(np.isfinite(x).all() for x in (self.delta, *(c for _, _, c in self.contributions)))
 
-    def __str__(self):
+    def __str__(self) -> str:
         where = f"    [{self.place}]" if self.place else ""
         lines = [f"{self.entry}{where}", f"    delta[{self.name}] = {_text(self.delta)}"]
         return "\n".join(lines + [f"    delta[{y}] += delta[{self.name}] d({g})/d{y} = {_text(c)}"
@@ -83,29 +103,29 @@ class Step:
 class Steps:
     """The steps of a backward(), up to the one where it is to stop; `stopped` is that one, or None."""
 
-    def __init__(self, taken, stop):
-        self.steps, self.stopped = [], None
-        reached = _condition(stop)
+    def __init__(self, taken: Sequence[Step], reached: Callable[[Step], bool]) -> None:
+        self.steps: list[Step] = []
+        self.stopped: Step | None = None
         for step in taken:
             self.steps.append(step)
             if reached(step):
                 self.stopped = step
                 break
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Step]:
         return iter(self.steps)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.steps)
 
-    def __getitem__(self, position):
+    def __getitem__(self, position: int) -> Step:
         return self.steps[position]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return "\n".join(map(str, self.steps))
 
 
-def _condition(stop):
+def _condition(stop: str | int | Callable[[Step], bool] | None) -> Callable[[Step], bool]:
     if callable(stop):
         return stop
     if stop == NOT_FINITE:
@@ -115,7 +135,7 @@ def _condition(stop):
     raise TypeError(f"backward_steps: stop is a name, a position, {NOT_FINITE!r} or a function of a step; got {stop!r}")
 
 
-def _text(x):
+def _text(x: Array) -> str:
     if x.size > 6:
         return f"{x.dtype} {x.shape}: {Summary(x)}"
     return np.array2string(x, precision=6, separator=", ").replace("\n", "")

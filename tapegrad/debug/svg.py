@@ -1,6 +1,12 @@
 """A layered drawing in SVG: a row per depth, each node near those it comes from, edges as curves, nothing needed but text."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from typing import Any
+
+from tapegrad.debug.folding import Graph, Node
 
 HEIGHT, GAP_X, GAP_Y, CHARACTER, MARGIN, BEND = 40, 18, 34, 6.7, 16, 4
 MOST_BENDS = 20000              # where there would be more, edges run straight, behind the nodes
@@ -12,23 +18,23 @@ path { fill: none; stroke: #57606a; stroke-width: 1 } .back { stroke: #cf222e; s
 """
 
 
-def svg(graph):
+def svg(graph: Graph) -> str:
     """The text of the drawing."""
     width = {node: max(len(line) for line in label(node)) * CHARACTER + 16 for node in graph.nodes}
     ahead = [edge for edge, back in graph.edges.items() if not back]
     bent = sum(end.depth - start.depth for start, end in ahead) < MOST_BENDS
-    chains = {edge: _chain(*edge) if bent else edge for edge in ahead}
-    layers = {}
+    chains: dict[Any, Sequence[Any]] = {edge: _chain(*edge) if bent else edge for edge in ahead}
+    by_depth: dict[int, list[Any]] = {}
     for node in [*graph.nodes, *(bend for chain in chains.values() for bend in chain[1:-1])]:
-        layers.setdefault(node.depth, []).append(node)
-    layers = [layers[depth] for depth in sorted(layers)]
+        by_depth.setdefault(node.depth, []).append(node)
+    layers = [by_depth[depth] for depth in sorted(by_depth)]
     x = _places(layers, chains.values(), width)
     y = {node: MARGIN + row * (HEIGHT + GAP_Y) for row, layer in enumerate(layers) for node in layer}
     left = min((x[node] - width.get(node, BEND) / 2 for node in x), default=0) - MARGIN
     right = max((x[node] + width.get(node, BEND) / 2 for node in x), default=0) + MARGIN
     parts = [_path("ahead", _down(chain, x, y)) for chain in chains.values()]
     backs = sorted((edge for edge, back in graph.edges.items() if back), key=lambda edge: edge[0].depth - edge[1].depth)
-    lanes = {}
+    lanes: dict[Node, int] = {}
     for start, end in backs:                            # down, round the right side, and up: a lane for each node they leave
         out = right + 10 * lanes.setdefault(start, len(lanes))
         x1, y1, x2, y2 = x[start], y[start] + HEIGHT, x[end] + 8, y[end]
@@ -53,15 +59,15 @@ def svg(graph):
 class _Bend:
     """Where an edge passes a layer that neither of its ends is in."""
 
-    def __init__(self, depth):
+    def __init__(self, depth: int) -> None:
         self.depth = depth
 
 
-def _chain(start, end):
+def _chain(start: Node, end: Node) -> list[Any]:
     return [start, *(_Bend(depth) for depth in range(start.depth + 1, end.depth)), end]
 
 
-def _down(chain, x, y):
+def _down(chain: Sequence[Any], x: Mapping[Any, float], y: Mapping[Any, int]) -> str:
     """The path of an edge through its bends."""
     at, low = x[chain[0]], y[chain[0]] + HEIGHT
     path = f"M{at:.0f},{low}"
@@ -74,41 +80,41 @@ def _down(chain, x, y):
     return path
 
 
-def _path(kind, d):
+def _path(kind: str, d: str) -> str:
     return f'<path class="{kind}" d="{d}" marker-end="url(#arrow)"/>'
 
 
-def label(node):
+def label(node: Node) -> tuple[str, str]:
     """The two lines of a node: what it is, and its shape."""
     times = f" × {node.count}" if node.count > 1 else ""
     return " = ".join(filter(None, [node.name, node.text])) + times, node.shapes
 
 
-def title(node):
+def title(node: Node) -> str:
     """What stands beside a node when it is pointed at."""
     return " ".join(filter(None, [*label(node), node.place]))
 
 
-def _places(layers, chains, width):
+def _places(layers: Sequence[Sequence[Any]], chains: Iterable[Sequence[Any]], width: Mapping[Any, float]) -> dict[Any, float]:
     """The x of the middle of every node: first by the middle of its neighbours, in a few rounds, then pushed apart."""
-    near = {node: [] for layer in layers for node in layer}
+    near: dict[Any, list[Any]] = {node: [] for layer in layers for node in layer}
     for chain in chains:
         for above, below in zip(chain, chain[1:]):
             near[above].append(below)
             near[below].append(above)
-    x = {}
+    x: dict[Any, float] = {}
     for layer in layers:
         _spread(layer, {node: i for i, node in enumerate(layer)}, width, x)
     for sweep in range(12):
         for layer in layers if sweep % 2 == 0 else layers[::-1]:
             wish = {node: sum(x[other] for other in near[node]) / len(near[node]) if near[node] else x[node] for node in layer}
-            _spread(sorted(layer, key=wish.get), wish, width, x)
+            _spread(sorted(layer, key=wish.__getitem__), wish, width, x)
     return x
 
 
-def _spread(layer, wish, width, x):
+def _spread(layer: Sequence[Any], wish: Mapping[Any, float], width: Mapping[Any, float], x: dict[Any, float]) -> None:
     """Put the nodes of a layer at their wishes, in order, without overlaps, and so that the mean wish is met."""
-    position = []
+    position: list[float] = []
     for i, node in enumerate(layer):
         least = position[-1] + (width.get(layer[i - 1], BEND) + width.get(node, BEND)) / 2 + GAP_X if i else wish[node]
         position.append(max(wish[node], least))

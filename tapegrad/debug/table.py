@@ -1,6 +1,10 @@
 """A table of text: on the terminal, and as HTML in a notebook."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from typing import Any
 
 STYLE = ("border-collapse:collapse;font:12px/1.4 ui-monospace,Menlo,Consolas,monospace",
          "text-align:{};padding:2px 10px;border-bottom:1px solid #8884;white-space:nowrap")
@@ -13,25 +17,34 @@ class Table:
     notes     lines of text to stand under the table
 
     str() is the table as text, `_repr_html_()` as HTML; `rows` are dicts of the text of the cells.
+
+    >>> from tapegrad.debug.table import Table
+    >>> print(Table("squares", {"n": [1, 2], "square": [1, 4]}))
+    squares
+    n  square
+    -  ------
+    1       1
+    2       4
     """
 
-    def __init__(self, title, columns, notes=()):
+    def __init__(self, title: str, columns: Mapping[str, Sequence[Any]], notes: Sequence[str] = ()) -> None:
         self.title, self.notes = title, notes
         self.columns = {name: [_text(cell) for cell in cells] for name, cells in columns.items()
                         if any(cell is not None and cell != "" for cell in cells)}
         self.numeric = {name: not any(isinstance(cell, str) for cell in cells) for name, cells in columns.items()}
 
     @property
-    def rows(self):
+    def rows(self) -> list[dict[str, str]]:
+        """The text of the cells: a dict for each row."""
         return [dict(zip(self.columns, cells)) for cells in zip(*self.columns.values())]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(next(iter(self.columns.values()), ()))
 
-    def __str__(self):
+    def __str__(self) -> str:
         widths = {name: max(map(len, [name, *cells])) for name, cells in self.columns.items()}
 
-        def line(cells):
+        def line(cells: Iterable[str]) -> str:
             return "  ".join(cell.rjust(widths[name]) if self.numeric[name] else cell.ljust(widths[name])
                              for name, cell in zip(self.columns, cells)).rstrip()
 
@@ -40,8 +53,8 @@ class Table:
 
     __repr__ = __str__
 
-    def _repr_html_(self):
-        def row(tag, cells):
+    def _repr_html_(self) -> str:
+        def row(tag: str, cells: Iterable[str]) -> str:
             return "".join(f'<{tag} style="{STYLE[1].format("right" if self.numeric[name] else "left")}">{escape(cell)}</{tag}>'
                            for name, cell in zip(self.columns, cells))
 
@@ -51,11 +64,11 @@ class Table:
                 f"</caption><thead><tr>{row('th', self.columns)}</tr></thead><tbody>{body}</tbody></table>{under}</div>")
 
 
-def _text(cell):
+def _text(cell: Any) -> str:
     return "" if cell is None else cell if isinstance(cell, str) else f"{cell:,}" if isinstance(cell, int) else str(cell)
 
 
-def seconds(value):
+def seconds(value: float | None) -> Microseconds | None:
     """A time in microseconds, as a number for the eye."""
     return None if value is None else Microseconds(value)
 
@@ -63,5 +76,5 @@ def seconds(value):
 class Microseconds(float):
     """Seconds that read as microseconds."""
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self * 1e6:,.1f}"

@@ -10,10 +10,15 @@ consumed the entry: the user's line, the time that the operator and the derivati
 delta. The names of variables are looked up in the user's frame when a value is used, which is when it has its name.
 """
 
+from __future__ import annotations
+
 import sys
+from contextlib import AbstractContextManager
+from types import FrameType
+from typing import Any
 
 from tapegrad.core.entry import Handle, Leaf
-from tapegrad.debug.notes import Buffers, Note, operands
+from tapegrad.debug.notes import Buffers, Constant, Note, operands
 from tapegrad.debug.views import Views
 from tapegrad.debug.watching import observed, users_frame, watching
 from tapegrad.errors import GradientError
@@ -24,12 +29,18 @@ SAME_CALL = {"tapegrad.functions.tensor", "tapegrad.functions.numpy_protocol"}  
 class Trace(Views):
     """What was noted, as `notes`, and ways to look at it. See `traced`."""
 
-    def __init__(self, values=False, deltas=False):
-        self.values, self.deltas, self.notes = values, deltas, []
-        self.leaves, self._constants, self._positions, self._buffers = {}, {}, {}, Buffers()
-        self._last, self._base, self._watching = None, None, None
+    def __init__(self, values: bool = False, deltas: bool = False) -> None:
+        self.values, self.deltas = values, deltas
+        self.notes: list[Note] = []
+        self.leaves: dict[Leaf, str | None] = {}
+        self._constants: dict[int, Constant] = {}
+        self._positions: dict[int, tuple[Any, list[Any]]] = {}
+        self._buffers = Buffers()
+        self._last: tuple[Any, Any, Any, float, float] | None = None
+        self._base: FrameType | None = None
+        self._watching: AbstractContextManager[None] | None = None
 
-    def __enter__(self):
+    def __enter__(self) -> Trace:
         if self._watching is not None:
             raise GradientError("trace: this trace is on already")
         self._base = sys._getframe(1)
@@ -37,16 +48,17 @@ class Trace(Views):
         self._watching.__enter__()
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: Any) -> None:
         watching, self._watching, self._base, self._last = self._watching, None, None, None
-        return watching.__exit__(*exception)
+        if watching is not None:
+            watching.__exit__(*exception)
 
     # What the watched thread tells
 
-    def computed(self, row, args, z, start, end):
+    def computed(self, row: Any, args: Any, z: Any, start: float, end: float) -> None:
         self._last = row, args, z, start, end
 
-    def appended(self, entry):
+    def appended(self, entry: Any) -> None:
         if type(entry.where) is Note:                   # by a trace inside of this one
             self.notes.append(entry.where)
             return
@@ -60,22 +72,24 @@ class Trace(Views):
             note.see_value(z, args, self.values)
         self._last = None
 
-        def see(*seen):
+        def see(position: int, first: bool, d: Any, c: Any, start: float, end: float, saved: Any) -> None:
             if self._watching is not None:
-                note.see_delta(*seen, self.deltas)
+                note.see_delta(position, first, d, c, start, end, saved, self.deltas)
 
         entry.plan = observed(entry, see)
         entry.where = note
         self.notes.append(note)
 
-    def _note_of(self, entry):
+    def _note_of(self, entry: Any) -> Note:
         if type(getattr(entry, "where", None)) is not Note:
             entry.where = Note(entry, (), self._buffers)        # recorded before the trace
-        return entry.where
+        note: Note = entry.where
+        return note
 
-    def _site(self):
+    def _site(self) -> tuple[Any, ...]:
         """The call that is being made, in every frame from here to the one with the trace."""
-        frame, site = sys._getframe(2), []
+        frame: FrameType | None = sys._getframe(2)
+        site = []
         while frame is not None:
             module = frame.f_globals.get("__name__", "")
             if module.split(".")[0] != "tapegrad" or module.startswith("tapegrad.functions.") and module not in SAME_CALL:
@@ -88,9 +102,9 @@ class Trace(Views):
             frame = frame.f_back
         return tuple(site)
 
-    def _find_names(self, entry, note, frame):
+    def _find_names(self, entry: Any, note: Note, frame: FrameType) -> None:
         """The variables that hold the operands, once for each."""
-        wanted = {}
+        wanted: dict[int, tuple[Any, Any]] = {}
         for register, y in zip(entry.operands, note.ys):
             if type(y) is Leaf:
                 if y not in self.leaves and y.name is None:
@@ -117,25 +131,26 @@ class Trace(Views):
 
     # Looking at it
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.notes)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<trace of {len(self.notes)} entries>"
 
 
-def _named(variables, wanted):
+def _named(variables: dict[str, Any], wanted: dict[int, Any]) -> dict[int, str]:
     """{id of a register: variable} of those that are wanted."""
-    found = {}
+    found: dict[int, str] = {}
     for name, value in list(variables.items()):
         if isinstance(value, Handle) and isinstance(name, str) and not name.startswith("_"):
-            key = id(value._register or value)
+            tensor: Any = value
+            key = id(tensor._register or tensor)
             if key in wanted:
                 found.setdefault(key, name)
     return found
 
 
-def traced(values=False, deltas=False):
+def traced(values: bool = False, deltas: bool = False) -> Trace:
     """`with traced() as t:` notes what this thread records and sweeps: lines, times, and summaries of values and deltas.
 
     values   keep the values themselves, which `t.check()` needs
@@ -143,5 +158,14 @@ def traced(values=False, deltas=False):
 
     `t.show()`, `t.draw()`, `t.memory()`, `t.profile()`, `t.blame()` and `t.check()` read it, also when the tape has been
     consumed. A sweep of what was recorded here is noted while the trace is on.
+
+    >>> x = tg.tensor([1.0, 2.0], requires_grad=True, name="x")
+    >>> with tg.traced() as t:
+    ...     h = tg.square(x)
+    ...     tg.sum(h).backward()
+    >>> for row in t.show().rows:
+    ...     print(row["entry"], "delta", row["delta"])
+    h = square(x) delta 1 .. 1 (1)
+    z1 = sum(h, axis=None, keepdims=False) delta 1
     """
     return Trace(values, deltas)

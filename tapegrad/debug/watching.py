@@ -8,19 +8,33 @@ list again. Detecting anomalies (anomaly.py) and tracing (tracing.py) are watche
 `observed` makes an entry's derivatives tell what they got and gave, for as long as the entry lives.
 """
 
+from __future__ import annotations
+
 import linecache
 import sys
 import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
+from types import CodeType, FrameType
+from typing import Any, Protocol
 
 from tapegrad.core.tape import thread
 from tapegrad.primitives import arrays, table
+from tapegrad.primitives.plan import Plan
 from tapegrad.primitives.registry import HOLOMORPHIC
 
 _lock = threading.Lock()
-_looking = []                   # one list of the rows that are looked at, while there are watchers
+_looking: list[Any] = []        # one list of the rows that are looked at, while there are watchers
 _watchers = 0
+
+
+class Watcher(Protocol):
+    """What looks at the operations of a thread."""
+
+    def computed(self, row: Any, args: Any, z: Any, start: float, end: float) -> None: ...
+
+    def appended(self, entry: Any) -> None: ...
 
 
 class Place:
@@ -28,26 +42,26 @@ class Place:
 
     __slots__ = ("code", "lineno")
 
-    def __init__(self, code, lineno):
+    def __init__(self, code: CodeType, lineno: int) -> None:
         self.code, self.lineno = code, lineno
 
     @property
-    def filename(self):
+    def filename(self) -> str:
         return self.code.co_filename
 
     @property
-    def name(self):
+    def name(self) -> str:
         return self.code.co_name
 
     @property
-    def line(self):
+    def line(self) -> str:
         return linecache.getline(self.filename, self.lineno).strip()
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.filename}, line {self.lineno}, in {self.name}: {self.line}"
 
 
-def users_frame(frame=None):
+def users_frame(frame: FrameType | None = None) -> FrameType:
     """The innermost frame of the stack that is not tapegrad's own."""
     frame = frame or sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "tapegrad":
@@ -55,22 +69,22 @@ def users_frame(frame=None):
     return frame
 
 
-def users_place():
+def users_place() -> Place:
     """The line that this frame is at."""
     frame = users_frame()
     return Place(frame.f_code, frame.f_lineno)
 
 
-class Watched(list):
+class Watched(list[Any]):
     """The entries of a tape that is being watched."""
 
     __slots__ = ("watchers",)
 
-    def __init__(self, entries, watchers):
+    def __init__(self, entries: Iterable[Any], watchers: tuple[Watcher, ...]) -> None:
         super().__init__(entries)
         self.watchers = watchers
 
-    def append(self, entry):
+    def append(self, entry: Any) -> None:
         entry.where = users_place()
         for watcher in self.watchers:
             watcher.appended(entry)
@@ -82,10 +96,10 @@ class Looking:
 
     __slots__ = ("row", "g")
 
-    def __init__(self, row):
+    def __init__(self, row: Any) -> None:
         self.row, self.g = row, row.g
 
-    def __call__(self, *args):
+    def __call__(self, *args: Any) -> Any:
         start = perf_counter()
         z = self.g(*args)
         end = perf_counter()
@@ -93,7 +107,7 @@ class Looking:
             with _lock:
                 if _looking and self.row.g is not self:
                     self.g, self.row.g = self.row.g, self
-        entries = thread.tape.entries
+        entries: Any = thread.tape.entries
         if type(entries) is not list:
             for watcher in entries.watchers:
                 watcher.computed(self.row, args, z, start, end)
@@ -101,7 +115,7 @@ class Looking:
 
 
 @contextmanager
-def watching(watcher):
+def watching(watcher: Watcher) -> Iterator[None]:
     """`with watching(watcher):` it is told what this thread computes and records."""
     global _watchers
     tape = thread.tape
@@ -127,23 +141,23 @@ def watching(watcher):
                         row.g = row.g.g
 
 
-def observed(entry, see):
+def observed(entry: Any, see: Callable[..., None]) -> Plan:
     """The plan of an entry with derivatives that call `see(position, first, d, c, start, end, saved)`.
 
     They got the delta d, and what the entry saved, and gave the contribution c to the operand at `position`, or None; `first`
     says that it is the entry's first.
     """
-    plan = entry.plan
+    plan: Plan = entry.plan
     conjugated = entry.dtype.kind == "c" and entry.g.complex is HOLOMORPHIC    # the sweep runs these on the conjugate of d
 
-    def telling(position, rule):
+    def telling(position: int, rule: Any) -> Any:
         first = position == plan.arrays[0][0]
 
-        def told(F, d, *saved):
+        def told(F: Any, d: Any, *saved: Any) -> Any:
             start = perf_counter()
             c = rule(F, d, *saved)
             end = perf_counter()
-            seen = getattr(d, "_value", d), getattr(c, "_value", c)
+            seen = [getattr(d, "_value", d), getattr(c, "_value", c)]
             if conjugated:
                 seen = [x if x is None else x.conj() for x in seen]
             see(position, first, *seen, start, end, saved)

@@ -2,9 +2,16 @@
 
 A convolution is one matrix product with the windows of the padded input (primitives/convolution.py), its transpose the
 product with windows that are added back. What networks call convolution does not reverse the kernel; NumPy's does.
+The derivative of each, to its input and to its weight, is a product of d with the other one's windows.
+
+All raise ShapeError if shapes do not fit or the kernel is longer than the padded input, ValueError for other arguments.
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,47 +22,53 @@ from tapegrad.functions.elementwise import matmul
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.joining import pad
 from tapegrad.functions.shaping import matrix_transpose, reshape
+from tapegrad.functions.tensor import Tensor
+from tapegrad.typing import Shape, TensorLike
+
+Widths = tuple[tuple[int, int], ...]
 
 
-def per_axis(name, argument, given, n, least):
+def per_axis(name: str, argument: str, given: Shape, n: int, least: int) -> tuple[int, ...]:
     """An argument given as an int for all n axes, or as one int per axis, as a tuple."""
-    counts = tuple(given) if isinstance(given, (tuple, list)) else (given,) * n
+    counts: tuple[Any, ...] = tuple(given) if isinstance(given, (tuple, list)) else (given,) * n
     if len(counts) != n or not all(isinstance(count, (int, np.integer)) and count >= least for count in counts):
         raise ValueError(f"{name}: {argument}={given!r}; it is an integer of at least {least}, or a tuple of {n}")
     return tuple(map(int, counts))
 
 
-def padded(x, widths, fill=0.0):
+def padded(x: Tensor, widths: Widths, fill: float = 0.0) -> Tensor:
     """x with `fill` around its last axes, by (before, after) for each of them."""
     if not any(map(any, widths)):
         return x
     return pad(x, ((0, 0),) * (x.ndim - len(widths)) + widths, constant_values=fill)
 
 
-def windows(name, x, kernel, stride, dilation):
+def windows(name: str, x: Tensor, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]) -> Tensor:
     """(..., *kernel, *positions): what a kernel covers as it moves over the last axes of x."""
     size = x.shape[-len(kernel):]
     spans = [step * (k - 1) + 1 for k, step in zip(kernel, dilation)]
     if any(span > count for span, count in zip(spans, size)):
         raise ShapeError(f"{name}: a kernel that spans {tuple(spans)} on an input of {size}, padding included")
     positions = tuple([(count - span) // step + 1 for count, span, step in zip(size, spans, stride)])
-    return recorded.windows(x, kernel, positions, stride, dilation)
+    z: Tensor = recorded.windows(x, kernel, positions, stride, dilation)
+    return z
 
 
-def batched(name, x, n):
+def batched(name: str, x: TensorLike, n: int) -> tuple[Tensor, bool]:
     """x as (N, channels, *size), and whether the batch axis had to be put there."""
     x = as_tensor(x)
     if x.ndim not in (n + 1, n + 2):
-        raise ShapeError(f"{name}: x {describe(x)}; it has {n} axes of space, (N, channels, ...) or (channels, ...)")
+        raise ShapeError(f"{name}: input {describe(x)}; it has {n} axes of space, (N, channels, ...) or (channels, ...)")
     return (x, False) if x.ndim == n + 2 else (reshape(x, (1, *x.shape)), True)
 
 
-def unbatched(z, single):
+def unbatched(z: Tensor, single: bool) -> Tensor:
     """z without the batch axis that batched() put there."""
     return reshape(z, z.shape[1:]) if single else z
 
 
-def _operands(name, x, W, b, groups, n, inputs, outputs):
+def _operands(name: str, x: TensorLike, W: TensorLike, b: TensorLike | None, groups: int, n: int, inputs: int,
+              outputs: int) -> tuple[Tensor, bool, Tensor, int]:
     """x with a batch axis, W and b as tensors whose shapes fit; `inputs` and `outputs` are the axes of W for channels."""
     x, single = batched(name, x, n)
     W = as_tensor(W)
@@ -63,22 +76,23 @@ def _operands(name, x, W, b, groups, n, inputs, outputs):
         raise ValueError(f"{name}: groups={groups!r}; it is an integer of at least 1")
     layout = ("channels out, channels in / groups" if outputs == 0 else "channels in, channels out / groups") + ", ..."
     if W.ndim != n + 2 or 0 in W.shape:
-        raise ShapeError(f"{name}: W {describe(W)}; it is ({layout}), with {n} axes of space")
+        raise ShapeError(f"{name}: weight {describe(W)}; it is ({layout}), with {n} axes of space")
     channels = W.shape[inputs] * (groups if outputs == 0 else 1)
     if x.shape[1] != channels or W.shape[0] % groups:
-        raise ShapeError(f"{name}: x {describe(x)} and W {describe(W)} with groups={groups}; x has {x.shape[1]} channels, "
-                         f"W, which is ({layout}), is for {channels}")
-    count = W.shape[outputs] * (1 if outputs == 0 else groups)
+        raise ShapeError(f"{name}: input {describe(x)} and weight {describe(W)} with groups={groups}; the input has "
+                         f"{x.shape[1]} channels, the weight, which is ({layout}), is for {channels}")
+    count: int = W.shape[outputs] * (1 if outputs == 0 else groups)
     if b is not None and value(b).shape != (count,):
-        raise ShapeError(f"{name}: b {describe(value(b))} for {count} channels out")
+        raise ShapeError(f"{name}: bias {describe(value(b))} for {count} channels out")
     return x, single, W, count
 
 
-def _biased(z, b, n):
+def _biased(z: Tensor, b: TensorLike | None, n: int) -> Tensor:
     return z if b is None else z + reshape(b, (-1,) + (1,) * n)
 
 
-def _padding(name, padding, kernel, stride, dilation, n):
+def _padding(name: str, padding: Shape | str, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int],
+             n: int) -> Widths:
     if padding == "valid":
         return ((0, 0),) * n
     if padding == "same":
@@ -91,7 +105,8 @@ def _padding(name, padding, kernel, stride, dilation, n):
     return tuple([(width, width) for width in per_axis(name, "padding", padding, n, 0)])
 
 
-def _conv(name, n, x, W, b, stride, padding, dilation, groups):
+def _conv(name: str, n: int, x: TensorLike, W: TensorLike, b: TensorLike | None, stride: Shape, padding: Shape | str,
+          dilation: Shape, groups: int) -> Tensor:
     x, single, W, count = _operands(name, x, W, b, groups, n, inputs=1, outputs=0)
     kernel = W.shape[2:]
     stride, dilation = per_axis(name, "stride", stride, n, 1), per_axis(name, "dilation", dilation, n, 1)
@@ -103,7 +118,8 @@ def _conv(name, n, x, W, b, stride, padding, dilation, groups):
     return unbatched(_biased(reshape(z, (batch, count, *positions)), b, n), single)
 
 
-def _conv_transpose(name, n, x, W, b, stride, padding, output_padding, groups, dilation):
+def _conv_transpose(name: str, n: int, x: TensorLike, W: TensorLike, b: TensorLike | None, stride: Shape, padding: Shape,
+                    output_padding: Shape, groups: int, dilation: Shape) -> Tensor:
     x, single, W, count = _operands(name, x, W, b, groups, n, inputs=0, outputs=1)
     kernel, size = W.shape[2:], x.shape[2:]
     stride, dilation = per_axis(name, "stride", stride, n, 1), per_axis(name, "dilation", dilation, n, 1)
@@ -125,53 +141,77 @@ def _conv_transpose(name, n, x, W, b, stride, padding, output_padding, groups, d
     return unbatched(_biased(z, b, n), single)
 
 
-def conv1d(x, W, b=None, stride=1, padding=0, dilation=1, groups=1):
-    """z[n, f, i] = b[f] + sum over c, k of W[f, c, k] x[n, c, i stride + k dilation], x padded with zeros.
+def conv1d(input: TensorLike, weight: TensorLike, bias: TensorLike | None = None, stride: Shape = 1,
+           padding: Shape | str = 0, dilation: Shape = 1, groups: int = 1) -> Tensor:
+    """z[n, f, i] = bias[f] + sum over c, k of weight[f, c, k] input[n, c, i stride + k dilation], padded with zeros.
 
-    x         (N, channels, length) or (channels, length)
-    W         (channels out, channels / groups, kernel)
+    input     (N, channels, length) or (channels, length)
+    weight    (channels out, channels / groups, kernel)
+    bias      (channels out,)
     padding   elements on either side; "valid" for none; "same" for an output as long as the input, with stride 1
     groups    the channels in and out fall into so many groups, each convolved by itself
 
-    Raises ShapeError where shapes do not fit or the kernel is longer than the padded input, ValueError for other arguments.
+    The result is (N, channels out, (padded length - dilation (kernel - 1) - 1) // stride + 1), as torch.nn.functional.conv1d.
+
+    >>> x, W = np.arange(5.0).reshape(1, 5), np.array([[[1.0, 0.0, -1.0]]])
+    >>> tg.conv1d(x, W)
+    tensor([[-2., -2., -2.]])
+    >>> tg.conv1d(x, W, stride=2, padding=1)
+    tensor([[-1., -2.,  3.]])
     """
-    return _conv("conv1d", 1, x, W, b, stride, padding, dilation, groups)
+    return _conv("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
 
 
-def conv2d(x, W, b=None, stride=1, padding=0, dilation=1, groups=1):
+def conv2d(input: TensorLike, weight: TensorLike, bias: TensorLike | None = None, stride: Shape = 1,
+           padding: Shape | str = 0, dilation: Shape = 1, groups: int = 1) -> Tensor:
     """conv1d over two axes: (N, channels, height, width) or (channels, height, width), with
-    W (channels out, channels / groups, kernel height, kernel width). stride, padding and dilation are numbers or pairs.
+    weight (channels out, channels / groups, kernel height, kernel width). stride, padding and dilation are numbers or pairs.
+
+    >>> tg.conv2d(np.arange(9.0).reshape(1, 3, 3), np.ones((1, 1, 2, 2)), np.array([100.0]))
+    tensor([[[108., 112.],
+             [120., 124.]]])
     """
-    return _conv("conv2d", 2, x, W, b, stride, padding, dilation, groups)
+    return _conv("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
 
 
-def conv_transpose1d(x, W, b=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    """The derivative of conv1d with respect to its input, as a layer: each element of x adds a multiple of the kernel.
+def conv_transpose1d(input: TensorLike, weight: TensorLike, bias: TensorLike | None = None, stride: Shape = 1,
+                     padding: Shape = 0, output_padding: Shape = 0, groups: int = 1, dilation: Shape = 1) -> Tensor:
+    """The derivative of conv1d with respect to its input, as a layer: each element adds a multiple of the kernel.
 
-    x                (N, channels, length) or (channels, length)
-    W                (channels, channels out / groups, kernel)
+    input            (N, channels, length) or (channels, length)
+    weight           (channels, channels out / groups, kernel)
+    bias             (channels out,)
     padding          elements taken off either side of the result
     output_padding   elements put at its end
 
-    The result has length (length - 1) stride - 2 padding + dilation (kernel - 1) + output_padding + 1. Raises ShapeError
-    where shapes do not fit, ValueError for other arguments.
+    The result has length (length - 1) stride - 2 padding + dilation (kernel - 1) + output_padding + 1.
+
+    >>> tg.conv_transpose1d(np.array([[1.0, 10.0]]), np.array([[[1.0, 2.0]]]), stride=2)
+    tensor([[ 1.,  2., 10., 20.]])
     """
-    return _conv_transpose("conv_transpose1d", 1, x, W, b, stride, padding, output_padding, groups, dilation)
+    return _conv_transpose("conv_transpose1d", 1, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
-def conv_transpose2d(x, W, b=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    """conv_transpose1d over two axes, each argument a number or a pair."""
-    return _conv_transpose("conv_transpose2d", 2, x, W, b, stride, padding, output_padding, groups, dilation)
+def conv_transpose2d(input: TensorLike, weight: TensorLike, bias: TensorLike | None = None, stride: Shape = 1,
+                     padding: Shape = 0, output_padding: Shape = 0, groups: int = 1, dilation: Shape = 1) -> Tensor:
+    """conv_transpose1d over two axes, each argument a number or a pair.
+
+    >>> tg.conv_transpose2d(np.array([[[1.0, 10.0]]]), np.array([[[[1.0], [2.0]]]]))
+    tensor([[[ 1., 10.],
+             [ 2., 20.]]])
+    """
+    return _conv_transpose("conv_transpose2d", 2, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
-def convolve(x, y, mode="full"):
-    """z[i] = sum over k of x[i - k] y[k]: the convolution of two vectors, as np.convolve.
+def convolve(a: TensorLike, v: TensorLike, mode: str = "full") -> Tensor:
+    """z[i] = sum over k of a[i - k] v[k]: the convolution of two vectors, as np.convolve.
 
     mode   "full", "same" for the middle part, as long as the longer vector, or "valid" where the shorter lies inside
 
-    Raises ShapeError for operands that are not vectors or are empty, ValueError for another mode.
+    >>> tg.convolve(np.array([1.0, 2.0, 3.0]), np.array([1.0, 10.0]))
+    tensor([ 1., 12., 23., 30.])
     """
-    x, y = as_tensor(x), as_tensor(y)
+    x, y = as_tensor(a), as_tensor(v)
     if x.ndim != 1 or y.ndim != 1 or not x.size or not y.size:
         raise ShapeError(f"convolve: {describe(x)} and {describe(y)}; two vectors that are not empty are needed")
     if y.size > x.size:

@@ -1,5 +1,7 @@
 """What linear algebra takes: stacks of matrices in a real float dtype, square or symmetric where they have to be."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from tapegrad.errors import DtypeError, ShapeError, describe
@@ -8,9 +10,11 @@ from tapegrad.functions.elementwise import astype
 from tapegrad.functions.selecting import tril
 from tapegrad.functions.shaping import matrix_transpose
 from tapegrad.functions.tensor import Tensor
+from tapegrad.typing import Array, TensorLike
 
 
-def real(name, x):
+def real(name: str, x: TensorLike) -> Tensor | Array:
+    """x, integers and booleans as float64; DtypeError for complex numbers and float16."""
     dtype = value(x).dtype
     if dtype.kind not in "biuf" or dtype == np.float16:
         raise DtypeError(f"{name}: {describe(value(x))}; a real dtype is needed, float16 excepted")
@@ -19,7 +23,7 @@ def real(name, x):
     return x if isinstance(x, Tensor) else value(x)
 
 
-def matrices(name, x, square=False):
+def matrices(name: str, x: TensorLike, square: bool = False) -> Tensor | Array:
     """x, in a float dtype; an error if it is no stack of (square) matrices."""
     array = value(x)
     if array.ndim < 2 or (square and array.shape[-1] != array.shape[-2]):
@@ -28,7 +32,7 @@ def matrices(name, x, square=False):
     return real(name, x)
 
 
-def symmetric(name, x, upper):
+def symmetric(name: str, x: TensorLike, upper: bool) -> Tensor | Array:
     """Square matrices as symmetric ones. NumPy reads one triangle; so does this where the other differs beyond rounding."""
     x = matrices(name, x, square=True)
     array = value(x)

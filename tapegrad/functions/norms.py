@@ -1,4 +1,11 @@
-"""Norms of vectors and matrices, and numbers made from singular values."""
+"""Norms of vectors and matrices, and numbers made from singular values. Real dtypes only.
+
+They raise ShapeError for shapes and axes that do not fit, ValueError for an `ord` that there is not.
+"""
+
+from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -6,18 +13,25 @@ from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
 from tapegrad.functions.arguments import normalized_axis, value
 from tapegrad.functions.decompositions import svdvals
+from tapegrad.functions.elementwise import absolute
 from tapegrad.functions.matrices import matrices, real
 from tapegrad.functions.shaping import expand_dims, moveaxis
 from tapegrad.functions.solving import inv
 from tapegrad.functions.tensor import Tensor
+from tapegrad.typing import Axis, TensorLike
 
 
-def vector_norm(x, *, axis=None, keepdims=False, ord=2):
+def vector_norm(x: TensorLike, /, *, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> Tensor:
     """sum(|x|^ord)^(1/ord) over `axis` (None for all elements, an int, or a tuple).
 
     ord   any number; inf and -inf give the greatest and least |x|, 0 the number of elements that are not 0
 
     Derivative: d sign(x) (|x| / z)^(ord - 1); 0 where the norm is 0. Elements that tie for inf and -inf share d evenly.
+
+    >>> tg.linalg.vector_norm(np.array([3.0, -4.0]))
+    tensor(5.)
+    >>> tg.grad(tg.linalg.vector_norm)(np.array([3.0, -4.0]))
+    array([ 0.6, -0.8])
     """
     x = real("vector_norm", x)
     axis = normalized_axis("vector_norm", x, axis)
@@ -25,34 +39,45 @@ def vector_norm(x, *, axis=None, keepdims=False, ord=2):
         raise ValueError(f"vector_norm: ord={ord!r}; a number is needed")
     if ord == 0:
         return Tensor(np.not_equal(value(x), 0).astype(value(x).dtype).sum(axis, keepdims=keepdims))
+    z: Tensor
     if ord == 1:
-        return recorded.sum(recorded.absolute(x), axis, keepdims)
-    if ord in (np.inf, -np.inf):
-        return (recorded.max if ord > 0 else recorded.min)(recorded.absolute(x), axis, keepdims)
-    return recorded.norm(x, ord, axis, keepdims)
+        z = recorded.sum(absolute(x), axis, keepdims)
+    elif ord in (np.inf, -np.inf):
+        z = (recorded.max if ord > 0 else recorded.min)(absolute(x), axis, keepdims)
+    else:
+        z = recorded.norm(x, ord, axis, keepdims)
+    return z
 
 
-def matrix_norm(x, /, *, keepdims=False, ord="fro"):
-    """A norm of the matrices in the last two axes: see `norm` for `ord`."""
+def matrix_norm(x: TensorLike, /, *, keepdims: bool = False, ord: Any = "fro") -> Tensor:
+    """A norm of the matrices in the last two axes: see `norm` for `ord`.
+
+    >>> tg.linalg.matrix_norm(np.array([[3.0, 0.0], [0.0, 4.0]]))
+    tensor(5.)
+    >>> tg.linalg.matrix_norm(np.array([[3.0, 0.0], [1.0, 4.0]]), ord=np.inf)
+    tensor(5.)
+    """
     x = matrices("matrix_norm", x)
     return _matrix_norm(x, ord, keepdims)
 
 
-def _matrix_norm(x, ord, keepdims):
+def _matrix_norm(x: TensorLike, ord: Any, keepdims: bool) -> Tensor:
+    z: Tensor
     rows, columns = value(x).ndim - 2, value(x).ndim - 1
     if ord in (None, "fro", "f"):
-        return recorded.norm(x, 2, (rows, columns), keepdims)
+        z = recorded.norm(x, 2, (rows, columns), keepdims)
+        return z
     if ord in (2, -2, "nuc"):
         z = vector_norm(svdvals(x), axis=-1, ord={2: np.inf, -2: -np.inf, "nuc": 1}[ord])
     elif ord in (1, -1, np.inf, -np.inf):
-        sums = recorded.sum(recorded.absolute(x), (rows if abs(ord) == 1 else columns,), False)
+        sums = recorded.sum(absolute(x), (rows if abs(ord) == 1 else columns,), False)
         z = (recorded.max if ord > 0 else recorded.min)(sums, (rows,), False)
     else:
         raise ValueError(f"norm: ord={ord!r} of matrices; it is None, 'fro', 'nuc', 1, -1, 2, -2, inf or -inf")
     return expand_dims(z, (-2, -1)) if keepdims else z
 
 
-def norm(x, ord=None, axis=None, keepdims=False):
+def norm(x: TensorLike, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """A norm of vectors or matrices, as numpy.linalg.norm.
 
     axis   an int: of the vectors along it; two: of the matrices in them; None: of a vector or matrix x itself
@@ -62,13 +87,19 @@ def norm(x, ord=None, axis=None, keepdims=False):
                     1 and -1 of the column sums of |x|, inf and -inf of the row sums
 
     Derivative: 0 where the norm is 0.
+
+    >>> tg.linalg.norm(np.array([[3.0, 0.0], [0.0, 4.0]]), axis=1)
+    tensor([3., 4.])
+    >>> tg.grad(tg.linalg.norm)(np.array([3.0, -4.0]))
+    array([ 0.6, -0.8])
     """
     x = real("norm", x)
     ndim = value(x).ndim
     axes = normalized_axis("norm", x, axis)
     if axes is None:
         if ord is None:
-            return recorded.norm(x, 2, None, keepdims)
+            z: Tensor = recorded.norm(x, 2, None, keepdims)
+            return z
         axes = tuple(range(ndim))
     if len(axes) == 1:
         if isinstance(ord, str):
@@ -80,8 +111,12 @@ def norm(x, ord=None, axis=None, keepdims=False):
     return expand_dims(z, axes) if keepdims else z
 
 
-def cond(x, p=None):
-    """The condition number: norm(x, p) norm(inv(x), p); for p None, 2, -2 the quotient of the extreme singular values."""
+def cond(x: TensorLike, p: Any = None) -> Tensor:
+    """The condition number: norm(x, p) norm(inv(x), p); for p None, 2, -2 the quotient of the extreme singular values.
+
+    >>> tg.linalg.cond(np.array([[2.0, 0.0], [0.0, 8.0]])).data.round(6).item()
+    4.0
+    """
     x = matrices("cond", x, square=p not in (None, 2, -2))
     if p in (None, 2, -2):
         s = svdvals(x)
@@ -89,6 +124,12 @@ def cond(x, p=None):
     return _matrix_norm(x, p, False) * _matrix_norm(inv(x), p, False)
 
 
-def matrix_rank(A, tol=None, hermitian=False, *, rtol=None):
-    """The number of singular values that are not negligible: a constant."""
+def matrix_rank(A: TensorLike, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Tensor:
+    """The number of singular values that are greater than `tol`, or than rtol times the greatest: a constant.
+
+    By default rtol is max(m, n) times the precision of the dtype. hermitian=True is faster, for symmetric matrices.
+
+    >>> tg.linalg.matrix_rank(np.ones((3, 2)))
+    tensor(1, dtype=int64)
+    """
     return Tensor(np.linalg.matrix_rank(value(A), tol, hermitian, rtol=rtol))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Iterable
 from importlib import import_module
+from typing import Any
 
 import numpy as np
 
@@ -17,12 +19,12 @@ READERS = ("shape", "ndim", "size", "result_type", "can_cast", "iscomplexobj", "
            "array2string", "save", "savez", "savez_compressed", "savetxt")
 
 
-def _refusal(asked, options=()):
+def _refusal(asked: str, options: Iterable[str] = ()) -> DtypeError:
     return DtypeError(f"np.{asked}{'(' + ', '.join(options) + '=)' if options else ''} is not recorded on tensors; "
                       "use a function of tapegrad, or .data for a value without a gradient")
 
 
-def array_ufunc(tensor, ufunc, method, *inputs, **options):
+def array_ufunc(tensor: TensorBase, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
     """np.sin(tensor), array + tensor: recorded as the function of the ufunc's name. Anything else is an error."""
     name = ufunc.__name__
     if method in ("reduce", "accumulate"):
@@ -34,7 +36,8 @@ def array_ufunc(tensor, ufunc, method, *inputs, **options):
     raise _refusal(name if method == "__call__" else f"{name}.{method}", options)
 
 
-def array_function(tensor, function, types, operands, options):
+def array_function(tensor: TensorBase, function: Callable[..., Any], types: Collection[type], operands: tuple[Any, ...],
+                   options: dict[str, Any]) -> Any:
     """np.sum(tensor), np.linalg.inv(tensor): the function of the same name here, called as NumPy's was.
 
     NumPy asks this of every function that is not a ufunc; those that only read values get them.
@@ -50,5 +53,5 @@ def array_function(tensor, function, types, operands, options):
     return getattr(ours, name)(*operands, **options)
 
 
-def _read(x):
+def _read(x: Any) -> Any:
     return x._value if isinstance(x, TensorBase) else x

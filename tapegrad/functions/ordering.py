@@ -5,8 +5,11 @@ are equal, those that a stable sort puts there. NaN counts as greater than all e
 A quantile of no elements is a ShapeError.
 """
 
+from __future__ import annotations
+
 import math
 import warnings
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -17,6 +20,8 @@ from tapegrad.functions.arguments import normalized_axis, single_axis, value
 from tapegrad.functions.elementwise import add, astype, multiply, subtract
 from tapegrad.functions.reductions import checked
 from tapegrad.functions.shaping import moveaxis, ravel, reshape, transpose
+from tapegrad.functions.tensor import Tensor
+from tapegrad.typing import Array, Axis, TensorLike
 
 METHODS = {
     "linear": lambda low, weight: weight,
@@ -27,24 +32,51 @@ METHODS = {
 }
 
 
-def sort(x, axis=-1, kind=None, order=None, *, stable=None):
-    """The elements in ascending order along `axis`; None sorts the flattened tensor. The sort is stable of any `kind`."""
+def sort(a: TensorLike, axis: int | None = -1, kind: str | None = None, order: None = None, *,
+         stable: bool | None = None) -> Tensor:
+    """The elements in ascending order along `axis`; None sorts the flattened tensor. The sort is stable, of any `kind`.
+
+    >>> tg.sort(tg.tensor([3.0, 1.0, 2.0]))
+    tensor([1., 2., 3.])
+    >>> tg.grad(lambda x: (tg.sort(x) * [1.0, 10.0, 100.0]).sum())(np.array([3.0, 1.0, 2.0]))
+    array([100.,   1.,  10.])
+    """
     if order is not None:
         raise TypeError("sort: order= names fields, which tensors don't have")
-    x, axis = _axis("sort", x, axis)
-    return recorded.sort(x, axis)
+    a, axis = _axis("sort", a, axis)
+    z: Tensor = recorded.sort(a, axis)
+    return z
 
 
-def partition(x, kth, axis=-1, kind="introselect", order=None):
-    """The elements with those that sorting puts at `kth` (an int or a sequence) in place: before them, none is greater."""
+def partition(a: TensorLike, kth: int | Sequence[int], axis: int | None = -1, kind: str = "introselect",
+              order: None = None) -> Tensor:
+    """The elements with those that sorting puts at `kth` (an int or a sequence) in place: before them, none is greater.
+
+    The order of the others is not defined.
+
+    >>> tg.partition(tg.tensor([3.0, 1.0, 2.0]), 1)
+    tensor([1., 2., 3.])
+    >>> tg.grad(lambda x: tg.partition(x, 0)[0])(np.array([3.0, 1.0, 2.0]))
+    array([0., 1., 0.])
+    """
     if order is not None:
         raise TypeError("partition: order= names fields, which tensors don't have")
-    x, axis = _axis("partition", x, axis)
-    return recorded.take_along_axis(x, np.argpartition(value(x), kth, axis), axis)
+    a, axis = _axis("partition", a, axis)
+    z: Tensor = recorded.take_along_axis(a, np.argpartition(value(a), kth, axis), axis)
+    return z
 
 
-def topk(x, k, axis=-1, largest=True):
-    """(the k greatest elements along `axis` in descending order, their positions); with largest=False, the least, ascending."""
+def topk(x: TensorLike, k: int, axis: int = -1, largest: bool = True) -> tuple[Tensor, Tensor]:
+    """(the k greatest elements along `axis` in descending order, their positions); with largest=False, the least, ascending.
+
+    PyTorch's torch.topk, with NumPy's `axis`. ShapeError for a k that is not in 0..n.
+
+    >>> values, positions = tg.topk(tg.tensor([3.0, 1.0, 2.0]), 2)
+    >>> print(values, positions)
+    tensor([3., 2.]) tensor([0, 2], dtype=int64)
+    >>> tg.grad(lambda x: tg.topk(x, 2)[0].sum())(np.array([3.0, 1.0, 2.0]))
+    array([1., 0., 1.])
+    """
     axis = single_axis("topk", x, axis)
     n = value(x).shape[axis]
     if not 0 <= k <= n:
@@ -54,46 +86,93 @@ def topk(x, k, axis=-1, largest=True):
     return recorded.take_along_axis(x, positions, axis), wrap(positions, None)
 
 
-def _axis(name, x, axis):
+def _axis(name: str, x: TensorLike, axis: int | None) -> tuple[TensorLike, int]:
     return (ravel(x), 0) if axis is None else (x, single_axis(name, x, axis))
 
 
-def quantile(x, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False):
+def quantile(a: TensorLike, q: TensorLike, axis: Axis = None, out: None = None, overwrite_input: bool = False,
+             method: str = "linear", keepdims: bool = False) -> Tensor:
     """The q-quantile over `axis`, at the place q (n - 1) of the n sorted elements, between two of them if need be.
 
-    q        in 0..1, a number or an array, whose shape comes first in the result; a constant
-    method   "linear" (between the neighbours), "lower", "higher", "midpoint" or "nearest"
+    q        in 0..1, a number or an array, whose shape comes first in the result; a constant. ValueError outside of 0..1
+    method   "linear" (between the neighbours), "lower", "higher", "midpoint" or "nearest"; ValueError for another
+
+    `overwrite_input` makes no difference. Method "linear" is definition 7 of Hyndman and Fan, Sample quantiles in statistical
+    packages, The American Statistician 50 (1996).
+
+    >>> tg.quantile(tg.tensor([1.0, 2.0, 4.0, 8.0]), [0.0, 0.5])
+    tensor([1., 3.])
+    >>> tg.grad(lambda x: tg.quantile(x, 0.25))(np.array([1.0, 2.0, 4.0, 8.0]))
+    array([0.25, 0.75, 0.  , 0.  ])
     """
-    return _quantile("quantile", x, q, axis, out, method, keepdims)
+    return _quantile("quantile", a, q, axis, out, method, keepdims)
 
 
-def percentile(x, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False):
-    """The q/100-quantile over `axis`. See quantile."""
-    return _quantile("percentile", x, np.true_divide(value(q), 100), axis, out, method, keepdims)
+def percentile(a: TensorLike, q: TensorLike, axis: Axis = None, out: None = None, overwrite_input: bool = False,
+               method: str = "linear", keepdims: bool = False) -> Tensor:
+    """The q/100-quantile over `axis`. See quantile.
+
+    >>> tg.percentile(tg.tensor([1.0, 2.0, 4.0, 8.0]), 50)
+    tensor(3.)
+    >>> tg.grad(lambda x: tg.percentile(x, 25))(np.array([1.0, 2.0, 4.0, 8.0]))
+    array([0.25, 0.75, 0.  , 0.  ])
+    """
+    return _quantile("percentile", a, np.true_divide(value(q), 100), axis, out, method, keepdims)
 
 
-def median(x, axis=None, out=None, overwrite_input=False, keepdims=False):
-    """The middle element over `axis`, or the mean of the two in the middle."""
-    return _quantile("median", x, 0.5, axis, out, "linear", keepdims)
+def median(a: TensorLike, axis: Axis = None, out: None = None, overwrite_input: bool = False,
+           keepdims: bool = False) -> Tensor:
+    """The middle element over `axis`, or the mean of the two in the middle.
+
+    >>> tg.median(tg.tensor([[1.0, 7.0, 3.0], [4.0, 4.0, 6.0]]), axis=1)
+    tensor([3., 4.])
+    >>> tg.grad(tg.median)(np.array([1.0, 7.0, 3.0, 5.0]))
+    array([0. , 0. , 0.5, 0.5])
+    """
+    return _quantile("median", a, 0.5, axis, out, "linear", keepdims)
 
 
-def nanquantile(x, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False):
-    """The q-quantile over `axis` of what is not NaN. See quantile."""
-    return _quantile("nanquantile", x, q, axis, out, method, keepdims, skip_nan=True)
+def nanquantile(a: TensorLike, q: TensorLike, axis: Axis = None, out: None = None, overwrite_input: bool = False,
+                method: str = "linear", keepdims: bool = False) -> Tensor:
+    """The q-quantile over `axis` of what is not NaN; NaN, with a warning, where all are. See quantile.
+
+    >>> tg.nanquantile(tg.tensor([1.0, np.nan, 4.0, 8.0]), 0.5)
+    tensor(4.)
+    >>> tg.grad(lambda x: tg.nanquantile(x, 0.25))(np.array([1.0, np.nan, 4.0, 8.0]))
+    array([0.5, 0. , 0.5, 0. ])
+    """
+    return _quantile("nanquantile", a, q, axis, out, method, keepdims, skip_nan=True)
 
 
-def nanpercentile(x, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False):
-    """The q/100-quantile over `axis` of what is not NaN. See quantile."""
-    return _quantile("nanpercentile", x, np.true_divide(value(q), 100), axis, out, method, keepdims, skip_nan=True)
+def nanpercentile(a: TensorLike, q: TensorLike, axis: Axis = None, out: None = None, overwrite_input: bool = False,
+                  method: str = "linear", keepdims: bool = False) -> Tensor:
+    """The q/100-quantile over `axis` of what is not NaN; NaN, with a warning, where all are. See quantile.
+
+    >>> tg.nanpercentile(tg.tensor([1.0, np.nan, 4.0, 8.0]), 50)
+    tensor(4.)
+    >>> tg.grad(lambda x: tg.nanpercentile(x, 25))(np.array([1.0, np.nan, 4.0, 8.0]))
+    array([0.5, 0. , 0.5, 0. ])
+    """
+    return _quantile("nanpercentile", a, np.true_divide(value(q), 100), axis, out, method, keepdims, skip_nan=True)
 
 
-def nanmedian(x, axis=None, out=None, overwrite_input=False, keepdims=False):
-    """The middle element over `axis` of what is not NaN, or the mean of the two in the middle."""
-    return _quantile("nanmedian", x, 0.5, axis, out, "linear", keepdims, skip_nan=True)
+def nanmedian(a: TensorLike, axis: Axis = None, out: None = None, overwrite_input: bool = False,
+              keepdims: bool = False) -> Tensor:
+    """The middle element over `axis` of what is not NaN, or the mean of the two in the middle.
+
+    NaN, with a warning, where all elements are NaN.
+
+    >>> tg.nanmedian(tg.tensor([1.0, np.nan, 4.0, 8.0]))
+    tensor(4.)
+    >>> tg.grad(tg.nanmedian)(np.array([1.0, np.nan, 4.0, 8.0]))
+    array([0., 0., 1., 0.])
+    """
+    return _quantile("nanmedian", a, 0.5, axis, out, "linear", keepdims, skip_nan=True)
 
 
-def _quantile(name, x, q, axis, out, method, keepdims, skip_nan=False):
-    checked(name, out, keepdims)
+def _quantile(name: str, x: TensorLike, q: TensorLike, axis: Axis, out: None, method: str, keepdims: bool,
+              skip_nan: bool = False) -> Tensor:
+    keepdims = checked(name, out, keepdims)
     if method not in METHODS:
         raise ValueError(f"{name}: method={method!r}; there are {', '.join(METHODS)}")
     q = np.asarray(value(q), float)
@@ -106,7 +185,7 @@ def _quantile(name, x, q, axis, out, method, keepdims, skip_nan=False):
     if n == 0:
         raise ShapeError(f"{name}: no elements over axis {axes}: {describe(value(x))}")
     x = astype(x, float) if value(x).dtype == bool else x
-    rows = reshape(transpose(x, *others, *axes), (*rest, n)) if shape else reshape(x, (1,))
+    rows = reshape(transpose(x, (*others, *axes)), (*rest, n)) if shape else reshape(x, (1,))
     low, high, weight = _places(name, value(rows), q.ravel(), METHODS[method], skip_nan)
     below, above = (recorded.take_along_axis(rows, at, len(rest)) for at in (low, high))
     with np.errstate(invalid="ignore"):                 # between two infinities
@@ -115,7 +194,8 @@ def _quantile(name, x, q, axis, out, method, keepdims, skip_nan=False):
     return reshape(z, q.shape + (tuple(1 if i in axes else m for i, m in enumerate(shape)) if keepdims else rest))
 
 
-def _places(name, rows, q, weigh, skip_nan):
+def _places(name: str, rows: Array, q: Array, weigh: Callable[[Array, Array], Array],
+            skip_nan: bool) -> tuple[Array, Array, Array]:
     """For each row and q: the positions in the row of the neighbours below and above, and the weight of the latter."""
     n, kind = rows.shape[-1], rows.dtype if rows.dtype.kind == "f" else np.dtype(float)
     order = np.argsort(rows, -1, stable=True)

@@ -1,91 +1,146 @@
 """Reductions over axes, under NumPy's names and with its arguments.
 
-x         a tensor or an array
+a         a tensor or an array
 axis      None for all axes, an int, or a tuple
-dtype     of the sum or product, where it is not that of x
+dtype     that the elements are converted to first; by default the result has the dtype that NumPy gives it
 keepdims  keep the reduced axes, with length 1
 initial   what the reduction starts from
 where     booleans: which elements take part
 
-What NumPy has between axis and keepdims is given by name. out= is an error: assign the result instead. ShapeError for an
-axis that is not there.
+The result has the shape of `a` without the reduced axes. out= is an error: assign the result instead. ShapeError for an axis
+that is not there.
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
 from tapegrad.functions import elementwise
-from tapegrad.functions.arguments import normalized_axis, single_axis, value
+from tapegrad.functions.arguments import normalized_axis, refuse_out, single_axis, value
 from tapegrad.functions.elementwise import absolute, add, astype, divide, maximum, minimum, multiply, subtract
 from tapegrad.functions.shaping import reshape, transpose
 from tapegrad.functions.tensor import Tensor
+from tapegrad.typing import Array, Axis, Binary, DTypeLike, TensorLike
 
 
-def checked(name, out, keepdims=False):
+def checked(name: str, out: object, keepdims: object = False) -> bool:
+    """keepdims, which may be a number, as a bool; TypeError for an out=."""
     if out is not None:
-        raise TypeError(f"{name}: out= would write into a tensor; assign the result")
-    if type(keepdims) is not bool:
-        raise TypeError(f"{name}: keepdims={keepdims!r}; it is True or False, and dtype= and out= are given by name")
+        refuse_out(name, out)
+    return keepdims if type(keepdims) is bool else bool(keepdims)
 
 
-def _only(x, where, filler):
+def converted(name: str, a: TensorLike, dtype: Any) -> Tensor:
+    """a in another dtype; TypeError for what was meant as keepdims."""
+    if type(dtype) is bool:
+        raise TypeError(f"{name}: dtype={dtype}; what follows the axis is dtype=, and keepdims= is best given by name")
+    return astype(a, dtype)
+
+
+def _only(x: TensorLike, where: TensorLike, filler: float) -> TensorLike:
     """x where `where` says, and the filler, which changes nothing, elsewhere."""
     return x if where is True else elementwise.where(where, x, filler)
 
 
-def counted(x, where, axis, keepdims=False):
+def counted(x: TensorLike, where: TensorLike, axis: tuple[int, ...] | None, keepdims: bool = False) -> Array:
     """How many elements over `axis` take part, as numbers of the dtype of x."""
     mask = np.broadcast_to(value(where), value(x).shape)
     kind = value(x).real.dtype if value(x).dtype.kind in "fc" else np.dtype(float)
-    return np.add.reduce(mask, axis, dtype=kind, keepdims=keepdims)
+    n: Array = np.sum(mask, axis, dtype=kind, keepdims=keepdims)
+    return n
 
 
-def sum(x, axis=None, keepdims=False, *, dtype=None, out=None, initial=None, where=True):
-    """The sum over `axis`. Derivative: d, spread over the summed axes."""
-    checked("sum", out, keepdims)
-    x = _only(x if dtype is None else astype(x, dtype), where, 0)
-    z = recorded.sum(x, normalized_axis("sum", x, axis), keepdims)
+def sum(a: TensorLike, axis: Axis = None, dtype: DTypeLike | None = None, out: None = None, keepdims: bool = False,
+        initial: TensorLike | None = None, where: TensorLike = True) -> Tensor:
+    """The sum over `axis`. Derivative: d, spread over the summed axes.
+
+    >>> tg.sum(tg.tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0)
+    tensor([4., 6.])
+    >>> tg.grad(tg.sum)(np.array([1.0, 2.0]))
+    array([1., 1.])
+    """
+    keepdims = checked("sum", out, keepdims)
+    a = _only(a if dtype is None else converted("sum", a, dtype), where, 0)
+    z = recorded.sum(a, normalized_axis("sum", a, axis), keepdims)
     return z if initial is None else add(z, initial)
 
 
-def prod(x, axis=None, keepdims=False, *, dtype=None, out=None, initial=None, where=True):
-    """The product over `axis`. Derivative: d times the product of all the other elements, zeros or not."""
-    checked("prod", out, keepdims)
-    x = _only(x if dtype is None else astype(x, dtype), where, 1)
-    z = recorded.prod(x, normalized_axis("prod", x, axis), keepdims)
+def prod(a: TensorLike, axis: Axis = None, dtype: DTypeLike | None = None, out: None = None, keepdims: bool = False,
+         initial: TensorLike | None = None, where: TensorLike = True) -> Tensor:
+    """The product over `axis`. Derivative: d times the product of all the other elements, also where some are 0.
+
+    >>> tg.prod(tg.tensor([2.0, 3.0, 4.0]))
+    tensor(24.)
+    >>> tg.grad(tg.prod)(np.array([2.0, 0.0, 4.0]))
+    array([0., 8., 0.])
+    """
+    keepdims = checked("prod", out, keepdims)
+    a = _only(a if dtype is None else converted("prod", a, dtype), where, 1)
+    z = recorded.prod(a, normalized_axis("prod", a, axis), keepdims)
     return z if initial is None else multiply(z, initial)
 
 
-def mean(x, axis=None, keepdims=False, *, dtype=None, out=None, where=True):
-    """The arithmetic mean over `axis`. Derivative: d / n, spread over the n elements."""
-    checked("mean", out, keepdims)
-    x = x if dtype is None else astype(x, dtype)
-    axis = normalized_axis("mean", x, axis)
+def mean(a: TensorLike, axis: Axis = None, dtype: DTypeLike | None = None, out: None = None, keepdims: bool = False, *,
+         where: TensorLike = True) -> Tensor:
+    """The arithmetic mean over `axis`: the sum divided by the number n of elements. Derivative: d / n, spread over them.
+
+    >>> tg.mean(tg.tensor([[1.0, 2.0], [3.0, 6.0]]), axis=1, keepdims=True)
+    tensor([[1.5],
+            [4.5]])
+    >>> tg.grad(tg.mean)(np.array([1.0, 2.0, 3.0, 4.0]))
+    array([0.25, 0.25, 0.25, 0.25])
+    """
+    keepdims = checked("mean", out, keepdims)
+    a = a if dtype is None else converted("mean", a, dtype)
+    axis = normalized_axis("mean", a, axis)
     if where is True:
-        return recorded.mean(x, axis, keepdims)
-    return divide(recorded.sum(_only(x, where, 0), axis, keepdims), counted(x, where, axis, keepdims))
+        z: Tensor = recorded.mean(a, axis, keepdims)
+        return z
+    return divide(recorded.sum(_only(a, where, 0), axis, keepdims), counted(a, where, axis, keepdims))
 
 
-def max(x, axis=None, keepdims=False, *, out=None, initial=None, where=True):
-    """The greatest element over `axis`. Derivative: d to the greatest; elements that tie share it evenly."""
-    return _extremum("max", maximum, -math.inf, x, axis, out, keepdims, initial, where)
+def max(a: TensorLike, axis: Axis = None, out: None = None, keepdims: bool = False, initial: TensorLike | None = None,
+        where: TensorLike = True) -> Tensor:
+    """The greatest element over `axis`; NaN where one is NaN. Derivative: d to the greatest; elements that tie share it evenly.
+
+    With where=, `initial` must say what the result is where no element takes part: ValueError without it.
+
+    >>> tg.max(tg.tensor([[1.0, 5.0], [7.0, 3.0]]), axis=1)
+    tensor([5., 7.])
+    >>> tg.grad(tg.max)(np.array([1.0, 5.0, 5.0]))
+    array([0. , 0.5, 0.5])
+    """
+    return _extremum("max", maximum, -math.inf, a, axis, out, keepdims, initial, where)
 
 
-def min(x, axis=None, keepdims=False, *, out=None, initial=None, where=True):
-    """The least element over `axis`. Derivative: d to the least; elements that tie share it evenly."""
-    return _extremum("min", minimum, math.inf, x, axis, out, keepdims, initial, where)
+def min(a: TensorLike, axis: Axis = None, out: None = None, keepdims: bool = False, initial: TensorLike | None = None,
+        where: TensorLike = True) -> Tensor:
+    """The least element over `axis`; NaN where one is NaN. Derivative: d to the least; elements that tie share it evenly.
+
+    With where=, `initial` must say what the result is where no element takes part: ValueError without it.
+
+    >>> tg.min(tg.tensor([[1.0, 5.0], [7.0, 3.0]]), axis=1)
+    tensor([1., 3.])
+    >>> tg.grad(tg.min)(np.array([1.0, 1.0, 5.0]))
+    array([0.5, 0.5, 0. ])
+    """
+    return _extremum("min", minimum, math.inf, a, axis, out, keepdims, initial, where)
 
 
 amax, amin = max, min
 
 
-def _extremum(name, two, worst, x, axis, out, keepdims, initial, where):
-    checked(name, out, keepdims)
+def _extremum(name: str, two: Binary, worst: Any, x: TensorLike, axis: Axis, out: None, keepdims: bool,
+              initial: TensorLike | None, where: TensorLike) -> Tensor:
+    keepdims = checked(name, out, keepdims)
     axis = normalized_axis(name, x, axis)
-    row = getattr(recorded, name)
+    row: Callable[..., Tensor] = getattr(recorded, name)
     if initial is None:
         if where is not True:
             raise ValueError(f"{name}: with where=, say by initial= what the result is where no element takes part")
@@ -93,38 +148,66 @@ def _extremum(name, two, worst, x, axis, out, keepdims, initial, where):
     if where is not True or value(x).size == 0:
         worst = worst if value(x).dtype.kind == "f" else initial
         if value(x).size == 0:
-            kept = np.add.reduce(value(x), axis, keepdims=keepdims)
+            kept = np.sum(value(x), axis, keepdims=keepdims)
             return add(Tensor(np.zeros_like(kept, value(x).dtype)), initial)
         x = _only(x, where, worst)
     return two(row(x, axis, keepdims), initial)
 
 
-def ptp(x, axis=None, keepdims=False, *, out=None):
-    """The greatest element less the least, over `axis`. Derivative: that of max - min."""
-    checked("ptp", out, keepdims)
-    return subtract(max(x, axis, keepdims=keepdims), min(x, axis, keepdims=keepdims))
+def ptp(a: TensorLike, axis: Axis = None, out: None = None, keepdims: bool = False) -> Tensor:
+    """The greatest element less the least, over `axis` ("peak to peak"). Derivative: that of max - min.
 
-
-def var(x, axis=None, *, dtype=None, out=None, ddof=0, keepdims=False, where=True, mean=None, correction=None):
-    """The mean of |x - mean(x)|^2 over `axis`, with n - ddof for n; `correction` is another name of ddof.
-
-    Derivative: 2 d (x - mean(x)) / (n - ddof). `mean` is taken for the mean where it is given.
+    >>> tg.ptp(tg.tensor([3.0, 8.0, 5.0]))
+    tensor(5.)
+    >>> tg.grad(tg.ptp)(np.array([3.0, 8.0, 5.0]))
+    array([-1.,  1.,  0.])
     """
-    return _moment("var", recorded.var, x, axis, dtype, out, ddof, keepdims, where, mean, correction)
+    return subtract(max(a, axis, out, keepdims), min(a, axis, out, keepdims))
 
 
-def std(x, axis=None, *, dtype=None, out=None, ddof=0, keepdims=False, where=True, mean=None, correction=None):
-    """The square root of `var`. Derivative: d (x - mean(x)) / ((n - ddof) std), and 0 where all elements are equal."""
-    return _moment("std", recorded.std, x, axis, dtype, out, ddof, keepdims, where, mean, correction)
+def var(a: TensorLike, axis: Axis = None, dtype: DTypeLike | None = None, out: None = None, ddof: float = 0,
+        keepdims: bool = False, *, where: TensorLike = True, mean: TensorLike | None = None,
+        correction: float | None = None) -> Tensor:
+    """The variance over `axis`: sum(|a - mean(a)|^2) / (n - ddof), where n is the number of elements.
+
+    mean         taken for mean(a) where it is given; it has the reduced axes, with length 1
+    correction   the array API's name of ddof; ValueError where both are given
+
+    Derivative: 2 d (a - mean(a)) / (n - ddof).
+
+    >>> tg.var(tg.tensor([1.0, 2.0, 3.0, 6.0]))
+    tensor(3.5)
+    >>> tg.var(tg.tensor([1.0, 2.0, 3.0]), ddof=1)
+    tensor(1.)
+    >>> tg.grad(tg.var)(np.array([1.0, 2.0, 3.0, 6.0]))
+    array([-1. , -0.5,  0. ,  1.5])
+    """
+    return _moment("var", recorded.var, a, axis, dtype, out, ddof, keepdims, where, mean, correction)
 
 
-def _moment(name, row, x, axis, dtype, out, ddof, keepdims, where, given, correction):
-    checked(name, out, keepdims)
+def std(a: TensorLike, axis: Axis = None, dtype: DTypeLike | None = None, out: None = None, ddof: float = 0,
+        keepdims: bool = False, *, where: TensorLike = True, mean: TensorLike | None = None,
+        correction: float | None = None) -> Tensor:
+    """The standard deviation over `axis`: the square root of `var`, whose arguments it has.
+
+    Derivative: d (a - mean(a)) / ((n - ddof) std), and 0 where all elements are equal.
+
+    >>> tg.std(tg.tensor([1.0, 1.0, 5.0, 5.0]))
+    tensor(2.)
+    >>> tg.grad(tg.std)(np.array([1.0, 1.0, 5.0, 5.0]))
+    array([-0.25, -0.25,  0.25,  0.25])
+    """
+    return _moment("std", recorded.std, a, axis, dtype, out, ddof, keepdims, where, mean, correction)
+
+
+def _moment(name: str, row: Callable[..., Tensor], x: TensorLike, axis: Axis, dtype: DTypeLike | None, out: None,
+            ddof: float, keepdims: bool, where: TensorLike, given: TensorLike | None, correction: float | None) -> Tensor:
+    keepdims = checked(name, out, keepdims)
     if correction is not None:
         if ddof != 0:
             raise ValueError(f"{name}: ddof and correction are the same thing; give one of them")
         ddof = correction
-    x = x if dtype is None else astype(x, dtype)
+    x = x if dtype is None else converted(name, x, dtype)
     axis = normalized_axis(name, x, axis)
     if where is True and given is None:
         return row(x, axis, ddof, keepdims)
@@ -132,7 +215,8 @@ def _moment(name, row, x, axis, dtype, out, ddof, keepdims, where, given, correc
     return z if name == "var" else root(z)
 
 
-def variance(x, axis, ddof, keepdims, where, mean=None):
+def variance(x: TensorLike, axis: tuple[int, ...] | None, ddof: float, keepdims: bool, where: TensorLike,
+             mean: TensorLike | None = None) -> Tensor:
     """The variance of the elements that take part, as a composition."""
     n = counted(x, where, axis, True)
     if mean is None:
@@ -142,42 +226,70 @@ def variance(x, axis, ddof, keepdims, where, mean=None):
     return divide(z, maximum(counted(x, where, axis, keepdims) - ddof, 0))
 
 
-def root(x):
+def root(x: TensorLike) -> Tensor:
     """sqrt(x) whose derivative at 0 is 0."""
     zero = value(x) == 0
     return elementwise.where(zero, 0.0, elementwise.sqrt(elementwise.where(zero, 1.0, x)))
 
 
-def average(x, axis=None, weights=None, returned=False, keepdims=False):
-    """sum(w x) / sum(w) over `axis`, and the sum of the weights too if `returned`. The weights have the shape of x, or
-    that of its `axis` (one axis or several). Derivative: to x, d w / sum(w); to w, d (x - average) / sum(w).
+def average(a: TensorLike, axis: Axis = None, weights: TensorLike | None = None, returned: bool = False, *,
+            keepdims: bool = False) -> Any:
+    """The weighted mean sum(w a) / sum(w) over `axis`; without weights, the mean.
+
+    weights    w, of the shape of `a`, or of that of its `axis` (one axis or several); ShapeError otherwise
+    returned   return (the average, the sum of the weights)
+
+    Derivative: to `a`, d w / sum(w); to w, d (a - average) / sum(w). ZeroDivisionError where weights sum to 0.
+
+    >>> tg.average(tg.tensor([1.0, 2.0, 6.0]), weights=[1.0, 2.0, 1.0])
+    tensor(2.75)
+    >>> tg.grad(lambda w: tg.average([1.0, 2.0, 6.0], weights=w))(np.array([1.0, 2.0, 1.0]))
+    array([-0.4375, -0.1875,  0.8125])
     """
-    axis = normalized_axis("average", x, axis)
+    keepdims, axis = bool(keepdims), normalized_axis("average", a, axis)
     if weights is None:
-        z = recorded.mean(x, axis, keepdims)
-        total = Tensor(np.full(z.shape, value(x).size / np.maximum(value(z).size, 1), z.dtype))
+        z = recorded.mean(a, axis, keepdims)
+        total = Tensor(np.full(z.shape, value(a).size / np.maximum(value(z).size, 1), z.dtype))
         return (z, total) if returned else z
-    shape, given = value(x).shape, value(weights).shape
+    shape, given = value(a).shape, value(weights).shape
     if given != shape:
         if axis is None or given != tuple(shape[i] for i in axis):
-            raise ShapeError(f"average: weights {describe(value(weights))} for {describe(value(x))} and axis {axis}; "
+            raise ShapeError(f"average: weights {describe(value(weights))} for {describe(value(a))} and axis {axis}; "
                              "they have the shape of the operand, or of the axes that are averaged over")
         weights = reshape(transpose(weights, tuple(np.argsort(axis).tolist())),
                           tuple(n if i in axis else 1 for i, n in enumerate(shape)))
     total = recorded.sum(multiply(weights, np.ones(shape, value(weights).dtype)), axis, keepdims)
     if not value(total).all():
         raise ZeroDivisionError("average: the weights sum to 0")
-    z = divide(recorded.sum(multiply(x, weights), axis, keepdims), total)
+    z = divide(recorded.sum(multiply(a, weights), axis, keepdims), total)
     return (z, total) if returned else z
 
 
-def argmax(x, axis=None, keepdims=False, *, out=None):
-    """The position of the greatest element, in the flattened tensor or along `axis`. Not differentiable."""
-    checked("argmax", out, keepdims)
-    return recorded.argmax(x, axis if axis is None else single_axis("argmax", x, axis), keepdims)
+def argmax(a: TensorLike, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> Tensor:
+    """The position of the greatest element, in the flattened tensor or along `axis`; the first where several tie.
+
+    Not differentiable: the result is a constant tensor of integers.
+
+    >>> tg.argmax(tg.tensor([[1.0, 5.0], [7.0, 3.0]]))
+    tensor(2, dtype=int64)
+    >>> tg.argmax(tg.tensor([[1.0, 5.0], [7.0, 3.0]]), axis=1)
+    tensor([1, 0], dtype=int64)
+    """
+    keepdims = checked("argmax", out, keepdims)
+    z: Tensor = recorded.argmax(a, axis if axis is None else single_axis("argmax", a, axis), keepdims)
+    return z
 
 
-def argmin(x, axis=None, keepdims=False, *, out=None):
-    """The position of the least element, in the flattened tensor or along `axis`. Not differentiable."""
-    checked("argmin", out, keepdims)
-    return recorded.argmin(x, axis if axis is None else single_axis("argmin", x, axis), keepdims)
+def argmin(a: TensorLike, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> Tensor:
+    """The position of the least element, in the flattened tensor or along `axis`; the first where several tie.
+
+    Not differentiable: the result is a constant tensor of integers.
+
+    >>> tg.argmin(tg.tensor([[1.0, 5.0], [7.0, 3.0]]))
+    tensor(0, dtype=int64)
+    >>> tg.argmin(tg.tensor([[1.0, 5.0], [7.0, 3.0]]), axis=1)
+    tensor([0, 1], dtype=int64)
+    """
+    keepdims = checked("argmin", out, keepdims)
+    z: Tensor = recorded.argmin(a, axis if axis is None else single_axis("argmin", a, axis), keepdims)
+    return z

@@ -1,47 +1,87 @@
-"""Systems of equations, inverses, powers and determinants of stacks of matrices."""
+"""Systems of equations, inverses, powers and determinants of stacks of matrices.
 
+Real dtypes only. They raise ShapeError for shapes that do not fit, DtypeError for complex numbers and float16, and
+numpy.linalg.LinAlgError for a singular matrix where NumPy does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 from string import ascii_letters
+from types import EllipsisType
 
 import numpy as np
 
 from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
-from tapegrad.functions.arguments import value
+from tapegrad.functions.arguments import as_tensor, refuse_out, value
 from tapegrad.functions.decompositions import svdvals
-from tapegrad.functions.elementwise import square
-from tapegrad.functions.matrices import matrices, real
+from tapegrad.functions.elementwise import matmul, positive, square
+from tapegrad.functions.matrices import matrices, real, symmetric
 from tapegrad.functions.products import einsum
 from tapegrad.functions.reductions import sum
 from tapegrad.functions.shaping import atleast_1d, moveaxis, ravel, reshape
 from tapegrad.functions.tensor import Tensor
+from tapegrad.typing import TensorLike
 
 
-def solve(a, b):
-    """The z with a z = b: a (.., n, n); b a vector (n,), or matrices (.., n, k). Derivative: to b, g = a^-T d; to a, -g z^T."""
+def solve(a: TensorLike, b: TensorLike) -> Tensor:
+    """The z with a z = b: a (.., n, n); b a vector (n,), or matrices (.., n, k). Derivative: to b, g = a^-T d; to a, -g z^T.
+
+    >>> tg.linalg.solve(np.array([[2.0, 0.0], [0.0, 4.0]]), np.array([2.0, 8.0]))
+    tensor([1., 2.])
+    >>> tg.grad(lambda b: tg.linalg.solve(np.diag([2.0, 4.0]), b).sum())(np.array([2.0, 8.0]))
+    array([0.5 , 0.25])
+    """
     a, b = matrices("solve", a, square=True), real("solve", b)
     shape_a, shape_b = value(a).shape, value(b).shape
     if not shape_b or shape_b[-1 if len(shape_b) == 1 else -2] != shape_a[-1]:
         raise ShapeError(f"solve: {describe(value(a))} and {describe(value(b))}: the rows do not fit")
-    return recorded.solve(a, b)
+    z: Tensor = recorded.solve(a, b)
+    return z
 
 
-def inv(a):
-    """The inverses z of square matrices. Derivative: -z^T d z^T."""
-    return recorded.inv(matrices("inv", a, square=True))
+def inv(a: TensorLike) -> Tensor:
+    """The inverses z of square matrices (.., n, n). Derivative: -z^T d z^T.
+
+    >>> tg.linalg.inv(np.array([[2.0, 0.0], [0.0, 4.0]]))
+    tensor([[0.5 , 0.  ],
+            [0.  , 0.25]])
+    """
+    z: Tensor = recorded.inv(matrices("inv", a, square=True))
+    return z
 
 
-def pinv(a, rcond=1e-15, *, rtol=None):
+def pinv(a: TensorLike, rcond: TensorLike | None = None, hermitian: bool = False, *,
+         rtol: TensorLike | EllipsisType | None = ...) -> Tensor:
     """The Moore-Penrose inverses; singular values up to `rcond` (or `rtol`) times the greatest count as 0.
 
-    Derivative: for a fixed rank, after Golub and Pereyra (1973).
+    rcond       1e-15 by default; ValueError if both are given. rtol=None stands for max(m, n) times the dtype's precision
+    hermitian   whether `a` is symmetric; its lower triangle is read then
+
+    (.., m, n) gives (.., n, m). Derivative: for a fixed rank, after Golub and Pereyra (1973).
+
+    >>> tg.linalg.pinv(np.array([[2.0, 0.0], [0.0, 4.0], [0.0, 0.0]])).data.round(6)
+    array([[0.5 , 0.  , 0.  ],
+           [0.  , 0.25, 0.  ]])
     """
-    return recorded.pinv(matrices("pinv", a), rcond if rtol is None else rtol)
+    a = symmetric("pinv", a, False) if hermitian else matrices("pinv", a)
+    if rcond is None:
+        rcond = 1e-15 if rtol is ... else max(a.shape[-2:]) * np.finfo(a.dtype).eps if rtol is None else rtol
+    elif rtol is not ...:
+        raise ValueError("pinv: rcond and rtol are the same bound; give one of them")
+    z: Tensor = recorded.pinv(a, rcond)
+    return z
 
 
-def lstsq(a, b, rcond=None):
+def lstsq(a: TensorLike, b: TensorLike, rcond: float | None = None) -> tuple[Tensor, Tensor, int, Tensor]:
     """The z of least |a z - b|, and of these of least |z|: (z, residuals, rank, singular values), as numpy.linalg.lstsq.
 
     z is pinv(a) b. a is one matrix (m, n), b (m,) or (m, k); the residuals are empty where rank < n or m <= n.
+
+    >>> z, residuals, rank, s = tg.linalg.lstsq(np.array([[1.0], [1.0]]), np.array([1.0, 3.0]))
+    >>> print(z.data.round(6), residuals.data.round(6), rank)
+    [2.] [2.] 1
     """
     a, b = matrices("lstsq", a), real("lstsq", b)
     if value(a).ndim != 2 or value(b).ndim not in (1, 2) or value(a).shape[0] != value(b).shape[0]:
@@ -49,51 +89,76 @@ def lstsq(a, b, rcond=None):
     m, n = value(a).shape
     if rcond is None:
         rcond = np.finfo(value(a).dtype).eps * max(m, n)
-    z, s = recorded.matmul(pinv(a, rcond), b), svdvals(a)
+    z, s = matmul(pinv(a, rcond), b), svdvals(a)
     rank = int((value(s) > rcond * value(s).max(initial=0)).sum())
-    missed = atleast_1d(sum(square(recorded.matmul(a, z) - b), axis=0))
+    missed = atleast_1d(sum(square(matmul(a, z) - b), axis=0))
     return z, missed if rank == n < m else missed[:0], rank, s
 
 
-def tensorsolve(a, b, axes=None):
-    """The z with tensordot(a, z, z.ndim) = b (numpy.linalg.tensorsolve)."""
+def tensorsolve(a: TensorLike, b: TensorLike, axes: Sequence[int] | None = None) -> Tensor:
+    """The z with tensordot(a, z, z.ndim) = b (numpy.linalg.tensorsolve).
+
+    axes   axes of a that are moved to its end first
+
+    >>> tg.linalg.tensorsolve(2 * np.eye(4).reshape(2, 2, 4), np.array([[2.0, 4.0], [6.0, 8.0]]))
+    tensor([1., 2., 3., 4.])
+    """
     if axes is not None:
         a = moveaxis(a, tuple(axes), tuple(range(-len(axes), 0)))
     shape, shape_b = value(a).shape, value(b).shape
     rest, n = shape[len(shape_b):], value(b).size
     if int(np.prod(rest)) != n:
         raise ShapeError(f"tensorsolve: {describe(value(a))} and {describe(value(b))}: not a square system")
-    return reshape(solve(reshape(a, n, n), ravel(b)), rest)
+    return reshape(solve(reshape(a, (n, n)), ravel(b)), rest)
 
 
-def tensorinv(a, ind=2):
-    """The inverse of the linear map tensordot(a, ., ..) that takes the axes from `ind` on to those before it."""
+def tensorinv(a: TensorLike, ind: int = 2) -> Tensor:
+    """The inverse of the linear map tensordot(a, ., ..) that takes the axes from `ind` on to those before it.
+
+    >>> tg.linalg.tensorinv(2 * np.eye(4).reshape(4, 2, 2), ind=1).shape
+    (2, 2, 4)
+    """
     shape = value(a).shape
     rows = int(np.prod(shape[:ind]))
     if ind <= 0 or rows * rows != value(a).size:
         raise ShapeError(f"tensorinv: ind={ind} of {describe(value(a))}: not a square map")
-    return reshape(inv(reshape(a, rows, rows)), (*shape[ind:], *shape[:ind]))
+    return reshape(inv(reshape(a, (rows, rows))), (*shape[ind:], *shape[:ind]))
 
 
-def matrix_power(a, n):
-    """The n-th power of square matrices, by repeated squaring; of the inverse where n < 0."""
+def matrix_power(a: TensorLike, n: int) -> Tensor:
+    """The n-th power of square matrices, by repeated squaring; of the inverse where n < 0. TypeError unless n is an integer.
+
+    >>> tg.linalg.matrix_power(np.array([[1.0, 1.0], [0.0, 1.0]]), 3)
+    tensor([[1., 3.],
+            [0., 1.]])
+    """
     a = matrices("matrix_power", a, square=True)
     if not isinstance(n, (int, np.integer)):
         raise TypeError(f"matrix_power: exponent {n!r}; an integer is needed")
     if n == 0:
         return Tensor(np.broadcast_to(np.eye(value(a).shape[-1], dtype=value(a).dtype), value(a).shape))
-    factor, n, z = (inv(a) if n < 0 else a), abs(int(n)), None
+    factor: TensorLike = inv(a) if n < 0 else a
+    z: TensorLike | None = None
+    n = abs(int(n))
     while True:
         if n & 1:
-            z = factor if z is None else recorded.matmul(z, factor)
+            z = factor if z is None else matmul(z, factor)
         n >>= 1
         if not n:
-            return recorded.alias(z) if z is a else z
-        factor = recorded.matmul(factor, factor)
+            return positive(z) if z is a else as_tensor(z)
+        factor = matmul(factor, factor)
 
 
-def multi_dot(arrays):
-    """The product of two or more matrices in an order that takes few multiplications; the ends may be vectors."""
+def multi_dot(arrays: Iterable[TensorLike], *, out: None = None) -> Tensor:
+    """The product of two or more matrices in an order that takes few multiplications; the ends may be vectors.
+
+    TypeError for an out=.
+
+    >>> x = np.array([1.0, 2.0])
+    >>> tg.linalg.multi_dot([x, np.eye(2), x])
+    tensor(5.)
+    """
+    refuse_out("multi_dot", out)
     arrays = list(arrays)
     shapes = [value(x).shape for x in arrays]
     inner = all(len(shape) == 2 for shape in shapes[1:-1]) and all(len(shape) in (1, 2) for shape in shapes)
@@ -109,6 +174,13 @@ def multi_dot(arrays):
     return einsum(",".join(terms), *arrays, optimize="optimal" if len(arrays) < 8 else "greedy")
 
 
-def det(a):
-    """The determinants of square matrices. Derivative: d times the cofactors, also where the matrix is singular."""
-    return recorded.det(matrices("det", a, square=True))
+def det(a: TensorLike) -> Tensor:
+    """The determinants of square matrices: (..). Derivative: d times the cofactors, also where the matrix is singular.
+
+    >>> tg.linalg.det(np.array([[2.0, 0.0], [0.0, 4.0]]))
+    tensor(8.)
+    >>> tg.grad(tg.linalg.det)(np.array([[2.0, 0.0], [0.0, 4.0]])).diagonal().round(6)
+    array([4., 2.])
+    """
+    z: Tensor = recorded.det(matrices("det", a, square=True))
+    return z

@@ -1,5 +1,9 @@
 """Covariance and polynomials: compositions, under NumPy's names."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.arguments import value
 from tapegrad.functions.complex_parts import conjugated
@@ -8,11 +12,23 @@ from tapegrad.functions.joining import concatenate, stack
 from tapegrad.functions.reductions import mean
 from tapegrad.functions.selecting import diagonal
 from tapegrad.functions.shaping import atleast_2d, reshape, squeeze, transpose
+from tapegrad.functions.tensor import Tensor
+from tapegrad.typing import TensorLike
 
 
-def cov(m, y=None, rowvar=True, bias=False, ddof=None):
+def cov(m: TensorLike, y: TensorLike | None = None, rowvar: bool = True, bias: bool = False,
+        ddof: int | None = None) -> Tensor:
     """The covariances of variables, one a row of m (with rowvar=False, a column) and of y: the mean of
     (x - mean) conj(x' - mean') over the n observations, with n - ddof for n; ddof is 1 by default, 0 with bias=True.
+
+    The result has a row and a column for each variable; for a single variable it is a scalar. ValueError where n - ddof is not
+    positive, ShapeError for more than two axes.
+
+    >>> tg.cov(tg.tensor([[1.0, 2.0, 3.0], [1.0, 0.0, 5.0]]))
+    tensor([[1., 2.],
+            [2., 7.]])
+    >>> tg.grad(tg.cov)(np.array([1.0, 2.0, 6.0]))
+    array([-2., -1.,  3.])
     """
     rows = [_variables(x, rowvar) for x in (m, y) if x is not None]
     x = rows[0] if len(rows) == 1 else concatenate(rows, 0)
@@ -23,8 +39,15 @@ def cov(m, y=None, rowvar=True, bias=False, ddof=None):
     return squeeze(divide(matmul(x, conjugated(transpose(x))), degrees))
 
 
-def corrcoef(x, y=None, rowvar=True):
-    """The correlations of variables: their covariances, divided by both standard deviations. See cov."""
+def corrcoef(x: TensorLike, y: TensorLike | None = None, rowvar: bool = True) -> Tensor:
+    """The correlations of variables: their covariances, divided by both standard deviations. See cov. DtypeError for complex x.
+
+    >>> tg.corrcoef(tg.tensor([[1.0, 2.0, 3.0], [2.0, 4.0, 6.0]])).round(6)
+    tensor([[1., 1.],
+            [1., 1.]])
+    >>> tg.grad(lambda x: tg.corrcoef(x, [1.0, 0.0, 0.0])[0, 1])(np.array([0.0, 1.0, 2.0])).round(6) + 0.0
+    array([ 0.144338, -0.288675,  0.144338])
+    """
     c = cov(x, y, rowvar)
     if value(c).dtype.kind == "c":
         raise DtypeError(f"corrcoef: {describe(value(x))}; a real dtype is needed")
@@ -34,23 +57,37 @@ def corrcoef(x, y=None, rowvar=True):
     return clip(divide(divide(c, reshape(scale, (-1, 1))), scale), -1, 1)
 
 
-def _variables(x, rowvar):
+def _variables(x: TensorLike, rowvar: bool) -> Tensor:
     if value(x).ndim > 2:
         raise ShapeError(f"cov: more than two axes: {describe(value(x))}")
     rows = atleast_2d(x)
     return rows if rowvar or value(rows).shape[0] == 1 else transpose(rows)
 
 
-def polyval(p, x):
-    """p[0] x^(n-1) + .. + p[n-1], by Horner's rule. Derivative: to x and to the coefficients."""
+def polyval(p: Any, x: TensorLike) -> Tensor:
+    """p[0] x^(n-1) + .. + p[n-1], by Horner's rule. Derivative: to x and to the coefficients.
+
+    >>> tg.polyval([1.0, 0.0, 2.0], tg.tensor([2.0, 3.0]))
+    tensor([ 6., 11.])
+    >>> tg.grad(lambda x: tg.polyval([1.0, 0.0, 2.0], x))(3.0)
+    array(6.)
+    """
     z = zeros_like(multiply(value(p)[:1].sum(), x))
     for k in range(value(p).shape[0]):
         z = add(multiply(z, x), p[k])
     return z
 
 
-def vander(x, N=None, increasing=False):
-    """The powers of the elements of a vector as columns, N of them, x^(N-1) first; with increasing=True, 1 first."""
+def vander(x: TensorLike, N: int | None = None, increasing: bool = False) -> Tensor:
+    """The powers of the elements of a vector as columns, N of them (by default as many as elements), x^(N-1) first; with
+    increasing=True, 1 first. ShapeError for another shape.
+
+    >>> tg.vander(tg.tensor([2.0, 3.0]), 3)
+    tensor([[4., 2., 1.],
+            [9., 3., 1.]])
+    >>> tg.grad(lambda x: tg.vander(x, 3).sum())(np.array([2.0, 3.0]))
+    array([5., 7.])
+    """
     if value(x).ndim != 1:
         raise ShapeError(f"vander: a vector is needed: {describe(value(x))}")
     N = value(x).size if N is None else N

@@ -1,21 +1,27 @@
 """The subscripts of einsum in all the forms that NumPy takes, made explicit."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from string import ascii_letters
+from typing import Any
 
 from tapegrad.errors import ShapeError
 from tapegrad.functions.arguments import value
+from tapegrad.typing import TensorLike
 
 
-def explicit(subscripts, operands):
+def explicit(subscripts: Any = "", *operands: Any) -> tuple[str, Sequence[TensorLike]]:
     """(subscripts as "ab,bc->ac", operands): with ->, without ..., one letter for each axis of each operand."""
+    given: Sequence[TensorLike] = operands
     if not isinstance(subscripts, str):
-        subscripts, operands = _from_lists(subscripts, operands)
-    return _explicit(subscripts, tuple([value(x).shape for x in operands])), operands
+        subscripts, given = _from_lists(subscripts, operands)
+    return _explicit(subscripts, tuple([value(x).shape for x in given])), given
 
 
 @lru_cache(512)
-def _explicit(subscripts, shapes):
+def _explicit(subscripts: str, shapes: tuple[tuple[int, ...], ...]) -> str:
     text = subscripts.replace(" ", "")
     given = ", ".join(map(str, shapes))
     inputs, arrow, output = text.partition("->")
@@ -42,14 +48,14 @@ def _explicit(subscripts, shapes):
     if len(set(output)) < len(output) or not set(output) <= set("".join(full)):
         raise ShapeError(f"einsum({subscripts!r}): the result has a letter twice, or one that no operand has: {given}")
     for term, shape in zip(full, shapes):
-        lengths = {}
+        lengths: dict[str, int] = {}
         for letter, n in zip(term, shape):
             if lengths.setdefault(letter, n) != n:
                 raise ShapeError(f"einsum({subscripts!r}): {letter!r} stands for lengths {lengths[letter]} and {n}: {given}")
     return f"{','.join(full)}->{output}"
 
 
-def _from_lists(first, rest):
+def _from_lists(first: TensorLike, rest: Sequence[Any]) -> tuple[str, Sequence[TensorLike]]:
     """einsum(x, [0, 1], y, [1, 2], [0, 2]) as subscripts and operands."""
     arguments = (first, *rest)
     operands, lists = arguments[0:len(arguments) // 2 * 2:2], arguments[1::2]
@@ -58,7 +64,7 @@ def _from_lists(first, rest):
     return text + ("->" + _letters(arguments[-1]) if len(arguments) % 2 else ""), operands
 
 
-def _letters(sublist):
+def _letters(sublist: Iterable[Any]) -> str:
     try:
         return "".join(["..." if i is Ellipsis else ascii_letters[i] for i in sublist])
     except (TypeError, IndexError) as error:

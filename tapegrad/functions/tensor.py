@@ -16,14 +16,19 @@ from tapegrad.core import sweep
 from tapegrad.core.record import recorded, results_are
 from tapegrad.core.tensor import TensorBase
 from tapegrad.functions import numpy_protocol
-from tapegrad.typing import Axis, DTypeLike, Shape, TensorLike
+from tapegrad.typing import Axis, DTypeLike, TensorLike
 
 Operator = Callable[..., "Tensor"]
 
 
 @results_are
 class Tensor(TensorBase):
-    __doc__ = TensorBase.__doc__
+    __doc__ = f"""{TensorBase.__doc__}
+    >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    array([2., 4.])
+    """
     __slots__ = ()
     __array_priority__ = 1000
     __hash__ = TensorBase.__hash__
@@ -48,28 +53,28 @@ class Tensor(TensorBase):
     __ge__: ClassVar[Operator] = recorded.greater_equal
 
     def __radd__(self, other: TensorLike) -> Tensor:
-        return recorded.add(other, self)
+        return functions.add(other, self)
 
     def __rsub__(self, other: TensorLike) -> Tensor:
-        return recorded.subtract(other, self)
+        return functions.subtract(other, self)
 
     def __rmul__(self, other: TensorLike) -> Tensor:
-        return recorded.multiply(other, self)
+        return functions.multiply(other, self)
 
     def __rtruediv__(self, other: TensorLike) -> Tensor:
-        return recorded.divide(other, self)
+        return functions.divide(other, self)
 
     def __rpow__(self, other: TensorLike) -> Tensor:
-        return recorded.power(other, self)
+        return functions.power(other, self)
 
     def __rmatmul__(self, other: TensorLike) -> Tensor:
-        return recorded.matmul(other, self)
+        return functions.matmul(other, self)
 
     def __rfloordiv__(self, other: TensorLike) -> Tensor:
-        return recorded.floor_divide(other, self)
+        return functions.floor_divide(other, self)
 
     def __rmod__(self, other: TensorLike) -> Tensor:
-        return recorded.remainder(other, self)
+        return functions.remainder(other, self)
 
     def __divmod__(self, other: TensorLike) -> tuple[Tensor, Tensor]:
         return functions.divmod(self, other)
@@ -135,199 +140,479 @@ class Tensor(TensorBase):
     def backward(self, gradient: TensorLike | None = None, *, retain_graph: bool = False, create_graph: bool = False) -> None:
         sweep.backward(self, gradient, retain_graph=retain_graph, create_graph=create_graph)
 
-    backward.__doc__ = sweep.backward.__doc__
+    backward.__doc__ = f"""{sweep.backward.__doc__}
+    >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
+    >>> (3 * x).sum().backward()
+    >>> x.grad
+    array([3., 3.])
+    """
 
     # Parts and shapes
 
     @property
     def T(self) -> Tensor:
-        """The tensor with its axes in reverse order."""
+        """The tensor with its axes in reverse order.
+
+        >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).T
+        tensor([[1., 3.],
+                [2., 4.]])
+        """
         return functions.transpose(self)
 
     @property
     def mT(self) -> Tensor:
-        """The tensor with its last two axes exchanged."""
+        """The tensor with its last two axes exchanged.
+
+        >>> tg.zeros((2, 3, 4)).mT.shape
+        (2, 4, 3)
+        """
         return functions.matrix_transpose(self)
 
     @property
     def real(self) -> Tensor:
-        """The real part."""
+        """The real part. See tg.real.
+
+        >>> tg.tensor([1 + 2j]).real
+        tensor([1.])
+        """
         return functions.real(self)
 
     @property
     def imag(self) -> Tensor:
-        """The imaginary part."""
+        """The imaginary part. See tg.imag.
+
+        >>> tg.tensor([1 + 2j]).imag
+        tensor([2.])
+        """
         return functions.imag(self)
 
-    def reshape(self, *shape: Shape, **options: Any) -> Tensor:
-        return functions.reshape(self, *shape, **options)
+    def reshape(self, *shape: Any, order: str = "C", copy: bool | None = None) -> Tensor:
+        """The same elements in another shape: `x.reshape(2, 3)` or `x.reshape((2, 3))`. See tg.reshape.
 
-    def transpose(self, *axes: Axis) -> Tensor:
-        return functions.transpose(self, *axes)
+        >>> tg.tensor([1.0, 2.0, 3.0, 4.0]).reshape(2, -1)
+        tensor([[1., 2.],
+                [3., 4.]])
+        """
+        return functions.reshape(self, shape[0] if len(shape) == 1 else shape, order, copy=copy)
+
+    def transpose(self, *axes: Any) -> Tensor:
+        """The axes in reverse order, or in the order given: `x.transpose(1, 0)` or `x.transpose((1, 0))`. See tg.transpose.
+
+        >>> tg.zeros((2, 3, 4)).transpose(1, 0, 2).shape
+        (3, 2, 4)
+        """
+        return functions.transpose(self, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None)
 
     def swapaxes(self, axis1: int, axis2: int) -> Tensor:
+        """Two axes exchanged. See tg.swapaxes.
+
+        >>> tg.zeros((2, 3, 4)).swapaxes(0, 2).shape
+        (4, 3, 2)
+        """
         return functions.swapaxes(self, axis1, axis2)
 
     def squeeze(self, axis: Axis = None) -> Tensor:
+        """Without the axes of length 1. See tg.squeeze.
+
+        >>> tg.zeros((1, 3, 1)).squeeze().shape
+        (3,)
+        """
         return functions.squeeze(self, axis)
 
     def ravel(self, order: str = "C") -> Tensor:
+        """All elements along one axis. See tg.ravel.
+
+        >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).ravel()
+        tensor([1., 2., 3., 4.])
+        """
         return functions.ravel(self, order)
 
     def flatten(self, order: str = "C") -> Tensor:
+        """All elements along one axis. See tg.flatten.
+
+        >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).flatten()
+        tensor([1., 2., 3., 4.])
+        """
         return functions.flatten(self, order)
 
     def repeat(self, repeats: Any, axis: int | None = None) -> Tensor:
+        """Each element `repeats` times. See tg.repeat.
+
+        >>> tg.tensor([1.0, 2.0]).repeat(2)
+        tensor([1., 1., 2., 2.])
+        """
         return functions.repeat(self, repeats, axis)
 
-    def take(self, indices: TensorLike, axis: int | None = None, mode: str = "raise") -> Tensor:
-        return functions.take(self, indices, axis, mode)
+    def take(self, indices: TensorLike, axis: int | None = None, out: None = None, mode: str = "raise") -> Tensor:
+        """The elements at the positions `indices`. See tg.take.
+
+        >>> tg.tensor([1.0, 2.0, 3.0]).take([2, 0])
+        tensor([3., 1.])
+        """
+        return functions.take(self, indices, axis, out, mode)
 
     def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+        """The elements on a diagonal. See tg.diagonal.
+
+        >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).diagonal()
+        tensor([1., 4.])
+        """
         return functions.diagonal(self, offset, axis1, axis2)
 
-    def choose(self, choices: Any, mode: str = "raise") -> Tensor:
-        return functions.choose(self, choices, mode)
+    def choose(self, choices: Any, out: None = None, mode: str = "raise") -> Tensor:
+        """The elements of `choices` that this tensor of integers names. See tg.choose.
+
+        >>> tg.tensor([0, 1]).choose([[1.0, 2.0], [3.0, 4.0]])
+        tensor([1., 4.])
+        """
+        return functions.choose(self, choices, out, mode)
 
     def nonzero(self) -> tuple[Tensor, ...]:
+        """The indices of the elements that are not 0. See tg.nonzero.
+
+        >>> tg.tensor([0.0, 2.0, 3.0]).nonzero()
+        (tensor([1, 2], dtype=int64),)
+        """
         return functions.nonzero(self)
 
     def astype(self, dtype: DTypeLike) -> Tensor:
+        """The elements converted to another dtype. See tg.astype.
+
+        >>> tg.tensor([1.0, 2.0, 3.0]).astype("f4")
+        tensor([1., 2., 3.], dtype=float32)
+        """
         return functions.astype(self, dtype)
 
     # Reductions
 
-    def sum(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
-        return functions.sum(self, axis, keepdims, **options)
+    def sum(self, axis: Axis = None, dtype: DTypeLike | None = None, out: None = None, keepdims: bool = False,
+            initial: TensorLike | None = None, where: TensorLike = True) -> Tensor:
+        """The sum over `axis`. See tg.sum.
 
-    def prod(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
-        return functions.prod(self, axis, keepdims, **options)
+        >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).sum(axis=0)
+        tensor([4., 6.])
+        """
+        return functions.sum(self, axis, dtype, out, keepdims, initial, where)
 
-    def mean(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
-        return functions.mean(self, axis, keepdims, **options)
+    def prod(self, axis: Axis = None, dtype: DTypeLike | None = None, out: None = None, keepdims: bool = False,
+             initial: TensorLike | None = None, where: TensorLike = True) -> Tensor:
+        """The product over `axis`. See tg.prod.
 
-    def max(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
-        return functions.max(self, axis, keepdims, **options)
+        >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).prod(axis=0)
+        tensor([3., 8.])
+        """
+        return functions.prod(self, axis, dtype, out, keepdims, initial, where)
 
-    def min(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
-        return functions.min(self, axis, keepdims, **options)
+    def mean(self, axis: Axis = None, dtype: DTypeLike | None = None, out: None = None, keepdims: bool = False, *,
+             where: TensorLike = True) -> Tensor:
+        """The arithmetic mean over `axis`. See tg.mean.
 
-    def ptp(self, axis: Axis = None, keepdims: bool = False, **options: Any) -> Tensor:
-        return functions.ptp(self, axis, keepdims, **options)
+        >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).mean(axis=0)
+        tensor([2., 3.])
+        """
+        return functions.mean(self, axis, dtype, out, keepdims, where=where)
 
-    def var(self, axis: Axis = None, **options: Any) -> Tensor:
-        return functions.var(self, axis, **options)
+    def max(self, axis: Axis = None, out: None = None, keepdims: bool = False, initial: TensorLike | None = None,
+            where: TensorLike = True) -> Tensor:
+        """The greatest element over `axis`. See tg.max.
 
-    def std(self, axis: Axis = None, **options: Any) -> Tensor:
-        return functions.std(self, axis, **options)
+        >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).max(axis=0)
+        tensor([3., 4.])
+        """
+        return functions.max(self, axis, out, keepdims, initial, where)
+
+    def min(self, axis: Axis = None, out: None = None, keepdims: bool = False, initial: TensorLike | None = None,
+            where: TensorLike = True) -> Tensor:
+        """The least element over `axis`. See tg.min.
+
+        >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).min(axis=0)
+        tensor([1., 2.])
+        """
+        return functions.min(self, axis, out, keepdims, initial, where)
+
+    def ptp(self, axis: Axis = None, out: None = None, keepdims: bool = False) -> Tensor:
+        """The greatest element less the least, over `axis`. See tg.ptp.
+
+        >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).ptp()
+        tensor(3.)
+        """
+        return functions.ptp(self, axis, out, keepdims)
+
+    def var(self, axis: Axis = None, dtype: DTypeLike | None = None, out: None = None, ddof: float = 0,
+            keepdims: bool = False, **options: Any) -> Tensor:
+        """The variance over `axis`. See tg.var.
+
+        >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).var()
+        tensor(1.25)
+        """
+        return functions.var(self, axis, dtype, out, ddof, keepdims, **options)
+
+    def std(self, axis: Axis = None, dtype: DTypeLike | None = None, out: None = None, ddof: float = 0,
+            keepdims: bool = False, **options: Any) -> Tensor:
+        """The standard deviation over `axis`. See tg.std.
+
+        >>> tg.tensor([1.0, 3.0]).std()
+        tensor(1.)
+        """
+        return functions.std(self, axis, dtype, out, ddof, keepdims, **options)
 
     def median(self, axis: Axis = None, **options: Any) -> Tensor:
+        """The middle element over `axis`. See tg.median.
+
+        >>> tg.tensor([1.0, 2.0, 3.0]).median()
+        tensor(2.)
+        """
         return functions.median(self, axis, **options)
 
     def quantile(self, q: TensorLike, axis: Axis = None, **options: Any) -> Tensor:
+        """The q-quantile over `axis`. See tg.quantile.
+
+        >>> tg.tensor([1.0, 2.0, 3.0]).quantile(0.25)
+        tensor(1.5)
+        """
         return functions.quantile(self, q, axis, **options)
 
-    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
-        return functions.trace(self, offset, axis1, axis2)
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: DTypeLike | None = None,
+              out: None = None) -> Tensor:
+        """The sum of a diagonal. See tg.trace.
 
-    def argmax(self, axis: int | None = None, keepdims: bool = False, **options: Any) -> Tensor:
-        return functions.argmax(self, axis, keepdims, **options)
+        >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).trace()
+        tensor(5.)
+        """
+        return functions.trace(self, offset, axis1, axis2, dtype, out)
 
-    def argmin(self, axis: int | None = None, keepdims: bool = False, **options: Any) -> Tensor:
-        return functions.argmin(self, axis, keepdims, **options)
+    def argmax(self, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> Tensor:
+        """The position of the greatest element: a constant. See tg.argmax.
 
-    def all(self, *arguments: Any, **options: Any) -> Tensor:
-        return functions.all(self, *arguments, **options)
+        >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).argmax(axis=1)
+        tensor([1, 1], dtype=int64)
+        """
+        return functions.argmax(self, axis, out, keepdims=keepdims)
 
-    def any(self, *arguments: Any, **options: Any) -> Tensor:
-        return functions.any(self, *arguments, **options)
+    def argmin(self, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> Tensor:
+        """The position of the least element: a constant. See tg.argmin.
 
-    def argsort(self, *arguments: Any, **options: Any) -> Tensor:
-        return functions.argsort(self, *arguments, **options)
+        >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).argmin(axis=1)
+        tensor([0, 0], dtype=int64)
+        """
+        return functions.argmin(self, axis, out, keepdims=keepdims)
 
-    def argpartition(self, *arguments: Any, **options: Any) -> Tensor:
-        return functions.argpartition(self, *arguments, **options)
+    def all(self, axis: Axis = None, out: None = None, keepdims: bool = False, *, where: TensorLike = True) -> Tensor:
+        """Whether all elements over an axis are true: a constant. See tg.all.
 
-    def searchsorted(self, *arguments: Any, **options: Any) -> Tensor:
-        return functions.searchsorted(self, *arguments, **options)
+        >>> tg.tensor([True, False]).all()
+        tensor(False, dtype=bool)
+        """
+        return functions.all(self, axis, out=out, keepdims=keepdims, where=where)
 
-    def cumsum(self, axis: int | None = None, dtype: DTypeLike = None, out: None = None) -> Tensor:
+    def any(self, axis: Axis = None, out: None = None, keepdims: bool = False, *, where: TensorLike = True) -> Tensor:
+        """Whether an element over an axis is true: a constant. See tg.any.
+
+        >>> tg.tensor([True, False]).any()
+        tensor(True, dtype=bool)
+        """
+        return functions.any(self, axis, out=out, keepdims=keepdims, where=where)
+
+    def argsort(self, axis: int | None = -1, kind: str | None = None, order: None = None, *,
+                stable: bool | None = None) -> Tensor:
+        """The positions of the elements in ascending order: a constant. See tg.argsort.
+
+        >>> tg.tensor([3.0, 1.0, 2.0]).argsort()
+        tensor([1, 2, 0], dtype=int64)
+        """
+        return functions.argsort(self, axis, kind, order, stable=stable)
+
+    def argpartition(self, kth: Any, axis: int | None = -1, kind: str = "introselect", order: None = None) -> Tensor:
+        """The positions of the elements as partition puts them: a constant. See tg.argpartition.
+
+        >>> tg.tensor([3.0, 1.0, 2.0]).argpartition(1)
+        tensor([1, 2, 0], dtype=int64)
+        """
+        return functions.argpartition(self, kth, axis, kind, order)
+
+    def searchsorted(self, v: TensorLike, side: str = "left", sorter: TensorLike | None = None) -> Tensor:
+        """Where elements would be inserted into this sorted vector: a constant. See tg.searchsorted.
+
+        >>> tg.tensor([1.0, 2.0, 3.0]).searchsorted(2.5)
+        tensor(2, dtype=int64)
+        """
+        return functions.searchsorted(self, v, side, sorter)
+
+    def cumsum(self, axis: int | None = None, dtype: DTypeLike | None = None, out: None = None) -> Tensor:
+        """The running sum along `axis`. See tg.cumsum.
+
+        >>> tg.tensor([1.0, 2.0, 3.0]).cumsum()
+        tensor([1., 3., 6.])
+        """
         return functions.cumsum(self, axis, dtype, out)
 
-    def cumprod(self, axis: int | None = None, dtype: DTypeLike = None, out: None = None) -> Tensor:
+    def cumprod(self, axis: int | None = None, dtype: DTypeLike | None = None, out: None = None) -> Tensor:
+        """The running product along `axis`. See tg.cumprod.
+
+        >>> tg.tensor([1.0, 2.0, 3.0]).cumprod()
+        tensor([1., 2., 6.])
+        """
         return functions.cumprod(self, axis, dtype, out)
 
-    def dot(self, other: TensorLike) -> Tensor:
-        return functions.dot(self, other)
+    def dot(self, other: TensorLike, out: None = None) -> Tensor:
+        """The product with a vector, a matrix or a scalar. See tg.dot.
+
+        >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).dot([1.0, 1.0])
+        tensor([3., 7.])
+        """
+        return functions.dot(self, other, out)
 
     # Functions of each element, and of rows
 
     def exp(self) -> Tensor:
+        """e^x. See tg.exp.
+
+        >>> tg.tensor([0.0, 1.0]).exp().round(4)
+        tensor([1.    , 2.7183])
+        """
         return functions.exp(self)
 
     def log(self) -> Tensor:
+        """The natural logarithm. See tg.log.
+
+        >>> tg.tensor([1.0, 2.0]).log().round(4)
+        tensor([0.    , 0.6931])
+        """
         return functions.log(self)
 
     def sqrt(self) -> Tensor:
+        """The square root. See tg.sqrt.
+
+        >>> tg.tensor([1.0, 4.0]).sqrt()
+        tensor([1., 2.])
+        """
         return functions.sqrt(self)
 
     def square(self) -> Tensor:
+        """x^2. See tg.square.
+
+        >>> tg.tensor([1.0, 2.0, 3.0]).square()
+        tensor([1., 4., 9.])
+        """
         return functions.square(self)
 
     def abs(self) -> Tensor:
+        """The absolute value. See tg.abs.
+
+        >>> tg.tensor([-1.0, 2.0]).abs()
+        tensor([1., 2.])
+        """
         return functions.absolute(self)
 
     def sin(self) -> Tensor:
+        """The sine. See tg.sin.
+
+        >>> tg.tensor([0.0, 1.0]).sin().round(4)
+        tensor([0.    , 0.8415])
+        """
         return functions.sin(self)
 
     def cos(self) -> Tensor:
+        """The cosine. See tg.cos.
+
+        >>> tg.tensor([0.0, 1.0]).cos().round(4)
+        tensor([1.    , 0.5403])
+        """
         return functions.cos(self)
 
     def tanh(self) -> Tensor:
+        """The hyperbolic tangent. See tg.tanh.
+
+        >>> tg.tensor([0.0, 1.0]).tanh().round(4)
+        tensor([0.    , 0.7616])
+        """
         return functions.tanh(self)
 
     def sigmoid(self) -> Tensor:
+        """1 / (1 + e^-x). See tg.sigmoid.
+
+        >>> tg.tensor([0.0, 1.0]).sigmoid().round(4)
+        tensor([0.5   , 0.7311])
+        """
         return functions.sigmoid(self)
 
     def relu(self) -> Tensor:
+        """max(x, 0). See tg.relu.
+
+        >>> tg.tensor([-1.0, 2.0]).relu()
+        tensor([0., 2.])
+        """
         return functions.relu(self)
 
     def softmax(self, axis: int = -1) -> Tensor:
+        """e^x / sum(e^x) along `axis`. See tg.softmax.
+
+        >>> tg.tensor([0.0, 0.0]).softmax()
+        tensor([0.5, 0.5])
+        """
         return functions.softmax(self, axis)
 
     def log_softmax(self, axis: int = -1) -> Tensor:
+        """The logarithm of softmax along `axis`. See tg.log_softmax.
+
+        >>> tg.tensor([0.0, 0.0]).log_softmax().round(4)
+        tensor([-0.6931, -0.6931])
+        """
         return functions.log_softmax(self, axis)
 
     def logsumexp(self, *arguments: Any, **options: Any) -> Tensor:
+        """log(sum(e^x)). See tg.logsumexp.
+
+        >>> tg.tensor([0.0, 0.0]).logsumexp().round(4)
+        tensor(0.6931)
+        """
         return functions.logsumexp(self, *arguments, **options)
 
     def conj(self) -> Tensor:
+        """The complex conjugate. See tg.conj.
+
+        >>> tg.tensor([1 + 2j]).conj()
+        tensor([1.-2.j], dtype=complex128)
+        """
         return functions.conj(self)
 
     def conjugate(self) -> Tensor:
+        """The complex conjugate. See tg.conjugate.
+
+        >>> tg.tensor([1 + 2j]).conjugate()
+        tensor([1.-2.j], dtype=complex128)
+        """
         return functions.conjugate(self)
 
-    def clip(self, *arguments: Any, **options: Any) -> Tensor:
-        return functions.clip(self, *arguments, **options)
+    def clip(self, min: TensorLike | None = None, max: TensorLike | None = None, out: None = None) -> Tensor:
+        """The elements, but none below or above the given bounds. See tg.clip.
 
-    def round(self, *arguments: Any, **options: Any) -> Tensor:
-        return functions.round(self, *arguments, **options)
+        >>> tg.tensor([-1.0, 0.5, 2.0]).clip(0.0, 1.0)
+        tensor([0. , 0.5, 1. ])
+        """
+        return functions.clip(self, min, max, out)
+
+    def round(self, decimals: int = 0, out: None = None) -> Tensor:
+        """Rounded to a number of decimals: a constant. See tg.round.
+
+        >>> tg.tensor([1.26, 2.71828]).round(1)
+        tensor([1.3, 2.7])
+        """
+        return functions.round(self, decimals, out=out)
 
 
-def from_dlpack(x: Any) -> Tensor:
+def from_dlpack(x: Any, /) -> Tensor:
     """A Tensor with a copy of the data of anything that has `__dlpack__`: an array or tensor of another library.
 
-    >>> import numpy as np, tapegrad as tg
     >>> tg.from_dlpack(np.array([1.0, 2.0]))
     tensor([1., 2.])
     """
     return Tensor(np.from_dlpack(x))
 
 
-def tensor(data: TensorLike, dtype: DTypeLike = None, requires_grad: bool = False, name: str | None = None) -> Tensor:
+def tensor(data: TensorLike, dtype: DTypeLike | None = None, requires_grad: bool = False, name: str | None = None) -> Tensor:
     """A Tensor that holds a copy of `data`. See Tensor for the arguments.
 
-    >>> import tapegrad as tg
     >>> tg.tensor([1.0, 2.0], requires_grad=True, name="x")
     tensor([1., 2.], name='x', requires_grad=True)
     """

@@ -1,8 +1,13 @@
 """Gradients of given outputs by given inputs, without touching anybody's `.grad`: PyTorch's torch.autograd.grad."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 
-from tapegrad.core.entry import Entry, Leaf
+from tapegrad.core.entry import Leaf
 from tapegrad.core.record import recorded, unary, wrap
 from tapegrad.core.sweep import sweep
 from tapegrad.core.walk import seed_of
@@ -10,30 +15,32 @@ from tapegrad.errors import GradientError, ShapeError, describe
 from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import Primitive, arrays
 from tapegrad.primitives.registry import LINEAR
+from tapegrad.typing import TensorLike
 
 _boundary = Primitive("alias", lambda x: x, (lambda F, d, _z, _x: d,), complex=LINEAR)
 
-own = unary(_boundary)
+own: Callable[[Tensor], Tensor] = unary(_boundary)
 own.__doc__ = """x, by an entry of its own: made to be differentiated by, so that nothing beyond it is wanted."""
 
 
-def deltas(outputs, seeds, registers, create_graph=False, consume=False):
+def deltas(outputs: Sequence[Tensor], seeds: Sequence[Any], registers: Sequence[Any], create_graph: bool = False,
+           consume: bool = False) -> list[Any]:
     """The deltas of `registers`, one each or None, when those of the tensors `outputs` are `seeds`.
 
     They are arrays, or tensors on the tape with create_graph.
     """
-    caught = []
+    caught: list[tuple[Any, Any, Any]] = []
     for register in registers:
-        if type(register) is Entry:
-            before = register.ys, register.plan
-            leaf = Leaf(register.shape, register.dtype)
-            if register.g is _boundary:
-                register.ys = (leaf,)
-            else:
-                register.retain(leaf)
-            caught.append((leaf, register, before))
-        else:
+        if type(register) is Leaf:
             caught.append((register, None, None))
+            continue
+        before = register.ys, register.plan
+        leaf = Leaf(register.shape, register.dtype)
+        if register.g is _boundary:
+            register.ys = (leaf,)
+        else:
+            register.retain(leaf)
+        caught.append((leaf, register, before))
     try:
         pairs = [(z._register, seed) for z, seed in zip(outputs, seeds) if z._register is not None]
         with np.errstate(all="ignore"):
@@ -45,7 +52,9 @@ def deltas(outputs, seeds, registers, create_graph=False, consume=False):
     return [found.get(leaf) for leaf, _, _ in caught]
 
 
-def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, allow_unused=False):
+def grad(outputs: Tensor | Sequence[Tensor], inputs: Tensor | Sequence[Tensor],
+         grad_outputs: TensorLike | Sequence[TensorLike | None] | None = None, retain_graph: bool | None = None,
+         create_graph: bool = False, allow_unused: bool = False) -> tuple[Tensor | None, ...]:
     """The gradients of the sum of `outputs` by each of `inputs`, as a tuple of tensors.
 
     outputs        a tensor, or a sequence of them, that require a gradient
@@ -54,23 +63,33 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
     retain_graph   keep the tape for another sweep; by default as create_graph
     create_graph   record the sweep, so that the gradients can be differentiated
     allow_unused   give None for an input that the outputs do not depend on, instead of raising GradientError
+
+    Raises GradientError for an output or an input that requires no gradient, ShapeError for grad_outputs that do not fit.
+
+    >>> x = tg.tensor(3.0, requires_grad=True)
+    >>> y = x * x
+    >>> tg.autograd.grad(y, x)
+    (tensor(6.),)
+    >>> g, = tg.autograd.grad(x * x * x, x, create_graph=True)
+    >>> tg.autograd.grad(g, x)
+    (tensor(18.),)
     """
-    outputs, inputs = _sequence(outputs), _sequence(inputs)
-    for kind, tensors in (("output", outputs), ("input", inputs)):
+    ends, starts = _sequence(outputs), _sequence(inputs)
+    for kind, tensors in (("output", ends), ("input", starts)):
         for i, x in enumerate(tensors):
             if not isinstance(x, Tensor) or x._register is None:
                 raise GradientError(f"grad: {kind} {i} ({describe(x)}) does not require a gradient")
-    given = [None] * len(outputs) if grad_outputs is None else _sequence(grad_outputs)
-    if len(given) != len(outputs):
-        raise ShapeError(f"grad: {len(given)} grad_outputs for {len(outputs)} outputs")
-    seeds = [seed_of(z, seed, create_graph) for z, seed in zip(outputs, given)]
+    given = (None,) * len(ends) if grad_outputs is None else _sequence(grad_outputs)
+    if len(given) != len(ends):
+        raise ShapeError(f"grad: {len(given)} grad_outputs for {len(ends)} outputs")
+    seeds = [seed_of(z, seed, create_graph) for z, seed in zip(ends, given)]
     retain = create_graph if retain_graph is None else retain_graph
-    found = deltas(outputs, seeds, [x._register for x in inputs], create_graph, consume=not retain)
+    found = deltas(ends, seeds, [x._register for x in starts], create_graph, consume=not retain)
     for i, delta in enumerate(found):
         if delta is None and not allow_unused:
             raise GradientError(f"grad: the outputs do not depend on input {i}; allow_unused=True gives None for it")
     return tuple(delta if delta is None or isinstance(delta, Tensor) else wrap(np.array(delta), None) for delta in found)
 
 
-def _sequence(x):
+def _sequence(x: Any) -> tuple[Any, ...]:
     return (x,) if isinstance(x, (Tensor, np.ndarray)) else tuple(x)

@@ -1,36 +1,42 @@
 """New primitives by users: a function of arrays, and a derivative per argument."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 from functools import partial, update_wrapper
+from typing import Any
 
 import numpy as np
 
 from tapegrad.core.record import general, recorded, recorder
+from tapegrad.functions.tensor import Tensor
 from tapegrad.kernels import elementwise as kernels
 from tapegrad.primitives import Primitive, add_row, table
 from tapegrad.transforms.gradient_check import gradcheck
 
-users = set()                                           # the names of the primitives that users made
+users: set[str] = set()                                 # the names of the primitives that users made
 
 
-class _Keywords(dict):
+class _Keywords(dict[str, Any]):
     """Keyword arguments, on the tape as the last static argument."""
 
 
-def _call(f, *args):
+def _call(f: Callable[..., Any], *args: Any) -> Any:
     return f(*args[:-1], **args[-1]) if args and type(args[-1]) is _Keywords else f(*args)
 
 
-def _rule(dfun):
+def _rule(dfun: Callable[..., Any] | None) -> Callable[..., Any] | None:
     return None if dfun is None else lambda F, d, z, *args: _call(dfun, d, z, *args)
 
 
 class _Elementwise:
     """A function of numbers, applied to arrays element by element: a numba ufunc, compiled at the first call."""
 
-    def __init__(self, function, arity):
-        self.function, self.arity, self.ufunc = function, arity, None
+    def __init__(self, function: Callable[..., Any], arity: int) -> None:
+        self.function, self.arity = function, arity
+        self.ufunc: Callable[..., Any] | None = None
 
-    def __call__(self, *xs):
+    def __call__(self, *xs: Any) -> Any:
         if self.ufunc is None:
             self.ufunc = kernels.of_function(self.function, self.arity) or self._plain
         try:
@@ -38,7 +44,7 @@ class _Elementwise:
         except RuntimeError:
             return self._plain(*xs)                     # which raises the function's own exception
 
-    def _plain(self, *xs):
+    def _plain(self, *xs: Any) -> Any:
         return np.vectorize(self.function, otypes=[np.float64])(*xs).astype(np.result_type(*xs, np.float32))
 
 
@@ -49,7 +55,10 @@ class UserPrimitive:
     have a derivative, and keyword arguments, are passed on to the function and to the derivatives as they are.
     """
 
-    def __init__(self, g, derivatives, name=None, scalar=False):
+    __name__: str
+
+    def __init__(self, g: Callable[..., Any], derivatives: Sequence[Callable[..., Any] | None], name: str | None = None,
+                 scalar: bool = False) -> None:
         name = name or g.__name__
         if name in table and name not in users:
             raise ValueError(f"primitive: there is a primitive {name!r} already; give this one another name")
@@ -66,19 +75,22 @@ class UserPrimitive:
         self._record = recorder(self.row)
         setattr(recorded, name, self)
 
-    def __call__(self, *args, **kwargs):
-        arity = self.row.arity
+    def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
+        arity: Any = self.row.arity
         if len(args) == arity and not kwargs:
-            return self._record(*args)
-        if len(args) < arity:
+            z: Tensor = self._record(*args)
+        elif len(args) < arity:
             raise TypeError(f"{self.row.name}: {len(args)} arguments given, {arity} have a derivative")
-        return general(self.row, args[:arity], (*args[arity:], *([_Keywords(kwargs)] if kwargs else [])))
+        else:
+            z = general(self.row, args[:arity], (*args[arity:], *([_Keywords(kwargs)] if kwargs else [])))
+        return z
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<primitive {self.row.name}>"
 
 
-def primitive(*derivatives, name=None, check=None, scalar=False):
+def primitive(*derivatives: Callable[..., Any] | None, name: str | None = None, check: Sequence[Any] | None = None,
+              scalar: bool = False) -> Callable[[Callable[..., Any]], UserPrimitive]:
     """Make a function of arrays a primitive, with one derivative per argument.
 
         @tg.primitive(lambda delta, out, x: delta * 3 * x ** 2)
@@ -93,9 +105,18 @@ def primitive(*derivatives, name=None, check=None, scalar=False):
                   numba kernels of float32 and float64 are made of them. A derivative that is to be differentiated in turn
                   must do with operators and functions that know tensors.
 
-    Raises ValueError where the name is that of one of tapegrad's own primitives.
+    Raises ValueError if the name is that of one of tapegrad's own primitives, TypeError without derivatives, GradcheckError
+    if the check fails.
+
+    >>> @tg.primitive(lambda delta, out, x: delta * 3 * x ** 2, check=(np.array([0.5, -1.0]),))
+    ... def cube(x):
+    ...     return x ** 3
+    >>> cube(np.array([1.0, 2.0]))
+    tensor([1., 8.])
+    >>> tg.grad(lambda x: cube(x).sum())(np.array([1.0, 2.0]))
+    array([ 3., 12.])
     """
-    def decorate(g):
+    def decorate(g: Callable[..., Any]) -> UserPrimitive:
         if not callable(g):
             raise TypeError("primitive: it takes the derivatives first, @primitive(dfun, ..), and is then put on the function")
         made = UserPrimitive(g, derivatives, name, scalar)

@@ -6,10 +6,17 @@ Every level of nesting thus has its own registers, and no level can take another
 
 The gradients are tensors on the tape where they can be differentiated further: the function read a tensor from outside
 that requires a gradient. Otherwise they are tensors where a tensor was given, and arrays where arrays were.
+
+An argument that is differentiated by must have a float or complex dtype (DtypeError). The functions take keyword arguments,
+too, and are not differentiated by them.
 """
 
+from __future__ import annotations
+
 import threading
+from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
+from typing import Any
 
 import numpy as np
 
@@ -20,10 +27,13 @@ from tapegrad.errors import DtypeError, GradientError, ShapeError, describe
 from tapegrad.functions.tensor import Tensor
 from tapegrad.transforms.autograd import deltas, own
 from tapegrad.tree import leaves, rebuild, same
+from tapegrad.typing import Array, Tree
+
+Function = Callable[..., Tree]
 
 
 class _Thread(threading.local):
-    run = None                                          # the innermost run of this thread
+    run: Run | None = None                              # the innermost run of this thread
 
 
 _thread = _Thread()
@@ -38,9 +48,11 @@ class Run:
     before    the entry after which the run's entries begin, or None
     """
 
-    def __init__(self, fun, args, kwargs, own):
+    def __init__(self, fun: Function, args: Sequence[Tree], kwargs: dict[str, Any],
+                 own: Callable[[Any], Tensor | None]) -> None:
         """`own` takes a leaf of the arguments and returns a tensor that stands for it, or None where it is passed on."""
-        self.inputs, self.leaves = [], set()
+        self.inputs: list[Tensor] = []
+        self.leaves: set[Any] = set()
         entries = thread.tape.entries
         self.before = entries[-1] if entries else None
         outer, _thread.run = _thread.run, self
@@ -54,7 +66,7 @@ class Run:
                 outer.leaves |= self.leaves
         self.outside = self._read_outside()
 
-    def _replaced(self, leaf, own):
+    def _replaced(self, leaf: Any, own: Callable[[Any], Tensor | None]) -> Any:
         x = own(leaf)
         if x is None:
             return leaf
@@ -63,14 +75,14 @@ class Run:
             self.leaves.add(x._register)
         return x
 
-    def made(self):
+    def made(self) -> Iterator[Any]:
         """The run's entries, from the last to the first."""
         for entry in reversed(thread.tape.entries):
             if entry is self.before:
                 return
             yield entry
 
-    def _read_outside(self):
+    def _read_outside(self) -> list[Any]:
         made = list(self.made())
         inside = self.leaves.union(made)
         passed = {x._register for x in self.inputs}
@@ -78,7 +90,7 @@ class Run:
             y for entry in made if entry not in passed for y in entry.operands
             if type(y) in (Entry, Leaf) and y not in inside]))
 
-    def outputs(self, name):
+    def outputs(self, name: str) -> list[Tensor]:
         """The leaves of the output, all of them tensors."""
         found = leaves(self.output)
         for z in found:
@@ -90,7 +102,8 @@ class Run:
 class _Differentiation(Run):
     """A run to differentiate by some of the arguments, and how its caller gets values and gradients."""
 
-    def __init__(self, name, fun, args, kwargs, positions):
+    def __init__(self, name: str, fun: Function, args: Sequence[Tree], kwargs: dict[str, Any],
+                 positions: Sequence[int]) -> None:
         self.name = name
         self.recording = thread.tape.recording
         chosen = [leaf for i in positions for leaf in leaves(args[i])]
@@ -102,7 +115,7 @@ class _Differentiation(Run):
         super().__init__(fun, args, kwargs, self._own)
         self.nested = self.recording and (bool(self.outside) or any(type(x._register) is Entry for x in self.inputs))
 
-    def _own(self, leaf):
+    def _own(self, leaf: Any) -> Tensor | None:
         if not isinstance(leaf, _Chosen):
             return None
         x = leaf.value
@@ -113,19 +126,19 @@ class _Differentiation(Run):
             raise DtypeError(f"{self.name}: an argument of {data.dtype} has no gradient; make it a float")
         return Tensor(data, requires_grad=True)
 
-    def scalar(self):
+    def scalar(self) -> Tensor:
         z = self.output
         if not isinstance(z, Tensor) or z.size != 1:
             raise GradientError(f"{self.name}: the function returned {describe(z)}; a single number is needed")
         return self.real(z)
 
-    def real(self, z):
+    def real(self, z: Tensor) -> Tensor:
         if z.dtype.kind == "c":
             raise GradientError(f"{self.name}: the function returned {describe(z)}, and only a real number has a gradient; "
                                 "take its real part, its imaginary part or its absolute value")
         return z
 
-    def pull(self, outputs, seeds, on_tape=False):
+    def pull(self, outputs: Sequence[Tensor], seeds: Sequence[Any], on_tape: bool = False) -> list[Any]:
         """The deltas of the inputs for given deltas of outputs; zeros where an output does not depend on an input."""
         create = self.nested or on_tape
         seeds = [seed if isinstance(seed, Tensor) else wrap(seed, None) for seed in seeds] if create else [
@@ -134,13 +147,13 @@ class _Differentiation(Run):
         return [self.result(np.zeros(x.shape, x.dtype) if delta is None else delta, create)
                 for x, delta in zip(self.inputs, found)]
 
-    def result(self, delta, on_tape=False):
+    def result(self, delta: Any, on_tape: bool = False) -> Any:
         if isinstance(delta, Tensor):
             return delta if on_tape else delta.detach()
         delta = np.array(delta)
         return wrap(delta, None) if self.as_tensors or on_tape else delta
 
-    def value(self, z):
+    def value(self, z: Tensor) -> Any:
         """An output as the caller gets it."""
         if self.nested:
             return z
@@ -150,11 +163,11 @@ class _Differentiation(Run):
 class _Chosen:
     """A leaf of an argument that is differentiated by."""
 
-    def __init__(self, value):
+    def __init__(self, value: Any) -> None:
         self.value = value
 
 
-def _positions(name, argnums, args):
+def _positions(name: str, argnums: int | Sequence[int], args: Sequence[Tree]) -> tuple[int, ...]:
     positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
     for i in positions:
         if not -len(args) <= i < len(args):
@@ -162,21 +175,25 @@ def _positions(name, argnums, args):
     return tuple(i % len(args) for i in positions)
 
 
-def _structured(args, positions, argnums, found):
+def _structured(args: Sequence[Tree], positions: Sequence[int], argnums: int | Sequence[int], found: Sequence[Any]) -> Tree:
     """The list of deltas in the structure of the arguments: one for an int argnums, a tuple for several."""
-    found = iter(found)
-    trees = tuple(rebuild(args[i], found) for i in positions)
+    replacements = iter(found)
+    trees = tuple(rebuild(args[i], replacements) for i in positions)
     return trees[0] if isinstance(argnums, int) else trees
 
 
-def _seed(z, like=None):
-    return np.ones(z.shape, z.dtype) if like is None else like
+def _seed(z: Tensor) -> Array:
+    return np.ones(z.shape, z.dtype)
 
 
-def value_and_grad(fun, argnums=0):
-    """The function `(fun(*args), grad(fun)(*args))`, with one run of fun. See grad."""
+def value_and_grad(fun: Function, argnums: int | Sequence[int] = 0) -> Callable[..., tuple[Any, Tree]]:
+    """The function `(fun(*args), grad(fun)(*args))`, with one run of fun. See grad.
+
+    >>> tg.value_and_grad(lambda x: (x * x).sum())(np.array([1.0, 2.0]))
+    (array(5.), array([2., 4.]))
+    """
     @wraps(fun)
-    def both(*args, **kwargs):
+    def both(*args: Any, **kwargs: Any) -> tuple[Any, Tree]:
         positions = _positions("value_and_grad", argnums, args)
         run = _Differentiation("value_and_grad", fun, args, kwargs, positions)
         z = run.scalar()
@@ -185,27 +202,39 @@ def value_and_grad(fun, argnums=0):
     return both
 
 
-def grad(fun, argnums=0):
+def grad(fun: Function, argnums: int | Sequence[int] = 0) -> Function:
     """The gradient of a function that returns a single number, as a function of the same arguments.
 
     fun       takes tensors, arrays, numbers, or dicts, lists and tuples of them; returns a tensor of size 1
     argnums   the position of the argument to differentiate by, or several: then the result is a tuple
 
     The result has the structure, shapes and dtypes of the argument. `grad(grad(f))` is the second derivative.
+
+    Raises GradientError if the function returns anything but a real tensor of size 1, TypeError if there is no such argument.
+
+    >>> tg.grad(lambda x: (x * x).sum())(np.array([1.0, 2.0]))
+    array([2., 4.])
+    >>> model = {"W": np.array([1.0, 2.0]), "b": np.array(3.0)}
+    >>> tg.grad(lambda p, x: (p["W"] * x).sum() + p["b"])(model, np.array([10.0, 20.0]))
+    {'W': array([10., 20.]), 'b': array(1.)}
     """
     both = value_and_grad(fun, argnums)
 
     @wraps(fun)
-    def gradient(*args, **kwargs):
+    def gradient(*args: Any, **kwargs: Any) -> Tree:
         return both(*args, **kwargs)[1]
 
     return gradient
 
 
-def elementwise_grad(fun, argnums=0):
-    """The gradient of sum(fun): for an elementwise fun, its derivative at every element."""
+def elementwise_grad(fun: Function, argnums: int | Sequence[int] = 0) -> Function:
+    """The gradient of sum(fun): for an elementwise fun, its derivative at every element.
+
+    >>> tg.elementwise_grad(lambda x: x ** 3)(np.array([1.0, 2.0]))
+    array([ 3., 12.])
+    """
     @wraps(fun)
-    def gradient(*args, **kwargs):
+    def gradient(*args: Any, **kwargs: Any) -> Tree:
         positions = _positions("elementwise_grad", argnums, args)
         run = _Differentiation("elementwise_grad", fun, args, kwargs, positions)
         found = [run.real(z) for z in run.outputs(run.name)]
@@ -214,22 +243,32 @@ def elementwise_grad(fun, argnums=0):
     return gradient
 
 
-def vjp(fun, *primals):
-    """(out, pullback): the value of fun, and the linear function delta of out -> tuple of the deltas of the primals."""
+def vjp(fun: Function, *primals: Tree) -> tuple[Tree, Callable[[Tree], tuple[Tree, ...]]]:
+    """(out, pullback): the value of fun, and the linear function delta of out -> tuple of the deltas of the primals.
+
+    The pullback may be called several times. It raises ShapeError for a delta that has not the structure and shapes of out.
+
+    >>> out, pullback = tg.vjp(lambda x, y: x * y, np.array([1.0, 2.0]), np.array([3.0, 4.0]))
+    >>> out
+    array([3., 8.])
+    >>> pullback(np.array([1.0, 0.0]))
+    (array([3., 0.]), array([1., 0.]))
+    """
     run = _Differentiation("vjp", fun, primals, {}, range(len(primals)))
     outs = run.outputs(run.name)
 
-    def pullback(delta):
+    def pullback(delta: Tree) -> tuple[Tree, ...]:
         if not same(run.output, delta):
             raise ShapeError("vjp: the delta's structure is not that of the function's value")
         seeds = [_checked("vjp", seed, z) for seed, z in zip(leaves(delta), outs)]
         on_tape = run.recording and any(isinstance(seed, Tensor) and seed._register is not None for seed in seeds)
-        return _structured(primals, range(len(primals)), (), run.pull(outs, seeds, on_tape))
+        found: tuple[Tree, ...] = _structured(primals, range(len(primals)), (), run.pull(outs, seeds, on_tape))
+        return found
 
     return rebuild(run.output, iter([run.value(z) for z in outs])), pullback
 
 
-def _checked(name, seed, z):
+def _checked(name: str, seed: Any, z: Tensor) -> Any:
     if not isinstance(seed, Tensor):
         if np.iscomplexobj(seed) and z.dtype.kind != "c":
             raise DtypeError(f"{name}: a complex vector for a value of {z.dtype}")
@@ -239,11 +278,14 @@ def _checked(name, seed, z):
     return seed
 
 
-def jvp(fun, primals, tangents):
+def jvp(fun: Function, primals: Sequence[Tree], tangents: Sequence[Tree]) -> tuple[Tree, Tree]:
     """(out, tangent of out): the derivative of fun at the primals in the direction of the tangents.
 
     As the derivative of the reverse sweep by its seed: u -> J^T u is linear, and its own sweep gives J t. It takes two
-    sweeps whatever the number of primals.
+    sweeps whatever the number of primals. Raises ShapeError for tangents that have not the structure and shapes of the primals.
+
+    >>> tg.jvp(lambda x: x ** 3, (np.array([1.0, 2.0]),), (np.array([1.0, 10.0]),))
+    (array([1., 8.]), array([  3., 120.]))
     """
     if not same(tuple(primals), tuple(tangents)):
         raise ShapeError("jvp: the structure of the tangents is not that of the primals")
@@ -265,13 +307,17 @@ def jvp(fun, primals, tangents):
     return rebuild(run.output, iter([run.value(z) for z in outs])), rebuild(run.output, iter(moved))
 
 
-def jacobian(fun, argnums=0):
+def jacobian(fun: Function, argnums: int | Sequence[int] = 0) -> Function:
     """The function that gives d fun / d argument: for an output of shape m and an argument of shape n, shape m + n.
 
     One sweep per element of the output. Structures of outputs give that structure of structures of arguments.
+
+    >>> tg.jacobian(lambda x: x * x.sum())(np.array([1.0, 2.0]))
+    array([[4., 1.],
+           [2., 5.]])
     """
     @wraps(fun)
-    def matrix(*args, **kwargs):
+    def matrix(*args: Any, **kwargs: Any) -> Tree:
         positions = _positions("jacobian", argnums, args)
         run = _Differentiation("jacobian", fun, args, kwargs, positions)
         blocks = []
@@ -289,38 +335,50 @@ def jacobian(fun, argnums=0):
     return matrix
 
 
-def _stacked(rows, z, x):
+def _stacked(rows: Sequence[Any], z: Tensor, x: Tensor) -> Any:
     shape = (*z.shape, *x.shape)
     if rows and isinstance(rows[0], Tensor):
         return recorded.reshape(recorded.stack(rows, 0), shape)
     return np.array(rows, dtype=x.dtype).reshape(shape)
 
 
-def hessian(fun, argnums=0):
-    """The function that gives the second derivatives of a function that returns a single number: shape n + n."""
+def hessian(fun: Function, argnums: int | Sequence[int] = 0) -> Function:
+    """The function that gives the second derivatives of a function that returns a scalar: for an argument of shape n, n + n.
+
+    >>> tg.hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 2.0]))
+    array([[4., 2.],
+           [2., 0.]])
+    """
     return jacobian(grad(fun, argnums), argnums)
 
 
-def weighted(z, w):
+def weighted(z: Tensor, w: Any) -> Tensor:
     """The sum of z times constant weights; of complex z and w, the sum over real and imaginary parts."""
     if z.dtype.kind == "c":
-        return recorded.real(recorded.sum(z * recorded.conjugate(w), None, False))
-    return recorded.sum(z * w, None, False)
+        total: Tensor = recorded.real(recorded.sum(z * recorded.conjugate(w), None, False))
+    else:
+        total = recorded.sum(z * w, None, False)
+    return total
 
 
-def hvp(fun, primals, tangents):
+def hvp(fun: Function, primals: Sequence[Tree], tangents: Sequence[Tree]) -> tuple[Tree, ...]:
     """The Hessian of fun at the primals, times the tangents: two sweeps, no matrix. A tuple like the primals.
 
-    Source: Pearlmutter, Fast Exact Multiplication by the Hessian (1994), here as the gradient of <grad fun, t>.
+    Source: Pearlmutter, Fast Exact Multiplication by the Hessian (1994), here as the gradient of <grad fun, t>. Raises
+    ShapeError for tangents that have not the structure of the primals.
+
+    >>> tg.hvp(lambda x: (x ** 3).sum(), (np.array([1.0, 2.0]),), (np.array([1.0, 10.0]),))
+    (array([  6., 120.]),)
     """
     positions = tuple(range(len(primals)))
 
-    def directional(*args):
-        total = 0.0
+    def directional(*args: Any) -> Any:
+        total: Any = 0.0
         for g, t in zip(leaves(grad(fun, positions)(*args)), leaves(tuple(tangents))):
             total = total + weighted(g, t)
         return total
 
     if not same(tuple(primals), tuple(tangents)):
         raise ShapeError("hvp: the structure of the tangents is not that of the primals")
-    return grad(directional, positions)(*primals)
+    found: tuple[Tree, ...] = grad(directional, positions)(*primals)
+    return found

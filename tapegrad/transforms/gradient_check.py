@@ -1,6 +1,10 @@
 """Is a derivative right? Compared with central differences, to any order."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -8,9 +12,11 @@ from tapegrad.errors import GradcheckError
 from tapegrad.functions.tensor import Tensor
 from tapegrad.transforms.functional import grad, weighted
 from tapegrad.tree import leaves, rebuild
+from tapegrad.typing import Tree
 
 
-def gradcheck(fun, *args, order=1, eps=None, atol=None, rtol=None):
+def gradcheck(fun: Callable[..., Tree], *args: Tree, order: int = 1, eps: float | None = None, atol: float | None = None,
+              rtol: float | None = None) -> bool:
     """True if the derivatives of `fun` at `args` agree with central differences; GradcheckError with the element if not.
 
     fun     takes tensors, or structures of them, of a float or complex dtype; returns a tensor or a structure of tensors
@@ -20,9 +26,16 @@ def gradcheck(fun, *args, order=1, eps=None, atol=None, rtol=None):
 
     The real and the imaginary part of a complex argument are moved one by one. The outputs are projected on fixed random
     weights, so that one number stands for all of them.
+
+    >>> tg.gradcheck(tg.tanh, np.array([0.5, -1.0]), order=2)
+    True
+    >>> tg.gradcheck(lambda x: x * x.detach(), np.array([1.0]))
+    Traceback (most recent call last):
+    tapegrad.errors.GradcheckError: gradcheck: <lambda>, element (0,) of argument 0 (float64 (1,)): the derivative is ...
     """
-    def projected(*xs):
-        total, rng = 0.0, np.random.default_rng(0)
+    def projected(*xs: Tree) -> Any:
+        total: Any = 0.0
+        rng = np.random.default_rng(0)
         for z in leaves(fun(*xs)):
             w = rng.uniform(0.5, 1.5, size=z.shape)
             if z.dtype.kind == "c":

@@ -24,6 +24,8 @@ from tapegrad.primitives import table
 ALIASES = {"mul": "dot", "hadamard": "multiply", "softMax": "softmax", "crossEnt": "crossEntropy"}
 IN_PLACE = {"setitem"}                  # the function changes its operand; the row of this name does not
 ROW_FIRST = {"logsumexp"}               # the row keeps its axis, as length 1; the function does so only if told
+STATIC = {**dict.fromkeys(("sum", "prod", "mean", "max", "min", "argmax", "argmin"), ("axis", "keepdims")),
+          **dict.fromkeys(("var", "std"), ("axis", "ddof", "keepdims"))}    # of rows; NumPy puts dtype= and out= between them
 
 
 def _ndim(x):
@@ -76,6 +78,22 @@ def names():
     return sorted(public | set(table) | set(COURSE) | set(ALIASES))
 
 
+@cache
+def _in_order_of_row(name):
+    """A function of tensors that takes what its row has by position, and the rest by name."""
+    function, order = getattr(functions, name), STATIC[name]
+
+    def called(x, *static, **options):
+        return function(x, **dict(zip(order, static)), **options)
+
+    known = signature(function)
+    operand, *rest = known.parameters.values()
+    called.__signature__ = known.replace(parameters=[
+        operand, *[known.parameters[key].replace(kind=operand.kind) for key in order],
+        *[parameter.replace(kind=operand.KEYWORD_ONLY) for parameter in rest if parameter.name not in order]])
+    return called
+
+
 def candidates(name):
     """The functions of tensors that a name may mean: the one that puts its arguments in order, then the bare row.
 
@@ -83,7 +101,8 @@ def candidates(name):
     has to stand back.
     """
     name = canonical(name)
-    found = [COURSE.get(name), None if name in IN_PLACE else getattr(functions, name, None),
+    found = [COURSE.get(name), _in_order_of_row(name) if name in STATIC else
+             None if name in IN_PLACE else getattr(functions, name, None),
              getattr(recorded, name, None) if name in table else None]
     found = [function for function in found if callable(function)]
     return found[::-1] if name in ROW_FIRST else found
@@ -107,11 +126,13 @@ def given(user, name):
 
 @cache
 def parameters(function):
-    """The signature of a function, or None where it has none that can be read."""
+    """The signature of a function, without types, or None where it has none that can be read."""
     try:
-        return signature(function)
+        known = signature(function)
     except (TypeError, ValueError):
         return None
+    return known.replace(parameters=[p.replace(annotation=p.empty) for p in known.parameters.values()],
+                         return_annotation=known.empty)
 
 
 def accepts(function, count, keywords):
