@@ -39,7 +39,12 @@ NUMBERS = (int, float)
 
 
 class Operation:
-    """z = fun(args): the name of a function, its argument registers, and the register of z, `outputReg`."""
+    """z = fun(args): the name of a function, its argument registers, and the register of z, `outputReg`.
+
+    >>> from tapegrad.xman import XManFunctions as f
+    >>> print(f.add(f.input("a"), f.input("b")).definedAs)
+    ??? = f.add(a,b)
+    """
 
     def __init__(self, fun: str, *args: Register) -> None:
         self.fun, self.args = fun, args
@@ -65,6 +70,11 @@ class Register:
     role        "input", "param" or "operationOutput"
     default     the value that XMan.inputDict() gives it
     definedAs   the Operation whose output it is; None for inputs and parameters
+
+    >>> from tapegrad.xman import XManFunctions as f
+    >>> z = f.input("a") * 2.0
+    >>> z.role, [y.default for y in z.inputsTo()]
+    ('operationOutput', [None, 2.0])
     """
 
     __array_ufunc__ = None              # array * register is register.__rmul__(array), not an array of registers
@@ -104,7 +114,15 @@ class Register:
 class XManFunctions:
     """The functions that formulas are written in: subclass it under a short name, and add your own.
 
-    A number or an array among the arguments becomes an input whose default it is.
+    A number or an array among the arguments becomes an input whose default it is. WengertError for another type.
+
+    >>> from tapegrad.xman import XManFunctions
+    >>> class f(XManFunctions):
+    ...     @staticmethod
+    ...     def tanh(a):
+    ...         return XManFunctions.registerDefinedByOperator("tanh", a)
+    >>> f.tanh(f.param("W")).definedAs.asStringTuple()
+    ('???', 'tanh', ('W',))
     """
 
     @staticmethod
@@ -119,14 +137,17 @@ class XManFunctions:
 
     @staticmethod
     def add(a: Any, b: Any) -> Register:
+        """a + b"""
         return XManFunctions.registerDefinedByOperator("add", a, b)
 
     @staticmethod
     def subtract(a: Any, b: Any) -> Register:
+        """a - b"""
         return XManFunctions.registerDefinedByOperator("subtract", a, b)
 
     @staticmethod
     def mul(a: Any, b: Any) -> Register:
+        """a * b"""
         return XManFunctions.registerDefinedByOperator("mul", a, b)
 
     @staticmethod
@@ -154,7 +175,20 @@ class InputDict(dict[str, Any]):
 
 
 class XMan:
-    """A formula, or several that share registers: variables of the class or of an instance, bound to registers."""
+    """A formula, or several that share registers: variables of the class or of an instance, bound to registers.
+
+    >>> from tapegrad import wengert
+    >>> from tapegrad.xman import XMan, XManFunctions as f
+    >>> class Sum(XMan):
+    ...     x = f.input()
+    ...     w = f.param(default=2.0)
+    ...     y = x * w + 1.0
+    >>> xm = Sum().setup()
+    >>> xm.operationSequence(xm.y)
+    [('z1', 'mul', ('x', 'w')), ('y', 'add', ('z1', 'z2'))]
+    >>> float(wengert.eval(xm.operationSequence(xm.y), xm.inputDict(x=3.0))["y"])
+    7.0
+    """
 
     _registers: dict[str, Register] | None = None
 

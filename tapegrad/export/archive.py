@@ -51,7 +51,14 @@ def save_tape(path: Path, what: Tensor | TapeBase, *, leaves: Mapping[str, Any] 
 
     The list is evaluated once, and compared with what the tape knows. Raises GradientError where a leaf's value is not known
     or not what it was when it was used; ConsumedTapeError after a backward(); WengertError where a static argument, say a
-    function, has no text. See `load_tape` for an example.
+    function, has no text.
+
+    >>> import os, tempfile
+    >>> x = tg.tensor([1.0, 2.0], requires_grad=True, name="x")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     tg.save_tape(os.path.join(folder, "tape.npz"), tg.exp(x))
+    ...     print(tg.load_tape(os.path.join(folder, "tape.npz")).text, end="")
+    z1 = exp(x)
     """
     part = Capture(what, "save_tape", taken=WORDS)
     names = part.graph.names
