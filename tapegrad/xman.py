@@ -1,17 +1,17 @@
 """The expression manager: formulas written as Python classes become Wengert lists.
 
-    class f(XManFunctions):
-        @staticmethod
-        def half(a):
-            return XManFunctions.registerDefinedByOperator("half", a)
-
-    class Triangle(XMan):
-        h = f.input()
-        w = f.input()
-        area = f.half(h * w)
-
-    xm = Triangle().setup()
-    xm.operationSequence(xm.area)           # [("z1", "mul", ("h", "w")), ("area", "half", ("z1",))]
+    >>> from tapegrad.xman import XMan, XManFunctions
+    >>> class f(XManFunctions):
+    ...     @staticmethod
+    ...     def half(a):
+    ...         return XManFunctions.registerDefinedByOperator("half", a)
+    >>> class Triangle(XMan):
+    ...     h = f.input()
+    ...     w = f.input()
+    ...     area = f.half(h * w)
+    >>> xm = Triangle().setup()
+    >>> xm.operationSequence(xm.area)
+    [('z1', 'mul', ('h', 'w')), ('area', 'half', ('z1',))]
 
 A formula is a graph of registers. A register is what a name will stand for: an input, a parameter, or the output of an
 operation, which it points to with `definedAs`, and which points back with `outputReg`. Nothing is computed here: an
@@ -24,30 +24,42 @@ No function here recurses, so that a formula may be as deep as memory allows; ea
 Source of the design: W. Cohen, Automatic Reverse-Mode Differentiation: Lecture Notes (2016), section 1.6.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NoReturn, Self
+
 from tapegrad.errors import WengertError
 
 __all__ = ["Operation", "Register", "XMan", "XManFunctions"]
 
+Entry = tuple[str, str, tuple[str, ...]]
 ROLES = ("input", "param", "operationOutput")
 NUMBERS = (int, float)
 
 
 class Operation:
-    """z = fun(args): the name of a function, its argument registers, and the register of z, `outputReg`."""
+    """z = fun(args): the name of a function, its argument registers, and the register of z, `outputReg`.
 
-    def __init__(self, fun, *args):
-        self.fun, self.args, self.outputReg = fun, args, None
+    >>> from tapegrad.xman import XManFunctions as f
+    >>> print(f.add(f.input("a"), f.input("b")).definedAs)
+    ??? = f.add(a,b)
+    """
 
-    def asStringTuple(self):
+    def __init__(self, fun: str, *args: Register) -> None:
+        self.fun, self.args = fun, args
+        self.outputReg: Register | None = None
+
+    def asStringTuple(self) -> Entry:
         """The entry (z, g, (y1, .., yk)) of a Wengert list, all of them strings; "???" where there is no name yet."""
         return _name(self.outputReg), self.fun, tuple([_name(register) for register in self.args])
 
-    def __str__(self):
+    def __str__(self) -> str:
         z, g, ys = self.asStringTuple()
         return f"{z} = f.{g}({','.join(ys)})"
 
 
-def _name(register):
+def _name(register: Register | None) -> str:
     return register.name if register is not None and register.name else "???"
 
 
@@ -58,71 +70,88 @@ class Register:
     role        "input", "param" or "operationOutput"
     default     the value that XMan.inputDict() gives it
     definedAs   the Operation whose output it is; None for inputs and parameters
+
+    >>> from tapegrad.xman import XManFunctions as f
+    >>> z = f.input("a") * 2.0
+    >>> z.role, [y.default for y in z.inputsTo()]
+    ('operationOutput', [None, 2.0])
     """
 
     __array_ufunc__ = None              # array * register is register.__rmul__(array), not an array of registers
 
-    def __init__(self, name=None, role=None, default=None):
+    def __init__(self, name: str | None = None, role: str | None = None, default: Any = None) -> None:
         if role not in ROLES:
             raise WengertError(f"Register: the role {role!r} is not one of {', '.join(ROLES)}")
-        self.name, self.role, self.default, self.definedAs = name, role, default, None
+        self.name, self.role, self.default = name, role, default
+        self.definedAs: Operation | None = None
 
-    def inputsTo(self):
+    def inputsTo(self) -> tuple[Register, ...]:
         """The registers that are arguments of the operation that defines this one; none for inputs and parameters."""
         return self.definedAs.args if self.definedAs else ()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<{self.role} {self.name or 'without a name'}{f' = {self.definedAs}' if self.definedAs else ''}>"
 
-    def __add__(self, other):
+    def __add__(self, other: Any) -> Register:
         return XManFunctions.add(self, other)
 
-    def __radd__(self, other):
+    def __radd__(self, other: Any) -> Register:
         return XManFunctions.add(other, self)
 
-    def __sub__(self, other):
+    def __sub__(self, other: Any) -> Register:
         return XManFunctions.subtract(self, other)
 
-    def __rsub__(self, other):
+    def __rsub__(self, other: Any) -> Register:
         return XManFunctions.subtract(other, self)
 
-    def __mul__(self, other):
+    def __mul__(self, other: Any) -> Register:
         return XManFunctions.mul(self, other)
 
-    def __rmul__(self, other):
+    def __rmul__(self, other: Any) -> Register:
         return XManFunctions.mul(other, self)
 
 
 class XManFunctions:
     """The functions that formulas are written in: subclass it under a short name, and add your own.
 
-    A number or an array among the arguments becomes an input whose default it is.
+    A number or an array among the arguments becomes an input whose default it is. WengertError for another type.
+
+    >>> from tapegrad.xman import XManFunctions
+    >>> class f(XManFunctions):
+    ...     @staticmethod
+    ...     def tanh(a):
+    ...         return XManFunctions.registerDefinedByOperator("tanh", a)
+    >>> f.tanh(f.param("W")).definedAs.asStringTuple()
+    ('???', 'tanh', ('W',))
     """
 
     @staticmethod
-    def input(name=None, default=None):
+    def input(name: str | None = None, default: Any = None) -> Register:
         """A register whose value is given from outside, and which is not learned."""
         return Register(name, "input", default)
 
     @staticmethod
-    def param(name=None, default=None):
+    def param(name: str | None = None, default: Any = None) -> Register:
         """A register whose value is learned."""
         return Register(name, "param", default)
 
     @staticmethod
-    def add(a, b):
+    def add(a: Any, b: Any) -> Register:
+        """a + b"""
         return XManFunctions.registerDefinedByOperator("add", a, b)
 
     @staticmethod
-    def subtract(a, b):
+    def subtract(a: Any, b: Any) -> Register:
+        """a - b"""
         return XManFunctions.registerDefinedByOperator("subtract", a, b)
 
     @staticmethod
-    def mul(a, b):
+    def mul(a: Any, b: Any) -> Register:
+        """a * b"""
         return XManFunctions.registerDefinedByOperator("mul", a, b)
 
     @staticmethod
-    def registerDefinedByOperator(fun, *args):
+    def registerDefinedByOperator(fun: str, *args: Any) -> Register:
         """The register of the output of a new operation `fun` on `args`."""
         z = Register(role="operationOutput")
         z.definedAs = Operation(fun, *[_register(fun, argument) for argument in args])
@@ -130,7 +159,7 @@ class XManFunctions:
         return z
 
 
-def _register(fun, argument):
+def _register(fun: str, argument: Any) -> Register:
     if isinstance(argument, Register):
         return argument
     if isinstance(argument, NUMBERS) or hasattr(argument, "dtype"):
@@ -138,19 +167,32 @@ def _register(fun, argument):
     raise WengertError(f"{fun}: an argument is of type {type(argument).__name__}; arguments are registers, numbers or arrays")
 
 
-class InputDict(dict):
+class InputDict(dict[str, Any]):
     """Values by name, where a name that is missing says what to do."""
 
-    def __missing__(self, name):
+    def __missing__(self, name: str) -> NoReturn:
         raise KeyError(f"{name} has no value: it has no default, and inputDict({name}=..) was not given it")
 
 
 class XMan:
-    """A formula, or several that share registers: variables of the class or of an instance, bound to registers."""
+    """A formula, or several that share registers: variables of the class or of an instance, bound to registers.
 
-    _registers = None
+    >>> from tapegrad import wengert
+    >>> from tapegrad.xman import XMan, XManFunctions as f
+    >>> class Sum(XMan):
+    ...     x = f.input()
+    ...     w = f.param(default=2.0)
+    ...     y = x * w + 1.0
+    >>> xm = Sum().setup()
+    >>> xm.operationSequence(xm.y)
+    [('z1', 'mul', ('x', 'w')), ('y', 'add', ('z1', 'z2'))]
+    >>> float(wengert.eval(xm.operationSequence(xm.y), xm.inputDict(x=3.0))["y"])
+    7.0
+    """
 
-    def setup(self):
+    _registers: dict[str, Register] | None = None
+
+    def setup(self) -> Self:
         """Name all registers that the variables are bound to or depend on; return self.
 
         Called again, it names what has been added since. Raises WengertError where two registers have one name.
@@ -159,7 +201,7 @@ class XMan:
         for name, register in bound:
             register.name = register.name or name
         reached = _reached([register for _, register in bound])
-        registers = {}
+        registers: dict[str, Register] = {}
         for register in reached:
             if register.name and registers.setdefault(register.name, register) is not register:
                 raise WengertError(f"setup: two registers have the name {register.name!r}: {registers[register.name]!r} "
@@ -174,25 +216,25 @@ class XMan:
         self._registers = registers
         return self
 
-    def isParam(self, name):
+    def isParam(self, name: str) -> bool:
         """Whether the register of this name is a parameter."""
         return self._register(name).role == "param"
 
-    def isInput(self, name):
+    def isInput(self, name: str) -> bool:
         """Whether the register of this name is an input."""
         return self._register(name).role == "input"
 
-    def isOpOutput(self, name):
+    def isOpOutput(self, name: str) -> bool:
         """Whether the register of this name is the output of an operation."""
         return self._register(name).role == "operationOutput"
 
-    def _register(self, name):
+    def _register(self, name: str) -> Register:
         registers = self.registers()
         if name not in registers:
             raise KeyError(f"there is no register {name!r} in this {type(self).__name__}")
         return registers[name]
 
-    def inputDict(self, **kw):
+    def inputDict(self, **kw: Any) -> InputDict:
         """{name: value} of the inputs and parameters: their defaults, and what is given by keyword.
 
         One that has neither is left out, and looking it up is an error that names it. WengertError for a keyword that no
@@ -205,20 +247,20 @@ class XMan:
         defaults = {name: register.default for name, register in registers.items() if register.default is not None}
         return InputDict(defaults | kw)
 
-    def registers(self):
+    def registers(self) -> dict[str, Register]:
         """{name: Register} of all registers."""
         if self._registers is None:
             raise WengertError(f"{type(self).__name__}: call setup() first, which names the registers")
         return self._registers
 
-    def namedRegisterItems(self):
+    def namedRegisterItems(self) -> list[tuple[str, Register]]:
         """The pairs (variable, Register) of the class and the instance, sorted by the variable's name."""
-        variables = {}
+        variables: dict[str, Any] = {}
         for scope in (*[vars(cls) for cls in reversed(type(self).__mro__)], vars(self)):
             variables |= scope
         return sorted([(name, value) for name, value in variables.items() if isinstance(value, Register)])
 
-    def operationSequence(self, reg, previouslyDefined=()):
+    def operationSequence(self, reg: Register | str, previouslyDefined: Iterable[str] | None = ()) -> list[Entry]:
         """The Wengert list that computes a register: each operation once, after those that it depends on.
 
         reg                 a Register, or its name
@@ -226,7 +268,7 @@ class XMan:
         """
         registers = self.registers()
         reg = self._register(reg) if isinstance(reg, str) else reg
-        if registers.get(reg.name) is not reg:
+        if registers.get(reg.name or "") is not reg:
             raise WengertError(f"operationSequence: {reg!r} is not a register of this {type(self).__name__}; where it has been "
                                "added since, call setup() again")
         defined, opened, sequence, waiting = set(previouslyDefined or ()), set(), [], [reg]
@@ -243,14 +285,15 @@ class XMan:
                 waiting += reversed(undefined)
             else:
                 sequence.append(register.definedAs.asStringTuple())
-                defined.add(register.name)
+                defined.add(_name(register))
                 waiting.pop()
         return sequence
 
 
-def _reached(registers):
+def _reached(registers: list[Register]) -> list[Register]:
     """The registers and all that they depend on, each before its arguments, in the order in which a reader meets them."""
-    reached, waiting = {}, list(reversed(registers))
+    reached: dict[Register, None] = {}
+    waiting = registers[::-1]
     while waiting:
         register = waiting.pop()
         if register not in reached:

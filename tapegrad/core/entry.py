@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from weakref import ref
+
     from tapegrad.core.tape import TapeBase
     from tapegrad.primitives.plan import Plan
     from tapegrad.primitives.registry import Primitive
@@ -73,15 +75,17 @@ def _whole_delta(F: Any, d: Any, *saved: Any) -> Any:
 class Leaf:
     """The register of a tensor made by the user that requires a gradient: there the gradient accumulates.
 
-    hooks   functions that a sweep applies to the delta of the leaf
+    hooks    functions that a sweep applies to the delta of the leaf
+    tensor   a weak reference to the tensor, or None
     """
 
-    __slots__ = ("shape", "dtype", "grad", "name", "hooks")
+    __slots__ = ("shape", "dtype", "grad", "name", "hooks", "tensor")
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], name: str | None = None) -> None:
         self.shape, self.dtype, self.name = shape, dtype, name
         self.grad: Any = None
         self.hooks: tuple[Callable[[Any], Any], ...] = ()
+        self.tensor: ref[Any] | None = None
 
     def hook(self, function: Callable[[Any], Any]) -> None:
         """Have `function` replace the delta at the end of a sweep."""

@@ -7,8 +7,9 @@ and z1, z2, .. for results. A name that is taken gets a number: h, h_2, h_3.
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import FrameType
 from typing import Any
 
@@ -27,12 +28,17 @@ def variables() -> Iterator[tuple[str, Any]]:
         frame = frame.f_back
 
 
-class _Names:
-    """Gives every register of a list its name, once, and no name twice."""
+class Names:
+    """Gives every register of a list its name, once, and no name twice.
 
-    def __init__(self, entries: Sequence[Entry]) -> None:
+    taken         names that are not given
+    identifiers   whether names are made of letters, digits and _ only: other characters become _
+    """
+
+    def __init__(self, entries: Sequence[Entry], taken: Iterable[str] = (), identifiers: bool = False) -> None:
         self.of: dict[int, str] = {}
-        self.taken: set[str] = set()
+        self.taken = set(taken)
+        self.identifiers = identifiers
         self.repeats: dict[str, int] = {}
         self.counts = {"x": 0, "c": 0, "z": 0}
         registers = [register for entry in entries for register in (*entry.operands, entry)]
@@ -49,6 +55,9 @@ class _Names:
         return not isinstance(register, (Entry, Leaf, Handle))
 
     def unique(self, name: str) -> str:
+        """`name`, with a number where it is taken."""
+        if self.identifiers:
+            name = re.sub(r"\W|^(?=\d)", "_", name)
         number, candidate = self.repeats.get(name, 1), name
         while candidate in self.taken:
             number += 1
@@ -73,7 +82,7 @@ class _Names:
 
 def named(entries: Sequence[Entry]) -> list[tuple[str, str, tuple[str, ...]]]:
     """The entries as `(z, g, (y1, .., yk))`, all of them strings."""
-    name = _Names(entries)
+    name = Names(entries)
     return [(name(entry), entry.g.name, tuple([name(y) for y in entry.operands])) for entry in entries]
 
 

@@ -260,4 +260,4 @@ class _Recorded(Vocabulary):
         def __getattr__(self, name: str) -> Op: ...
 
 
-recorded = _Recorded(level=1, of_row=recorder)
+recorded = _Recorded(of_row=recorder)

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from functools import lru_cache
 from sys import getrefcount
 from typing import Any
 
@@ -29,7 +28,7 @@ from numpy import ndarray
 from tapegrad.core.entry import Entry, Leaf
 from tapegrad.core.record import recorded
 from tapegrad.core.refcount import LONE_LOCAL, added, owned
-from tapegrad.core.tensor import Array, TensorBase
+from tapegrad.core.tensor import TensorBase
 from tapegrad.core.walk import Walk, as_tensors, replaced, seed_of
 from tapegrad.errors import GradientError
 from tapegrad.primitives import arrays
@@ -40,22 +39,18 @@ _commit = threading.Lock()
 
 def fit(F: Any, c: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
     """A contribution summed to the shape that it was broadcast from, in the dtype that it was promoted from."""
-    if F is arrays and c.ndim == 2 and shape == c.shape[1:]:
-        c = _ones(len(c), c.dtype).dot(c)               # the delta of a bias: a quarter of the time of add.reduce
+    if F is not recorded and c.ndim == 2 and shape == c.shape[1:]:
+        c = F.sum_rows(c)                               # the delta of a bias
     elif c.shape != shape:
         extra = c.ndim - len(shape)
         axes = tuple(i for i in range(c.ndim) if i < extra or shape[i - extra] == 1 != c.shape[i])
-        c = F.reshape(F.sum(c, axes, False) if axes else c, shape)
+        c = F.sum(c, axes, False) if axes else c
+        c = c if c.shape == shape else F.reshape(c, shape)
     if c.dtype == dtype:
         return c
     if c.dtype.kind == "c" != dtype.kind:
         c = F.real(c)                                   # of a real register there is no imaginary part
     return c if c.dtype == dtype else F.astype(c, dtype)
-
-
-@lru_cache
-def _ones(n: int, dtype: np.dtype[Any]) -> Array:
-    return np.ones(n, dtype)
 
 
 def sweep(F: Any, seeds: Iterable[tuple[Entry | Leaf, Any]], consume: bool) -> dict[Leaf, Any]:

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from sys import getrefcount
 from typing import Any, TypeVar
+from weakref import ref
 
 import numpy as np
 
@@ -201,6 +202,7 @@ class TensorBase(Handle):
             if self.dtype.kind not in "fc":
                 raise DtypeError(f"requires_grad: a tensor of {self.dtype} has no gradient; make it with dtype=float")
             self._register = Leaf(self.shape, self.dtype, self.name)
+            self._register.tensor = ref(self)
 
     @property
     def is_leaf(self) -> bool:

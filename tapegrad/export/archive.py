@@ -16,17 +16,20 @@ import io
 import json
 import os
 import zipfile
+from collections.abc import Mapping
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from tapegrad import wengert
+from tapegrad.core.tape import TapeBase
 from tapegrad.errors import WengertError, describe
 from tapegrad.export.difference import Difference
 from tapegrad.export.files import replacing
-from tapegrad.export.listed import evaluated, static_value
-from tapegrad.export.part import Part
 from tapegrad.functions.tensor import Tensor
+from tapegrad.graph.capture import Capture
+from tapegrad.wengert.listing import listed
 from tapegrad.wengert.program import compiled
 from tapegrad.wengert.text import WORDS, literal
 
@@ -34,7 +37,10 @@ FORMAT, VERSION = "tapegrad tape", 1
 GROUPS = "leaves", "constants", "static", "values"
 
 
-def save_tape(path, what, *, leaves=None, values=False):
+Path = str | os.PathLike[str]
+
+
+def save_tape(path: Path, what: Tensor | TapeBase, *, leaves: Mapping[str, Any] | None = None, values: bool = False) -> None:
     """Save what a tensor was computed from, or a whole tape, to a file that `load_tape` and numpy.load read.
 
     path     of the file; it is replaced when the new one is complete
@@ -46,10 +52,20 @@ def save_tape(path, what, *, leaves=None, values=False):
     The list is evaluated once, and compared with what the tape knows. Raises GradientError where a leaf's value is not known
     or not what it was when it was used; ConsumedTapeError after a backward(); WengertError where a static argument, say a
     function, has no text.
+
+    >>> import os, tempfile
+    >>> x = tg.tensor([1.0, 2.0], requires_grad=True, name="x")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     tg.save_tape(os.path.join(folder, "tape.npz"), tg.exp(x))
+    ...     print(tg.load_tape(os.path.join(folder, "tape.npz")).text, end="")
+    z1 = exp(x)
     """
-    part = Part(what, "save_tape", taken=WORDS)
-    f, static, starting, constants, found = evaluated(part, leaves)
-    arrays = {f"leaves/{name}": x for name, x in starting.items()} | {f"constants/{name}": x for name, x in constants.items()}
+    part = Capture(what, "save_tape", taken=WORDS)
+    names = part.graph.names
+    f, static = listed(part.graph, "save_tape")
+    starting, constants, found = part.evaluated(leaves)
+    arrays = {f"leaves/{names[node]}": x for node, x in starting.items()}
+    arrays |= {f"constants/{names[node]}": x for node, x in constants.items()}
     manifest = {"format": FORMAT, "version": VERSION, "static": {}}
     for name, pieces in static.items():
         manifest["static"][name] = written = []
@@ -62,7 +78,7 @@ def save_tape(path, what, *, leaves=None, values=False):
         if type(pieces) is not list:
             manifest["static"][name] = written[0]
     if values:
-        arrays |= {f"values/{z}": found[z] for z, _, _ in f}
+        arrays |= {f"values/{names[node]}": found[node] for node in part.graph.nodes}
     text = wengert.format(f) + "\n"
     _write(path, {"tape.txt": text, "manifest.json": json.dumps(manifest, indent=1) + "\n"}, arrays)
 
@@ -76,12 +92,24 @@ def _write(path, texts, arrays):
                 np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
 
 
-def load_tape(path, G=None, DG=None):
+def load_tape(path: Path, G: Mapping[str, Any] | None = None, DG: Mapping[str, Any] | None = None) -> "Kept":
     """The tape that `save_tape` has put into a file, as a Kept.
 
     G, DG    operators that tapegrad does not have, and their derivatives, as for `wengert.eval` and `wengert.backprop`
 
     Raises WengertError where the file is not one of `save_tape`, or damaged.
+
+    >>> import os, tempfile, tapegrad as tg
+    >>> x = tg.tensor([1.0, 2.0], requires_grad=True, name="x")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "tape.npz")
+    ...     tg.save_tape(path, (x * x).sum())
+    ...     kept = tg.load_tape(path)
+    >>> print(kept.text, end="")
+    z1 = multiply(x, x)
+    z2 = sum(z1, axis=None, keepdims=False)
+    >>> kept.gradients()["x"].tolist()
+    [2.0, 4.0]
     """
     path = os.fspath(path)
     try:
@@ -98,8 +126,11 @@ def load_tape(path, G=None, DG=None):
                 if group in groups and name.endswith(".npy"):
                     content = io.BytesIO(archive.read(member))
                     groups[group][name.removesuffix(".npy")] = np.lib.format.read_array(content, allow_pickle=False)
-        arrays = groups["static"]
-        static = {name: static_value(pieces, lambda piece: arrays[piece["array"]] if type(piece) is dict else literal(piece))
+
+        def load(piece):
+            return groups["static"][piece["array"]] if type(piece) is dict else literal(piece)
+
+        static = {name: tuple(map(load, pieces)) if type(pieces) is list else load(pieces)
                   for name, pieces in manifest["static"].items()}
         f = wengert.parse(text)
         for name in compiled(f).inputs:
@@ -119,35 +150,36 @@ class Kept:
     constants   {name: array} of the other inputs
     """
 
-    def __init__(self, path, text, f, leaves, constants, static, stored, G, DG):
+    def __init__(self, path: str, text: str, f: list[Any], leaves: dict[str, Any], constants: dict[str, Any],
+                 static: dict[str, Any], stored: dict[str, Any], G: Mapping[str, Any] | None, DG: Mapping[str, Any] | None):
         self.path, self.text, self.leaves, self.constants = path, text, leaves, constants
         self._f, self._static, self._stored, self._G, self._DG = f, static, stored, G, DG
 
-    def wengert(self):
+    def wengert(self) -> list[tuple[str, str, tuple[str, ...]]]:
         """The list, `[(z, g, (y1, .., yk)), ..]`."""
         return list(self._f)
 
     @cached_property
-    def values(self):
+    def values(self) -> dict[str, Any]:
         """{name: array} of all leaves, constants and results: from the file, or evaluated."""
         if self._stored:
             return {**self.leaves, **self.constants, **self._stored}
         return self.eval()
 
-    def eval(self, **replacements):
+    def eval(self, **replacements: Any) -> dict[str, Any]:
         """{name: array}, evaluated, with some leaves or constants replaced: `kept.eval(W=2 * kept.leaves["W"])`."""
         values = wengert.eval(self._f, self._inputs(replacements), G=self._G)
         return {name: np.asarray(value) for name, value in values.items() if name not in self._static}
 
-    def backprop(self, seed=1.0, **replacements):
+    def backprop(self, seed: Any = 1.0, **replacements: Any) -> dict[str, Any]:
         """{name: delta} of all names: the derivative of the last result, whose delta is `seed`."""
         return wengert.backprop(self._f, self._inputs(replacements), DG=self._DG, seed=seed, G=self._G)
 
-    def gradients(self, seed=1.0, **replacements):
+    def gradients(self, seed: Any = 1.0, **replacements: Any) -> dict[str, Any]:
         """{leaf's name: delta}"""
         return wengert.backprop(self._f, self._inputs(replacements), DG=self._DG, seed=seed, G=self._G, wrt=list(self.leaves))
 
-    def diff(self, other):
+    def diff(self, other: "Kept") -> Difference:
         """What the tape `other` has otherwise: entries added, removed, changed, and values that differ. See Difference."""
         return Difference(self._f, other._f, self.values, other.values, self._static, other._static)
 

@@ -22,13 +22,17 @@ from tapegrad.primitives.registry import HOLOMORPHIC, LINEAR, primitive
 
 def rules_of_complex(entry: Any, rules: Any) -> Any:
     """These rules of an entry whose result is complex, as they are to be run."""
-    how = entry.g.complex
-    if how is LINEAR:
-        return rules
-    if how is not HOLOMORPHIC:
-        raise DtypeError(f"{entry.g.name}: no derivative where the result is {entry.dtype}; take the real and the imaginary "
-                         "part, or the absolute value, of what goes into it")
-    return [(i, _conjugated(rule)) for i, rule in rules]
+    return [(i, rule_of_complex(entry.g, entry.dtype, rule)) for i, rule in rules]
+
+
+def rule_of_complex(row: Any, dtype: Any, rule: Any) -> Any:
+    """A rule of a row, as it is to be run when the result is of a complex dtype."""
+    if row.complex is LINEAR:
+        return rule
+    if row.complex is not HOLOMORPHIC:
+        raise DtypeError(f"{row.name}: no derivative where the result is {dtype}; take the real and the imaginary part, or "
+                         "the absolute value, of what goes into it")
+    return _conjugated(rule)
 
 
 def _conjugated(rule: Any) -> Any:
@@ -41,4 +45,4 @@ def _conjugated(rule: Any) -> Any:
 
 primitive("conjugate", np.conjugate, lambda F, d, _z, _x: F.conjugate(d), complex=LINEAR)
 primitive("real", np.real, lambda F, d, _z, _x: d, view=True)
-primitive("imag", np.imag, lambda F, d, _z, _x: d * 1j)
+primitive("imag", np.imag, lambda F, d, _z, _x: d * 1j, view=True)

@@ -21,7 +21,7 @@ def _getitem(x, index):
 def _scatter(d, index, shape):
     """Zeros of `shape` with d added at `index`; an element that is indexed twice gets both."""
     x = np.zeros(shape, d.dtype)
-    _add_at(x, d, None, shape, index)
+    add_at(x, d, None, shape, index)
     return x
 
 
@@ -34,7 +34,7 @@ def _getitem_dx(F, d, _z, x_shape, index):
     return F.scatter(d, index, x_shape)
 
 
-def _add_at(x, d, _z, _x_shape, index):
+def add_at(x, d, _z, _x_shape, index):
     """x[index] += d, without making the zeros that `scatter` would put around d."""
     if x.dtype != d.dtype:
         return False
@@ -49,7 +49,7 @@ def _add_at(x, d, _z, _x_shape, index):
     return True
 
 
-primitive("getitem", _getitem, _getitem_dx, complex=LINEAR, view=True).fast(accumulate=(_add_at,))
+primitive("getitem", _getitem, _getitem_dx, complex=LINEAR, view=True).fast(accumulate=(add_at,))
 primitive("scatter", _scatter, lambda F, d, _z, _x, index, shape: F.getitem(d, index), complex=LINEAR)
 
 

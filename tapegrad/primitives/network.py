@@ -7,7 +7,8 @@ import numpy as np
 
 from tapegrad.kernels import limits
 from tapegrad.kernels import softmax as narrow_rows
-from tapegrad.primitives.registry import kernel, primitive
+from tapegrad.primitives.registry import primitive
+from tapegrad.primitives.scalar import kernel
 
 
 def _logsumexp(x, axis):

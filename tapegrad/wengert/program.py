@@ -1,17 +1,23 @@
-"""A Wengert list made ready to run: names become slots, and entries steps.
+"""A Wengert list made ready to run: names become slots, entries steps, and both a graph.
 
-A list is made ready once, and kept for as long as it does not change. How it runs on inputs of given shapes and dtypes is
-kept, too: which row each step calls, on which slots, with which static arguments.
+A list is made ready once, and kept for as long as it does not change. How it runs on values of given shapes and dtypes, with
+the functions that a user gives, is kept, too: its graph (lowering.py says what an entry is in it), and that of its deltas.
 """
 
 from operator import attrgetter
 
 import numpy as np
 
+from tapegrad.errors import ShapeError
+from tapegrad.graph.graph import Graph
+from tapegrad.graph.reverse import Reverse, delta_dtype
+from tapegrad.graph.run import Ready
 from tapegrad.kernels.allocator import keep_freed_memory
 from tapegrad.primitives import table
+from tapegrad.primitives.node import Node
+from tapegrad.wengert.lowering import functions_of, lowered
 from tapegrad.wengert.operators import canonical, given
-from tapegrad.wengert.step import NUMBERS, Step, plain
+from tapegrad.wengert.step import Step, kind_of, plain
 from tapegrad.wengert.text import Name
 
 KEPT = 32                               # lists, and signatures of each, that are remembered
@@ -29,8 +35,7 @@ class Program:
     inputs   {name: (the first step that uses it, whether it is ever an operand)} of the names that no entry defines
     blank    a value per slot: those of the literals
     results  (name, slot) of what the entries define
-    ready    {signature of the values given: what each step calls}
-    backwards   {names: a tape that their deltas have been found on}, for the next time (backward.py)
+    ready    {signature of the values given: the graph made ready}, of the list and of its deltas
     """
 
     def __init__(self, f):
@@ -56,7 +61,9 @@ class Program:
             self.defining[step.z] = step
         self.rows = {step.name: table.get(canonical(step.name)) for step in self.steps}
         self.results = [(step.z, step.slot) for step in self.steps]
-        self.ready, self.backwards = {}, {}
+        self.given = [self.slots[name] for name in self.inputs]
+        self.named = list(self.slots.values())
+        self.ready = {}
 
     def slot(self, y):
         """The slot of a name, or a new one that holds a constant."""
@@ -76,7 +83,14 @@ class Program:
         except ValueError:              # an array stands in the list
             return False
 
-    def evaluated(self, val, G, known=False):
+    def users(self, G, DG):
+        """{operator of the list: (the user's function or None, the user's derivatives or None)}"""
+        if not G and not DG:
+            return {}
+        found = {name: (given(G, name), given(DG, name)) for name in self.rows}
+        return {name: functions for name, functions in found.items() if functions != (None, None)}
+
+    def evaluated(self, val, users, known=False):
         """A value per slot. With `known`, what val holds of the results is taken from there, and the rest is computed."""
         values = self.blank.copy()
         for name, (step, operand) in self.inputs.items():
@@ -90,63 +104,116 @@ class Program:
                     found = val[z]
                     values[slot] = found if type(found) is np.ndarray else plain(z, found)
                     missing -= 1
-        if G or 0 < missing < len(self.steps):
-            self._complete(values, G or {})
-        elif missing:
-            self._run(values)
+        if missing:
+            if missing < len(self.steps):
+                self._captured(values, users)
+            else:
+                self._run(values, users)
         return values
 
-    def _run(self, values):
-        shapes = tuple(signature([values[self.slots[name]] for name in self.inputs]))
-        ready = self.ready.get(shapes)
-        if ready is None:
-            self._complete(values, {})
-            self._remember(shapes, values)
+    def _run(self, values, users):
+        given = [values[slot] for slot in self.given]
+        key = tuple(signature(given)), _identity(users)
+        if key not in self.ready:
+            held = self._captured(values, users)
+            outputs = [held[slot] for _, slot in self.results]
+            self._remember(key, (Ready([held[slot] for slot in self.given], outputs), dict(zip(outputs, self.steps))))
             return
-        row = step = None
-        try:
-            for row, first, second, static, slot, step in ready:
-                if row is None:
-                    values[slot] = step.call(values, {})
-                elif second is None:
-                    values[slot] = row.g(values[first], *static) if static else row.g(values[first])
-                else:
-                    values[slot] = row.g(values[first], values[second], *static) if static else row.g(
-                        values[first], values[second])
-        except Exception as error:
-            raise step.failed(error, values) from error
+        ready, steps = self.ready[key]
+        for (_, slot), z in zip(self.results, ready.run(given, lambda node, error: _failed(steps[node], error, values, users))):
+            values[slot] = z
 
-    def _complete(self, values, G):
-        """Compute what is missing of the values, in order."""
-        step = None
-        try:
-            for step in self.steps:
-                if values[step.slot] is not MISSING:
-                    continue
-                function = given(G, step.name)
-                if function is not None:
-                    values[step.slot] = step.call_user(function, values)
-                else:
-                    values[step.slot] = step.call(values, G)
-        except Exception as error:
-            raise step.failed(error, values, given(G, step.name)) from error
-
-    def _remember(self, shapes, values):
-        """What each step calls on values of these shapes: (row, the slots of its operands, static, slot, step)."""
-        ready = []
+    def _captured(self, values, users, extras=None):
+        """The node, or the literal, per slot; what is missing of the values is computed."""
+        held = self.blank.copy()
+        for slot, (_, operand) in zip(self.given, self.inputs.values()):
+            held[slot] = Node(None, (), (), *(kind_of(values[slot]) if operand else ((), None)))
+        known = {held[slot]: values[slot] for slot in self.given}
         for step in self.steps:
-            row, slots, static = step.row, step.ys, ()
-            if row is None and not step.pairs(values, ()) and (found := step.resolved(values)) is not None:
-                row, pattern, static = found
-                slots = [step.ys[y] if place else None for place, y in pattern]
-            if row is None or row.variadic or len(slots) not in (1, 2) or None in slots or (
-                    static and any([type(values[i]) in NUMBERS for i in slots])):
-                ready.append((None, None, None, (), step.slot, step))
-            else:
-                ready.append((row, slots[0], slots[1] if len(slots) == 2 else None, static, step.slot, step))
+            try:
+                row, operands, static = lowered(step, held, values, users, extras)
+                if values[step.slot] is MISSING:
+                    arguments, fixed = [[_value(x, known) for x in xs] for xs in (operands, static)]
+                    values[step.slot] = row.g(arguments, *fixed) if row.variadic else row.g(*arguments, *fixed)
+            except Exception as error:
+                raise _failed(step, error, values, users) from error
+            held[step.slot] = z = Node(row, tuple(operands), static, *kind_of(values[step.slot]))
+            known[z] = values[step.slot]
+        return held
+
+    def deltas(self, values, users, seed, wrt):
+        """{name: delta} of the names in `wrt` that the list has."""
+        key = tuple(signature([values[slot] for slot in self.named])), _identity(users), wrt
+        found = self.ready.get(key)
+        if found is None:
+            extras = []
+            found = _Deltas(self, self._captured(values, users, extras), extras, wrt)
+            if found.lasting:
+                self._remember(key, found)
+        return found.run(values, users, seed)
+
+    def _remember(self, key, ready):
         if len(self.ready) >= KEPT:
             self.ready.clear()
-        self.ready[shapes] = ready
+        self.ready[key] = ready
+
+
+class _Deltas:
+    """The deltas of a list made ready, for values of given shapes and dtypes."""
+
+    def __init__(self, program, held, extras, wrt):
+        self.steps = {held[step.slot]: step for step in program.steps}
+        self.lasting = all([getattr(node.row, "lasting", True) for node in self.steps])
+        self.z, self.last = held[program.steps[-1].slot], program.steps[-1]
+        names = {name: held[program.slots[name]] for name in wrt if name in program.slots}
+        wanted = set(names.values())
+        alone = {held[slot]: node for node, slot, counts in extras if counts and held[slot] in wanted}
+        seed = Node(None, (), (), self.z.shape, delta_dtype(self.z.dtype))
+        graph = Graph([held[slot] for slot in program.given], [self.z])
+        self.reverse = Reverse(graph, [*wanted, *alone.values()], seed, whole=True)
+        places = {node: place for place, node in enumerate(self.reverse.deltas)}
+        self.wanted = [(name, node, places.get(node), places.get(alone.get(node))) for name, node in names.items()]
+        self.slots = [*program.named, *[slot for _, slot, _ in extras]]
+        inputs = [seed, *[held[slot] for slot in program.named], *[node for node, _, _ in extras]]
+        self.ready = Ready(inputs, list(self.reverse.deltas.values()))
+
+    def run(self, values, users, seed):
+        """{name: delta}"""
+        if np.ndim(seed) and np.shape(seed) != self.z.shape:
+            raise ShapeError(f"{self.last.where()}: a seed of shape {np.shape(seed)} for a value of shape {self.z.shape}")
+
+        def failed(node, error):
+            return _failed(self.steps[self.reverse.origin(node, self.steps)], error, values, users, derivative=True)
+
+        given = [np.full(self.z.shape, seed, delta_dtype(self.z.dtype)), *[values[slot] for slot in self.slots]]
+        found, deltas = self.ready.run(given, failed), {}
+        for name, node, place, alone in self.wanted:
+            d = None if place is None else found[place]
+            if alone is not None and found[alone] is not None:
+                d = found[alone] if d is None else d + found[alone]
+            deltas[name] = zeros(node) if d is None else d
+        return deltas
+
+
+def zeros(value):
+    """The delta of a value, or of a node, that nothing flows to."""
+    shape, dtype = kind_of(value)
+    return np.zeros(shape, delta_dtype(dtype))
+
+
+def _value(x, known):
+    if isinstance(x, Node):
+        return known[x] if x in known else x.row.g(known[x.operands[0]])
+    return x
+
+
+def _failed(step, error, values, users, derivative=False):
+    return step.failed(error, values, users.get(step.name, (None, None))[derivative])
+
+
+def _identity(users):
+    """What tells the functions of users apart; what is ready holds them, so that none is taken for another."""
+    return tuple([(name, id(g), *map(id, functions_of(dg))) for name, (g, dg) in users.items()])
 
 
 def signature(values):

@@ -1,24 +1,18 @@
-"""An entry of a Wengert list made ready to run: a step that knows what it calls.
-
-What an entry calls is settled in this order:
-  - a row of the registry, if the entry gives just its operands;
-  - otherwise a function of tapegrad, which puts axes and shapes in order. On operands of given shapes most functions come
-    down to one row and its static arguments, which are remembered, so that the next time only the row's G runs;
-  - a function that comes down to several rows is called as it is.
-"""
+"""An entry of a Wengert list made ready: a step that knows what it calls."""
 
 from difflib import get_close_matches
 from types import FunctionType
 
 import numpy as np
 
-from tapegrad.core.entry import Entry, Leaf
+from tapegrad.core.entry import Leaf
 from tapegrad.core.record import recorded, wrap
 from tapegrad.core.tape import TapeBase, thread
 from tapegrad.errors import DtypeError, WengertError, describe, failed_call
 from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import table
-from tapegrad.wengert.operators import accepts, candidates, canonical, cross_entropy_of_scores, given, names, parameters
+from tapegrad.wengert import operators
+from tapegrad.wengert.operators import accepts, candidates, canonical, parameters
 from tapegrad.wengert.text import Name, argument, entry_text
 
 NUMBERS = (int, float)
@@ -43,11 +37,7 @@ class Step:
     row                     the registry's, where the entry gives just its operands
     function                of tensors, where it does not
     pair                    for crossEntropy(softmax(o), t): (softmax's step, the slot of o, softmax's axis)
-    elementwise             False: on a tape, a step stands for the row of a user's G and DG, of which that isn't known
     """
-
-    elementwise = False
-    complex = None
 
     def __init__(self, position, entry, f):
         self.position, self.entry = position, entry
@@ -62,8 +52,7 @@ class Step:
         f.append(entry)
         self.z, self.name, self.positional, self.keywords = z, g, [], {}
         self.row = self.function = self.pair = None
-        self.by_position = self.packed = self.changing = False
-        self.known = {}
+        self.by_position = self.packed = False
         for y in entry[2]:
             keyword, what = argument(y)
             if not isinstance(what, CONSTANTS):
@@ -94,7 +83,6 @@ class Step:
             if self._takes(function, row):
                 self.function = function
                 break
-        self.changing = any(isinstance(y, Name) for y in self.keywords.values())
         if name == "crossEntropy" and len(self.ys) == 2 and not self.keys:
             self.pair = self._softmax(program)
 
@@ -116,73 +104,45 @@ class Step:
             return None
         return step, step.ys[0], step.keywords.get("axis", -1)
 
-    def pairs(self, values, overridden):
+    def is_pair(self, values, users):
         """Whether this entry is the crossEntropy of a softmax over the last axis, both as tapegrad has them."""
-        if self.pair is None or any([given(user, step.name) for user in overridden for step in (self, self.pair[0])]):
+        if self.pair is None or self.name in users or self.pair[0].name in users:
             return False
         return self.pair[2] in (-1, np.ndim(values[self.pair[1]]) - 1)
 
-    # Forward
+    # What it calls
 
-    def call(self, values, G):
-        """z, from values of the operands."""
+    def call(self, *arguments):
+        """z by tapegrad's operator, from the values of the arguments."""
         if self.row is not None:
-            return self.row.g(*[values[i] for i in self.ys])
-        if self.pairs(values, (G,)):
-            return cross_entropy_of_scores(*[wrap(np.asarray(values[i]), None) for i in (self.pair[1], self.ys[1])])._value
-        found = self.resolved(values)
-        if found is None:
-            return self.tensor([np.asarray(values[i]) if operand else values[i] for i, operand in zip(self.ys, self.operands)],
-                               values)._value
-        row, pattern, static = found
-        operands = [values[self.ys[y]] if place else y for place, y in pattern]
-        if static:
-            operands = [np.asarray(y) if type(y) in NUMBERS else y for y in operands]
-        return row.g(operands, *static) if row.variadic else row.g(*operands, *static)
+            return self.row.g(*arguments)
+        count = len(self.ys)
+        return self.tensor([np.asarray(x) if operand else x for x, operand in zip(arguments, self.operands)],
+                           arguments[count:])._value
 
-    def call_user(self, function, values):
-        z = function(*[values[i] for i in self.ys], **{key: values[i] for key, i in self.keys.items()})
-        return plain(self.z, z)
-
-    def tensor(self, arguments, values):
+    def tensor(self, arguments, keywords):
         """The function on these arguments, those at the places of operands wrapped as tensors, if they are arrays."""
         if self.function is None:
             raise self.unknown()
         arguments = [wrap(y, None) if operand and type(y) is np.ndarray else y for y, operand in zip(arguments, self.operands)]
-        keywords = {key: values[i] for key, i in self.keys.items()}
         arguments = [arguments] if self.packed else arguments
+        keywords = dict(zip(self.keys, keywords))
         z = self.function(*arguments, *keywords.values()) if self.by_position else self.function(*arguments, **keywords)
         if not isinstance(z, Tensor):
             raise WengertError(f"{self.name} gives a {type(z).__name__}, and an entry has one result, a tensor")
         return z
 
-    def resolved(self, values):
-        """(row, [(True, place of an operand) or (False, constant)], static) that the function comes down to, or None."""
-        if self.changing:
-            return None
-        operands = [values[i] for i in self.ys]
-        key = tuple([(y.shape, y.dtype.char) if hasattr(y, "dtype") else type(y) for y in operands])
-        if key not in self.known:
-            self.known[key] = self._resolve(operands, values)
-        return self.known[key]
-
-    def _resolve(self, operands, values):
-        leaves = [Leaf(np.shape(y), np.dtype(float)) if operand else None for y, operand in zip(operands, self.operands)]
-        tape = TapeBase()
-        with recording(tape):
-            z = self.tensor([y if leaf is None else wrap(np.asarray(y), leaf) for y, leaf in zip(operands, leaves)], values)
-            entry = z._register
-            if type(entry) is not Entry or len(tape.entries) != 1:
-                return None
-        pattern = []
-        for y in entry.operands:
-            if type(y) is Leaf:
-                pattern.append((True, leaves.index(y)))
-            elif type(y) in (int, float):
-                pattern.append((False, y))
-            else:
-                return None
-        return entry.g, pattern, entry.static
+    def record(self, values):
+        """(z, the entries of the function, run on these values, the leaf or None per positional argument)"""
+        leaves = [Leaf(*kind_of(values[i])) if operand else None for i, operand in zip(self.ys, self.operands)]
+        arguments = [values[i] if leaf is None else wrap(np.asarray(values[i]), leaf) for i, leaf in zip(self.ys, leaves)]
+        tape, before = TapeBase(), thread.tape
+        tape.keep_all()
+        thread.tape = tape
+        try:
+            return self.tensor(arguments, [values[i] for i in self.keys.values()]), tape.entries, leaves
+        finally:
+            thread.tape = before
 
     # What is wrong
 
@@ -201,7 +161,7 @@ class Step:
                       if parameters(function)] if row is None or row.static_names or row.variadic else [
                           f" of {row.arity} operand{'s' * (row.arity != 1)}"]
             return self.error(f"{self.name} does not take these arguments; it is {self.name}{wanted[0] if wanted else ''}")
-        near = get_close_matches(self.name, names(), n=1)
+        near = get_close_matches(self.name, operators.names(), n=1)
         return self.error(f"there is no operator {self.name!r}{f', but a {near[0]!r}' if near else ''}; operators of your own "
                           "are given in G and DG")
 
@@ -220,15 +180,6 @@ class Step:
             return self.error(f"{type(error).__name__}: {error}")
 
 
-class recording:
-    """`with recording(tape):` what is recorded on this thread goes on that tape, which nothing leaves by itself."""
-
-    def __init__(self, tape):
-        tape.keep_all()
-        self.tape = tape
-
-    def __enter__(self):
-        self.before, thread.tape = thread.tape, self.tape
-
-    def __exit__(self, *exception):
-        thread.tape = self.before
+def kind_of(value):
+    """(shape, dtype) of a value: of a number, those of the array that it makes."""
+    return (value.shape, value.dtype) if hasattr(value, "dtype") else (np.shape(value), np.asarray(value).dtype)

@@ -1,8 +1,16 @@
-"""G and DG: the operators by name, and their derivatives, as functions of arrays. Views of the registry, not copies of it."""
+"""G and DG: the operators by name, and their derivatives, as functions of arrays. Views of the registry, not copies of it.
 
-from collections.abc import Mapping
+>>> from tapegrad import wengert
+>>> float(wengert.G["half"](3.0))
+1.5
+>>> float(wengert.DG["multiply"][0](1.0, 6.0, 2.0, 3.0))
+3.0
+"""
+
+from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from inspect import Parameter
+from typing import Any
 
 import numpy as np
 
@@ -110,5 +118,5 @@ def _operator(name):
     return Operator(name) if row is None else row.g
 
 
-G = _ByName(_operator)
-DG = _ByName(Derivatives)
+G: Mapping[str, Callable[..., Any]] = _ByName(_operator)
+DG: Mapping[str, Derivatives] = _ByName(Derivatives)

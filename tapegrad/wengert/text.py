@@ -12,7 +12,9 @@ Only names that stand by themselves are operands that have a delta.
 
 import ast
 import re
+from collections.abc import Iterable
 from math import inf, nan
+from typing import Any
 
 import numpy as np
 
@@ -80,8 +82,14 @@ def entry_text(entry):
     return f"{z} = {g}({', '.join([y if isinstance(y, str) else repr(y) for y in ys])})"
 
 
-def format(f):
-    """The text of a Wengert list. WengertError where an entry could not be read again, say a name with a space."""
+def format(f: Iterable[tuple[str, str, Iterable[Any]]]) -> str:
+    """The text of a Wengert list. WengertError where an entry could not be read again, say a name with a space.
+
+    >>> from tapegrad import wengert
+    >>> print(wengert.format([("z1", "add", ("x", "x")), ("f", "sum", ("z1", "axis=0"))]))
+    z1 = add(x, x)
+    f = sum(z1, axis=0)
+    """
     lines = []
     for position, entry in enumerate(f, start=1):
         line = entry_text(entry)
@@ -95,8 +103,12 @@ def format(f):
     return "\n".join(lines)
 
 
-def parse(text):
-    """The Wengert list in a text: `parse("z = add(x, y)") == [("z", "add", ("x", "y"))]`.
+def parse(text: str) -> list[tuple[str, str, tuple[str, ...]]]:
+    """The Wengert list in a text.
+
+    >>> from tapegrad import wengert
+    >>> wengert.parse("z = add(x, y)   # a comment")
+    [('z', 'add', ('x', 'y'))]
 
     Raises WengertError with line and column where a line is not an entry. Whether names are defined is seen when the list
     is evaluated.

@@ -1,0 +1,50 @@
+"""A graph: what is computed from what, as nodes."""
+
+from tapegrad.errors import describe
+from tapegrad.primitives.node import Node
+
+
+class Graph:
+    """Nodes between inputs and outputs.
+
+    inputs    nodes whose values are given
+    outputs   nodes whose values are wanted
+    nodes     those between, which the outputs need, each after its operands
+    names     {node: its name}; a node need not have one
+    """
+
+    __slots__ = ("inputs", "outputs", "nodes", "names")
+
+    def __init__(self, inputs, outputs, names=None):
+        self.inputs, self.outputs, self.names = list(inputs), list(outputs), names or {}
+        self.nodes = reached(self.outputs, self.inputs)
+
+    def __str__(self):
+        """A line per node: `z3 = tanh(z2)`."""
+        names = dict(self.names)
+        for letter, group in ("x", self.inputs), ("z", self.nodes):
+            for number, node in enumerate(group, start=1):
+                names.setdefault(node, f"{letter}{number}")
+
+        def shown(x):
+            return names[x] if isinstance(x, Node) else describe(x) if hasattr(x, "shape") else repr(x)
+
+        return "\n".join([f"{names[node]} = {node.row.name}({', '.join(map(shown, (*node.operands, *node.static)))})"
+                          for node in self.nodes])
+
+
+def operands_of(node):
+    return [x for x in node.operands if isinstance(x, Node)]
+
+
+def reached(outputs, inputs=()):
+    """The nodes that the outputs depend on, in the order in which they were made, without the inputs."""
+    seen, waiting = set(inputs), [*outputs]
+    found = []
+    while waiting:
+        node = waiting.pop()
+        if node not in seen:
+            seen.add(node)
+            found.append(node)
+            waiting += operands_of(node)
+    return sorted(found, key=lambda node: node.serial)

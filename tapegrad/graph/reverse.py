@@ -1,0 +1,192 @@
+"""The symbolic reverse walk: the only one. What it gives is a graph again.
+
+    delta[output] = seed
+    for z, g, (y1, .., yk) in the nodes, from the end:
+        delta[yi] += DG[g][i](delta[z], z, y1, .., yk)
+
+Deltas are added in the order in which the reverse sweep of eager tensors (core/sweep.py) adds them, and broadcasting is
+undone by the same `fit`, so that a graph that is run over arrays comes to the same bits. A contribution is either
+
+    expanded    the derivative rule, run over nodes: rows of the registry, to be written out, optimised, differentiated again
+    whole       one node of a row Derivative: run.py runs the rule over arrays, in the row's version for arrays
+
+A row with `expand(*operands)`, which gives its result by nodes of other rows, is replaced by these.
+"""
+
+from bisect import bisect_right
+from functools import cache, partial
+
+import numpy as np
+
+from tapegrad.core.sweep import fit
+from tapegrad.graph.graph import operands_of, reached
+from tapegrad.primitives import Primitive
+from tapegrad.primitives.complex_parts import rule_of_complex
+from tapegrad.primitives.indexing import add_at
+from tapegrad.primitives.node import Node, node_of, nodes
+from tapegrad.primitives.plan import SHAPE, VALUE
+
+
+def _added_at(held, d, index):
+    z = held.copy()
+    add_at(z, d, None, None, index)
+    return z
+
+
+# held + scatter(d), without the zeros around d
+ADD_AT = Primitive("add_at", _added_at, (lambda F, d, _z, _held, _d, index: d,
+                                         lambda F, d, _z, _held, _d, index: F.getitem(d, index)))
+ONES = Primitive("ones", np.ones, ())
+
+
+class Reverse:
+    """The deltas of a graph's last output.
+
+    deltas    {node: the node of its delta}, for the nodes in `wrt` that a delta reaches
+    needed    the nodes through which a delta can reach one of `wrt`, and these
+    sums      {node that adds a contribution to a delta: that delta}
+    delta_of  {node: what it is the delta of, or a part of it}; of several, the first
+    marks     [(serial from which on, the node whose derivative the nodes belong to)]
+    """
+
+    def __init__(self, graph, wrt, seed=None, whole=False):
+        self.deltas, self.sums, self.delta_of, self.marks = {}, {}, {}, []
+        self.contribution = _whole if whole else _expanded
+        self.needed = needed(graph.nodes, wrt)
+        if (output := graph.outputs[-1]) in self.needed:
+            self._mark(output)
+            seed = node_of(ONES, (), (output.shape, output.dtype)) if seed is None else seed
+            self._walk(list(graph.nodes), set(wrt), {output: seed})
+
+    def origin(self, node, among=None):
+        """The node whose derivative a node of the reverse graph belongs to; with `among`, the one of these that led to it."""
+        at = bisect_right(self.marks, node.serial, key=lambda mark: mark[0]) - 1
+        while among is not None and self.marks[at][1] not in among:
+            at -= 1
+        return self.marks[at][1]
+
+    def _mark(self, z):
+        self.marks.append((Node(None, (), (), (), None).serial, z))
+
+    def _walk(self, waiting, wrt, deltas):
+        self.delta_of.update({d: z for z, d in deltas.items()})
+        while waiting:
+            z = waiting.pop()
+            d = deltas.get(z) if z in wrt else deltas.pop(z, None)
+            if d is None:
+                continue
+            self._mark(z)
+            if (expand := getattr(z.row, "expand", None)) is not None:
+                inner = expand(*z.operands)
+                more = reached([inner], operands_of(z))
+                self.needed |= needed(more, self.needed)
+                waiting += more
+                deltas[inner] = d if inner not in deltas else self._sum(deltas[inner], d)
+                continue
+            for i, y in enumerate(z.operands):
+                if isinstance(y, Node) and y in self.needed:
+                    self._add(deltas, y, z, i, d)
+        self.deltas = {node: deltas[node] for node in wrt if node in deltas}
+
+    def _add(self, deltas, y, z, i, d):
+        held = deltas.get(y)
+        if self.contribution is _expanded and z.row.name == "getitem" and _is_lone(held, d, deltas):
+            deltas[y] = node_of(ADD_AT, (held, d), z.static)
+            self.sums[deltas[y]] = held
+        elif (c := self.contribution(z, i, d)) is not None:
+            deltas[y] = c if held is None else self._sum(held, c)
+        if y in deltas:
+            self.delta_of.setdefault(deltas[y], y)
+
+    def _sum(self, held, c):
+        total = held + c
+        self.sums[total] = held
+        return total
+
+
+def needed(order, wrt):
+    """Those of the nodes through which a delta can reach one of `wrt`, and these."""
+    found = set(wrt)
+    for node in order:
+        if not found.isdisjoint(operands_of(node)):
+            found.add(node)
+    return found
+
+
+class Derivative:
+    """The rule of operand i of a row, as a row: (d, z, y1, .., yk) -> the contribution, in the shape and dtype of yi.
+
+    plain      whether the rule is row.array_dg[i] as it is
+    by_user    whether it is a user's, which may write into d
+    writes     whether one has done so
+    """
+
+    __slots__ = ("row", "i", "name", "dtype", "plain", "by_user", "writes")
+    variadic = elementwise = False
+    arity = None
+
+    def __init__(self, row, i, dtype):
+        self.row, self.i, self.name, self.dtype = row, i, f"derivative {i} of {row.name}", dtype
+        self.plain, self.by_user, self.writes = not row.variadic and dtype is None, getattr(row, "by_user", False), False
+
+    def rule(self):
+        """The rule for arrays, which a row may replace by a compiled one when it is first run."""
+        rule = partial(self.row.dg[0], self.i) if self.row.variadic else self.row.array_dg[self.i]
+        return rule if self.dtype is None else rule_of_complex(self.row, self.dtype, rule)
+
+
+_derivative = cache(Derivative)
+
+
+def _rule(row, i):
+    if row.variadic:
+        return row.dg[0] and partial(row.dg[0], i)
+    return row.dg[i] if i < len(row.dg) else None
+
+
+def _read(z, i):
+    """(z, y1, .., yk) as the rule of operand i reads them: the node, its shape, or None."""
+    row, how = z.row, z.row.reads[0 if z.row.variadic else i]
+    if row.variadic:
+        return _kept(z, how[0]), tuple([_kept(y, SHAPE) for y in z.operands])
+    return [_kept(x, kind) for x, kind in zip((z, *z.operands), how)]
+
+
+def _kept(x, how):
+    return x if how == VALUE else getattr(x, "shape", ()) if how == SHAPE else None
+
+
+def delta_dtype(dtype):
+    """What the delta of a value of this dtype has: of integers, too, it is a float."""
+    return dtype if dtype.kind in "fc" else np.dtype(float)
+
+
+def _expanded(z, i, d):
+    rule, y = _rule(z.row, i), z.operands[i]
+    if rule is None:
+        return None
+    if z.dtype.kind == "c":
+        rule = rule_of_complex(z.row, z.dtype, rule)
+    c = rule(nodes, d, *_read(z, i), *z.static)
+    return None if c is None else fit(nodes, c, y.shape, delta_dtype(y.dtype))
+
+
+def _whole(z, i, d):
+    if _rule(z.row, i) is None:
+        return None
+    y, row = z.operands[i], _derivative(z.row, i, z.dtype if z.dtype.kind == "c" else None)
+    return Node(row, (d, *_read(z, i)), z.static, y.shape, delta_dtype(y.dtype))
+
+
+def _is_lone(held, d, deltas):
+    """Whether the sweep would add to this delta in place: nothing else holds its array, and it is no view."""
+    if held is None or not held.ndim or held.dtype != d.dtype or held.row is None or held.row.view:
+        return False
+    return sum(_owner(delta) is held for delta in deltas.values()) == 1
+
+
+def _owner(node):
+    """The node whose array a view shows."""
+    while node.row is not None and node.row.view and isinstance(node.operands[0], Node):
+        node = node.operands[0]
+    return node

@@ -1,0 +1,129 @@
+"""Nodes: what a primitive gives when it is run over nodes, an operation of a graph that nothing computes yet.
+
+    Node(row, operands, static, shape, dtype)    z = row(*operands, *static)
+
+A node without a row is an input. Operands are nodes, or constants: Python numbers and arrays. `nodes` is the third
+vocabulary F, beside `arrays` and `recorded`: a derivative rule that is run over it becomes a part of the graph. A rule asks
+for shapes and dtypes; `inferred` finds those of a result by running G on arrays that stand in for the operands, once for
+each combination of shapes, dtypes and static arguments. A node is not changed once it is made, and is equal to itself only:
+x == y is a node, too. tapegrad/graph/ is what is done with nodes.
+"""
+
+from itertools import count
+
+import numpy as np
+
+from tapegrad.primitives.registry import Vocabulary
+
+REMEMBERED = 10_000                     # results of `inferred`
+_serial = count()
+_known = {}
+
+
+class Node:
+    """An operation of a graph, or an input (row None).
+
+    row             of the registry, or one that is made like those
+    operands        nodes, Python numbers and arrays
+    static          the arguments that are not operands: axes, shapes, indices
+    shape, dtype    of the result
+    serial          nodes in the order in which they were made: operands come before what uses them
+    """
+
+    __slots__ = ("row", "operands", "static", "shape", "dtype", "serial")
+    __hash__ = object.__hash__
+    __array_ufunc__ = __iter__ = None   # NumPy's arrays and scalars leave their operators to us
+
+    def __init__(self, row, operands, static, shape, dtype):
+        self.row, self.operands, self.static, self.shape, self.dtype = row, operands, static, shape, dtype
+        self.serial = next(_serial)
+
+    ndim = property(lambda self: len(self.shape))
+    size = property(lambda self: int(np.prod(self.shape, dtype=np.intp)))
+    T = property(lambda self: nodes.transpose(self, None))
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, index):
+        return nodes.getitem(self, index)
+
+    def __bool__(self):
+        raise TypeError("a rule cannot branch on a value: use F.where")
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError("a node has no value: this function is no primitive")
+
+    def __repr__(self):
+        return f"<node {'input' if self.row is None else self.row.name} {self.dtype} {self.shape}>"
+
+    def __neg__(self):
+        return nodes.negative(self)
+
+    def __abs__(self):
+        return nodes.absolute(self)
+
+
+OPERATORS = {
+    "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "matmul": "matmul", "pow": "power", "eq": "equal",
+    "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal"}
+for _method, _name in OPERATORS.items():
+    setattr(Node, f"__{_method}__", lambda x, y, name=_name: getattr(nodes, name)(x, y))
+    setattr(Node, f"__r{_method}__", lambda x, y, name=_name: getattr(nodes, name)(y, x))
+
+
+def node_of(row, operands, static=()):
+    """The node of z = row(*operands, *static), with the shape and dtype that G gives."""
+    return Node(row, operands, static, *inferred(row, operands, static))
+
+
+def maker(row):
+    """The function of nodes that a row is."""
+    if row.variadic:
+        return lambda xs, *static: node_of(row, tuple(xs), static)
+    return lambda *arguments: node_of(row, arguments[:row.arity], arguments[row.arity:])
+
+
+nodes = Vocabulary(of_row=maker)
+
+
+def inferred(row, operands, static=()):
+    """(shape, dtype) of row(*operands, *static)."""
+    key = row, tuple(map(_kind, operands)), _text(static)
+    if key not in _known:
+        if len(_known) >= REMEMBERED:
+            _known.clear()
+        with np.errstate(all="ignore"):
+            _known[key] = _run(row, operands, static)
+    return _known[key]
+
+
+def _kind(x):
+    return (x.shape, x.dtype) if hasattr(x, "dtype") else type(x)
+
+
+def _text(static):
+    """What static arguments are told apart by. Of an array it is the shape, unless it chooses elements by its values."""
+    if isinstance(static, tuple):
+        return tuple([_text(item) for item in static])
+    if isinstance(static, np.ndarray):
+        return static.shape, static.dtype, static.tobytes() if static.dtype.kind == "b" else b""
+    return repr(static)
+
+
+def _run(row, operands, static):
+    if row.elementwise:                                 # its time should not depend on the size
+        stand_ins = [np.ones((1,) * len(x.shape), x.dtype) if hasattr(x, "dtype") else x for x in operands]
+        shape = np.broadcast_shapes(*[getattr(x, "shape", ()) for x in operands])
+        return shape, np.result_type(row.g(*stand_ins, *static))
+    stand_ins = [stand_in(x.shape, x.dtype) if isinstance(x, Node) else x for x in operands]
+    z = row.g(stand_ins, *static) if row.variadic else row.g(*stand_ins, *static)
+    return np.shape(z), np.result_type(z)
+
+
+def stand_in(shape, dtype):
+    """Some array of a shape and dtype. As a matrix it has an inverse and a Cholesky factor; integers are 0, and so indices."""
+    if dtype.kind in "biu":
+        return np.zeros(shape, dtype)
+    value = np.asarray(np.random.default_rng(0).uniform(0.9, 1.1, shape), dtype)
+    return value + np.eye(*shape[-2:], dtype=value.dtype) if len(shape) >= 2 else value
