@@ -5,6 +5,7 @@ import platform
 import subprocess
 import sys
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -308,17 +309,35 @@ def test_few_lists_are_remembered():
 
 
 
-@pytest.mark.parametrize("f", [PAIR, [CUBE[0], ("n", "frobeniusNorm", ("z1",))]], ids=["pair", "norm"])
-def test_values_are_let_go(f):
-    """What backprop was given is not held after it."""
+def user_of(f):
+    """A user's G and DG for the first operator of a list, made anew."""
+    return {f[0][1]: lambda x, *y: x * 1.0}, {f[0][1]: [lambda delta, out, x, *y: delta] * len(f[0][2])}
+
+
+LISTS = {"pair": PAIR, "norm": [CUBE[0], ("n", "frobeniusNorm", ("z1",))], "several rows": [("m", "median", ("x",))],
+         "index": [("z", "getitem", ("x", "index=ids")), ("l", "sum", ("z",))]}
+
+
+@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("user", [False, True])
+def test_values_are_let_go(name, user):
+    """What backprop was given is not held after it, nor are the functions of users when the list is gone."""
+    f = list(LISTS[name])
     first = f[0][2][0]
+    G, DG = user_of([("z", f[-1][1], f[-1][2])]) if user else (None, None)
     for _ in range(2):
-        val = {first: np.random.default_rng(0).random((3, 3)), "t": np.eye(3)}
-        wengert.backprop(f, val)
+        val = {first: np.random.default_rng(0).random((3, 3)), "t": np.eye(3), "ids": np.array([0, 2])}
+        wengert.backprop(f, val, DG, G=G)
         watched = [*val.values()]
         del val
         gc.collect()
         assert [len(gc.get_referrers(x)) for x in watched] == [1] * len(watched)
+    if user:
+        watched = [weakref.ref(function) for function in (*G.values(), *next(iter(DG.values())))]
+        del G, DG
+        _programs.clear()
+        gc.collect()
+        assert not any(function() for function in watched)
 
 
 FAULTS = """

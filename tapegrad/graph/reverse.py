@@ -14,7 +14,7 @@ A row with `expand(*operands)`, which gives its result by nodes of other rows, i
 """
 
 from bisect import bisect_right
-from functools import cache, partial
+from functools import partial
 
 import numpy as np
 
@@ -135,9 +135,6 @@ class Derivative:
         return rule if self.dtype is None else rule_of_complex(self.row, self.dtype, rule)
 
 
-_derivative = cache(Derivative)
-
-
 def _rule(row, i):
     if row.variadic:
         return row.dg[0] and partial(row.dg[0], i)
@@ -174,7 +171,7 @@ def _expanded(z, i, d):
 def _whole(z, i, d):
     if _rule(z.row, i) is None:
         return None
-    y, row = z.operands[i], _derivative(z.row, i, z.dtype if z.dtype.kind == "c" else None)
+    y, row = z.operands[i], Derivative(z.row, i, z.dtype if z.dtype.kind == "c" else None)
     return Node(row, (d, *_read(z, i)), z.static, y.shape, delta_dtype(y.dtype))
 
 
