@@ -162,7 +162,7 @@ class FusedOptimizer(Optimizer):
     def _numbers(self) -> tuple[float, ...]:
         raise NotImplementedError
 
-    def _moved(self, t: int, x: Array, g: Array, *means: Array) -> tuple[Array, ...]:
+    def _moved(self, t: int, x: Array, g: Array, *means: Array) -> Any:
         raise NotImplementedError
 
     def step(self) -> None:
@@ -279,12 +279,11 @@ class SGD(FusedOptimizer):
     def _numbers(self) -> tuple[float, ...]:
         return float(self.lr), float(self.weight_decay), float(self.momentum), float(bool(self.nesterov))
 
-    def _moved(self, t: int, x: Array, g: Array, *means: Array) -> tuple[Array, ...]:
+    def _moved(self, t: int, x: Array, g: Array, *means: Array) -> Any:
         (v,) = means
         lr, weight_decay, momentum, nesterov = self._numbers()
         if momentum:
-            moved: tuple[Array, Array] = steps.momentum_sgd(x, g, v, lr, weight_decay, momentum, nesterov)
-            return moved
+            return steps.momentum_sgd(x, g, v, lr, weight_decay, momentum, nesterov)
         return steps.sgd(x, g, lr, weight_decay), v
 
 
@@ -320,13 +319,12 @@ class Adam(FusedOptimizer):
         """What is added to g times x, and what x shrinks to."""
         return float(self.weight_decay), 1.0
 
-    def _moved(self, t: int, x: Array, g: Array, *means: Array) -> tuple[Array, ...]:
+    def _moved(self, t: int, x: Array, g: Array, *means: Array) -> Any:
         m, v = means
         lr, beta1, beta2, eps, weight_decay, shrink = self._numbers()
         rate, floor = steps.without_bias(t, lr, beta1, beta2, eps)
-        moved: tuple[Array, Array, Array] = steps.adam(x, g, m, v, rate, floor, beta1, 1 - beta1, beta2, 1 - beta2,
+        return steps.adam(x, g, m, v, rate, floor, beta1, 1 - beta1, beta2, 1 - beta2,
                                                        weight_decay, shrink)
-        return moved
 
 
 class AdamW(Adam):

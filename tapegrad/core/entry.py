@@ -41,7 +41,7 @@ class Entry:
     g: Primitive
     ys: tuple[Any, ...]
     plan: Plan
-    saved: tuple[Any, ...]
+    saved: Any
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     delta: Any
@@ -55,7 +55,7 @@ class Entry:
         return self.ys[:len(self.plan.keep) - 1]
 
     @property
-    def static(self) -> tuple[Any, ...]:
+    def static(self) -> Any:
         """The arguments that are not operands: axes, shapes, indices."""
         return self.saved[2 if self.g.arity is None else 1 + self.g.arity:]
 

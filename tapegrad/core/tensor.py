@@ -45,7 +45,7 @@ class TensorBase(Handle):
 
     _data: Array | None
     _register: Entry | Leaf | None
-    _lent: Any                                          # an array while it is lent, else None, or not there
+    _lent: Array                                        # while the array is lent
     _name: str | None
     _retained: Leaf
 
@@ -82,7 +82,7 @@ class TensorBase(Handle):
         lent = self._lent
         if getrefcount(lent) > LONE_LOCAL or lent.base is not None:
             return lent.copy()
-        self._data, self._lent = lent, None
+        self._data, self._lent = lent, None             # type: ignore[assignment]
         return lent
 
     @property
@@ -279,7 +279,7 @@ class TensorBase(Handle):
     def _become(self, other: TensorBase) -> None:
         """Take the value and the register of another tensor."""
         self._data, self._register = other._data, other._register
-        self._lent = None
+        self._lent = None                               # type: ignore[assignment]
 
     def __reduce__(self) -> Any:
         if type(self._register) is Entry:

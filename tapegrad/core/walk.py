@@ -28,7 +28,7 @@ class Walk:
 
     __slots__ = ("tape", "leaves", "memo", "seeds", "consume", "before", "pending")
 
-    def __init__(self, F: Any, seeds: Iterable[tuple[Entry | Leaf, Any]], consume: bool) -> None:
+    def __init__(self, F: Any, seeds: Iterable[tuple[Any, Any]], consume: bool) -> None:
         self.tape, self.memo, self.seeds, self.consume = thread.tape, F.memo, seeds, consume
         self.before = self.tape.limit, self.tape.room
         self.leaves: dict[Leaf, Any] = {}

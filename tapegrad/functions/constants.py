@@ -86,13 +86,22 @@ bitwise_xor: _Constant = _constant(np.bitwise_xor, "The bits that are set in exa
 invert: _Constant = _constant(np.invert, "The bits of x inverted; -x - 1 for integers", "6", "-7")
 left_shift: _Constant = _constant(np.left_shift, "x1 2^x2, of integers", "3, 2", "12")
 right_shift: _Constant = _constant(np.right_shift, "x1 / 2^x2, of integers, rounded down", "13, 2", "3")
-fix: _Constant = _constant(np.fix, "The nearest integers towards 0", "[-1.5, 1.5]", "[-1.0, 1.0]")
 round: _Constant = _constant(np.round, "x rounded to a number of decimals, halves to even", "[1.25, 2.5]", "[1.0, 2.0]")
 gcd: _Constant = _constant(np.gcd, "The greatest common divisor", "12, 18", "6")
 lcm: _Constant = _constant(np.lcm, "The least common multiple", "4, 6", "12")
 nextafter: _Constant = _constant(np.nextafter, "The next number of the dtype towards x2", "1.0, 2.0", "1.0000000000000002")
 spacing: _Constant = _constant(np.spacing, "The distance from x to the next number", "1.0", "2.220446049250313e-16")
 around = round
+
+
+def fix(x: TensorLike, out: None = None) -> Tensor:
+    """The nearest integers towards 0, as np.trunc, which np.fix is deprecated for. Not differentiable.
+
+    >>> tg.fix([-1.5, 1.5]).tolist()
+    [-1.0, 1.0]
+    """
+    refuse_out("fix", out)
+    return wrap(np.asarray(np.trunc(value(x))), None)
 
 
 def bincount(x: TensorLike, /, weights: TensorLike | None = None, minlength: int = 0) -> Tensor:

@@ -325,7 +325,7 @@ def _aligned(x: TensorLike, letters: str, output: str) -> TensorLike:
     return _arranged(x, None, tuple([next(lengths) if i in letters else 1 for i in output]))
 
 
-def _arranged(x: Operand, order: tuple[int, ...] | None, shape: tuple[int, ...] | None = None) -> Operand | Tensor:
+def _arranged(x: Any, order: tuple[int, ...] | None, shape: tuple[int, ...] | None = None) -> Operand | Tensor:
     """transpose and reshape, each where it changes something."""
     if order is not None and order != tuple(range(len(order))):
         x = recorded.transpose(x, order)

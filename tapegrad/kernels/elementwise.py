@@ -5,6 +5,7 @@ or compile again for every array layout.
 """
 
 from functools import wraps
+from typing import Any
 
 import numpy as np
 
@@ -73,7 +74,7 @@ def derivative(label, text, arity, filename):
     return _remembered(text, label, arity, filename)
 
 
-def of_function(function, arity):
+def of_function(function: Any, arity: int) -> Any:
     """A ufunc of `arity` float32 or float64 that applies a user's scalar function; None without a compiler. Not cached.
 
     RuntimeError where the function raises, for its exception does not come out of compiled code.

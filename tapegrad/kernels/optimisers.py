@@ -9,6 +9,7 @@ those of parameter k are at offsets[k] .. offsets[k + 1].
 """
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ def _load(number):
 jit = {np.dtype(number): Late(partial(_load, number), "sgd", "adam") for number in (np.float32, np.float64)}
 
 
-def fused(name, dtype):
+def fused(name: str, dtype: Any) -> Any:
     """The kernel "sgd" or "adam" for a dtype, compiled at the first call; None unless it is float32 or float64, with numba."""
     kernel = getattr(jit[dtype], name) if dtype in jit else nothing
     return None if kernel is nothing else kernel

@@ -1,26 +1,31 @@
 """The steps of the optimisers, as formulas of numbers or arrays, without literals: numba would widen float32."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 
-def decayed(x, g, weight_decay):
+def decayed(x: Any, g: Any, weight_decay: Any) -> Any:
     """The gradient with that of weight_decay |x|^2 / 2."""
     return g + weight_decay * x if weight_decay else g       # 0 times an infinite x would be NaN
 
 
-def sgd(x, g, lr, weight_decay):
+def sgd(x: Any, g: Any, lr: Any, weight_decay: Any) -> Any:
     """The new x."""
     return x - lr * decayed(x, g, weight_decay)
 
 
-def momentum_sgd(x, g, v, lr, weight_decay, momentum, nesterov):
+def momentum_sgd(x: Any, g: Any, v: Any, lr: Any, weight_decay: Any, momentum: Any, nesterov: Any) -> Any:
     """The new (x, v)."""
     d = decayed(x, g, weight_decay)
     v = momentum * v + d
     return x - lr * (d + momentum * v if nesterov else v), v
 
 
-def adam(x, g, m, v, rate, floor, old_m, new_m, old_v, new_v, weight_decay, shrink):
+def adam(x: Any, g: Any, m: Any, v: Any, rate: Any, floor: Any, old_m: Any, new_m: Any, old_v: Any, new_v: Any,
+         weight_decay: Any, shrink: Any) -> Any:
     """The new (x, m, v); old_m = beta1, new_m = 1 - beta1, for v likewise; shrink = 1 where the decay is not AdamW's."""
     g = decayed(x, g, weight_decay)
     m = m + new_m * (g - m) if new_m < old_m else g - old_m * (g - m)       # from the nearer one: g - m is rounded
@@ -28,7 +33,7 @@ def adam(x, g, m, v, rate, floor, old_m, new_m, old_v, new_v, weight_decay, shri
     return shrink * x - rate * m / (np.sqrt(v) + floor), m, v
 
 
-def without_bias(t, lr, beta1, beta2, eps):
+def without_bias(t: Any, lr: Any, beta1: Any, beta2: Any, eps: Any) -> Any:
     """(rate, floor) of step t: with them adam() moves by lr * m' / (sqrt(v') + eps), m' = m / (1 - beta1^t), v' likewise."""
     scale = (1 - beta2 ** t) ** 0.5
     return lr * scale / (1 - beta1 ** t), eps * scale

@@ -18,18 +18,22 @@ that the operand has no derivative. In a variadic row, whose operands are a sequ
 them, which gets the position of the operand first.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from inspect import CO_VARARGS
+from typing import Any
 
 import numpy as np
 
-from tapegrad.primitives.plan import NOTHING, SHAPE, VALUE, Plan
+from tapegrad.primitives.plan import NOTHING, SHAPE, VALUE, Plan, Rule
 
 ARITY_LIMIT = 16
 LINEAR, HOLOMORPHIC = "linear", "holomorphic"          # what rules mean where z is complex: complex_parts.py
 
 
-vocabularies = []
+vocabularies: list[Vocabulary] = []
 
 
 class Vocabulary:
@@ -39,41 +43,43 @@ class Vocabulary:
     memo       what rules remember until the end of a sweep; an array that is in it can't be written into (tensor.py)
     """
 
-    def __init__(self, of_row):
-        self.in_place, self.memo, self._of_row = {}, {}, of_row
+    def __init__(self, of_row: Callable[[Primitive], Any]) -> None:
+        self.in_place: dict[Rule, Callable[..., bool]] = {}
+        self.memo: dict[Any, Any] = {}
+        self._of_row = of_row
         vocabularies.append(self)
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         # Reached for a primitive that has not been used at this level yet.
         if name.startswith("__") or (row := table.get(name)) is None:
             raise AttributeError(f"there is no primitive {name!r}")
         self.include(row)
         return getattr(self, name)
 
-    def include(self, row):
+    def include(self, row: Primitive) -> None:
         """Have the function that a row is at this level under the row's name, whether it stands in the registry or not."""
         setattr(self, row.name, self._of_row(row))
 
 
-class _Table(dict):
+class _Table(dict[str, "Primitive"]):
     """Every primitive's row by its name. `later` loads the families that are not there from the start."""
 
-    later = None
+    later: Callable[[], None] | None = None
 
-    def complete(self):
+    def complete(self) -> _Table:
         """This table, with all families loaded."""
         load, self.later = self.later, None
         if load is not None:
             load()
         return self
 
-    def __contains__(self, name):
+    def __contains__(self, name: object) -> bool:
         return super().__contains__(name) or self.later is not None and name in self.complete()
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return super(_Table, self.complete()).__iter__()
 
-    def get(self, name, default=None):
+    def get(self, name: str, default: Any = None) -> Any:
         return self[name] if name in self else default
 
 
@@ -98,7 +104,15 @@ class Primitive:
     __slots__ = ("name", "g", "plain", "dg", "array_dg", "accumulate", "exact", "arity", "plans", "static_names", "variadic",
                  "reads", "elementwise", "has_no_derivative", "complex", "view", "doc")
 
-    def __init__(self, name, g, dg, variadic=False, complex=None, view=False, doc=None):
+    g: Any
+    arity: Any
+    plans: Any
+    reads: list[Any]
+    accumulate: Sequence[Any]
+    static_names: tuple[str, ...]
+
+    def __init__(self, name: str, g: Any, dg: Sequence[Any], variadic: bool = False, complex: str | None = None,
+                 view: bool = False, doc: str | None = None) -> None:
         self.complex, self.view, self.doc = complex, view, doc
         self.name, self.g, self.plain, self.dg, self.variadic = name, g, g, dg, variadic
         self.array_dg, self.accumulate, self.exact = dg, (None,) * len(dg), ""
@@ -111,18 +125,18 @@ class Primitive:
             raise TypeError(f"{name}: a variadic row's rule may read its operands' shapes only, not their values")
         self._plan()
 
-    def _plan(self):
+    def _plan(self) -> None:
         if self.variadic:
             self.plans = {}
         else:
             self.plans = [self.plan([bool(mask >> i & 1) for i in range(self.arity)]) for mask in range(1 << self.arity)]
 
-    def plan(self, wanted):
+    def plan(self, wanted: Sequence[bool]) -> Plan:
         """The plan for a call in which the operands that are True in `wanted` need their delta."""
         if self.variadic:
-            keep = (self.reads[0][0],) + (self.reads[0][1],) * len(wanted)
+            each = self.reads[0][1]
             rules = tuple([(i, partial(self.dg[0], i)) for i, want in enumerate(wanted) if want])
-            return Plan(rules, rules, keep)
+            return Plan(rules, rules, (self.reads[0][0], *[each] * len(wanted)))
         keep = [NOTHING] * (1 + self.arity)
         for want, reads in zip(wanted, self.reads):
             if want and reads is not None:
@@ -131,14 +145,15 @@ class Primitive:
                             for rules in (self.array_dg, self.dg))
         return Plan(arrays, recorded, tuple(keep))
 
-    def plan_of(self, n, mask):
+    def plan_of(self, n: int, mask: int) -> Plan:
         """The plan of a variadic row with n operands, for those whose bit is in the mask."""
-        plan = self.plans.get((n, mask))
+        plan: Plan | None = self.plans.get((n, mask))
         if plan is None:
             plan = self.plans[n, mask] = self.plan([bool(mask >> i & 1) for i in range(n)])
         return plan
 
-    def fast(self, forward=None, rules=(), accumulate=(), exact=""):
+    def fast(self, forward: Any = None, rules: Sequence[Any] = (), accumulate: Sequence[Any] = (),
+             exact: str = "") -> Primitive:
         """Give the row faster ways to compute over arrays what it says; tests compare each with what is plain.
 
         forward      a G. It calls the plain one, as each rule does, for operands that it has no faster way for
@@ -159,15 +174,15 @@ class Primitive:
         self.exact = exact
         return self
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<primitive {self.name}>"
 
 
-def parameters(rule):
+def parameters(rule: Any) -> Any:
     return rule.__code__.co_varnames[:rule.__code__.co_argcount]
 
 
-def _reads(rule, variadic):
+def _reads(rule: Any, variadic: bool) -> list[int]:
     """What a rule has the tape keep of (z, y1, .., yk), from its parameters' names (all statics are passed anyway)."""
     if rule.__code__.co_flags & CO_VARARGS:             # a rule made from a user's function reads everything
         return [VALUE] * ARITY_LIMIT
@@ -176,18 +191,18 @@ def _reads(rule, variadic):
             for name in parameters(rule)[first:]]
 
 
-def _stricter(name, before, more):
+def _stricter(name: str, before: int, more: int) -> int:
     if {before, more} == {VALUE, SHAPE}:
         raise TypeError(f"{name}: one rule reads an operand's shape and another its value; let both read the value")
     return max(before, more)
 
 
-def primitive(name, g, *dg, **facts):
+def primitive(name: str, g: Any, *dg: Any, **facts: Any) -> Primitive:
     """Add a row to the registry: the operator `g`, one derivative rule, or None, per operand, and facts (see Primitive)."""
     return add_row(Primitive(name, g, dg, **facts))
 
 
-def add_row(row):
+def add_row(row: Primitive) -> Primitive:
     """Enter a row, under its name, in the registry."""
     table[row.name] = row
     for F in vocabularies:
