@@ -2,7 +2,7 @@
 
 LOOKED_UP = 2048        # elements of x for x @ y: a smaller dense product is as fast as the look-up (kernels/onehot.py)
 COLLECTED = 1024        # elements of x, for w += x.T @ d
-SPARSE = 16             # at most 1/SPARSE of the elements of x are ones
+SPARSE = 16             # x may have rows * max(1, columns // SPARSE) ones
 ADDED = 256             # elements of w for w += x @ y, and of d for b += d.sum(axis=0) (kernels/blas.py)
 SCATTERED = 256         # elements of rows for x[ids] += rows (kernels/rows.py)
 NARROW = 32             # elements of x for softmax(x) (kernels/softmax.py)
