@@ -118,7 +118,7 @@ class Derivative:
 
     plain      whether the rule is row.array_dg[i], unchanged
     by_user    whether it is a user's rule, which may write to d
-    writes     whether one has done so
+    writes     whether it has written to d
     """
 
     __slots__ = ("row", "i", "name", "dtype", "plain", "by_user", "writes")

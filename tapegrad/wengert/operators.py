@@ -1,8 +1,8 @@
 """The operators of Wengert lists: rows of the registry, functions of tapegrad, names from the course.
 
     half             0.5 x
-    mul, dot         the matrix product, or the product where either is a scalar
-    hadamard         multiply, element by element
+    mul, dot         the matrix product, or the elementwise product if either operand is a scalar
+    hadamard         the elementwise product
     softMax          softmax
     crossEnt, crossEntropy      (p, t) -> -sum(t log p) over the last axis: one loss per row, without the mean
     frobeniusNorm    sqrt(sum(x^2)), with derivative 0 at 0
