@@ -1,4 +1,4 @@
-"""python -m tapegrad [seconds]: the configuration, and a benchmark of it, about 4 seconds a line and 50 in all."""
+"""python -m tapegrad [seconds]: print the configuration and run a benchmark, about 4 seconds per line and 50 in total."""
 
 import statistics
 import sys
@@ -14,7 +14,7 @@ ACTIVATIONS = {"sigmoid": lambda x: 1 / (1 + np.exp(-x)), "tanh": np.tanh, "relu
 
 
 def lstm_step(N, D, H, M):
-    """The step of an LSTM in elementary operations: M steps of N names with D characters, H hidden units."""
+    """A training step of an LSTM in elementary operations: M time steps, N names, D characters, H hidden units."""
     rng = np.random.default_rng(0)
     xs = [tg.tensor(np.eye(D, dtype="f4")[rng.integers(0, D, N)]) for _ in range(M)]
     W = {g: tg.tensor(rng.normal(0, 0.1, (D, H)), "f4", requires_grad=True) for g in "ifoc"}
@@ -42,7 +42,7 @@ def seconds_of(step):
 
 
 def medians(runs, seconds):
-    """The median seconds of each run, a function that returns them; the runs in turns, for `seconds` altogether."""
+    """The median of each of `runs`, functions that return seconds; called in turns, for `seconds` in total."""
     for run in runs:
         run()
     times, end = [], time.perf_counter() + seconds
@@ -52,7 +52,7 @@ def medians(runs, seconds):
 
 
 def line(what, unit, scale, runs, seconds, beside="NumPy"):
-    """Print the median of the first run, and that of the second, NumPy's, with the ratio."""
+    """Print the median of the first run, and that of the second (the reference), with the ratio."""
     ours, *others = medians(runs, seconds)
     comparison = (f"  {beside} {other * scale:.3f}, ratio {ours / other:.2f}" for other in others)
     print(f"{what:58}{ours * scale:9.3f} {unit}", *comparison)
@@ -64,7 +64,7 @@ def products(x, y):
 
 
 def chain_backward(x, y):
-    """The seconds of backward() through PRODUCTS entries."""
+    """The seconds that backward() takes through PRODUCTS entries."""
     z = x
     for _ in range(PRODUCTS):
         z = z * y
@@ -73,7 +73,7 @@ def chain_backward(x, y):
 
 
 def operations(seconds):
-    """Overhead of an operation, in nearly no arithmetic."""
+    """The overhead of an operation, with almost no arithmetic."""
     a, b = np.ones(4, "f4"), np.ones(4, "f4")
     x, y = (tg.tensor(array, requires_grad=True) for array in (a, b))
     runs = [lambda: seconds_of(lambda: products(x, y)), lambda: seconds_of(lambda: products(a, b))]
@@ -82,7 +82,7 @@ def operations(seconds):
 
 
 def activations(seconds):
-    """The activations' forward kernels, beside NumPy's expressions."""
+    """The activations' forward kernels, compared with NumPy expressions."""
     for name, expression in ACTIVATIONS.items():
         for size in (2_048, 131_072):
             a = np.random.default_rng(0).normal(size=size).astype("f4")
@@ -100,7 +100,7 @@ def matrix_products(seconds):
 
 
 def adam(seconds, width=512, layers=4):
-    """A step of Adam, its parameters' gradients given; beside a plain copy of as many numbers, which no optimiser can beat."""
+    """A step of Adam, without the gradients; compared with a copy of as many numbers, a lower bound for any optimiser."""
     parameters = [tg.tensor(np.ones((width, width)), "f4", requires_grad=True) for _ in range(layers)]
     for parameter in parameters:
         parameter.grad = np.full((width, width), 0.1, "f4")

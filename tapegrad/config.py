@@ -1,4 +1,4 @@
-"""What tapegrad runs on here: versions, the BLAS behind the matrix products, threads, kernels; and what would be faster."""
+"""The configuration: versions, the BLAS of matrix products, threads and kernels; and settings that would be faster."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def blas_core() -> str:
-    """The family of processors whose kernels OpenBLAS uses, like "Haswell" (AVX2) or "SkylakeX" (AVX-512); "" if unknown."""
+    """The processor family whose kernels OpenBLAS uses, such as "Haswell" (AVX2) or "SkylakeX" (AVX-512); "" if unknown."""
     library = blas.library()
     for name in ("scipy_openblas_get_corename64_", "openblas_get_corename64_", "openblas_get_corename"):
         function = getattr(library, name, None) if library is not None else None
@@ -28,7 +28,7 @@ def blas_core() -> str:
 
 
 def has_avx512() -> bool:
-    """Whether NumPy finds the instructions AVX-512 on this processor."""
+    """Whether the processor has AVX-512, as NumPy detects."""
     found = np.show_config(mode="dicts").get("SIMD Extensions", {})
     names = [*found.get("baseline", ()), *found.get("found", ())]
     return any(name.startswith("AVX512") or name == "X86_V4" for name in names)
@@ -38,17 +38,17 @@ def _advice(core: str, threads: dict[str, str]) -> list[str]:
     advice = []
     if core in ("Haswell", "Zen") and has_avx512():
         cause = "OPENBLAS_CORETYPE is set to " + os.environ["OPENBLAS_CORETYPE"] if "OPENBLAS_CORETYPE" in os.environ else (
-            "OpenBLAS does not know this processor; OPENBLAS_CORETYPE=SkylakeX would tell it")
-        advice.append(f"matrix products use AVX2 where the processor has AVX-512, at about half the speed: {cause}")
+            "OpenBLAS does not recognise this processor; set OPENBLAS_CORETYPE=SkylakeX")
+        advice.append(f"matrix products use AVX2 although the processor has AVX-512, at about half the speed: {cause}")
     if not threads and (os.cpu_count() or 1) > 1:
         advice.append("small products are faster on one thread: set OPENBLAS_NUM_THREADS=1 before Python starts")
     if kernels.compiler() is None:
-        advice.append("numba is missing or switched off: activations run on plain NumPy, two to five times slower")
+        advice.append("numba is missing or disabled: activations run on NumPy, two to five times slower")
     return advice
 
 
 def configuration() -> dict[str, Any]:
-    """What show_config() prints, as a dict."""
+    """The configuration that show_config() prints, as a dict."""
     numba = kernels.compiler()
     core = blas_core()
     threads = {name: os.environ[name] for name in THREADS if name in os.environ}
@@ -66,7 +66,7 @@ def configuration() -> dict[str, Any]:
 
 
 def show_config() -> None:
-    """Print versions, the BLAS and its kernels, threads, and what would be faster. Loads numba.
+    """Print versions, the BLAS and its kernels, threads, and settings that would be faster. Imports numba.
 
     >>> tg.show_config()
     tapegrad ...

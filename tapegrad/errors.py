@@ -1,6 +1,6 @@
 """The errors of tapegrad.
 
-Each is a subclass of the built-in class that a NumPy user would catch, and is raised at the call that is wrong, with the
+Each is a subclass of the built-in class that a NumPy user would catch. It is raised at the wrong call, and its message has the
 operation, the shapes and dtypes, and what to do.
 """
 
@@ -19,7 +19,7 @@ class ShapeError(ValueError):
 
 
 class DtypeError(TypeError):
-    """A dtype that the operation, or a gradient, cannot have.
+    """A dtype that the operation or a gradient does not support.
 
     >>> tg.tensor([1, 2], requires_grad=True)
     Traceback (most recent call last):
@@ -28,7 +28,7 @@ class DtypeError(TypeError):
 
 
 class GradientError(RuntimeError):
-    """A gradient was asked for where there is none.
+    """A gradient was requested that does not exist.
 
     >>> tg.tensor(1.0).backward()
     Traceback (most recent call last):
@@ -37,7 +37,7 @@ class GradientError(RuntimeError):
 
 
 class ConsumedTapeError(GradientError):
-    """backward() reached entries that an earlier backward() has consumed.
+    """backward() reached entries that an earlier backward() has consumed; pass retain_graph=True to the earlier one.
 
     >>> loss = tg.exp(tg.tensor(1.0, requires_grad=True))
     >>> loss.backward()
@@ -60,7 +60,7 @@ class ThreadError(GradientError):
 
 
 class GradcheckError(GradientError):
-    """A derivative that does not agree with central differences: see gradcheck.
+    """A derivative does not agree with central differences; see gradcheck.
 
     >>> tg.gradcheck(lambda x: x * x.detach(), np.array([1.0]))
     Traceback (most recent call last):
@@ -69,7 +69,7 @@ class GradcheckError(GradientError):
 
 
 class WengertError(ValueError):
-    """A Wengert list, or the text or the formula of one, that can't be read, evaluated or differentiated.
+    """A Wengert list, or the text or formula of one, cannot be parsed, evaluated or differentiated.
 
     >>> tg.wengert.eval([("z", "nothing", ("x",))], {"x": 1.0})
     Traceback (most recent call last):
@@ -78,7 +78,7 @@ class WengertError(ValueError):
 
 
 class AnomalyError(FloatingPointError):
-    """A value or a delta that is NaN or infinite, inside detect_anomaly().
+    """A value or a delta is NaN or infinite, inside detect_anomaly().
 
     >>> with tg.detect_anomaly():
     ...     tg.log(np.array([1.0, 0.0]))
@@ -88,14 +88,14 @@ class AnomalyError(FloatingPointError):
 
 
 def describe(value: object) -> str:
-    """`float32 (3, 4)` for a tensor or an array, `2.5` for a Python number, the name of its type for anything else."""
+    """`float32 (3, 4)` for a tensor or an array, `2.5` for a Python number, else the name of the type."""
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return f"{value.dtype} {tuple(value.shape)}"
     return repr(value) if isinstance(value, (bool, int, float, complex)) else type(value).__name__
 
 
 def failed_call(name: str, operands: Iterable[object], error: Exception, static: Iterable[object] = ()) -> Exception:
-    """The error to raise instead of NumPy's own when operation `name` fails on `operands`: same class, more said."""
+    """The error to raise instead of NumPy's when operation `name` fails on `operands`: same class, more details."""
     kind = ShapeError if type(error) is ValueError else DtypeError if isinstance(error, TypeError) else type(error)
     given = ", ".join([describe(operand) for operand in operands] + [repr(argument) for argument in static])
     return kind(f"{name}({given}): {error}")

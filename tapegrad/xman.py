@@ -13,13 +13,13 @@
     >>> xm.operationSequence(xm.area)
     [('z1', 'mul', ('h', 'w')), ('area', 'half', ('z1',))]
 
-A formula is a graph of registers. A register is what a name will stand for: an input, a parameter, or the output of an
-operation, which it points to with `definedAs`, and which points back with `outputReg`. Nothing is computed here: an
-operation only knows the name of its function and the registers that are its arguments. `setup()` finds the registers that
-variables of the class or of the instance are bound to, and gives them the variables' names; the others that these depend on
-become z1, z2, ... `operationSequence()` then writes the list, which `tapegrad.wengert`, or a program's own evaluator, runs.
+A formula is a graph of registers. A register is a named value: an input, a parameter, or the output of an operation;
+`definedAs` is that operation, whose `outputReg` is the register. Nothing is computed here: an operation consists of the name
+of its function and its argument registers. `setup()` finds the registers that variables of the class or of the instance are
+bound to, and gives them the variables' names; other registers that these depend on become z1, z2, ... `operationSequence()`
+then returns the list, to be run by `tapegrad.wengert` or by a program's own evaluator.
 
-No function here recurses, so that a formula may be as deep as memory allows; each takes time linear in its size.
+No function here is recursive, so a formula may be as deep as memory allows; each takes time linear in its size.
 
 Source of the design: W. Cohen, Automatic Reverse-Mode Differentiation: Lecture Notes (2016), section 1.6.
 """
@@ -51,7 +51,7 @@ class Operation:
         self.outputReg: Register | None = None
 
     def asStringTuple(self) -> Entry:
-        """The entry (z, g, (y1, .., yk)) of a Wengert list, all of them strings; "???" where there is no name yet."""
+        """The entry (z, g, (y1, .., yk)) of a Wengert list, all of them strings; "???" for a register without a name."""
         return _name(self.outputReg), self.fun, tuple([_name(register) for register in self.args])
 
     def __str__(self) -> str:
@@ -64,11 +64,11 @@ def _name(register: Register | None) -> str:
 
 
 class Register:
-    """What a name stands for.
+    """A named value.
 
-    name        the key of its value and of its delta; None until setup() finds one
+    name        the key of its value and of its delta; None until setup() assigns one
     role        "input", "param" or "operationOutput"
-    default     the value that XMan.inputDict() gives it
+    default     its value in XMan.inputDict(), unless given there
     definedAs   the Operation whose output it is; None for inputs and parameters
 
     >>> from tapegrad.xman import XManFunctions as f
@@ -81,12 +81,12 @@ class Register:
 
     def __init__(self, name: str | None = None, role: str | None = None, default: Any = None) -> None:
         if role not in ROLES:
-            raise WengertError(f"Register: the role {role!r} is not one of {', '.join(ROLES)}")
+            raise WengertError(f"Register: expected a role among {', '.join(ROLES)}, got {role!r}")
         self.name, self.role, self.default = name, role, default
         self.definedAs: Operation | None = None
 
     def inputsTo(self) -> tuple[Register, ...]:
-        """The registers that are arguments of the operation that defines this one; none for inputs and parameters."""
+        """The argument registers of the operation that defines this one; empty for inputs and parameters."""
         return self.definedAs.args if self.definedAs else ()
 
     def __repr__(self) -> str:
@@ -112,9 +112,9 @@ class Register:
 
 
 class XManFunctions:
-    """The functions that formulas are written in: subclass it under a short name, and add your own.
+    """The functions to write formulas with: subclass it under a short name, and add your own.
 
-    A number or an array among the arguments becomes an input whose default it is. WengertError for another type.
+    A number or an array as an argument becomes an input with that default. WengertError for another type.
 
     >>> from tapegrad.xman import XManFunctions
     >>> class f(XManFunctions):
@@ -127,7 +127,7 @@ class XManFunctions:
 
     @staticmethod
     def input(name: str | None = None, default: Any = None) -> Register:
-        """A register whose value is given from outside, and which is not learned."""
+        """A register whose value is given, and not learned."""
         return Register(name, "input", default)
 
     @staticmethod
@@ -152,7 +152,7 @@ class XManFunctions:
 
     @staticmethod
     def registerDefinedByOperator(fun: str, *args: Any) -> Register:
-        """The register of the output of a new operation `fun` on `args`."""
+        """The output register of a new operation `fun` on `args`."""
         z = Register(role="operationOutput")
         z.definedAs = Operation(fun, *[_register(fun, argument) for argument in args])
         z.definedAs.outputReg = z
@@ -164,18 +164,18 @@ def _register(fun: str, argument: Any) -> Register:
         return argument
     if isinstance(argument, NUMBERS) or hasattr(argument, "dtype"):
         return XManFunctions.input(default=argument)
-    raise WengertError(f"{fun}: an argument is of type {type(argument).__name__}; arguments are registers, numbers or arrays")
+    raise WengertError(f"{fun}: expected registers, numbers or arrays as arguments, got {type(argument).__name__}")
 
 
 class InputDict(dict[str, Any]):
-    """Values by name, where a name that is missing says what to do."""
+    """Values by name; the error for a missing name says what to do."""
 
     def __missing__(self, name: str) -> NoReturn:
-        raise KeyError(f"{name} has no value: it has no default, and inputDict({name}=..) was not given it")
+        raise KeyError(f"{name} has no value: it has no default; pass it as inputDict({name}=..)")
 
 
 class XMan:
-    """A formula, or several that share registers: variables of the class or of an instance, bound to registers.
+    """One or several formulas that share registers: variables of the class or of an instance, bound to registers.
 
     >>> from tapegrad import wengert
     >>> from tapegrad.xman import XMan, XManFunctions as f
@@ -195,7 +195,7 @@ class XMan:
     def setup(self) -> Self:
         """Name all registers that the variables are bound to or depend on; return self.
 
-        Called again, it names what has been added since. Raises WengertError where two registers have one name.
+        Calling it again names registers added since. Raises WengertError if two registers have the same name.
         """
         bound = self.namedRegisterItems()
         for name, register in bound:
@@ -235,10 +235,10 @@ class XMan:
         return registers[name]
 
     def inputDict(self, **kw: Any) -> InputDict:
-        """{name: value} of the inputs and parameters: their defaults, and what is given by keyword.
+        """{name: value} of the inputs and parameters: their defaults, and values given by keyword.
 
-        One that has neither is left out, and looking it up is an error that names it. WengertError for a keyword that no
-        register has.
+        A register with neither is left out, and looking it up raises KeyError with its name. WengertError for a keyword
+        that is not the name of a register.
         """
         registers = self.registers()
         unknown = [name for name in kw if name not in registers]
@@ -250,7 +250,7 @@ class XMan:
     def registers(self) -> dict[str, Register]:
         """{name: Register} of all registers."""
         if self._registers is None:
-            raise WengertError(f"{type(self).__name__}: call setup() first, which names the registers")
+            raise WengertError(f"{type(self).__name__}: the registers have no names yet; call setup() first")
         return self._registers
 
     def namedRegisterItems(self) -> list[tuple[str, Register]]:
@@ -261,16 +261,16 @@ class XMan:
         return sorted([(name, value) for name, value in variables.items() if isinstance(value, Register)])
 
     def operationSequence(self, reg: Register | str, previouslyDefined: Iterable[str] | None = ()) -> list[Entry]:
-        """The Wengert list that computes a register: each operation once, after those that it depends on.
+        """The Wengert list that computes a register: each operation once, after the ones it depends on.
 
         reg                 a Register, or its name
-        previouslyDefined   names that have their values already, so that what computes them is left out
+        previouslyDefined   names that already have values; the operations that compute them are left out
         """
         registers = self.registers()
         reg = self._register(reg) if isinstance(reg, str) else reg
         if registers.get(reg.name or "") is not reg:
-            raise WengertError(f"operationSequence: {reg!r} is not a register of this {type(self).__name__}; where it has been "
-                               "added since, call setup() again")
+            raise WengertError(f"operationSequence: {reg!r} is not a register of this {type(self).__name__}; if it was "
+                               "added since setup(), call setup() again")
         defined, opened, sequence, waiting = set(previouslyDefined or ()), set(), [], [reg]
         while waiting:
             register = waiting[-1]
@@ -291,7 +291,7 @@ class XMan:
 
 
 def _reached(registers: list[Register]) -> list[Register]:
-    """The registers and all that they depend on, each before its arguments, in the order in which a reader meets them."""
+    """The registers and all that they depend on, each before its arguments, in reading order."""
     reached: dict[Register, None] = {}
     waiting = registers[::-1]
     while waiting:

@@ -287,7 +287,7 @@ def test_a_leaf_that_was_changed():
     b = tg.tensor(np.ones(3, np.float32), requires_grad=True, name="b")
     loss = tg.square(b + 1.0).sum()
     b.data[:] -= np.float32(1e-4)
-    with pytest.raises(WengertError, match="export_numpy: .* is not what was recorded. The values of b may"):
+    with pytest.raises(WengertError, match="export_numpy: .* differs from the recorded value. The values of b may"):
         tg.export_numpy(loss)
     assert run(tg.export_numpy(loss, leaves={"b": np.ones(3, np.float32)}))[0] == 12.0
 
@@ -298,7 +298,7 @@ def test_wrt():
     assert "d_W1" not in part.text and "d_z3" not in part.text and "d_W1" in whole.text
     gradients = run(part)[1]
     assert list(gradients) == ["b2"] and same_bits(gradients["b2"], run(whole)[1]["b2"])
-    with pytest.raises(GradientError, match="'c' is none of the leaves, which are W1, b1, W2, b2"):
+    with pytest.raises(GradientError, match="there is no leaf 'c'; the leaves are W1, b1, W2, b2"):
         tg.export_numpy(loss, wrt=["c"])
 
 
@@ -309,9 +309,9 @@ def test_names_that_python_has_taken():
     program = tg.export_numpy((tg.softmax(x * z, axis=0) * y * z).sum(), name="step")
     assert list(program.inputs) == ["lambda_2", "my_weight", "softmax_2"]
     assert run(program)[0] == 1.0
-    with pytest.raises(ValueError, match="can't be called 'a b'"):
+    with pytest.raises(ValueError, match="name must be a Python identifier and not a keyword, got 'a b'"):
         tg.export_numpy((x * y).sum(), name="a b")
-    with pytest.raises(ValueError, match="can't be called 'scatter', a name that the program uses"):
+    with pytest.raises(ValueError, match="the name 'scatter' is used by the program"):
         tg.export_numpy(x[[0, 0]].sum(), name="scatter")
 
 
@@ -338,24 +338,24 @@ def test_what_has_no_program(tmp_path):
     x = tg.tensor([1.0, 2.0], requires_grad=True, name="x")
     with pytest.raises(GradientError, match="not a result on the tape"):
         tg.export_numpy(x)
-    with pytest.raises(TypeError, match="export_numpy: a tensor is needed, and this is a Tape"):
+    with pytest.raises(TypeError, match="export_numpy: expected a tensor, got Tape"):
         tg.export_numpy(tg.tape())
-    with pytest.raises(GradientError, match=r"the result has shape \(2,\)"):
+    with pytest.raises(GradientError, match=r"expected a scalar result, got shape \(2,\)"):
         tg.export_numpy(x * x)
 
     @tg.primitive(lambda delta, out, x: delta)
     def exported_by_a_user(x):
         return x + 0
 
-    with pytest.raises(WengertError, match="export_numpy: exported_by_a_user can't be written"):
+    with pytest.raises(WengertError, match="export_numpy: exported_by_a_user cannot be written"):
         tg.export_numpy(exported_by_a_user(x).sum())
-    with pytest.raises(WengertError, match="export_numpy: rfft can't be written as NumPy: its result is complex"):
+    with pytest.raises(WengertError, match="export_numpy: rfft cannot be written in NumPy: its result is complex"):
         tg.export_numpy(tg.abs(tg.fft.rfft(x)).sum())
-    with pytest.raises(WengertError, match="export_numpy: checkpoint can't be written"):
+    with pytest.raises(WengertError, match="export_numpy: checkpoint cannot be written"):
         tg.export_numpy(tg.checkpoint(lambda x: x * x)(x).sum())
     y = tg.exp(x)
     y.register_hook(lambda d: 2 * d)
-    with pytest.raises(WengertError, match="exp can't be written as NumPy: y has a hook"):
+    with pytest.raises(WengertError, match="exp cannot be written in NumPy: y has a hook"):
         tg.export_numpy(y.sum())
     loss = (x * x).sum()
     loss.backward()

@@ -93,7 +93,7 @@ def test_replaced_values(path):
     assert kept.eval(W=0 * kept.leaves["W"], b=[0, 0, 0])["loss"] == pytest.approx(np.log(3))
     assert kept.gradients(b=tg.zeros(3))["W"].shape == W.shape
     assert kept.eval()["loss"] == before
-    with pytest.raises(WengertError, match="z1 can't be replaced; W, b, x can"):
+    with pytest.raises(WengertError, match="cannot replace z1; expected one of W, b, x"):
         kept.eval(z1=1.0)
     with pytest.raises(ShapeError, match="entry 1, z1 = matmul"):
         kept.eval(W=np.ones((2, 2)))
@@ -152,17 +152,17 @@ def test_a_leaf_that_no_entry_has_saved(path):
     tg.save_tape(path, loss)
     assert tg.load_tape(path).leaves["b"].tolist() == [1.0, 2.0]
     alive["b"].data[:] = 5.0
-    with pytest.raises(WengertError, match=r"square\(..\) is not what was recorded|add\(..\) is not what.*values of b may"):
+    with pytest.raises(WengertError, match=r"square\(..\) differs from the recorded value|add\(..\) differs.*values of b may"):
         tg.save_tape(path, loss)
     tg.save_tape(path, loss, leaves={"b": [1.0, 2.0]})
     alive.clear()
-    with pytest.raises(GradientError, match=r"the leaf b, float64 \(2,\), is not known.*leaves=\{'b': array\}"):
+    with pytest.raises(GradientError, match=r"the leaf b, float64 \(2,\), is unknown.*leaves=\{'b': array\}"):
         tg.save_tape(path, loss)
-    with pytest.raises(ShapeError, match=r"float64 \(3,\) is given for the leaf b"):
+    with pytest.raises(ShapeError, match=r"for the leaf b, got float64 \(3,\)"):
         tg.save_tape(path, loss, leaves={"b": np.ones(3)})
     with pytest.raises(DtypeError, match="float32"):
         tg.save_tape(path, loss, leaves={"b": np.ones(2, np.float32)})
-    with pytest.raises(GradientError, match="'c' is none of the leaves, which are b"):
+    with pytest.raises(GradientError, match="there is no leaf 'c'; the leaves are b"):
         tg.save_tape(path, loss, leaves={"c": 1})
 
 
@@ -180,11 +180,11 @@ def test_what_is_no_tape(path):
         tg.save_tape(path, tg.tape())
     with pytest.raises(GradientError, match="not a result on the tape"):
         tg.save_tape(path, x)
-    with pytest.raises(TypeError, match="save_tape: a tensor or a tape"):
+    with pytest.raises(TypeError, match="save_tape: expected a tensor or a tape"):
         tg.save_tape(path, np.ones(2))
     loss = (x * x).sum()
     loss.backward()
-    with pytest.raises(ConsumedTapeError, match="save_tape: .* consumed by a backward"):
+    with pytest.raises(ConsumedTapeError, match="save_tape: .* consumed by backward"):
         tg.save_tape(path, loss)
     loss = tg.checkpoint(lambda x: x * x)(x).sum()
     with pytest.raises(WengertError, match="checkpoint"):
@@ -206,10 +206,10 @@ def rewritten(path, **changed):
 
 def test_foreign_and_damaged_files(path):
     path.write_bytes(b"no zip")
-    with pytest.raises(WengertError, match="tape.npz is not a tape that save_tape has written"):
+    with pytest.raises(WengertError, match="tape.npz was not written by save_tape"):
         tg.load_tape(path)
     np.savez(path, x=np.ones(2))
-    with pytest.raises(WengertError, match="tape.npz is not a tape"):
+    with pytest.raises(WengertError, match="tape.npz was not written by save_tape"):
         tg.load_tape(path)
     with pytest.raises(FileNotFoundError):
         tg.load_tape(path.with_name("nothing"))
@@ -229,7 +229,7 @@ def test_foreign_and_damaged_files(path):
     ({"leaves/W.npy": None}, "the array of W is missing"),
     ({"static/z5.index.0.npy": None}, "z5.index.0"),
     ({"leaves/W.npy": b"\x93NUMPY"}, "damaged"),
-    ({"manifest.json": json.dumps({"format": "tapegrad tape", "version": 99})}, "version 99"),
+    ({"manifest.json": json.dumps({"format": "tapegrad tape", "version": 99})}, "expected version 1 of the format, got 99"),
     ({"manifest.json": json.dumps({"format": "other", "version": 1})}, "format is 'other'"),
     ({"manifest.json": "[]"}, "damaged")])
 def test_a_member_that_is_wrong(changed, message, path):

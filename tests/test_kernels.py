@@ -341,10 +341,10 @@ found = np.concatenate([p.data.ravel() for p in (W, U, b)])
 # name: (what is done before, what may be said)
 BROKEN = {
     'nothing': ('', ''),
-    "numba's way to make a ufunc": ('from numba.np.ufunc import _internal; del _internal.fromfunc', 'plain NumPy takes the place of'),
+    "numba's way to make a ufunc": ('from numba.np.ufunc import _internal; del _internal.fromfunc', 'falling back to NumPy for'),
     "numba's compiled function": (
-        'import numba.core.dispatcher as d; del d._DispatcherBase.get_overload', 'plain NumPy takes the place of'),
-    "numba's types": ('import numba.extending; del numba.extending.unbox', 'plain NumPy takes the place of'),
+        'import numba.core.dispatcher as d; del d._DispatcherBase.get_overload', 'falling back to NumPy for'),
+    "numba's types": ('import numba.extending; del numba.extending.unbox', 'falling back to NumPy for'),
     "NumPy's extension module": ('import ctypes; old = ctypes.CDLL; ctypes.CDLL = lambda *a, **k: open("/missing") if "umath" in str(a) else old(*a, **k)',
                                  ''),
     'the layout of objects': ('from tapegrad.kernels import compile; compile.known_layout = lambda: False', ''),

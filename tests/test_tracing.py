@@ -160,7 +160,7 @@ class TestNotes:
         assert x.grad.tolist() == [2, 4] and t.notes[0].delta is None
 
     def test_on_twice(self):
-        with tg.traced() as t, pytest.raises(errors.GradientError, match="on already"):
+        with tg.traced() as t, pytest.raises(errors.GradientError, match="already active"):
             t.__enter__()
         with t:
             leaf([1.0]) * 2

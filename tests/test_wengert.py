@@ -251,7 +251,7 @@ def test_seeds():
     assert wengert.backprop(f, {"x": x})["x"].tolist() == [2, 4]
     assert wengert.backprop(f, {"x": x}, seed=0.5)["x"].tolist() == [1, 2]
     assert wengert.backprop(f, {"x": x}, seed=np.array([0.0, 1.0]))["x"].tolist() == [0, 4]
-    with pytest.raises(ShapeError, match=r"entry 1, z = multiply\(x, x\): a seed of shape \(3,\)"):
+    with pytest.raises(ShapeError, match=r"entry 1, z = multiply\(x, x\): expected a scalar or a seed of shape .*, got \(3,\)"):
         wengert.backprop(f, {"x": x}, seed=np.ones(3))
 
 
@@ -260,7 +260,7 @@ def test_wrt_is_what_comes_back():
     for wrt in (["x1"], ["z1", "x2"], ["f"], ["z2", "f"], []):
         assert floats(wengert.backprop(SQUARE, {"x1": 3.0, "x2": 7.0}, wrt=wrt)) == {name: every[name] for name in wrt}
     assert wengert.backprop(SQUARE, {"x1": 3.0, "x2": 7.0, "W": np.ones(2)}, wrt=["W"])["W"].tolist() == [0, 0]
-    with pytest.raises(WengertError, match="the delta of y is wanted"):
+    with pytest.raises(WengertError, match="'y' in wrt is neither in the list nor in val"):
         wengert.backprop(SQUARE, {"x1": 3.0, "x2": 7.0}, wrt=["y"])
 
 
@@ -298,7 +298,7 @@ def test_a_list_that_is_changed_is_read_again():
 
 def test_what_is_drawn_at_random_is_not_drawn_anew_on_the_way_back():
     f = wengert.parse("y = dropout(x)\nz = sum(y)")
-    with pytest.raises(WengertError, match=r"entry 1, y = dropout\(x\): dropout gives another value than that in val"):
+    with pytest.raises(WengertError, match=r"entry 1, y = dropout\(x\): dropout computes another value than the one in val"):
         wengert.backprop(f, wengert.eval(f, {"x": np.ones(100)}))
 
 
@@ -395,7 +395,7 @@ def test_values_in_other_forms():
     for _ in range(2):
         assert wengert.eval(wengert.parse("z = reshape(x, (1,))"), {"x": 3})["z"].tolist() == [3]
         assert wengert.backprop(wengert.parse("z = sum(x)\ny = sigmoid(z)"), {"x": 0})["x"] == 0.25
-    with pytest.raises(DtypeError, match="x1: a value of type str"):
+    with pytest.raises(DtypeError, match="x1: expected a number or an array of numbers, got str"):
         wengert.eval(SQUARE, {"x1": "3", "x2": 7.0})
 
 

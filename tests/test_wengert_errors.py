@@ -11,7 +11,7 @@ from tapegrad.errors import ShapeError, WengertError
 X = np.ones(3)
 BAD = [
     ("z1 = add(x, x)\nz2 = add(z1, y)", {}, WengertError, "entry 2, z2 = add(z1, y): y has no value: it is not in val"),
-    ("z = add(x, x)\nz = add(z, x)", {}, WengertError, "entry 2, z = add(z, x): z is defined twice: by entry 1 already"),
+    ("z = add(x, x)\nz = add(z, x)", {}, WengertError, "entry 2, z = add(z, x): z is defined twice: it is already"),
     ("z = add(x, z)", {}, WengertError, "entry 1, z = add(x, z): z is used before it is defined: it depends on itself"),
     ("a = add(x, b)\nb = add(a, x)", {}, WengertError, "entry 1, a = add(x, b): b is used before it is defined: it is defined "
                                                        "only by entry 2"),
@@ -27,7 +27,7 @@ BAD = [
     ("z = crossEnt(x, y)", {"y": np.ones((2, 2))}, ShapeError, "entry 1, z = crossEnt(x, y): crossEntropy(float64 (3,), "),
     ("z = softmax(x)\nw = crossEnt(z, y)", {"y": np.ones((2, 2))}, ShapeError, "entry 2, w = crossEnt(z, y): crossEntropy("),
     ("z = sum(x, axis=0, axis=0)", {}, WengertError, "axis is given twice"),
-    ("z = add(axis=0, x)", {}, WengertError, "x follows a keyword"),
+    ("z = add(axis=0, x)", {}, WengertError, "positional argument x follows a keyword argument"),
 ]
 
 
@@ -55,24 +55,24 @@ def test_what_is_no_entry(f):
 
 
 def test_an_array_in_the_list():
-    with pytest.raises(WengertError, match="a ndarray stands in the list"):
+    with pytest.raises(WengertError, match="a ndarray cannot stand in the list"):
         wengert.eval([("z", "add", ("x", np.ones(3)))], {"x": X})
 
 
 def test_the_empty_list():
     assert wengert.eval([], {"x": 1.0}) == {"x": 1.0}
-    with pytest.raises(WengertError, match="no entry"):
+    with pytest.raises(WengertError, match="the list is empty"):
         wengert.backprop([], {"x": 1.0})
 
 
 def test_bad_functions_of_a_user():
     f, G = [("y", "add", ("x", "x")), ("z", "mine", ("y",))], {"mine": lambda x: 2 * x}
-    with pytest.raises(WengertError, match=r"entry 2, z = mine\(y\): mine has a G and no DG"):
+    with pytest.raises(WengertError, match=r"entry 2, z = mine\(y\): mine has no derivative: it is in G, but not in DG"):
         wengert.backprop(f, {"x": X}, G=G)
     with pytest.raises(WengertError, match="there is no operator 'mine'"):
         wengert.backprop(f, {"x": X}, {"mine": [lambda delta, out, x: delta]})
     for functions in ([], [None, None], lambda delta, out, x: delta):
-        with pytest.raises(WengertError, match=r"DG\['mine'\] is to have a function, or None, for each of the 1 arguments"):
+        with pytest.raises(WengertError, match=r"DG\['mine'\] must have a function or None for each of the 1 arguments"):
             wengert.backprop(f, {"x": X}, {"mine": functions}, G=G)
     with pytest.raises(WengertError, match=r"entry 2, z = mine\(y\): .*missing 1 required positional argument"):
         wengert.eval(f, {"x": X}, {"mine": lambda a, b: a})
@@ -80,7 +80,7 @@ def test_bad_functions_of_a_user():
         wengert.backprop(f, {"x": X}, {"mine": [lambda delta, out: delta]}, G=G)
     with pytest.raises(WengertError, match=r"entry 2, z = mine\(y\): .*ZeroDivisionError"):
         wengert.eval(f, {"x": X}, {"mine": lambda x: 1 / 0})
-    with pytest.raises(WengertError, match=r"entry 2, z = mine\(y\): .*a contribution of shape \(2,\) to an operand of shape"):
+    with pytest.raises(WengertError, match=r"entry 2, z = mine\(y\): .*expected a contribution to .* got shape \(2,\)"):
         wengert.backprop(f, {"x": X}, {"mine": [lambda delta, out, x: np.ones(2)]}, G=G)
     assert wengert.backprop(f, {"x": X}, {"mine": [lambda delta, out, x: 2 * delta]}, G=G)["x"].tolist() == [4, 4, 4]
 

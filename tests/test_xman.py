@@ -97,7 +97,7 @@ def test_roles_and_input_dict():
 def test_a_missing_input_is_named():
     xm = Triangle().setup()
     values = xm.inputDict(h=1.0)
-    with pytest.raises(KeyError, match="w has no value: it has no default, and inputDict"):
+    with pytest.raises(KeyError, match="w has no value: it has no default; pass it as inputDict"):
         values["w"]
     with pytest.raises(WengertError, match=r"entry 1, z1 = mul\(h, w\): w has no value"):
         wengert.eval(xm.operationSequence(xm.area), values)
@@ -144,7 +144,7 @@ def test_each_operation_once_in_the_order_of_operands():
 
 
 def test_what_is_wrong_is_said():
-    with pytest.raises(WengertError, match="Triangle: call setup"):
+    with pytest.raises(WengertError, match="Triangle: the registers have no names yet; call setup"):
         Triangle().operationSequence(Triangle.area)
     with pytest.raises(WengertError, match="call setup"):
         Triangle().inputDict()
@@ -153,9 +153,9 @@ def test_what_is_wrong_is_said():
     xm = Triangle().setup()
     with pytest.raises(WengertError, match="call setup.. again"):
         xm.operationSequence(f.half(xm.area))
-    with pytest.raises(WengertError, match="half: an argument is of type str"):
+    with pytest.raises(WengertError, match="half: expected registers, numbers or arrays as arguments, got str"):
         f.half("h")
-    with pytest.raises(WengertError, match="the role 'output'"):
+    with pytest.raises(WengertError, match="expected a role among .*, got .output."):
         Register(role="output")
     xm.one, xm.two = f.input(name="x"), f.input(name="x")
     with pytest.raises(WengertError, match="two registers have the name 'x'"):

@@ -1,8 +1,8 @@
 """The names under which a tape is read: `z3 = tanh(z2)`.
 
-A value is called by its tensor's own name; else by the Python variable bound to it, looked for in the frames of the
-callers, innermost first, at the moment when the list is asked for; else x1, x2, .. for leaves, c1, c2, .. for constants
-and z1, z2, .. for results. A name that is taken gets a number: h, h_2, h_3.
+The name of a value is its tensor's own name; otherwise that of the Python variable bound to it, looked up in the frames of the
+callers, innermost first, when the list is read; otherwise x1, x2, .. for leaves, c1, c2, .. for constants and z1, z2, .. for
+results. Repeated names get a number: h, h_2, h_3.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ def variables() -> Iterator[tuple[str, Any]]:
 
 
 class Names:
-    """Gives every register of a list its name, once, and no name twice.
+    """Unique names for the registers of a list.
 
-    taken         names that are not given
-    identifiers   whether names are made of letters, digits and _ only: other characters become _
+    taken         names not to be used
+    identifiers   whether names must be identifiers: other characters than letters and digits become _
     """
 
     def __init__(self, entries: Sequence[Entry], taken: Iterable[str] = (), identifiers: bool = False) -> None:
@@ -55,7 +55,7 @@ class Names:
         return not isinstance(register, (Entry, Leaf, Handle))
 
     def unique(self, name: str) -> str:
-        """`name`, with a number where it is taken."""
+        """`name`, with a number if it is taken."""
         if self.identifiers:
             name = re.sub(r"\W|^(?=\d)", "_", name)
         number, candidate = self.repeats.get(name, 1), name
@@ -87,7 +87,7 @@ def named(entries: Sequence[Entry]) -> list[tuple[str, str, tuple[str, ...]]]:
 
 
 def lines(entries: Sequence[Entry]) -> list[str]:
-    """The entries as text, with the arguments that are not tensors: `z1 = sum(x, axis=0, keepdims=False)`."""
+    """The entries as text, including static arguments: `z1 = sum(x, axis=0, keepdims=False)`."""
     listed = []
     for entry, (z, g, ys) in zip(entries, named(entries)):
         given = [f"{key}={value!r}" for key, value in zip(entry.g.static_names, entry.static)]

@@ -1,14 +1,14 @@
-"""Who else holds this array? CPython's reference counts know.
+"""Whether an object has other references, by CPython's reference counts.
 
-Three decisions rest on the answer:
-  - an array that only one tensor holds may be lent to the user, one that the tape has saved is copied first (tensor.py);
+Three decisions depend on it:
+  - an array that only one tensor holds may be handed out to the user, one that the tape has saved is copied first (tensor.py);
   - a delta that only the sweep holds is added to in place (sweep.py);
-  - an entry that only the tape holds is dead and leaves it (tape.py).
-A count that is too high costs a copy or some memory and never a wrong value; one that is too low would be a wrong value. What
-a lone reference counts to differs between versions of CPython, and from 3.14 on what lies on the stack is not always counted
-(cpython#130708). So both are measured when this is imported, through the very calls that are used: the count of a lone
-reference, and that it is higher where somebody else holds the object, in a variable or in a container. Where it is not, the
-limit is NEVER: nothing is taken for lone, and all is copied and kept.
+  - an entry that only the tape holds is dead and is dropped (tape.py).
+A count that is too high costs a copy or some memory, never a wrong value; one that is too low could give a wrong value. The
+count of a sole reference differs between versions of CPython, and from 3.14 on references on the stack are not always counted
+(cpython#130708). So both are measured on import, through the very calls that are used: the count of a sole reference, and
+that it is higher if a variable or a container holds the object, too. If it is not, the limit is NEVER: no reference counts as
+the only one, so everything is copied and kept.
 """
 
 from __future__ import annotations
@@ -72,13 +72,13 @@ def limits(count: Count) -> list[int]:
     return [lone if min(in_variable, in_container) > lone else NEVER for lone, in_variable, in_container, *_ in found]
 
 
-# Of: one slot and a local variable of the function that asks; those, and the parameter of the function that asks; only the
-# parameter of the function that asks; a local variable with what was popped from a list.
+# The count of an object held by: one slot and a local variable of the function that calls getrefcount; one slot, the caller's
+# local variable and that function's parameter; only that function's parameter; a local variable, just popped from a list.
 LONE_LOCAL, LONE_PASSED, LONE_VALUE, LONE_POPPED = limits(getrefcount)
 
 
 def added(held: Any, more: Any) -> Any:
-    """`held + more`, in place where one slot and the caller's local variable are the only holders of the array `held`."""
+    """`held + more`, in place if only one slot and the caller's local variable hold the array `held`."""
     if getrefcount(held) <= LONE_PASSED and type(held) is type(more) is ndarray and held.base is None:
         held += more
         return held
@@ -86,7 +86,7 @@ def added(held: Any, more: Any) -> Any:
 
 
 def owned(value: Any) -> Any:
-    """`value`, or a copy of it where it is an array that anything else holds or that is a view."""
+    """`value`, or a copy if it is an array with other references or a view."""
     if type(value) is ndarray and (getrefcount(value) > LONE_VALUE or value.base is not None):
         return value.copy()
     return asarray(value) if isinstance(value, generic) else value

@@ -1,21 +1,21 @@
 """The tape: a Wengert list, one per thread.
 
-The tape is a plain Python list of entries (registers.py) in the order in which the operations ran. So no sorting is
-ever needed: walking the list downwards meets every use of a value before the operation that made it.
+The tape is a plain Python list of entries (entry.py) in the order in which the operations ran. So no topological sort is
+needed: from the end of the list, every use of a value comes before the operation that computed it.
 
-How dead entries leave. A tensor holds its entry, an entry holds the entries of its operands, and the tape holds all of
-them. An entry whose reference count says that only the tape is left can never be reached again. `reap` walks the list
-once from the end, dropping such entries; each drop releases the operands, which come next. It runs when the tape is
-looked at, when it is longer than `limit`, and when results of more than LARGE bytes have used up `room`. Where a reap finds
-mostly living entries, the next one comes when there is twice as much. So a loop that never calls backward() stays flat
-without no_grad, at a cost below 0.1 microseconds an entry, and a training loop is left alone.
+How dead entries are removed. A tensor holds its entry, an entry holds the entries of its operands, and the tape holds all of
+them. An entry whose reference count shows that only the tape holds it can never be reached again. `reap` walks the list once
+from the end and drops such entries; each drop releases the operands, which come next. It runs when the tape is read, when it
+is longer than `limit`, and when results of more than LARGE bytes have used up `room`. If a reap finds mostly living entries,
+the next one runs when there is twice as much. So the memory of a loop that never calls backward() is bounded without no_grad,
+at a cost below 0.1 microseconds per entry, and a training loop is not slowed down.
 (Rejected: weak references from the tape, which free at once but make every recorded operation a fifth slower;
-finalisers on tensors, dearer still.)
+finalisers on tensors, which are slower still.)
 
-How threads are kept apart. `thread.tape` is this thread's tape. An entry knows its tape, and the sweep refuses a delta
-for an entry of another one. Leaves may be shared: a sweep keeps their deltas to itself until it ends.
+Threads. `thread.tape` is this thread's tape. An entry knows its tape, and the sweep raises ThreadError for a delta of an entry
+of another one. Leaves may be shared: a sweep stores their deltas privately until it ends.
 
-How a mutated value is noticed. It cannot happen: an array that the tape has saved is never handed out (tensor.py).
+Mutation of a saved value. It cannot happen: an array that the tape has saved is never handed out (tensor.py).
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ T = TypeVar("T", bound=Callable[..., Any])
 F = TypeVar("F", bound=Callable[..., Any])
 Listed = tuple[str, str, tuple[str, ...]]
 
-LIMIT = 128                             # entries: so many that die together are too few for a garbage collection
+LIMIT = 128                             # entries: so few, released together, trigger no garbage collection
 ROOM = 16 * 2**20                       # bytes
-LARGE = 32 * 2**10                      # bytes of a result, up to which the recorders only count the entries
+LARGE = 32 * 2**10                      # bytes of a result; for smaller ones the recorders only count entries
 
 
 class TapeBase:
-    """A thread's list of recorded operations. Reads as a list of `(z, g, (y1, .., yk))`, all of them names.
+    """A thread's list of recorded operations: a sequence of `(z, g, (y1, .., yk))`, all of them names.
 
     `len(t)`, `t[i]` and iteration give the living entries; `print(t)` lists lines like `z3 = tanh(z2)`.
     """
@@ -56,17 +56,17 @@ class TapeBase:
         self.recording = True
         self.limit: float = LIMIT
         self.room: float = ROOM
-        self.initial = self.limit, self.room            # what an empty tape starts with
-        self.watch: Callable[..., None] | None = None   # what is called with every contribution (debug/anomaly.py)
+        self.initial = self.limit, self.room            # limit and room of an empty tape
+        self.watch: Callable[..., None] | None = None   # called with every contribution (debug/anomaly.py)
 
     def grown(self, nbytes: int) -> None:
-        """An entry was appended that is large, or one more than `limit`: reap, if it is time."""
+        """Called when a large entry, or one beyond `limit`, was appended: reap if `room` or `limit` is exceeded."""
         self.room -= nbytes
         if self.room < 0 or len(self.entries) > self.limit:
             self.reap()
 
     def reap(self) -> None:
-        """Drop the entries that nothing but the tape can reach."""
+        """Drop the entries that only the tape holds."""
         entries, living, held, before = self.entries, [], 0, len(self.entries)
         pop = entries.pop
         for _ in range(before):
@@ -80,7 +80,7 @@ class TapeBase:
         self.initial = (2 * self.limit, 2 * self.room) if 2 * len(living) > before else (LIMIT, ROOM)
 
     def keep_all(self) -> None:
-        """Let nothing leave by itself, until `limit` and `room` are set again."""
+        """Disable reaping by size, until `limit` and `room` are set again."""
         self.limit = self.room = inf
 
     def wengert(self) -> list[Listed]:
@@ -111,12 +111,12 @@ class _Thread(threading.local):
         self.tape: Tape = _class_of_tapes()
 
 
-_class_of_tapes: Any = TapeBase             # that of debug/views.py has the ways to look at them
+_class_of_tapes: Any = TapeBase             # replaced by Tape of debug/views.py, which has the methods for reading it
 thread = _Thread()
 
 
 def tapes_are(cls: T) -> T:
-    """Decorator of the class that tapes are to have."""
+    """Class decorator: tapes are instances of this class."""
     global _class_of_tapes
     _class_of_tapes = cls
     thread.tape = cls()
@@ -124,7 +124,7 @@ def tapes_are(cls: T) -> T:
 
 
 def tape() -> Tape:
-    """This thread's tape: what it has recorded and can still walk back, as a Wengert list.
+    """This thread's tape: the operations that it has recorded and can still differentiate, as a Wengert list.
 
     >>> x = tg.tensor(2.0, requires_grad=True, name="x")
     >>> y = tg.sin(x * x)
@@ -138,7 +138,7 @@ def tape() -> Tape:
 
 
 class _Recording:
-    """A context manager, also a decorator, that turns this thread's recording on or off, and back at its end."""
+    """A context manager, also a decorator, that turns this thread's recording on or off, and restores it on exit."""
 
     recording: bool
     _before: list[bool]

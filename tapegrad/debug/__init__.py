@@ -1,14 +1,14 @@
-"""Debugging: the tape as a table and as a drawing, where a gradient or a NaN comes from, what memory and time go to.
+"""Debugging: the tape as a table or a drawing, the origin of a gradient or a NaN, the use of memory and time.
 
     views                  the methods of tapes and traces
-    watching               what is looked at while the operations of a thread run
-    anomaly                the first NaN or infinity
-    notes, tracing         what is remembered of entries, also when they are gone
+    watching               observing the operations of a thread while they run
+    anomaly                raising an error at the first NaN or infinity
+    notes, tracing         recording facts about entries that outlive them
     show, table            the entries as a table
     draw, folding, svg     the entries as a drawing in which loops are folded
-    provenance             the parts of a gradient
+    provenance             the contributions to a gradient
     blame, reasons         the first entry that is not finite, and why
-    memory, profile        what memory and time go to
-    check                  every derivative against differences
+    memory, profile        the use of memory and time
+    check                  every derivative compared with finite differences
     stepping               backward() entry by entry
 """

@@ -1,7 +1,7 @@
-"""Where the first NaN or infinity comes from: which entry, and which line of the user's code.
+"""The origin of the first NaN or infinity: the entry and the line of the user's code.
 
-While `detect_anomaly()` is on, a watcher (watching.py) looks at what every row's operator computed, and the sweep shows every
-contribution to `watch`. While it is off, none of that is there, and nothing is paid for it.
+While `detect_anomaly()` is active, a watcher (watching.py) checks the result of every row's operator, and the sweep passes
+every contribution to `watch`. Otherwise neither is installed, and there is no overhead.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tapegrad.errors import AnomalyError
 
 
 def _bad(value: Any) -> str | None:
-    """What is wrong with an array, like `NaN at (0, 2)`; None where all is finite."""
+    """The first non-finite element of an array, like `nan at (0, 2) of float64 (1, 3)`; None if all are finite."""
     value = np.asarray(getattr(value, "_value", value))
     if value.dtype.kind not in "fc" or np.isfinite(value).all():
         return None
@@ -28,7 +28,7 @@ def _bad(value: Any) -> str | None:
 
 
 class _Forward:
-    """The watcher that raises where a result is not finite."""
+    """The watcher that raises AnomalyError if a result is not finite."""
 
     def computed(self, row: Any, args: Sequence[Any], z: Any, start: float, end: float) -> None:
         if wrong := _bad(z):
@@ -36,7 +36,7 @@ class _Forward:
             raise AnomalyError(f"{row.name}({operands}) gave {wrong}\n  {users_place()}")
 
     def appended(self, entry: Any) -> None:
-        """The list has noted the user's line."""
+        """Nothing to do: the list has recorded the user's line."""
 
 
 def _watch(entry: Any, y: Any, c: Any) -> None:

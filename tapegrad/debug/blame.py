@@ -1,7 +1,7 @@
-"""Where a NaN or an infinity came from, after the fact: the first bad entry, forward or else backward, and why.
+"""The origin of a NaN or an infinity, afterwards: the first non-finite entry, forward or else backward, and the reason.
 
-A trace has looked at every value and delta. Without one, the values are those that the tape has saved, and what can be
-computed from them again; the deltas are those of a sweep that keeps the tape.
+A trace has summaries of every value and delta. Without one, the values are those saved on the tape and those that can be
+recomputed from them; the deltas come from a sweep that retains the tape.
 """
 
 from __future__ import annotations
@@ -24,11 +24,10 @@ from tapegrad.primitives import arrays
 
 
 def blame(source: Any = None) -> Blame:
-    """The first entry whose value, or else whose delta, is NaN or infinite, as a Blame; one that is false if there is none.
+    """The first entry whose value, or else whose delta, is NaN or infinite, as a Blame, which is false if there is none.
 
-    source   a trace, which knows all values and deltas that it has seen; or a tape or a loss before its backward(), of which it
-             looks at the values that are saved or follow from those that are, and, of a loss, at the deltas. By default the
-             tape of this thread
+    source   a trace, with all values and deltas that it has recorded; or a tape or a loss before its backward(), with the
+             values that are saved or can be recomputed and, for a loss, the deltas. By default the tape of this thread
 
     Raises GradientError for a loss whose tape has been consumed outside of a trace.
 
@@ -47,8 +46,8 @@ def blame(source: Any = None) -> Blame:
         where: Any = getattr(loss._register, "where", None)
         consumed = not loss.is_leaf and loss._register.tape is None
         if consumed and type(where) is not Note:
-            raise GradientError("blame: the tape of this tensor has been consumed by backward(); run it inside of "
-                                "`with tg.traced() as t:` and ask t.blame()")
+            raise GradientError("blame: the tape of this tensor has been consumed by backward(); run it inside "
+                                "`with tg.traced() as t:` and call t.blame()")
         notes = _behind(where) if consumed else notes_of(thread.tape)
     else:
         notes = notes_of(source)
@@ -66,13 +65,13 @@ def blame(source: Any = None) -> Blame:
     found = _forward(notes, entries, names)
     if found is None and loss is not None:
         found = _backward(loss, notes, entries, names)
-    return found or Blame(None, None, names, f"what is known of the values of {len(entries)} entries is finite")
+    return found or Blame(None, None, names, f"the known values of {len(entries)} entries are finite")
 
 
 class Blame:
-    """`phase` "forward" or "backward", `entry` its text, `place` the user's line, `why` a sentence; `note`, the entry's note.
+    """`phase`: "forward" or "backward"; `entry`: its text; `place`: the user's line; `why`: the reason; `note`: its Note.
 
-    False where nothing is to blame: then `why` says what was looked at. print() tells all of it.
+    False if all is finite; `why` then says what was checked. print() shows everything.
     """
 
     def __init__(self, phase: str | None, note: Note | None, names: Names, why: str, value: Summary | None = None,
@@ -105,7 +104,7 @@ class Blame:
 
 
 def _behind(note: Note) -> list[Note]:
-    """The notes that a note was computed from, in the order of the operations, and itself."""
+    """The note and the notes that it depends on, in the order of the operations."""
     found: dict[Note, None] = {}
     todo = [note]
     while todo:
@@ -117,7 +116,7 @@ def _behind(note: Note) -> list[Note]:
 
 
 def known_values(entries: Sequence[Any]) -> dict[Any, Any]:
-    """{register: array} of what the entries have saved, and of results that follow from it."""
+    """{register: array} of the values that entries have saved, and of results recomputed from them."""
     values: dict[Any, Any] = {}
     for entry in entries:
         z, *rest = entry.saved if not entry.g.variadic else entry.saved[:1]

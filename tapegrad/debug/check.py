@@ -1,8 +1,8 @@
-"""Is every derivative right here? Each entry by itself, compared with differences at the values that it really had.
+"""Checking every derivative: each entry separately, compared with finite differences at the values that were recorded.
 
 The operator and the rule run in double precision at those values, along one random direction d of the result and v of an
-operand: sum(v * DG(d)) against sum(d * (g(x + hv) - g(x - hv)) / 2h). Where the slopes to both sides differ there is a
-kink, and any derivative between them is right.
+operand: sum(v * DG(d)) against sum(d * (g(x + hv) - g(x - hv)) / 2h). If the one-sided slopes differ, there is a kink, and
+any derivative between them is accepted.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ STEP = float(np.finfo(float).eps) ** (1 / 3)
 
 
 def check(source: Any, rtol: float = 1e-4, atol: float = 1e-6) -> Check:
-    """Compare the derivatives of every entry of a traced(values=True) with differences; a Check, which is true if all agree.
+    """Compare the derivatives of every entry of a traced(values=True) with central differences. Returns a Check.
 
-    Operands that are not real floating-point numbers, and entries whose values are not finite, are left out. rtol and atol
-    are those of the error relative to the sizes of what is compared. GradientError if no values were kept.
+    The Check is true if all agree. Operands that are not real floating-point numbers, and entries whose values are not finite,
+    are left out. An error is accepted up to atol + rtol * scale, with the scale of the two compared numbers. Raises
+    GradientError if no values were kept.
 
     >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
     >>> with tg.traced(values=True) as t:
@@ -42,7 +43,7 @@ def check(source: Any, rtol: float = 1e-4, atol: float = 1e-6) -> Check:
     """
     notes = notes_of(source)
     if all(note.values is None for note in notes):
-        raise GradientError("check: no values were kept; record inside of `with tg.traced(values=True):`")
+        raise GradientError("check: no values were kept; record inside `with tg.traced(values=True):`")
     names, results = Names(notes), list[Any]()
     for note in notes:
         if note.values is not None and note.dtype.kind == "f" and note.value is not None and note.value.finite:
@@ -51,7 +52,7 @@ def check(source: Any, rtol: float = 1e-4, atol: float = 1e-6) -> Check:
 
 
 class Check:
-    """`worst`: the (entry, operand, derivative, difference, error) with the greatest error; `wrong`: those beyond tolerance.
+    """`worst`: the (entry, operand, derivative, difference, error) with the largest error; `wrong`: all beyond the tolerance.
 
     True if none is wrong. print() shows the worst of each operation.
     """

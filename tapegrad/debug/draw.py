@@ -24,11 +24,11 @@ def draw(source: Any, path: str | os.PathLike[str] | None = None, format: str | 
          constants: bool = False) -> Drawing:
     """A drawing of a tape or a trace, as text, written to the file `path` if it is given.
 
-    format      "svg", "dot" or "mermaid"; by default what the path ends with, or "svg"
-    fold        draw what the same call recorded again and again, as the time steps of a loop, as one node (needs a trace)
-    constants   draw the operands that need no gradient, too
+    format      "svg", "dot" or "mermaid"; by default from the path's extension, or "svg"
+    fold        draw entries recorded by the same call, such as the time steps of a loop, as one node (needs a trace)
+    constants   also draw operands that do not require a gradient
 
-    Red dashed edges come from the step before. Raises ValueError for another format.
+    Red dashed edges come from the previous time step. Raises ValueError for another format.
 
     >>> x = tg.tensor([1.0, 2.0], requires_grad=True, name="x")
     >>> loss = tg.sum(x * x)
@@ -46,7 +46,7 @@ def draw(source: Any, path: str | os.PathLike[str] | None = None, format: str | 
         format = {".svg": "svg", ".dot": "dot", ".gv": "dot", ".mmd": "mermaid", ".md": "mermaid"}.get(ending)
     writers = {"svg": svg, "dot": dot, "mermaid": mermaid}
     if format not in writers:
-        raise ValueError(f"draw: the format is svg, dot or mermaid, and the path ends with .svg, .dot or .mmd; got {format!r}, "
+        raise ValueError(f"draw: expected the format svg, dot or mermaid, or a path with .svg, .dot or .mmd; got {format!r}, "
                          f"{path!r}")
     notes = notes_of(source)
     text = Drawing(writers[format](folded(notes, Names(notes), place, fold, constants)))
@@ -57,7 +57,7 @@ def draw(source: Any, path: str | os.PathLike[str] | None = None, format: str | 
 
 
 def dot(graph: Graph) -> str:
-    """The graph for Graphviz."""
+    """The graph in Graphviz's DOT."""
     number = {node: f"n{i}" for i, node in enumerate(graph.nodes)}
     lines = ["digraph tape {", "  node [fontname=monospace, fontsize=10];"]
     for node in graph.nodes:
@@ -70,7 +70,7 @@ def dot(graph: Graph) -> str:
 
 
 def mermaid(graph: Graph) -> str:
-    """The graph for Mermaid, which GitHub draws."""
+    """The graph in Mermaid, which GitHub renders."""
     number = {node: f"n{i}" for i, node in enumerate(graph.nodes)}
     opened = {"entry": '["{}"]', "leaf": '(["{}"])', "constant": '{{{{"{}"}}}}'}
     lines = ["flowchart TD"]

@@ -1,10 +1,10 @@
-"""The tape as a graph, folded: what a loop records again and again is one node.
+"""The tape as a folded graph: the entries that a loop records repeatedly are one node.
 
-Entries are folded where they were recorded by the same call: the same instruction in every frame between the trace and the
-operation. So the time steps of a loop become one, and so do layers that a loop goes through, while two layers that are
-called from two places stay two. Without a trace nobody knows the calls, and nothing is folded.
+Entries are folded if they were recorded by the same call: the same instruction in every frame between the trace and the
+operation. So the time steps of a loop become one node, and so do layers that a loop iterates over, while two layers called
+from two places remain two. Without a trace the calls are not known, and nothing is folded.
 
-An edge that leads back, to a node whose first entry comes before, is one from the step before.
+A back edge, to a node whose first entry comes earlier, comes from the previous step.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Node:
 
     kind: str                       # "entry", "leaf" or "constant"
     name: str
-    text: str                       # the operation, or nothing
+    text: str                       # the operation, or empty
     shapes: str
     place: str = ""
     count: int = 1
@@ -35,11 +35,11 @@ class Node:
 @dataclass(eq=False)
 class Graph:
     nodes: list[Node]
-    edges: dict[tuple[Node, Node], bool]    # (node, node): whether it leads back
+    edges: dict[tuple[Node, Node], bool]    # (start, end): whether it is a back edge
 
 
 def folded(notes: list[Note], names: Names, place: Callable[[Note], str], fold: bool = True, constants: bool = False) -> Graph:
-    """The Graph of notes."""
+    """The folded Graph of the notes."""
     nodes: dict[Any, Node] = {}
     of: dict[Any, Node] = {}
     edges: dict[tuple[Node, Node], bool] = {}
@@ -80,7 +80,7 @@ def folded(notes: list[Note], names: Names, place: Callable[[Note], str], fold: 
     for node in nodes.values():
         if node.kind == "entry":
             node.depth = 1 + max((start.depth for start in into.get(node, ())), default=0)
-    for node in nodes.values():     # leaves stand right above what reads them first
+    for node in nodes.values():     # leaves are placed right above their first use
         if node.kind != "entry":
             node.depth = min(end.depth for end in out_of[node]) - 1
     return Graph(list(nodes.values()), edges)
@@ -91,6 +91,6 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 
 def _span(texts: Iterable[str]) -> str:
-    """`h`, or `W_i .. W_c` where there are several."""
+    """`h`, or `W_i .. W_c` if there are several."""
     first, *rest = dict.fromkeys(texts) or [""]
     return f"{first} .. {rest[-1]}" if rest else first

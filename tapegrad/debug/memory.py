@@ -1,4 +1,4 @@
-"""What memory goes to: the bytes that backward will need."""
+"""Memory use: the bytes kept for backward()."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tapegrad.debug.table import Table
 def memory(source: Any) -> Memory:
     """The bytes that the entries of a tape or trace keep for backward, by operation and by line, as a Memory.
 
-    A buffer that several entries keep counts once, at the first. What leaves and constants hold anyway is counted apart.
+    A buffer that several entries keep counts once, at the first. The arrays of leaves and constants are counted separately.
 
     >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
     >>> loss = tg.sum(tg.exp(x) * x)
@@ -61,7 +61,7 @@ class Memory:
 
 
 def _grouped(notes: Sequence[Note], label: Callable[[Note], str]) -> dict[str, tuple[int, int, int]]:
-    """{label: (entries, bytes, bytes of leaves and constants)}, the most bytes first."""
+    """{label: (entries, bytes, bytes of leaves and constants)}, sorted by bytes, descending."""
     groups: dict[str, tuple[int, int, int]] = {}
     for note in notes:
         n, kept, given = groups.get(label(note), (0, 0, 0))

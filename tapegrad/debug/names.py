@@ -1,6 +1,6 @@
-"""The names under which notes are read: as in core/naming.py, with the variables that a trace found when they were in use.
+"""The names of notes: as in core/naming.py, plus the variables that a trace found when the values were used.
 
-h, h_2, h_3 are the values of h in the order in which they were computed.
+h, h_2, h_3 are the values of h, in the order of their computation.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from tapegrad.debug.notes import Constant, Note
 
 
 class Names:
-    """names(y) is the name of a note, a leaf, a constant or a number; no two have the same.
+    """names(y) is the name of a note, a leaf, a constant or a number; names are unique.
 
-    `plain` holds the names that are not made up, without the number that tells those of the same name apart.
+    `plain` holds the names given by users, without the number that makes them unique.
     """
 
     def __init__(self, notes: Sequence[Note]) -> None:
@@ -60,7 +60,7 @@ class Names:
     def give(self, y: Any, name: str) -> None:
         if y not in self.of:
             unique = name
-            while unique in self.taken:                 # how often it was given: h_100 is found at once
+            while unique in self.taken:                 # taken[name] counts its uses, so h_100 is found at once
                 self.taken[name] += 1
                 unique = f"{name}_{self.taken[name]}"
             self.taken[unique] = 1
@@ -86,7 +86,7 @@ def short(value: Any) -> str:
 
 
 def place(note: Note, full: bool = False) -> str:
-    """`train_lstm.py:36`, the line of a note; nothing if it was not noted."""
+    """`train_lstm.py:36`, the line of a note; empty if it was not recorded."""
     if note.place is None:
         return ""
     file: str = note.place.filename

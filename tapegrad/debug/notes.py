@@ -1,7 +1,7 @@
-"""Notes: what is remembered of an entry, and stays readable when backward() has consumed it.
+"""Notes: facts about an entry that stay readable when backward() has consumed it.
 
-A note says of an operand which note made it, so that notes make up the graph again. It holds no arrays unless the trace was
-asked to keep them.
+A note refers to the notes of its operands, so notes form the graph, too. It holds no arrays, unless the trace keeps values
+or deltas.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tapegrad.typing import Array
 
 
 class Summary:
-    """The least, greatest and mean element of an array, and how many are NaN and infinite; of |x| where x is complex."""
+    """The minimum, maximum and mean of an array, and the numbers of NaN and infinite elements; of |x| if x is complex."""
 
     __slots__ = ("size", "min", "max", "mean", "nans", "infs")
 
@@ -45,7 +45,7 @@ class Summary:
 
     @property
     def largest(self) -> float:
-        """The greatest absolute value."""
+        """The maximal absolute value."""
         return 0.0 if self.size == 0 else inf if self.infs else float(max(abs(self.min), abs(self.max)))
 
     def __str__(self) -> str:
@@ -58,7 +58,7 @@ class Summary:
 
 
 class Constant:
-    """An operand that needs no gradient: its shape, its dtype, and a weak reference to the tensor."""
+    """An operand that does not require a gradient: its shape, its dtype, and a weak reference to the tensor."""
 
     __slots__ = ("tensor", "name", "shape", "dtype", "variable", "__weakref__")
 
@@ -69,22 +69,22 @@ class Constant:
 
 
 class Note:
-    """What is remembered of one entry z = g(y1, .., yk).
+    """The facts about one entry z = g(y1, .., yk).
 
-    place      the user's line (watching.Place), None where it was not noted
-    site       the calls that led from the trace to the operation, by file and position: the same when a loop comes by again
+    place      the user's line (watching.Place), None if it was not recorded
+    site       the calls from the trace to the operation, by file and position: equal in every iteration of a loop
     g, ys      the primitive's name; Note, Leaf, Constant or number per operand
     static     the arguments that are not operands, by name
     shape, dtype   of z
     kept, given    bytes that backward needs: of results, and of leaves and constants; a buffer counts at its first entry
     name, variable the name of the tensor; the variable that held it when it was used
     leaves     the variables that held leaves
-    start, forward         when the operator ran, and for how many seconds
-    swept, backward        the same of the derivatives, of the last sweep
+    start, forward         when the operator started, and its duration in seconds
+    swept, backward        the same for the derivatives, in the last sweep
     value, delta           a Summary of each
     z, values              the array and those of the operands, if the trace keeps values
     d, contributions       the delta and [(position, contribution), ..], if the trace keeps deltas
-    why, why_delta         why the value is not finite; (position, why, Summary) of the first bad contribution
+    why, why_delta         the reason if the value is not finite; (position, reason, Summary) of the first such contribution
     row                    the primitive's row
     """
 
@@ -142,7 +142,7 @@ class Note:
 
     def see_delta(self, position: int, first: bool, d: Any, c: Any, start: float, end: float, saved: Sequence[Any],
                   keep: bool) -> None:
-        """What a derivative got and gave (watching.observed)."""
+        """Record the inputs and the result of a derivative (watching.observed)."""
         if first:
             self.swept, self.backward, self.delta = start, 0.0, Summary(d)
             self.contributions, self.why_delta = [], None
@@ -163,7 +163,7 @@ class Buffers:
         self.counted: dict[int, weakref.ref[Array]] = {}
 
     def of(self, entry: Any) -> tuple[int, int]:
-        """(bytes of results, bytes of leaves and constants) that an entry keeps and none before it."""
+        """(bytes of results, bytes of leaves and constants) that an entry keeps and no earlier entry does."""
         kept = given = 0
         if entry.saved is None:
             return 0, 0
@@ -184,7 +184,7 @@ class Buffers:
 
 
 def operands(entry: Any, note_of: Callable[[Any], Note], constants: dict[int, Constant]) -> tuple[Any, ...]:
-    """The operands of an entry as notes have them."""
+    """The operands of an entry, as in Note.ys."""
     ys: list[Any] = []
     for y in entry.operands:
         if type(y) is Entry:
@@ -200,7 +200,7 @@ def operands(entry: Any, note_of: Callable[[Any], Note], constants: dict[int, Co
 
 
 def notes_of(source: Any) -> list[Note]:
-    """The notes of a trace, or of the living entries of a tape: those that a trace has made, and new ones for the rest."""
+    """The notes of a trace, or of the living entries of a tape: those made by a trace, and new ones for the rest."""
     if not hasattr(source, "entries"):
         return list(source.notes)
     source.reap()

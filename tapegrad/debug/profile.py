@@ -1,4 +1,4 @@
-"""Which entries cost the time."""
+"""Time use, by operation and line."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tapegrad.errors import GradientError
 def profile(source: Any) -> Profile:
     """The time that the operators and the derivatives took, by operation and by line, as a Profile. Needs a trace.
 
-    Recording and the adding up of deltas are not in it, and nor is what tracing costs. The first call of an activation
-    compiles its kernel, or loads it: trace a later step. GradientError without times.
+    It does not include recording, the accumulation of deltas, or the overhead of tracing. The first call of an activation
+    compiles its kernel, or loads it: trace a later step. Raises GradientError if nothing was timed.
 
     >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
     >>> with tg.traced() as t:
@@ -28,14 +28,14 @@ def profile(source: Any) -> Profile:
     """
     notes = notes_of(source)
     if all(note.forward is None for note in notes):
-        raise GradientError("profile: nothing was timed; record inside of `with tg.traced():`")
+        raise GradientError("profile: nothing was timed; record inside `with tg.traced():`")
     return Profile(notes, Names(notes))
 
 
 class Profile:
-    """Seconds `forward` and `backward` in all; `by_operation` and `by_line`: {label: (calls, forward, backward)}.
+    """Total seconds `forward` and `backward`; `by_operation` and `by_line`: {label: (calls, forward, backward)}.
 
-    print() shows both as tables, the dearest first; `save(path)` writes a trace for Perfetto or chrome://tracing.
+    print() shows both as tables, sorted by time; `save(path)` writes a trace for Perfetto or chrome://tracing.
     """
 
     def __init__(self, notes: Sequence[Note], names: Names) -> None:
@@ -83,7 +83,7 @@ class Profile:
 
 
 class Percent(float):
-    """A share that reads as per cent."""
+    """A fraction that is printed as a percentage."""
 
     def __str__(self) -> str:
         return f"{self:.1%}"

@@ -1,7 +1,7 @@
-"""Where a gradient came from: its parts, before they were added up.
+"""The provenance of a gradient: its contributions, before they are summed.
 
-Every use of W gets a leaf of its own for the length of one sweep, so that the sweep, which knows nothing of this, adds up
-nothing. A trace that keeps deltas has the contributions already.
+For one sweep, every use of W gets a leaf of its own, so the sweep, unchanged, sums nothing. A trace that keeps deltas has the
+contributions already.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ BY = ("entry", "line", "step")
 
 
 def provenance(source: Tensor | Trace, W: Tensor, by: str = "entry", gradient: TensorLike | None = None) -> Provenance:
-    """The gradient of W split into the parts that were added up, as a Provenance; the tape is kept.
+    """The gradient of W, split into its contributions, as a Provenance. The tape is retained.
 
-    source     the loss (any tensor, with `gradient` if it is not a single number), or a trace with deltas=True
-    W          a tensor that it was computed from: a leaf or a result
-    by         "entry": a part for each entry that uses W. "line": for each line of the user's code. "step": for each time
-               that a call of the user's code which uses W was made, so for each time step of a loop. Both need the entries
-               to have been recorded inside of tg.traced()
+    source     the loss (any tensor, with `gradient` if it is not a scalar), or a trace with deltas=True
+    W          a tensor that it depends on: a leaf or a result
+    by         "entry": a part for each entry that uses W. "line": for each line of the user's code. "step": for each repetition
+               of a call in the user's code that uses W, so for each time step of a loop. The last two need entries that were
+               recorded inside tg.traced()
 
-    The sum of the parts is the gradient (before any hook of W). GradientError if the source does not depend on W, or no
-    lines were noted; ValueError for another `by`.
+    The sum of the parts is the gradient (before any hook of W). Raises GradientError if the source does not depend on W or no
+    lines were recorded, ValueError for another `by`.
 
     >>> x = tg.tensor([1.0, 2.0], requires_grad=True, name="x")
     >>> parts = tg.provenance(tg.sum(tg.square(x) + x * x), x)
@@ -52,7 +52,7 @@ def provenance(source: Tensor | Trace, W: Tensor, by: str = "entry", gradient: T
     z2 = multiply(x, x)  4.472  ####################
     """
     if by not in BY:
-        raise ValueError(f"provenance: by is one of {', '.join(BY)}; got {by!r}")
+        raise ValueError(f"provenance: by must be one of {', '.join(BY)}, got {by!r}")
     register = getattr(W, "_register", None)
     if register is None:
         raise GradientError("provenance: W does not require a gradient")
@@ -61,7 +61,7 @@ def provenance(source: Tensor | Trace, W: Tensor, by: str = "entry", gradient: T
     if not uses:
         raise GradientError("provenance: the source does not depend on W")
     if by != "entry" and any(note.place is None or note.site is None for note, _ in uses):
-        raise GradientError(f"provenance: by={by!r} needs the lines of the entries; record them inside of `with tg.traced():`")
+        raise GradientError(f"provenance: by={by!r} needs the lines of the entries; record them inside `with tg.traced():`")
     names = Names(notes)
     seen: dict[Any, list[Note]] = {}
     parts: dict[str | int, Array] = {}
@@ -80,7 +80,7 @@ def provenance(source: Tensor | Trace, W: Tensor, by: str = "entry", gradient: T
 
 
 def _swept(loss: Tensor, register: Any, gradient: TensorLike | None, notes: list[Note]) -> list[tuple[Note, Array]]:
-    """[(note, part)] in the order of the tape, by a sweep of the living tape."""
+    """[(note, part)] in the order of the tape, by a sweep of the tape."""
     uses: list[tuple[Note, Leaf]] = []
     before: list[tuple[Any, Any]] = []
     if loss._register is None:
@@ -104,7 +104,7 @@ def _swept(loss: Tensor, register: Any, gradient: TensorLike | None, notes: list
 def _noted(trace: Trace, register: Any) -> list[tuple[Note, Array]]:
     """[(note, part)] in the order of the tape, from a trace."""
     if not trace.deltas:
-        raise GradientError("provenance: a trace keeps the contributions with deltas=True; or pass the loss before backward()")
+        raise GradientError("provenance: the trace must have deltas=True; or pass the loss before backward()")
     where = getattr(register, "where", register)
     uses: list[tuple[Note, Array]] = []
     for note in trace.notes:
@@ -116,9 +116,9 @@ def _noted(trace: Trace, register: Any) -> list[tuple[Note, Array]]:
 
 
 class Provenance:
-    """The parts of a gradient by label, an entry's text, a line, or the number of a step: `p[label]`, `p.items()`.
+    """The parts of a gradient by label (an entry's text, a line, or the number of a step): `p[label]`, `p.items()`.
 
-    `sum()` is the gradient, `norms` the Euclidean norm of each part, `table()` and print() show them, `plot()` draws them.
+    `sum()` is the gradient, `norms` the Euclidean norm of each part, `table()` and print() show the norms, `plot()` draws them.
     """
 
     def __init__(self, name: str, by: str, parts: dict[str | int, Array]) -> None:
@@ -134,11 +134,11 @@ class Provenance:
         return iter(self.parts)
 
     def items(self) -> ItemsView[str | int, Array]:
-        """(label, part) by label, as those of a dict."""
+        """The pairs (label, part), as of a dict."""
         return self.parts.items()
 
     def sum(self) -> Array:
-        """The parts added up in the order of the sweep."""
+        """The sum of the parts, in the order of the sweep."""
         total, *rest = reversed(self.parts.values())
         for part in rest:
             total = total + part
@@ -163,7 +163,7 @@ class Provenance:
         return self.table()._repr_html_()
 
     def plot(self, path: str | os.PathLike[str] | None = None, axes: Any = None) -> Any:
-        """The norms of the parts over the steps, or as bars, drawn by matplotlib; written to the file `path` if given.
+        """Plot the norms of the parts over the steps, or as bars, with matplotlib; write to the file `path` if given.
 
         Returns matplotlib's axes.
         """

@@ -1,4 +1,4 @@
-"""Why a result is not finite, told from the first such element and what it was computed from."""
+"""The reason why a result is not finite, from the first such element and its operands."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DOMAINS = {"sqrt": "square root of a negative number", "power": "power of a nega
 
 
 def bad_element(z: Any) -> tuple[int, ...] | None:
-    """The index of the first element that is NaN, or else infinite; None where all is finite."""
+    """The index of the first NaN, or else of the first infinite element; None if all are finite."""
     z = np.asarray(z)
     if z.dtype.kind not in "fc" or np.isfinite(z).all():
         return None
@@ -25,7 +25,7 @@ def bad_element(z: Any) -> tuple[int, ...] | None:
 
 
 def why(name: str, operands: Sequence[Any], z: Any) -> str | None:
-    """A sentence on why g(*operands) = z is not finite, where `name` is that of g; None where it is."""
+    """The reason why z = g(*operands) is not finite; None if it is. `name` is that of g."""
     z = np.asarray(z)
     index = bad_element(z)
     if index is None:
@@ -40,7 +40,7 @@ def why(name: str, operands: Sequence[Any], z: Any) -> str | None:
 
 
 def _of_one(name: str, xs: list[Any], z: Any, dtype: np.dtype[Any]) -> str:
-    """Elementwise: the very numbers that went into the element are known."""
+    """Elementwise operations: the operands of the element are known."""
     numbers = ", ".join(f"{x:.6g}" for x in xs)
     at = f"{name}({numbers}) = {z}"
     if any(x != x for x in xs):
@@ -71,7 +71,7 @@ def _of_one(name: str, xs: list[Any], z: Any, dtype: np.dtype[Any]) -> str:
 
 
 def _of_many(name: str, operands: Sequence[Array], z: Any) -> str:
-    """A sum or a product of many: only the operands as a whole are known."""
+    """Other operations: only the whole operands are known."""
     nans, infs = (sum(int(f(x).sum()) for x in operands) for f in (np.isnan, np.isinf))
     if nans:
         return f"NaN came in with an operand: {nans} of its elements are NaN"
@@ -82,7 +82,7 @@ def _of_many(name: str, operands: Sequence[Array], z: Any) -> str:
 
 
 def why_delta(name: str, d: Any, saved: Sequence[Any], c: Any) -> str | None:
-    """A sentence on why a contribution c = d * g'(saved) is not finite, where g is `name`; None where it is."""
+    """The reason why a contribution c = d * g'(saved) is not finite; None if it is. `name` is that of g."""
     index = bad_element(c)
     if index is None:
         return None

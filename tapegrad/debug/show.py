@@ -1,4 +1,4 @@
-"""The tape as a table: every entry, with what a trace has noted of it."""
+"""The tape as a table: every entry, with the facts that a trace has recorded."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from tapegrad.debug.table import Table, seconds
 
 
 def show(source: Any, first: int | None = None, last: int | None = None) -> Table:
-    """The entries of a tape or a trace as a table; what was not traced is left out.
+    """The entries of a tape or a trace as a table; columns without data are left out.
 
-    first, last   show the entries from position `first` up to, and without, `last`
+    first, last   show the entries at positions first:last, as in a slice
 
-    The columns: position, entry, shape, dtype; the bytes that backward needs and no entry before keeps, without those of leaves
-    and constants; the user's line; least .. greatest (mean) of the value and of the delta; the microseconds that the operator
-    and the derivatives took. print() gives text, a notebook shows HTML.
+    The columns: position, entry, shape, dtype; the bytes kept for backward() that no earlier entry keeps, without those of
+    leaves and constants; the user's line; minimum .. maximum (mean) of the value and of the delta; the microseconds that the
+    operator and the derivatives took. print() shows text, a notebook HTML.
 
     >>> x = tg.tensor([1.0, 2.0], requires_grad=True, name="x")
     >>> loss = tg.sum(x * x)

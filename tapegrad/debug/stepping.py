@@ -1,7 +1,7 @@
-"""backward(), entry by entry: to see what the sweep does, and to stop where it goes wrong.
+"""backward(), entry by entry: to see what the sweep does, and to find the step at which it goes wrong.
 
-The sweep is the one of sweep.py. It runs to its end when backward_steps is called, with derivatives that tell what they got
-and gave, and what it did is then gone through again.
+The sweep is that of core/sweep.py. backward_steps runs it to its end, with derivatives that report their inputs and results;
+the steps are then read from these reports.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ NOT_FINITE = "delta not finite"
 
 def backward_steps(loss: Tensor, gradient: TensorLike | None = None, *, retain_graph: bool = False,
                    stop: str | int | Callable[[Step], bool] | None = None) -> Steps:
-    """loss.backward(gradient, retain_graph=...), as an iterable of the Steps that it took, from the last entry to the first.
+    """loss.backward(gradient, retain_graph=...), as an iterable of its Steps, from the last entry to the first.
 
-    stop   end after the step of the entry with this name or position on the tape; after the first that gets or gives a delta
-           which is "delta not finite"; or after the first for which this function of a Step is true
+    stop   the last step to return: that of the entry with this name or position on the tape; with "delta not finite", the
+           first with a delta or a contribution that is not finite; or the first for which this function of a Step is true
 
-    The gradients are accumulated when this is called; stopping ends what is shown. TypeError for another `stop`.
+    The whole sweep runs and accumulates gradients when this is called; `stop` only limits the steps returned. TypeError for
+    another `stop`.
 
     >>> x = tg.tensor([1.0, 2.0], requires_grad=True, name="x")
     >>> loss = tg.sum(tg.square(x))
@@ -76,7 +77,7 @@ def _see(step: Step, g: str, ys: Sequence[Any], taken: list[Step]) -> Callable[.
 
 
 class Step:
-    """What the sweep did with one entry.
+    """One step of the sweep, for one entry.
 
     index, name, entry, place   the position on the tape, the name of z, the text `h = tanh(z2)`, the user's line
     delta                       the complete delta of z
@@ -101,7 +102,7 @@ class Step:
 
 
 class Steps:
-    """The steps of a backward(), up to the one where it is to stop; `stopped` is that one, or None."""
+    """The steps of a backward(), up to the one that meets `stop`; `stopped` is that one, or None."""
 
     def __init__(self, taken: Sequence[Step], reached: Callable[[Step], bool]) -> None:
         self.steps: list[Step] = []
@@ -132,7 +133,7 @@ def _condition(stop: str | int | Callable[[Step], bool] | None) -> Callable[[Ste
         return lambda step: not step.finite
     if stop is None or isinstance(stop, (str, int)):
         return lambda step: stop is not None and stop == (step.name if isinstance(stop, str) else step.index)
-    raise TypeError(f"backward_steps: stop is a name, a position, {NOT_FINITE!r} or a function of a step; got {stop!r}")
+    raise TypeError(f"backward_steps: stop must be a name, a position, {NOT_FINITE!r} or a function of a step, got {stop!r}")
 
 
 def _text(x: Array) -> str:

@@ -1,4 +1,4 @@
-"""A layered drawing in SVG: a row per depth, each node near those it comes from, edges as curves, nothing needed but text."""
+"""A layered drawing in SVG, generated as text: a row per depth, each node near its neighbours, edges as curves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from tapegrad.debug.folding import Graph, Node
 
 HEIGHT, GAP_X, GAP_Y, CHARACTER, MARGIN, BEND = 40, 18, 34, 6.7, 16, 4
-MOST_BENDS = 20000              # where there would be more, edges run straight, behind the nodes
+MOST_BENDS = 20000              # with more, edges are straight lines behind the nodes
 STYLE = """
 text { font: 11px ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace; fill: #1b1f24 }
 .small { fill: #57606a; font-size: 10px }
@@ -35,7 +35,7 @@ def svg(graph: Graph) -> str:
     parts = [_path("ahead", _down(chain, x, y)) for chain in chains.values()]
     backs = sorted((edge for edge, back in graph.edges.items() if back), key=lambda edge: edge[0].depth - edge[1].depth)
     lanes: dict[Node, int] = {}
-    for start, end in backs:                            # down, round the right side, and up: a lane for each node they leave
+    for start, end in backs:                            # down, around the right side, and up; a lane per start node
         out = right + 10 * lanes.setdefault(start, len(lanes))
         x1, y1, x2, y2 = x[start], y[start] + HEIGHT, x[end] + 8, y[end]
         parts.append(_path("back", f"M{x1:.0f},{y1} C{x1:.0f},{y1 + 26} {out:.0f},{y1 + 26} {out:.0f},{y1 - 8} "
@@ -57,7 +57,7 @@ def svg(graph: Graph) -> str:
 
 
 class _Bend:
-    """Where an edge passes a layer that neither of its ends is in."""
+    """The point at which an edge passes a layer between those of its ends."""
 
     def __init__(self, depth: int) -> None:
         self.depth = depth
@@ -85,18 +85,18 @@ def _path(kind: str, d: str) -> str:
 
 
 def label(node: Node) -> tuple[str, str]:
-    """The two lines of a node: what it is, and its shape."""
+    """The two lines of a node: its text and its shape."""
     times = f" × {node.count}" if node.count > 1 else ""
     return " = ".join(filter(None, [node.name, node.text])) + times, node.shapes
 
 
 def title(node: Node) -> str:
-    """What stands beside a node when it is pointed at."""
+    """The tooltip of a node."""
     return " ".join(filter(None, [*label(node), node.place]))
 
 
 def _places(layers: Sequence[Sequence[Any]], chains: Iterable[Sequence[Any]], width: Mapping[Any, float]) -> dict[Any, float]:
-    """The x of the middle of every node: first by the middle of its neighbours, in a few rounds, then pushed apart."""
+    """The x of the centre of every node: in a few rounds, the mean of its neighbours, then spread without overlaps."""
     near: dict[Any, list[Any]] = {node: [] for layer in layers for node in layer}
     for chain in chains:
         for above, below in zip(chain, chain[1:]):
@@ -113,7 +113,7 @@ def _places(layers: Sequence[Sequence[Any]], chains: Iterable[Sequence[Any]], wi
 
 
 def _spread(layer: Sequence[Any], wish: Mapping[Any, float], width: Mapping[Any, float], x: dict[Any, float]) -> None:
-    """Put the nodes of a layer at their wishes, in order, without overlaps, and so that the mean wish is met."""
+    """Place the nodes of a layer near their wishes, in order, without overlaps; the mean position is the mean wish."""
     position: list[float] = []
     for i, node in enumerate(layer):
         least = position[-1] + (width.get(layer[i - 1], BEND) + width.get(node, BEND)) / 2 + GAP_X if i else wish[node]

@@ -1,4 +1,4 @@
-"""A table of text: on the terminal, and as HTML in a notebook."""
+"""A table: text in a terminal, HTML in a notebook."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Table:
     """Rows of cells under the names of their columns.
 
     columns   {name: cells}; columns whose cells are all None or empty are left out
-    notes     lines of text to stand under the table
+    notes     lines of text under the table
 
     str() is the table as text, `_repr_html_()` as HTML; `rows` are dicts of the text of the cells.
 
@@ -69,12 +69,12 @@ def _text(cell: Any) -> str:
 
 
 def seconds(value: float | None) -> Microseconds | None:
-    """A time in microseconds, as a number for the eye."""
+    """A time in seconds, printed in microseconds; None stays None."""
     return None if value is None else Microseconds(value)
 
 
 class Microseconds(float):
-    """Seconds that read as microseconds."""
+    """Seconds, printed as microseconds."""
 
     def __str__(self) -> str:
         return f"{self * 1e6:,.1f}"

@@ -1,4 +1,4 @@
-"""Tracing: noting, while it is on, what a thread computes and what a sweep does with it.
+"""Tracing: recording what a thread computes and what a sweep does with it, while the trace is active.
 
     with tg.traced() as t:
         loss = model(x)
@@ -7,7 +7,7 @@
 
 The trace is a watcher (watching.py). It makes a note (notes.py) of every entry, which stays readable when backward() has
 consumed the entry: the user's line, the time that the operator and the derivatives took, a summary of the value and of the
-delta. The names of variables are looked up in the user's frame when a value is used, which is when it has its name.
+delta. The names of variables are looked up in the user's frame when a value is used, because it is bound to its name then.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from tapegrad.debug.views import Views
 from tapegrad.debug.watching import observed, users_frame, watching
 from tapegrad.errors import GradientError
 
-SAME_CALL = {"tapegrad.functions.tensor", "tapegrad.functions.numpy_protocol"}      # `array @ x` is `x @ x`, seen as a call
+SAME_CALL = {"tapegrad.functions.tensor", "tapegrad.functions.numpy_protocol"}      # so that `array @ x` counts as one call
 
 
 class Trace(Views):
-    """What was noted, as `notes`, and ways to look at it. See `traced`."""
+    """A trace: its `notes`, and methods to read them. See `traced`."""
 
     def __init__(self, values: bool = False, deltas: bool = False) -> None:
         self.values, self.deltas = values, deltas
@@ -42,7 +42,7 @@ class Trace(Views):
 
     def __enter__(self) -> Trace:
         if self._watching is not None:
-            raise GradientError("trace: this trace is on already")
+            raise GradientError("trace: this trace is already active")
         self._base = sys._getframe(1)
         self._watching = watching(self)
         self._watching.__enter__()
@@ -53,13 +53,13 @@ class Trace(Views):
         if watching is not None:
             watching.__exit__(*exception)
 
-    # What the watched thread tells
+    # Called by the watched thread
 
     def computed(self, row: Any, args: Any, z: Any, start: float, end: float) -> None:
         self._last = row, args, z, start, end
 
     def appended(self, entry: Any) -> None:
-        if type(entry.where) is Note:                   # by a trace inside of this one
+        if type(entry.where) is Note:                   # by a trace nested in this one
             self.notes.append(entry.where)
             return
         note = Note(entry, operands(entry, self._note_of, self._constants), self._buffers)
@@ -87,14 +87,14 @@ class Trace(Views):
         return note
 
     def _site(self) -> tuple[Any, ...]:
-        """The call that is being made, in every frame from here to the one with the trace."""
+        """The current instruction of every frame, from here to the frame of the trace."""
         frame: FrameType | None = sys._getframe(2)
         site = []
         while frame is not None:
             module = frame.f_globals.get("__name__", "")
             if module.split(".")[0] != "tapegrad" or module.startswith("tapegrad.functions.") and module not in SAME_CALL:
                 code = frame.f_code
-                if id(code) not in self._positions:     # code objects take long to hash
+                if id(code) not in self._positions:     # hashing code objects is slow
                     self._positions[id(code)] = code, list(code.co_positions())
                 site.append((code.co_filename, self._positions[id(code)][1][frame.f_lasti // 2]))
             if frame is self._base:
@@ -103,7 +103,7 @@ class Trace(Views):
         return tuple(site)
 
     def _find_names(self, entry: Any, note: Note, frame: FrameType) -> None:
-        """The variables that hold the operands, once for each."""
+        """Find the variables that hold the operands, once for each operand."""
         wanted: dict[int, tuple[Any, Any]] = {}
         for register, y in zip(entry.operands, note.ys):
             if type(y) is Leaf:
@@ -129,7 +129,7 @@ class Trace(Views):
             else:
                 y.variable = name
 
-    # Looking at it
+    # Reading it
 
     def __len__(self) -> int:
         return len(self.notes)
@@ -139,7 +139,7 @@ class Trace(Views):
 
 
 def _named(variables: dict[str, Any], wanted: dict[int, Any]) -> dict[int, str]:
-    """{id of a register: variable} of those that are wanted."""
+    """{id of a register: variable} of the registers in `wanted`."""
     found: dict[int, str] = {}
     for name, value in list(variables.items()):
         if isinstance(value, Handle) and isinstance(name, str) and not name.startswith("_"):
@@ -151,13 +151,13 @@ def _named(variables: dict[str, Any], wanted: dict[int, Any]) -> dict[int, str]:
 
 
 def traced(values: bool = False, deltas: bool = False) -> Trace:
-    """`with traced() as t:` notes what this thread records and sweeps: lines, times, and summaries of values and deltas.
+    """`with traced() as t:` traces the operations and sweeps of this thread: lines, times, summaries of values and deltas.
 
-    values   keep the values themselves, which `t.check()` needs
-    deltas   keep the deltas, and every contribution to one before it is added
+    values   whether to keep the values themselves, which `t.check()` needs
+    deltas   whether to keep the deltas, and every contribution to one
 
     `t.show()`, `t.draw()`, `t.memory()`, `t.profile()`, `t.blame()` and `t.check()` read it, also when the tape has been
-    consumed. A sweep of what was recorded here is noted while the trace is on.
+    consumed. A sweep of these entries is traced only while the trace is active.
 
     >>> x = tg.tensor([1.0, 2.0], requires_grad=True, name="x")
     >>> with tg.traced() as t:

@@ -1,4 +1,4 @@
-"""The ways to look at entries that a tape and a trace share, as methods. What they do is loaded when one is called."""
+"""The methods for reading entries that tapes and traces share. Their modules are imported when a method is called."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Views:
     __slots__ = ()
 
     def show(self, first: int | None = None, last: int | None = None) -> Table:
-        """The entries as a table, those from position `first` up to, and without, `last`. See debug/show.py.
+        """The entries as a table, those at positions first:last. See debug/show.py.
 
         >>> x = tg.tensor([1.0, 2.0], requires_grad=True, name="x")
         >>> loss = tg.sum(tg.square(x))
@@ -43,7 +43,7 @@ class Views:
         return draw(self, path, format, fold, constants)
 
     def memory(self) -> Memory:
-        """The bytes that backward() needs, by operation, line and shape. See debug/memory.py.
+        """The bytes kept for backward(), by operation and line. See debug/memory.py.
 
         >>> x = tg.tensor([1.0, 2.0], requires_grad=True, name="x")
         >>> loss = tg.sum(tg.square(x))
@@ -66,7 +66,7 @@ class Views:
         return profile(self)
 
     def check(self, rtol: float = 1e-4, atol: float = 1e-6) -> Check:
-        """Every derivative against differences, at the values that were recorded. See debug/check.py.
+        """Compare every derivative with central differences at the recorded values. See debug/check.py.
 
         >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
         >>> with tg.traced(values=True) as t:

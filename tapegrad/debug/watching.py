@@ -1,11 +1,11 @@
-"""Watching a thread: what is looked at while its operations run, and nothing where nobody watches.
+"""Watching the operations of a thread, without overhead when there is no watcher.
 
-A watcher is told `computed(row, args, z, start, end)` when a row's operator has run, and `appended(entry)` before its entry
-goes on the tape. While one is there, the thread's list of entries is a `Watched`, which notes the user's line in every
-entry's `where`, and every row's operator is a `Looking`. With the last watcher they go, and the tape's entries are a plain
-list again. Detecting anomalies (anomaly.py) and tracing (tracing.py) are watchers.
+A watcher's `computed(row, args, z, start, end)` is called after a row's operator has run, and `appended(entry)` before its
+entry is appended to the tape. While there is a watcher, the thread's list of entries is a `Watched`, which stores the user's
+line in every entry's `where`, and every row's operator is a `Looking`. With the last watcher they are removed, and the tape's
+entries are a plain list again. Anomaly detection (anomaly.py) and tracing (tracing.py) are watchers.
 
-`observed` makes an entry's derivatives tell what they got and gave, for as long as the entry lives.
+`observed` makes an entry's derivatives report their inputs and results, for as long as the entry lives.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from tapegrad.primitives.plan import Plan
 from tapegrad.primitives.registry import HOLOMORPHIC
 
 _lock = threading.Lock()
-_looking: list[Any] = []        # one list of the rows that are looked at, while there are watchers
+_looking: list[Any] = []        # the rows whose operator is a Looking, while there are watchers
 _watchers = 0
 
 
 class Watcher(Protocol):
-    """What looks at the operations of a thread."""
+    """An observer of the operations of a thread."""
 
     def computed(self, row: Any, args: Any, z: Any, start: float, end: float) -> None: ...
 
@@ -62,7 +62,7 @@ class Place:
 
 
 def users_frame(frame: FrameType | None = None) -> FrameType:
-    """The innermost frame of the stack that is not tapegrad's own."""
+    """The innermost frame that is not one of tapegrad's."""
     frame = frame or sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "tapegrad":
         frame = frame.f_back
@@ -70,13 +70,13 @@ def users_frame(frame: FrameType | None = None) -> FrameType:
 
 
 def users_place() -> Place:
-    """The line that this frame is at."""
+    """The current line of the user's frame."""
     frame = users_frame()
     return Place(frame.f_code, frame.f_lineno)
 
 
 class Watched(list[Any]):
-    """The entries of a tape that is being watched."""
+    """The list of entries of a watched tape."""
 
     __slots__ = ("watchers",)
 
@@ -92,7 +92,7 @@ class Watched(list[Any]):
 
 
 class Looking:
-    """A row's operator, which tells the watchers of the thread what it computed."""
+    """A row's operator that also reports its result to the watchers of the thread."""
 
     __slots__ = ("row", "g")
 
@@ -103,7 +103,7 @@ class Looking:
         start = perf_counter()
         z = self.g(*args)
         end = perf_counter()
-        if self.row.g is not self:                      # a kernel has put its compiled ufunc in our place
+        if self.row.g is not self:                      # a kernel has replaced this by its compiled ufunc
             with _lock:
                 if _looking and self.row.g is not self:
                     self.g, self.row.g = self.row.g, self
@@ -116,14 +116,14 @@ class Looking:
 
 @contextmanager
 def watching(watcher: Watcher) -> Iterator[None]:
-    """`with watching(watcher):` it is told what this thread computes and records."""
+    """`with watching(watcher):` the watcher is called for what this thread computes and records."""
     global _watchers
     tape = thread.tape
     with _lock:
         _watchers += 1
         if _watchers == 1:
             for row in table.complete().values():
-                vars(arrays).setdefault(row.name, row.g)        # the operations of derivatives are not looked at
+                vars(arrays).setdefault(row.name, row.g)        # operations of derivatives are not watched
                 _looking.append(row)
                 row.g = Looking(row)
     tape.entries = Watched(tape.entries, (watcher, *getattr(tape.entries, "watchers", ())))
@@ -144,8 +144,8 @@ def watching(watcher: Watcher) -> Iterator[None]:
 def observed(entry: Any, see: Callable[..., None]) -> Plan:
     """The plan of an entry with derivatives that call `see(position, first, d, c, start, end, saved)`.
 
-    They got the delta d, and what the entry saved, and gave the contribution c to the operand at `position`, or None; `first`
-    says that it is the entry's first.
+    d is the delta and `saved` what the entry saved; c is the contribution to the operand at `position`, or None; `first` is
+    true for the first derivative of the entry.
     """
     plan: Plan = entry.plan
     conjugated = entry.dtype.kind == "c" and entry.g.complex is HOLOMORPHIC    # the sweep runs these on the conjugate of d

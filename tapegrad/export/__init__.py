@@ -1,10 +1,10 @@
-"""Keeping a tape: in a file, and as a NumPy program.
+"""Saving a tape: to a file, or as a NumPy program.
 
-    save_tape(path, loss)     what `loss` was computed from, as text and arrays
-    load_tape(path)           the same, to be evaluated, differentiated and compared without the code that made it
-    export_numpy(loss, path)  the forward and the reverse sweep, written out as a program that needs only NumPy
+    save_tape(path, loss)     save the tape of `loss`, as text and arrays
+    load_tape(path)           load it, to evaluate, differentiate and compare it without the code that recorded it
+    export_numpy(loss, path)  the forward and the reverse sweep as a program that needs only NumPy
 
-In the order in which to read the code: files, part, listed, difference, archive; expressions, vocabulary, graph, program.
+Reading order: files, difference, archive; program.
 """
 
 from tapegrad.export.archive import Kept, load_tape, save_tape

@@ -1,15 +1,15 @@
-"""A tape in a file: text to be read, and arrays.
+"""Saving a tape to a file: readable text, and arrays.
 
 The file is an .npz, which numpy.load and any zip tool open:
 
     tape.txt            the Wengert list as text (wengert/text.py), `z2 = sum(z1, axis=(0,), keepdims=False)`
     manifest.json       the version of this format, and the static arguments that hold arrays, say an index (:, ids)
-    leaves/W.npy        what gradients are for
-    constants/c1.npy    the other inputs
+    leaves/W.npy        values of the leaves, which have gradients
+    constants/c1.npy    values of the other inputs
     static/z3.index.npy   arrays among the static arguments
-    values/z1.npy       the results, if they were asked for
+    values/z1.npy       the results, with values=True
 
-Nothing in it is pickled. It is written under a temporary name first, so that a file is there whole or not at all.
+Nothing in it is pickled. It is written under a temporary name and then renamed, so a file is never incomplete.
 """
 
 import io
@@ -41,17 +41,17 @@ Path = str | os.PathLike[str]
 
 
 def save_tape(path: Path, what: Tensor | TapeBase, *, leaves: Mapping[str, Any] | None = None, values: bool = False) -> None:
-    """Save what a tensor was computed from, or a whole tape, to a file that `load_tape` and numpy.load read.
+    """Save the part of the tape that a tensor depends on, or a whole tape, to a file for `load_tape` and numpy.load.
 
-    path     of the file; it is replaced when the new one is complete
-    what     a tensor, say the loss; or a tape, `tg.tape()`
-    leaves   {name: array} of leaves that are not to be looked up: the tape has the values of those that a derivative reads,
-             others are read from their tensors
-    values   keep the results of all entries, too
+    path     of the file; an existing one is replaced when the new one is complete
+    what     a tensor, such as the loss, or a tape, `tg.tape()`
+    leaves   {name: array} of leaves, instead of the values found: the tape has saved the values that a derivative reads, others
+             are read from their tensors
+    values   whether to save the results of all entries, too
 
-    The list is evaluated once, and compared with what the tape knows. Raises GradientError where a leaf's value is not known
-    or not what it was when it was used; ConsumedTapeError after a backward(); WengertError where a static argument, say a
-    function, has no text.
+    The list is evaluated once and compared with the values saved on the tape. Raises GradientError if the value of a leaf is
+    unknown; WengertError if a value differs from the recorded one, or if a static argument, such as a function, cannot be
+    written as text; ConsumedTapeError after backward().
 
     >>> import os, tempfile
     >>> x = tg.tensor([1.0, 2.0], requires_grad=True, name="x")
@@ -93,11 +93,11 @@ def _write(path, texts, arrays):
 
 
 def load_tape(path: Path, G: Mapping[str, Any] | None = None, DG: Mapping[str, Any] | None = None) -> "Kept":
-    """The tape that `save_tape` has put into a file, as a Kept.
+    """Load a tape that `save_tape` has saved. Returns a Kept.
 
-    G, DG    operators that tapegrad does not have, and their derivatives, as for `wengert.eval` and `wengert.backprop`
+    G, DG    operators that tapegrad does not define, and their derivatives, as for `wengert.eval` and `wengert.backprop`
 
-    Raises WengertError where the file is not one of `save_tape`, or damaged.
+    Raises WengertError if the file was not written by `save_tape` or is damaged.
 
     >>> import os, tempfile, tapegrad as tg
     >>> x = tg.tensor([1.0, 2.0], requires_grad=True, name="x")
@@ -118,7 +118,7 @@ def load_tape(path: Path, G: Mapping[str, Any] | None = None, DG: Mapping[str, A
             if manifest["format"] != FORMAT:
                 raise ValueError(f"its format is {manifest['format']!r}")
             if manifest["version"] != VERSION:
-                raise ValueError(f"it has version {manifest['version']} of the format, and this tapegrad reads {VERSION}")
+                raise ValueError(f"expected version {VERSION} of the format, got {manifest['version']}")
             text = archive.read("tape.txt").decode()
             groups = {group: {} for group in GROUPS}
             for member in archive.namelist():
@@ -137,16 +137,16 @@ def load_tape(path: Path, G: Mapping[str, Any] | None = None, DG: Mapping[str, A
             if not any(name in group for group in (groups["leaves"], groups["constants"], static)):
                 raise ValueError(f"the array of {name} is missing")
     except (zipfile.BadZipFile, ValueError, TypeError, KeyError, EOFError, NotImplementedError) as error:
-        raise WengertError(f"load_tape: {path} is not a tape that save_tape has written, or it is damaged: {error}") from error
+        raise WengertError(f"load_tape: {path} was not written by save_tape, or it is damaged: {error}") from error
     return Kept(path, text, f, groups["leaves"], groups["constants"], static, groups["values"], G, DG)
 
 
 class Kept:
-    """A tape from a file.
+    """A tape loaded from a file.
 
     path        of the file
     text        the list as text
-    leaves      {name: array} of what gradients are for
+    leaves      {name: array} of the leaves, which have gradients
     constants   {name: array} of the other inputs
     """
 
@@ -167,31 +167,31 @@ class Kept:
         return self.eval()
 
     def eval(self, **replacements: Any) -> dict[str, Any]:
-        """{name: array}, evaluated, with some leaves or constants replaced: `kept.eval(W=2 * kept.leaves["W"])`."""
+        """{name: array} of all values, with some leaves or constants replaced: `kept.eval(W=2 * kept.leaves["W"])`."""
         values = wengert.eval(self._f, self._inputs(replacements), G=self._G)
         return {name: np.asarray(value) for name, value in values.items() if name not in self._static}
 
     def backprop(self, seed: Any = 1.0, **replacements: Any) -> dict[str, Any]:
-        """{name: delta} of all names: the derivative of the last result, whose delta is `seed`."""
+        """{name: delta} of all names: the derivatives of the last result, with delta `seed`."""
         return wengert.backprop(self._f, self._inputs(replacements), DG=self._DG, seed=seed, G=self._G)
 
     def gradients(self, seed: Any = 1.0, **replacements: Any) -> dict[str, Any]:
-        """{leaf's name: delta}"""
+        """{leaf's name: its gradient}: the derivatives of the last result, with delta `seed`."""
         return wengert.backprop(self._f, self._inputs(replacements), DG=self._DG, seed=seed, G=self._G, wrt=list(self.leaves))
 
     def diff(self, other: "Kept") -> Difference:
-        """What the tape `other` has otherwise: entries added, removed, changed, and values that differ. See Difference."""
+        """Compare with the tape `other`: entries added, removed and changed, and values that differ. See Difference."""
         return Difference(self._f, other._f, self.values, other.values, self._static, other._static)
 
     def _inputs(self, replacements):
         val = {**self.leaves, **self.constants}
         for name, value in replacements.items():
             if name not in val:
-                raise WengertError(f"{self.path}: {name} can't be replaced; {', '.join(val)} can")
+                raise WengertError(f"{self.path}: cannot replace {name}; expected one of {', '.join(val)}")
             value = value._value if isinstance(value, Tensor) else value
             array = np.asarray(value) if hasattr(value, "dtype") else np.asarray(value, val[name].dtype)
             if array.dtype.kind not in "biufc":
-                raise WengertError(f"{self.path}: {describe(array)} in place of {name}; numbers are needed")
+                raise WengertError(f"{self.path}: expected numbers for {name}, got {describe(array)}")
             val[name] = array
         return {**val, **self._static}
 

@@ -1,7 +1,7 @@
-"""How two tapes differ.
+"""The difference of two tapes.
 
-Names like z7 count entries, so an entry that is new moves all names after it. Entries are therefore matched by what they
-do, in order, and the names of the second list are read as those of the first that they match.
+Names like z7 count entries, so a new entry shifts all names after it. Entries are therefore matched by their operators, in
+order, and names in the second list are replaced by those of the matching entries of the first.
 """
 
 from difflib import SequenceMatcher
@@ -13,13 +13,13 @@ from tapegrad.wengert.text import entry_text
 
 
 class Difference:
-    """What a second list has otherwise than the first. True where there is a difference; `print` shows it.
+    """The difference of two Wengert lists. True if there is one; `print` shows it.
 
     added     entries of the second list only
     removed   entries of the first only
     changed   [(entry of the first, entry of the second)]: the same operator on other operands or static arguments
-    values    {name in the first list: how far its values are apart}: the greatest absolute difference of an element, or
-              infinity where the shapes or dtypes differ, or one is NaN; values that are equal are left out
+    values    {name in the first list: difference of its values}: the maximal absolute difference of an element, or infinity
+              if the shapes or dtypes differ, or if only one is NaN; equal values are left out
     """
 
     def __init__(self, first, second, first_values, second_values, first_static, second_static):
@@ -53,7 +53,7 @@ def _matched(first, second):
     """(pairs of entries that correspond, entries of the first list only, of the second only)"""
     defined = {z for z, _, _ in (*first, *second)}
     keys = [[(g, tuple([y for y in ys if y not in defined and "=" not in y])) for _, g, ys in f] for f in (first, second)]
-    start, end = _common(*keys), _common(*[key[::-1] for key in keys])      # the matcher takes quadratic time for the rest
+    start, end = _common(*keys), _common(*[key[::-1] for key in keys])      # SequenceMatcher is quadratic: only for the rest
     end = min(end, len(first) - start, len(second) - start)
     middle, other_middle = first[start:len(first) - end], second[start:len(second) - end]
     pairs, removed, added = list(zip(first[:start], second[:start])), [], []
@@ -75,7 +75,7 @@ def _matched(first, second):
 
 
 def _common(xs, ys):
-    """How many items two lists begin with in common."""
+    """The length of the common prefix of two lists."""
     return next((i for i, (x, y) in enumerate(zip(xs, ys)) if x != y), min(len(xs), len(ys)))
 
 
@@ -84,12 +84,12 @@ def _renamed(y, name_of):
 
 
 def _renamed_statics(a, b):
-    """The arguments of a, where those that are named after an entry, `index=z3.index`, are named as in b."""
+    """The arguments of a; those named after the entry, like `index=z3.index`, get the names of b."""
     return tuple([y.replace(f"={a[0]}.", f"={b[0]}.") for y in a[2]])
 
 
 def _statics(entry, static):
-    """What the static arguments of an entry that hold arrays are equal by."""
+    """The static arguments of an entry that hold arrays, as values that compare by ==."""
     found = [static[y.partition("=")[2]] for y in entry[2] if y.partition("=")[2] in static]
     return [[(x.tolist(), x.dtype.str) if isinstance(x, np.ndarray) else x
              for x in (value if type(value) is tuple else (value,))] for value in found]

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Writing files atomically: a file is complete, or it is not there."""
 
 import os
 import tempfile
@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 
 @contextmanager
 def replacing(path):
-    """`with replacing(path) as file:` what is written to the binary `file` takes the place of `path` at the end."""
+    """`with replacing(path) as file:` the binary `file` replaces `path` at the end, unless an exception is raised."""
     path = os.fspath(path)
     handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path) or ".", prefix=f"{os.path.basename(path)}.", suffix=".part")
     try:
@@ -15,7 +15,7 @@ def replacing(path):
             yield file
         mask = os.umask(0)
         os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)              # mkstemp's files are for the owner only
+        os.chmod(temporary, 0o666 & ~mask)              # mkstemp creates files readable by the owner only
         os.replace(temporary, path)
     except BaseException:
         with suppress(FileNotFoundError):

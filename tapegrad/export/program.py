@@ -7,12 +7,12 @@ The forward sweep has a line per entry, under the tape's names. The reverse swee
 
 which come from the derivative rules (graph/reverse.py, graph/numpy_text.py).
 
-What is the same to the last bit. In float64 the result and the gradients have the same bits as on the tape, with the same
-NumPy. Where numba compiles sigmoid, tanh and relu, the program has a function with the very operations of the kernel's
-formula; where it doesn't, the NumPy formula that is its fallback. Matrix products are the same where the same BLAS computes
-them with as many threads. In float32, too, where numba is switched off: its kernels of sigmoid and tanh have fused
-multiply-adds where the machine has them, others add a product to a delta in one call or take a cross entropy in one pass
-(kernels/), and the last bits differ.
+Equal bits. In float64 the result and the gradients have the same bits as on the tape, with the same NumPy. If numba compiles
+sigmoid, tanh and relu, the program contains a function with the operations of the kernel's formula; otherwise the NumPy
+formula that is its fallback. Matrix products are equal with the same BLAS and the same number of threads. The same holds in
+float32 if numba is disabled. With numba, the last bits may differ in float32: the kernels of sigmoid and tanh use fused
+multiply-adds if the machine has them, others add a product to a delta in one call or compute a cross entropy in one pass
+(kernels/).
 """
 
 import builtins
@@ -35,10 +35,10 @@ from tapegrad.primitives import table
 
 @dataclass
 class NumpyProgram:
-    """What `export_numpy` gives; `print` shows the text.
+    """The result of `export_numpy`; `print` shows the text.
 
     text       of the program
-    inputs     {name: array} of the arguments of its function: the leaves, the constants, the arrays that are indices
+    inputs     {name: array} of the arguments of its function: leaves, constants, and arrays used as indices
     """
 
     text: str
@@ -48,7 +48,7 @@ class NumpyProgram:
         return self.text
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the text to `path`, and the inputs beside it as an .npz, from which the program reads them when it is run."""
+        """Write the text to `path`, and the inputs to an .npz beside it, which the program reads when it is run as a script."""
         with replacing(Path(path).with_suffix(".npz")) as file:
             np.savez(file, allow_pickle=False, **self.inputs)
         with replacing(path) as file:
@@ -60,13 +60,13 @@ def export_numpy(loss: Tensor, path: str | PathLike[str] | None = None, *, name:
     """The tape of `loss` as a program: `def step(W, b, x): .. return loss, {"W": d_W, "b": d_b}`, which needs only NumPy.
 
     loss     a tensor with one element
-    path     of the .py file to write, with the arguments' values beside it in an .npz; by default no file is written
+    path     of the .py file to write, with the arguments' values in an .npz beside it; by default no file is written
     name     of the function
-    wrt      the names of the leaves whose gradients are wanted; by default all
-    leaves   {name: array} of leaves that are not to be looked up, as for `save_tape`
+    wrt      the names of the leaves whose gradients to return; by default all
+    leaves   {name: array} of leaves, instead of the values found, as for `save_tape`
 
-    Returns a NumpyProgram. Raises WengertError that names the row where there is no NumPy text for one, say a primitive of a
-    user; GradientError and ConsumedTapeError as `backward` does.
+    Returns a NumpyProgram. Raises WengertError, which names the row, if a row cannot be written in NumPy, such as a user's
+    primitive; GradientError and ConsumedTapeError as `backward` does.
 
     >>> import tapegrad as tg
     >>> x = tg.tensor([1.0, 2.0], requires_grad=True, name="x")
@@ -83,20 +83,20 @@ def export_numpy(loss: Tensor, path: str | PathLike[str] | None = None, *, name:
     {'x': array([1., 2.])}
     """
     if not name.isidentifier() or keyword.iskeyword(name):
-        raise ValueError(f"export_numpy: the function can't be called {name!r}")
+        raise ValueError(f"export_numpy: name must be a Python identifier and not a keyword, got {name!r}")
     if not isinstance(loss, Tensor):
-        raise TypeError(f"export_numpy: a tensor is needed, and this is a {type(loss).__name__}")
+        raise TypeError(f"export_numpy: expected a tensor, got {type(loss).__name__}")
     taken = {name, "np", "Path", "l", "I", "O", *keyword.kwlist, *dir(builtins), *table, *[f"{g}_float32" for g in PLAIN]}
     part = Capture(loss, "export_numpy", taken)
     names = part.graph.names
     if loss.size != 1:
-        raise GradientError(f"export_numpy: the result has shape {loss.shape}; only a scalar has a gradient by itself")
+        raise GradientError(f"export_numpy: expected a scalar result, got shape {loss.shape}")
     found = [names[leaf] for leaf in part.leaves]
     wrt = found if wrt is None else list(wrt)
     for wanted in wrt:
         if wanted not in found:
-            raise GradientError(f"export_numpy: {wanted!r} is none of the leaves, which are {', '.join(found)}")
-    with np.errstate(all="ignore"):                     # shapes and dtypes are found by running G on arrays that stand in
+            raise GradientError(f"export_numpy: there is no leaf {wanted!r}; the leaves are {', '.join(found)}")
+    with np.errstate(all="ignore"):                     # shapes and dtypes are inferred by running G on placeholder arrays
         text = NumpyText(part, wrt)
     starting, constants, _ = part.evaluated(leaves)
     values = {names[node]: x for node, x in {**starting, **constants}.items()} | dict(text.arrays.values())
@@ -107,10 +107,10 @@ def export_numpy(loss: Tensor, path: str | PathLike[str] | None = None, *, name:
 
 
 def _program(part, text, function):
-    """The whole file."""
+    """The text of the file."""
     names, z = part.graph.names, part.graph.names[part.graph.outputs[-1]]
     if function in {"np", "Path", *text.writer.helpers}:
-        raise ValueError(f"export_numpy: the function can't be called {function!r}, a name that the program uses")
+        raise ValueError(f"export_numpy: the name {function!r} is used by the program; choose another")
     described = {names[x]: f"{x.dtype} {x.shape}" for x in part.graph.inputs}
     described |= {name: f"{x.dtype} {x.shape}" for name, x in text.arrays.values()}
     leaves = {names[leaf] for leaf in part.leaves}

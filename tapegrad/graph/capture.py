@@ -1,10 +1,10 @@
-"""The graph of a part of a tape: its operations as nodes, a name for everything, and the values that it starts from.
+"""A part of a tape as a graph: operations as nodes, names for all of them, and the values of leaves and constants.
 
-An entry keeps only what its derivatives read, and a leaf does not hold its tensor. So the value of a leaf or a constant is
-taken, in this order, from
-  - `leaves`, where the caller gives it;
-  - what an entry has saved of it, which is its value when it was recorded;
-  - the tensor itself, as it is now: a constant stands in the entry, and a leaf has a weak reference to its tensor.
+An entry saves only the values that its derivatives read, and a leaf does not hold its tensor. So the value of a leaf or a
+constant is taken from the first of these that has it:
+  - `leaves`, given by the caller;
+  - an entry that has saved it, which is its value when it was recorded;
+  - the tensor, with its present value: the entry holds a constant, and a leaf has a weak reference to its tensor.
 """
 
 import numpy as np
@@ -20,21 +20,21 @@ from tapegrad.primitives.plan import VALUE
 
 
 class Capture:
-    """What was recorded, as a graph.
+    """A tape, or the part of it that a tensor depends on, as a graph.
 
-    caller      the public function that messages name
-    graph       of the entries that a tensor depends on, or of all of a tape
+    caller      the name of the public function, for error messages
+    graph       the Graph of the entries
     leaves      {node: the Leaf}, in the order of their first use
     constants   {node: the tensor}, likewise
-    known       {node: the array that the tape has saved of it}
-    hooked      the nodes whose deltas a hook replaces
-    unique      function of a name: the name, or one like it that no node has
+    known       {node: its array, if the tape has saved it}
+    hooked      the nodes with a hook, which may replace the delta
+    unique      function that returns a name, with a number if a node has that name
     """
 
     def __init__(self, what, caller, taken=(), inputs=()):
         """what     a tensor, or a tape
-        taken       names that nodes do not get
-        inputs      results at which the graph begins, beside leaves and constants
+        taken       names that nodes must not get
+        inputs      results that are inputs of the graph, in addition to leaves and constants
         """
         self.caller, self.leaves, self.constants, self.known, self.hooked = caller, {}, {}, {}, set()
         begins = [x._register for x in inputs]
@@ -82,7 +82,7 @@ class Capture:
         names = [self.graph.names[node] for node in self.leaves]
         for name in given:
             if name not in names:
-                raise GradientError(f"{self.caller}: {name!r} is none of the leaves, which are {', '.join(names)}")
+                raise GradientError(f"{self.caller}: there is no leaf {name!r}; the leaves are {', '.join(names)}")
         leaves = {}
         for name, (node, leaf) in zip(names, self.leaves.items()):
             tensor = leaf.tensor and leaf.tensor()
@@ -93,13 +93,13 @@ class Capture:
             elif tensor is not None and tensor._register is leaf:
                 leaves[node] = tensor._value
             else:
-                raise GradientError(f"{self.caller}: the value of the leaf {name}, {leaf.dtype} {leaf.shape}, is not known: "
-                                    f"the tape has not saved it, and its tensor is gone; give it in leaves={{{name!r}: array}}")
+                raise GradientError(f"{self.caller}: the value of the leaf {name}, {leaf.dtype} {leaf.shape}, is unknown: the "
+                                    f"tape has not saved it, and its tensor no longer exists; pass leaves={{{name!r}: array}}")
         return leaves, {node: self.known.get(node, tensor._value) for node, tensor in self.constants.items()}
 
     def evaluated(self, given=None):
-        """(the leaves' values, the constants' values, {node: value} of all nodes). Raises if one is not what was recorded: a
-        tensor that was looked up may have been changed since."""
+        """(the leaves' values, the constants' values, {node: value} of all nodes). Raises WengertError if a value differs
+        from the recorded one: a tensor that was looked up may have been changed since."""
         leaves, constants = self._starting_values(given)
         with np.errstate(all="ignore"):
             found = evaluated(self.graph, {**leaves, **constants})
@@ -107,9 +107,9 @@ class Capture:
         looked_up = [names[node] for node in (*leaves, *constants) if node not in self.known]
         for node in self.graph.nodes if looked_up else ():
             if node in self.known and not _same(self.known[node], np.asarray(found[node])):
-                raise WengertError(f"{self.caller}: {names[node]} = {node.row.name}(..) is not what was recorded. The values "
-                                   f"of {', '.join(looked_up)} may have been changed since: do this before that, or give the "
-                                   "values that leaves had then in leaves={name: array}")
+                raise WengertError(f"{self.caller}: {names[node]} = {node.row.name}(..) differs from the recorded value. The "
+                                   f"values of {', '.join(looked_up)} may have been changed since: call {self.caller} before "
+                                   "that, or pass the values at the time of recording in leaves={name: array}")
         return leaves, constants, found
 
 
@@ -120,9 +120,9 @@ def _same(known, z):
 
 
 def enter(entries, of):
-    """Put the node of every entry into `of`, {id of a register: its node}, which has those of the leaves.
+    """Add the node of every entry to `of`, {id of a register: its node}, which must contain those of the leaves.
 
-    A constant stands in the nodes as its array, unless it has a node in `of`.
+    A constant becomes its array, unless it has a node in `of`.
     """
     for entry in entries:
         operands = [of.get(id(y), y._value if isinstance(y, Handle) else y) for y in entry.operands]
@@ -141,10 +141,10 @@ def _entries(what, caller, begins):
                     _check(y, what, caller)
         return list(what.entries)
     if not isinstance(what, Handle):
-        raise TypeError(f"{caller}: a tensor or a tape is needed, and this is a {type(what).__name__}")
+        raise TypeError(f"{caller}: expected a tensor or a tape, got {type(what).__name__}")
     last = what._register
     if type(last) is not Entry:
-        raise GradientError(f"{caller}: this tensor is not a result on the tape: it is a leaf, or no operand of what made it "
+        raise GradientError(f"{caller}: this tensor is not a result on the tape: it is a leaf, or none of its operands "
                             "requires a gradient")
     _check(last, last.tape, caller)
     tape, wanted, entries = last.tape, {id(last)}, []
@@ -160,8 +160,8 @@ def _entries(what, caller, begins):
 
 def _check(entry, tape, caller):
     if entry.tape is None:
-        raise ConsumedTapeError(f"{caller}: the tape of this result of {entry.g.name} has been consumed by a backward(); call "
-                                f"{caller} before, or give backward() retain_graph=True")
+        raise ConsumedTapeError(f"{caller}: the tape of this result of {entry.g.name} has been consumed by backward(); call "
+                                f"{caller} before that, or call backward(retain_graph=True)")
     if entry.tape is not tape:
         raise ThreadError(f"{caller}: this result of {entry.g.name} was recorded by another thread, on its own tape")
 
@@ -171,5 +171,5 @@ def _checked(caller, name, value, leaf):
     other_dtype = array.dtype != leaf.dtype and (hasattr(value, "dtype") or array.dtype.kind not in "biuf")
     if array.shape != leaf.shape or other_dtype:
         kind = DtypeError if array.shape == leaf.shape else ShapeError
-        raise kind(f"{caller}: {describe(array)} is given for the leaf {name}, which is {leaf.dtype} {leaf.shape}")
+        raise kind(f"{caller}: expected {leaf.dtype} {leaf.shape} for the leaf {name}, got {describe(array)}")
     return array.astype(leaf.dtype, copy=False)

@@ -1,16 +1,16 @@
-"""A graph: what is computed from what, as nodes."""
+"""A graph of a computation."""
 
 from tapegrad.errors import describe
 from tapegrad.primitives.node import Node
 
 
 class Graph:
-    """Nodes between inputs and outputs.
+    """The nodes between inputs and outputs.
 
-    inputs    nodes whose values are given
-    outputs   nodes whose values are wanted
-    nodes     those between, which the outputs need, each after its operands
-    names     {node: its name}; a node need not have one
+    inputs    nodes whose values are given when it is run
+    outputs   nodes whose values it computes
+    nodes     the nodes that the outputs depend on, without the inputs, each after its operands
+    names     {node: its name}; names are optional
     """
 
     __slots__ = ("inputs", "outputs", "nodes", "names")
@@ -38,7 +38,7 @@ def operands_of(node):
 
 
 def reached(outputs, inputs=()):
-    """The nodes that the outputs depend on, in the order in which they were made, without the inputs."""
+    """The nodes that the outputs depend on, without the inputs, in the order of their creation."""
     seen, waiting = set(inputs), [*outputs]
     found = []
     while waiting:

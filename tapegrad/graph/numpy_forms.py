@@ -1,7 +1,7 @@
-"""How a node is written as NumPy: its form, of strings and operands, and how tightly that holds together.
+"""How a node is written in NumPy: its form, a sequence of strings and operands, and the form's precedence.
 
-In this order: operators, x + y; FORMS, x.sum(axis=0), for rows whose G is best read as that; else what numpy_helpers.py
-finds: a function of NumPy, or one of ours whose source goes into the program.
+The first that applies: an operator, x + y; FORMS, such as x.sum(axis=0), for rows that read best that way; otherwise, from
+numpy_helpers.py, a function of NumPy, or one of tapegrad whose source is copied into the program.
 """
 
 import math
@@ -11,21 +11,21 @@ import numpy as np
 from tapegrad.errors import describe
 from tapegrad.primitives.node import Node
 
-NOTHING, COMPARED, SUM, PRODUCT, SIGN, POWER, ATOM = range(7)      # how tightly a text holds together
+NOTHING, COMPARED, SUM, PRODUCT, SIGN, POWER, ATOM = range(7)      # precedence, lowest first
 INFIX = {"add": ("+", SUM), "subtract": ("-", SUM), "multiply": ("*", PRODUCT), "divide": ("/", PRODUCT),
          "power": ("**", POWER), "equal": ("==", COMPARED), "not_equal": ("!=", COMPARED), "less": ("<", COMPARED),
          "less_equal": ("<=", COMPARED), "greater": (">", COMPARED), "greater_equal": (">=", COMPARED)}
 
 
 def infix(name, x, y):
-    """The form of x `symbol` y. Equal operators group from the left, except for **."""
+    """The form of x `symbol` y. Operators are left-associative, except **."""
     symbol, level = INFIX[name]
     left, right = (level + 1, level) if symbol == "**" else (level, level + 1)
     return ((x, left), f" {symbol} ", (y, right)), level
 
 
 def literal(x):
-    """(text, how tightly it holds together) of what is not a node or an array."""
+    """(text, precedence) of a value that is not a node or an array."""
     if isinstance(x, (bool, np.bool_)):
         return str(bool(x)), ATOM
     if isinstance(x, np.dtype):
@@ -45,7 +45,7 @@ def literal(x):
         return f"slice({', '.join([literal(end)[0] for end in (x.start, x.stop, x.step)])})", ATOM
     if x is None or x is Ellipsis or isinstance(x, str):
         return "..." if x is Ellipsis else repr(x), ATOM
-    raise TypeError(f"{describe(x)} can't be written")
+    raise TypeError(f"{describe(x)} cannot be written as text")
 
 
 def text(x):
@@ -70,7 +70,7 @@ def joined(items):
 
 
 def subscript(index):
-    """The form of what stands in brackets: `:, 1:3` for (slice(None), slice(1, 3))."""
+    """The form of an index: `:, 1:3` for (slice(None), slice(1, 3))."""
     form = []
     for item in index if type(index) is tuple else (index,):
         if isinstance(item, slice):

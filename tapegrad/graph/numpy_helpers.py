@@ -1,7 +1,7 @@
-"""What a NumPy program needs beside NumPy: functions of ours whose source goes into it, kernels as their formulas.
+"""What a NumPy program needs in addition to NumPy: source of tapegrad's functions, and kernels as their formulas.
 
-Where numba compiles sigmoid, tanh and relu, the program has a function with the very operations of the kernel's formula, run
-over arrays, which gives the same bits; where it doesn't, the NumPy formula that is the kernel's fallback.
+If numba compiles sigmoid, tanh and relu, the program contains a function with the operations of the kernel's formula, over
+arrays, which gives the same bits; otherwise the NumPy formula that is the kernel's fallback.
 """
 
 import ast
@@ -46,17 +46,17 @@ OF_FORMULAS = {f.__name__: f for f in (bits, unsigned_bits, from_bits, formulas(
 
 
 class Writer:
-    """The forms of nodes, and what they need.
+    """The forms of nodes, and the helpers that they need.
 
     helpers    {name: text} of the functions and constants that the program needs
-    imports    the lines that these need, beside that for NumPy
+    imports    the import lines of these, other than NumPy's
     """
 
     def __init__(self):
         self.helpers, self.imports, self._forms = {}, set(), {}
 
     def form(self, node):
-        """(form, how tightly it holds together) of a node."""
+        """(form, precedence) of a node."""
         if node not in self._forms:
             self._forms[node] = self._form(node.row, node.operands, node.static, node.dtype)
         return self._forms[node]
@@ -85,12 +85,12 @@ class Writer:
             if getattr(there, name, None) is g and not row.variadic:
                 return call(f"{home}.{name}")(*arguments)
         if not isinstance(g, FunctionType) or row.variadic:
-            raise unwritten(row.name, "it is no function of NumPy")
+            raise unwritten(row.name, "it is not a NumPy function")
         self._take(row.name, g)
         return call(row.name)(*arguments)
 
     def _kernel(self, name, x, dtype):
-        """What a kernel's ufunc computes, to the last bit, whose result has this dtype."""
+        """The form of a kernel's ufunc with a result of this dtype; it gives the same bits."""
         x = ((x, ATOM), f".astype(np.{dtype.name})") if x.dtype != dtype else ((x, ATOM),)
         if name == "relu":
             return ("np.where(", *x, " < 0, 0, ", *x, ")")
@@ -108,7 +108,7 @@ class Writer:
         return (f"{helper}(", *x, ")")
 
     def _take(self, name, used):
-        """Put what a helper uses, a function of ours, a module, or a constant, into the program under its name."""
+        """Add something that a helper uses (a function of tapegrad, a module or a constant) to the program, under its name."""
         if name in self.helpers or used is np:
             return
         if isinstance(used, ModuleType) and used.__name__ in sys.stdlib_module_names:
@@ -124,8 +124,8 @@ class Writer:
             raise unwritten(name, f"it is a {type(used).__name__} of tapegrad")
 
     def _function(self, name, g):
-        """The source of a function, after that of what it uses."""
-        if g.__closure__:                               # made by another function, from functions
+        """The source of a function; what it uses is added to the program first."""
+        if g.__closure__:                               # returned by another function, from functions
             maker, given = g.__globals__.get(g.__qualname__.partition(".")[0]), inspect.getclosurevars(g).nonlocals
             if not maker or list(inspect.signature(maker).parameters) != list(given):
                 raise unwritten(name, "it is a closure")
@@ -138,12 +138,12 @@ class Writer:
         try:
             text = textwrap.dedent(inspect.getsource(g)).strip()
         except OSError:
-            raise unwritten(name, "its source is not there") from None
+            raise unwritten(name, "its source is not available") from None
         return _as_def(name, g, text) if g.__name__ == "<lambda>" else re.sub(rf"\b{g.__name__}\b", name, text)
 
 
 def _constant(c):
-    """The text of a formula's constant: a number, the bits of one, or the coefficients of a polynomial."""
+    """The text of a formula's constant: a number, its bits, or the coefficients of a polynomial."""
     if type(c) is tuple:
         return repr(tuple([x.item() for x in c]))
     if c.dtype.kind in "iu" and c > 1000:
@@ -153,20 +153,20 @@ def _constant(c):
 
 
 def _names(code):
-    """The global names, and attributes, that a function reads."""
+    """The names of globals and attributes that a function reads."""
     inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
     return dict.fromkeys([*code.co_names, *[name for part in inner for name in _names(part)]])
 
 
 def _as_def(name, g, statement):
-    """A lambda as a def, found in the statement that it stands in."""
+    """A lambda as a def, extracted from the statement that contains it."""
     for node in ast.walk(ast.parse(statement)):
         if isinstance(node, ast.Lambda):
             code = eval(compile(ast.Expression(node), "<row>", "eval"), {}).__code__
             if all(getattr(code, part) == getattr(g.__code__, part) for part in ("co_varnames", "co_names", "co_consts")):
                 return f"def {name}({ast.unparse(node.args)}):\n    return {ast.unparse(node.body)}"
-    raise unwritten(name, "its lambda can't be read")
+    raise unwritten(name, "its lambda cannot be parsed")
 
 
 def unwritten(name, why):
-    return WengertError(f"export_numpy: {name} can't be written as NumPy: {why}")
+    return WengertError(f"export_numpy: {name} cannot be written in NumPy: {why}")

@@ -1,6 +1,6 @@
-"""A graph and its deltas written out as a NumPy function, with a line per node that has a name.
+"""Writing a graph and its deltas as a NumPy function, with one line per named node.
 
-A delta gets a line of its own if it is used more than once, is added to, or is long; what nothing needs is not written.
+A delta gets a line of its own if it is used more than once, is accumulated, or is long; unused nodes are not written.
 """
 
 import re
@@ -16,7 +16,7 @@ from tapegrad.primitives import Primitive
 from tapegrad.primitives.node import Node, node_of
 
 WIDTH, SHORT, LONG = 120, 40, 90
-VIEW = re.compile(r"\w+(\.T|\.reshape\([\d, ()]*\))")   # costs nothing, and may be written wherever it is used
+VIEW = re.compile(r"\w+(\.T|\.reshape\([\d, ()]*\))")   # a view costs nothing, so it may be repeated wherever it is used
 ZEROS, COPY = Primitive("zeros", np.zeros, ()), Primitive("copy", np.copy, (None,))
 
 
@@ -24,9 +24,9 @@ class NumpyText:
     """The lines of a captured graph and of the deltas of some of its leaves.
 
     parameters       the names of the arguments
-    arrays           {id of an array among constants and static arguments: (its name, itself)}
+    arrays           {id of an array: (its name, the array)} of the constants and static arguments
     forward, reverse   lines of the function
-    value, gradients   the text of the result, and {leaf's name: that of its delta}
+    value, gradients   the text of the result, and {leaf's name: text of its delta}
     """
 
     def __init__(self, part, wrt):
@@ -37,7 +37,7 @@ class NumpyText:
             self._check(node)
         self.back = Reverse(graph, [node for node in part.leaves if graph.names[node] in wrt])
         for node in part.hooked & self.back.needed:
-            what = "the leaf " if node in part.leaves else f"{node.row.name} can't be written as NumPy: "
+            what = "the leaf " if node in part.leaves else f"{node.row.name} cannot be written in NumPy: "
             raise unwritten(None, f"{what}{graph.names[node]} has a hook, a function{', which' * (node in part.leaves)}")
         self.pinned = {*graph.nodes, *self.back.sums, *[d for d in self.back.delta_of if not d.operands]}
         for d, y in self.back.delta_of.items():
@@ -60,7 +60,7 @@ class NumpyText:
             raise unwritten(node.row.name, error) from error
 
     def _gradient(self, leaf):
-        """The delta of a leaf, under its name: a copy, where it is also that of something else."""
+        """The delta of a leaf, named d_leaf: a copy if it is also the delta of another node."""
         name, d = f"d_{self.names[leaf]}", self.back.deltas.get(leaf)
         if d is None:
             d = node_of(ZEROS, (), (leaf.shape, leaf.dtype))
@@ -111,7 +111,7 @@ class NumpyText:
         return f"{self.names[entry]} = {entry.row.name}({', '.join(operands)})"
 
     def _statements(self, node):
-        """("variable = ", text) of what a node is computed by; nothing, where it is written inside of others."""
+        """The statements ("variable = ", text) that compute a node; none if it is written inline in others."""
         form, level = self._form(node)
         text, name, fresh = self._joined(form), self.names.get(node), not node.row.view
         grown, held = self.grown.get(node), self.back.sums.get(node)
@@ -149,7 +149,7 @@ class NumpyText:
         return "".join(part if type(part) is str else self._operand(*part) for part in form)
 
     def _operand(self, x, level):
-        """The text of an operand, in parentheses where it would fall apart."""
+        """The text of an operand, in parentheses if its precedence is lower than `level`."""
         if isinstance(x, Node):
             written = self.written[x]
             text, own = (written, ATOM) if type(written) is str else written
@@ -161,7 +161,7 @@ class NumpyText:
 
 
 def _commented(left, text, comment):
-    """The lines of a statement of the function, with the comment at the end, or above."""
+    """The lines of a statement of the function, with the comment at the end of the line or above it."""
     lines = [f"    {left}{text}"]
     if len(lines[0]) > WIDTH:
         lines = [f"    {left}(", *textwrap.wrap(text, WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 8,
@@ -175,7 +175,7 @@ def _commented(left, text, comment):
 
 
 def filled(start, items, end):
-    """`start`, the items with commas between them, and `end`, on as many lines as they need."""
+    """`start`, the items separated by commas, and `end`, wrapped to WIDTH."""
     lines = [start]
     for i, item in enumerate(items):
         item += end if i == len(items) - 1 else ","

@@ -1,16 +1,16 @@
-"""The symbolic reverse walk: the only one. What it gives is a graph again.
+"""The symbolic reverse walk, the only one. Its result is nodes, too.
 
     delta[output] = seed
-    for z, g, (y1, .., yk) in the nodes, from the end:
+    for z, g, (y1, .., yk) in the nodes, last to first:
         delta[yi] += DG[g][i](delta[z], z, y1, .., yk)
 
 Deltas are added in the order in which the reverse sweep of eager tensors (core/sweep.py) adds them, and broadcasting is
-undone by the same `fit`, so that a graph that is run over arrays comes to the same bits. A contribution is either
+undone by the same `fit`, so running the graph over arrays gives the same bits. A contribution is either
 
-    expanded    the derivative rule, run over nodes: rows of the registry, to be written out, optimised, differentiated again
-    whole       one node of a row Derivative: run.py runs the rule over arrays, in the row's version for arrays
+    expanded    the derivative rule, run over nodes: rows of the registry, which can be written out, optimised, differentiated
+    whole       one node of a row Derivative: run.py runs the row's rule for arrays
 
-A row with `expand(*operands)`, which gives its result by nodes of other rows, is replaced by these.
+A row with `expand(*operands)`, which returns its result as nodes of other rows, is replaced by these.
 """
 
 from bisect import bisect_right
@@ -33,7 +33,7 @@ def _added_at(held, d, index):
     return z
 
 
-# held + scatter(d), without the zeros around d
+# held + scatter(d), without allocating the zeros
 ADD_AT = Primitive("add_at", _added_at, (lambda F, d, _z, _held, _d, index: d,
                                          lambda F, d, _z, _held, _d, index: F.getitem(d, index)))
 ONES = Primitive("ones", np.ones, ())
@@ -44,9 +44,9 @@ class Reverse:
 
     deltas    {node: the node of its delta}, for the nodes in `wrt` that a delta reaches
     needed    the nodes through which a delta can reach one of `wrt`, and these
-    sums      {node that adds a contribution to a delta: that delta}
-    delta_of  {node: what it is the delta of, or a part of it}; of several, the first
-    marks     [(serial from which on, the node whose derivative the nodes belong to)]
+    sums      {node that adds a contribution to a delta: the delta before}
+    delta_of  {node: the node whose delta, or part of a delta, it is}; the first, if several
+    marks     [(first serial, the node whose derivative the nodes from there on belong to)]
     """
 
     def __init__(self, graph, wrt, seed=None, whole=False):
@@ -59,7 +59,7 @@ class Reverse:
             self._walk(list(graph.nodes), set(wrt), {output: seed})
 
     def origin(self, node, among=None):
-        """The node whose derivative a node of the reverse graph belongs to; with `among`, the one of these that led to it."""
+        """The node whose derivative a node of the reverse graph belongs to; with `among`, the one of these it came from."""
         at = bisect_right(self.marks, node.serial, key=lambda mark: mark[0]) - 1
         while among is not None and self.marks[at][1] not in among:
             at -= 1
@@ -116,9 +116,9 @@ def needed(order, wrt):
 class Derivative:
     """The rule of operand i of a row, as a row: (d, z, y1, .., yk) -> the contribution, in the shape and dtype of yi.
 
-    plain      whether the rule is row.array_dg[i] as it is
-    by_user    whether it is a user's, which may write into d
-    writes     whether one has done so
+    plain      whether the rule is row.array_dg[i], unchanged
+    by_user    whether it is a user's rule, which may write to d
+    writes     whether it has written to d
     """
 
     __slots__ = ("row", "i", "name", "dtype", "plain", "by_user", "writes")
@@ -130,7 +130,7 @@ class Derivative:
         self.plain, self.by_user, self.writes = not row.variadic and dtype is None, getattr(row, "by_user", False), False
 
     def rule(self):
-        """The rule for arrays, which a row may replace by a compiled one when it is first run."""
+        """The rule for arrays; a row may replace it by a compiled one on first use."""
         rule = partial(self.row.dg[0], self.i) if self.row.variadic else self.row.array_dg[self.i]
         return rule if self.dtype is None else rule_of_complex(self.row, self.dtype, rule)
 
@@ -142,7 +142,7 @@ def _rule(row, i):
 
 
 def _read(z, i):
-    """(z, y1, .., yk) as the rule of operand i reads them: the node, its shape, or None."""
+    """(z, y1, .., yk) as the rule of operand i reads them: each the node, its shape, or None."""
     row, how = z.row, z.row.reads[0 if z.row.variadic else i]
     if row.variadic:
         return _kept(z, how[0]), tuple([_kept(y, SHAPE) for y in z.operands])
@@ -154,7 +154,7 @@ def _kept(x, how):
 
 
 def delta_dtype(dtype):
-    """What the delta of a value of this dtype has: of integers, too, it is a float."""
+    """The dtype of the delta of a value with this dtype: float64 for integers."""
     return dtype if dtype.kind in "fc" else np.dtype(float)
 
 
@@ -176,14 +176,14 @@ def _whole(z, i, d):
 
 
 def _is_lone(held, d, deltas):
-    """Whether the sweep would add to this delta in place: nothing else holds its array, and it is no view."""
+    """Whether the sweep would add to this delta in place: nothing else holds its array, and it is not a view."""
     if held is None or not held.ndim or held.dtype != d.dtype or held.row is None or held.row.view:
         return False
     return sum(_owner(delta) is held for delta in deltas.values()) == 1
 
 
 def _owner(node):
-    """The node whose array a view shows."""
+    """The node that owns the array of a view."""
     while node.row is not None and node.row.view and isinstance(node.operands[0], Node):
         node = node.operands[0]
     return node

@@ -1,7 +1,7 @@
-"""Running a graph over arrays: straight through its nodes.
+"""Running a graph over arrays, node by node.
 
-A graph is made ready once, and run as often as there are values for its inputs. Values stand in numbered slots. A delta that
-nothing else holds is added to in place, by the fast way that a rule may have for that, and let go of when it has been read.
+A graph is prepared once, and can be run any number of times. Values are stored in numbered slots. A delta that nothing else
+holds is added to in place, by the row's fast accumulation if it has one, and released after its last use.
 """
 
 from collections import Counter
@@ -21,7 +21,7 @@ from tapegrad.primitives.node import Node
 
 
 class Ready:
-    """A graph made ready: `run(values of the inputs)` gives the values of the outputs; None for a delta where nothing flows."""
+    """A prepared graph: `run(values of the inputs)` returns the values of the outputs, or None for a delta that is zero."""
 
     def __init__(self, inputs, outputs):
         order = reached(outputs, inputs)
@@ -31,7 +31,7 @@ class Ready:
         uses, added = left.copy(), {node: node.operands[1] for node in order if _adds_contribution(node)}
         merged, self.steps, self.reverse = set(added.values()), [], False
         for node in order:
-            if node in merged:                          # it is computed where it is added
+            if node in merged:                          # computed together with the node that adds it
                 continue
             c, row, flow = added.get(node, node), node.row, None
             arguments = c.operands
@@ -53,10 +53,10 @@ class Ready:
         return len(self.blank) - 1
 
     def run(self, given, failed=None):
-        """The values of the outputs. `failed(node, error)` makes the error that is raised when a node can't be run."""
+        """The values of the outputs. `failed(node, error)` returns the error to raise if a node fails."""
         values, in_place, node = [*given, *self.blank[self.inputs:]], arrays.in_place, None
         try:
-            with np.errstate(all="ignore") if self.reverse else nullcontext():      # an infinite derivative is no news
+            with np.errstate(all="ignore") if self.reverse else nullcontext():      # an infinite derivative is no error
                 for node, row, items, flow, out in self.steps:
                     if flow is None:
                         values[out] = row.g(*items(values))
@@ -99,7 +99,7 @@ class Ready:
 
 
 def _by_user(derivative, rule, d, saved):
-    """The contribution by a user's rule. If it writes into d, it gets a copy, from then on."""
+    """The contribution of a user's rule. Once it has written to d, it gets a copy from then on."""
     if derivative.writes or type(d) is not ndarray or not d.flags.writeable:
         return rule(arrays, d.copy(), *saved)
     d.flags.writeable = False
@@ -114,7 +114,7 @@ def _by_user(derivative, rule, d, saved):
 
 
 class _Variadic:
-    """The G of a variadic row, called with its operands one by one."""
+    """The G of a variadic row, called with its operands as separate arguments."""
 
     def __init__(self, row, count):
         self.g = lambda *values: row.g(values[:count], *values[count:])
@@ -126,11 +126,11 @@ def _adds_contribution(node):
 
 
 def _items(places):
-    """Function of a list: the items at these places, to be unpacked."""
+    """A function of a list that returns the items at these places, for unpacking."""
     return itemgetter(*places) if len(places) > 1 else itemgetter(slice(*places, places[0] + 1) if places else slice(0))
 
 
 def evaluated(graph, values):
-    """{node: value} of all nodes of a graph and its inputs, from {input: value}."""
+    """{node: value} of all nodes and inputs of a graph, from {input: value}."""
     ready = Ready(graph.inputs, graph.nodes)
     return {**values, **dict(zip(graph.nodes, ready.run([values[node] for node in graph.inputs])))}

@@ -1,4 +1,4 @@
-"""The verifier, to be run after every pass: raises GraphError that names the node that is wrong."""
+"""The verifier, to be run after every pass: raises GraphError, which names the invalid node."""
 
 
 from tapegrad.errors import WengertError
@@ -8,15 +8,15 @@ from tapegrad.primitives.node import inferred
 
 
 class GraphError(WengertError):
-    """A graph that is not as graphs have to be."""
+    """A graph that is invalid."""
 
 
 def verify(graph: Graph) -> Graph:
-    """The graph, if it is right: raises GraphError otherwise.
+    """Return the graph if it is valid; raise GraphError otherwise.
 
-    - A node comes once, after its operands, and every operand is a node of the graph, one of its inputs, or a constant.
-    - It has as many operands as its row, and the shape and dtype that the row gives for them.
-    - Outputs are nodes of the graph or inputs; only inputs have no row; names are unique, and given to nodes of the graph.
+    - A node occurs once, after its operands; every operand is a node of the graph, one of its inputs, or a constant.
+    - Its number of operands is that of its row, and its shape and dtype are those that the row gives for them.
+    - Outputs are nodes of the graph or inputs; only inputs have no row; names are unique and belong to nodes of the graph.
     """
     defined, names = set(graph.inputs), dict(graph.names)
     for node in graph.inputs:
@@ -27,25 +27,25 @@ def verify(graph: Graph) -> Graph:
         if node in defined:
             raise GraphError(f"{where}: it is defined twice")
         if node.row is None:
-            raise GraphError(f"{where}: it has no row, and is not among the inputs")
+            raise GraphError(f"{where}: it has no row, and is not an input")
         for y in operands_of(node):
             if y not in defined:
-                raise GraphError(f"{where}: its operand {_shown(y, names)} is not defined above it")
+                raise GraphError(f"{where}: its operand {_shown(y, names)} is not defined before it")
         if node.row.arity not in (None, len(node.operands)):
-            raise GraphError(f"{where}: it has {len(node.operands)} operands, and {node.row.name} takes {node.row.arity}")
+            raise GraphError(f"{where}: {node.row.name} expected {node.row.arity} operands, got {len(node.operands)}")
         if not isinstance(node.row, Derivative):
             try:
                 wanted = inferred(node.row, node.operands, node.static)
             except Exception as error:
                 raise GraphError(f"{where}: {node.row.name} does not take its operands: {error}") from error
             if (node.shape, node.dtype) != wanted:
-                raise GraphError(f"{where}: it is said to be {node.dtype} {node.shape}, and is {wanted[1]} {wanted[0]}")
+                raise GraphError(f"{where}: expected {wanted[1]} {wanted[0]}, got {node.dtype} {node.shape}")
         defined.add(node)
     for node in (*graph.outputs, *names):
         if node not in defined:
-            raise GraphError(f"{_shown(node, names)}: it is an output, or has a name, and is not in the graph")
+            raise GraphError(f"{_shown(node, names)}: it is an output or has a name, but is not in the graph")
     if len(set(names.values())) != len(names):
-        raise GraphError("two nodes have one name")
+        raise GraphError("two nodes have the same name")
     return graph
 
 

@@ -1,1 +1,1 @@
-"""Kernels compiled by numba: elementwise functions, and fast paths of products, sums, softmax and optimisers."""
+"""Kernels compiled by numba: elementwise functions, and fast versions of products, sums, softmax and optimiser steps."""

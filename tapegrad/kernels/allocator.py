@@ -1,20 +1,20 @@
-"""What the C library does with memory that is let go."""
+"""Configuring the C library's allocator: whether it keeps freed memory."""
 
 import ctypes
 import os
 from functools import cache
 
-MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1                 # as malloc.h numbers them
-LARGEST = 32 * 2 ** 20                                  # the most that glibc takes for the first
+MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1                 # values from malloc.h
+LARGEST = 32 * 2 ** 20                                  # bytes: glibc's maximum for MMAP_THRESHOLD
 
 
 @cache
 def keep_freed_memory():
-    """Have the C library keep the memory of values that are let go, for those of the next evaluation.
+    """Make the C library keep freed memory for reuse by the next evaluation.
 
-    It would otherwise give large blocks back to the system each time, which clears them before they come back: twice the time
-    for the list of an LSTM. glibc comes to keep them by itself once a block of that size has been freed; mallopt says so at
-    once. Nothing is done with another C library, or where the environment has set these limits.
+    By default it returns large blocks to the system each time, which clears them before they are used again: twice the time
+    for the list of an LSTM. glibc raises the limit by itself once a block of that size has been freed; mallopt sets it at
+    once. Does nothing with another C library, or if the environment sets these limits.
     """
     if {"MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"} & set(os.environ):
         return

@@ -1,11 +1,11 @@
-"""Adding to a delta what has no array of its own: a product, by BLAS, and the sum of rows that a bias gets.
+"""Adding to a delta in place, without a temporary array: a matrix product by BLAS, and a sum of rows, as for a bias.
 
-    w += x @ y, x.T @ y, x @ y.T      NumPy has no name for that, so cblas_sgemm of the OpenBLAS that NumPy brings along is
-                                      called, at its address, from a kernel. With another BLAS nothing is done here.
+    w += x @ y, x.T @ y, x @ y.T      NumPy has no function for this, so a kernel calls cblas_sgemm of the OpenBLAS that NumPy
+                                      ships, at its address. With another BLAS there is no kernel.
     b += sum of the rows of d
 
-Only float32 is here: it is what is trained in, and an exported program repeats float64 to the last bit, where a sum that begins
-with w may differ. Source: Dongarra et al., A set of level 3 basic linear algebra subprograms (1990).
+float32 only: it is the dtype of training, and an exported program repeats float64 bit for bit, while a sum that starts with
+w may round differently. Source: Dongarra et al., A set of level 3 basic linear algebra subprograms (1990).
 """
 
 import ctypes
@@ -20,10 +20,10 @@ FLOAT32 = np.dtype(np.float32)
 
 @cache
 def library():
-    """The OpenBLAS that NumPy has loaded, to be asked for its functions, or None where that cannot be told.
+    """The OpenBLAS that NumPy has loaded, as a ctypes library; None if it cannot be found.
 
-    NumPy has no public name for it. Its functions are found as the linker finds them, through the extension module that C
-    programs import, too (NumPy's C headers name it). SciPy's copy of OpenBLAS is another.
+    NumPy has no public name for it. Its symbols are looked up as the dynamic linker does, through the extension module that C
+    programs import, too (it is named in NumPy's C headers). SciPy ships a separate copy of OpenBLAS.
     """
     try:
         from numpy._core import _multiarray_umath
@@ -48,14 +48,14 @@ def _sgemm():
 
 @cache
 def adds_products():
-    """Whether there is a kernel for add_product. Where not, float32 keeps to NumPy's products, and to their last bits."""
+    """Whether there is a kernel for add_product. If not, float32 uses NumPy's products, with their exact bits."""
     return library() is not None and jit.add_product is not nothing
 
 
 def add_product(w, x, y, transposed_x=False, transposed_y=False):
-    """w += x @ y, or x.T for a transposed x, y.T for a transposed y, and True.
+    """w += x @ y, with x.T if transposed_x and y.T if transposed_y; returns True.
 
-    False, with w as it was, unless all are float32 matrices in C order, and there are numba and BLAS's function.
+    Returns False, with w unchanged, unless all are C-contiguous float32 matrices, and numba and cblas_sgemm are available.
     """
     if w.dtype is not FLOAT32 or not adds_products():
         return False
@@ -63,5 +63,5 @@ def add_product(w, x, y, transposed_x=False, transposed_y=False):
 
 
 def add_rows(b, d):
-    """b += d.sum(axis=0), and True; False, with b as it was, unless both are float32 in C order, and there is numba."""
+    """b += d.sum(axis=0), returns True; False, b unchanged, unless both are C-contiguous float32 and numba is available."""
     return b.dtype is FLOAT32 and jit.add_rows(FLOAT32, b, d)

@@ -1,25 +1,26 @@
-"""When numba is loaded, what is done without it, and how kernels are compiled and cached: the policy of all kernels.
+"""The policy of all kernels: when numba is imported, what runs without it, and how kernels are compiled and cached.
 
-Loading. Importing tapegrad loads no numba. The first operation that has a kernel loads numba and the kernels of its kind.
-Which kernel runs is decided by dtypes, shapes, layouts and values, and by whether numba is installed and enabled; never by
-what was imported or called before, so the same program gives the same bits in every process. Operations that are too small to
-gain from a kernel always run on NumPy, so they load nothing.
+Loading. Importing tapegrad does not import numba. The first operation that has a kernel imports numba and loads the kernels
+of its kind. Which kernel runs is decided by dtypes, shapes, layouts and values, and by whether numba is installed and enabled;
+never by what was imported or called before, so the same program gives the same bits in every process. Operations that are too
+small to gain from a kernel always run on NumPy, and load nothing.
 
-Without numba (it is missing, does not import, or NUMBA_DISABLE_JIT is set; or CPython and NumPy do not lay out their objects
-as kernels/objects.py reads them) NumPy computes what a kernel would.
+Fallback. NumPy computes instead of a kernel if numba is missing, fails to import or is disabled by NUMBA_DISABLE_JIT, or if
+the memory layout of CPython's and NumPy's objects is not the one that kernels/objects.py expects.
 
-Files. What needs numba stands in kernels/jit, in modules that import it; they are imported by `Late`, from the modules beside
-this one, which import nothing and hold what is needed without numba.
+Files. Code that needs numba is in kernels/jit, in modules that import it. `Late` imports them on demand, from the modules
+beside this one, which do not import numba and hold the code that is needed without it.
 
-Contract. A kernel that adds to an array, or fills one, returns True when it has done so. False says that it does not take these
-operands, and that nothing was touched. What gives a result gives None then. `nothing` is the kernel that takes no operands.
+Contract. A kernel that adds to an array, or fills one, returns True when it has done so. It returns False if it does not take
+these operands; no array has been modified then. A function that returns a result returns None instead. `nothing` is the
+fallback kernel, which supports no operands.
 
-Cache. numba keeps compiled kernels on disk. A kernel's name contains a checksum of the files of kernels/, so an edit of any of
-them renews it. A cache that is broken is removed, and written anew; where none can be written, each process compiles.
+Cache. numba caches compiled kernels on disk. A kernel's name contains a checksum of the files of kernels/, so editing any of
+them recompiles it. A broken cache is removed and written again; if none can be written, each process compiles.
 
-Failure. Where compiling fails, a RuntimeWarning says why, once, and NumPy computes for the rest of the process.
+Failure. If compilation fails, a RuntimeWarning says why, once, and NumPy computes for the rest of the process.
 
-Threads. Kernels are loaded and compiled under `lock`, by one thread at a time; then they need no lock.
+Threads. Kernels are loaded and compiled under `lock`, by one thread at a time; calling them needs no lock.
 """
 
 import threading
@@ -33,11 +34,11 @@ lock = threading.RLock()
 
 @cache
 def compiler():
-    """numba, or None if there is none that works."""
+    """The module numba, or None if it is missing, broken or disabled."""
     try:
         import numba
         return None if numba.config.DISABLE_JIT else numba
-    except Exception:   # an unsuitable NumPy or llvmlite shows in several ways
+    except Exception:   # an incompatible NumPy or llvmlite raises various errors
         return None
 
 
@@ -47,15 +48,15 @@ def nothing(*operands):
 
 
 def failed(name, problem):
-    """Warn that NumPy computes instead of a kernel."""
-    warnings.warn(f"tapegrad: plain NumPy takes the place of {name}, numba failed: {problem}", RuntimeWarning, stacklevel=4)
+    """Warn that a kernel has failed and NumPy is used instead."""
+    warnings.warn(f"tapegrad: falling back to NumPy for {name}, because numba failed: {problem}", RuntimeWarning, stacklevel=4)
 
 
 class Late:
-    """Kernels as attributes, loaded when one of them is first asked for.
+    """Kernels as attributes, loaded on first access.
 
-    load    imports a module of kernels/jit and returns what has the kernels as attributes
-    names   of the kernels; each is `nothing` where it is not to be had
+    load    function that imports a module of kernels/jit and returns an object with the kernels as attributes
+    names   of the kernels; each is `nothing` if it is not available
     """
 
     def __init__(self, load, *names):

@@ -1,17 +1,17 @@
-"""The formulas of sigmoid, tanh and relu, and of what derivatives are written with, as scalar functions of one precision.
+"""The formulas of sigmoid, tanh and relu, and the functions that derivatives use, as scalar functions of one precision.
 
 Why rational functions. LLVM doesn't vectorise calls of exp and tanh, so the formulas are straight-line arithmetic. With
 k = round(x log2 e) and r = x - k ln 2, exp(x) = 2^k exp(r), |r| <= ln(2)/2. ln 2 is subtracted in two parts (Cody and Waite),
-and adding a large "shifter" rounds to k and leaves it in the low bits, from where a shift moves it into the exponent. With
+and adding a large "shifter" rounds to k and leaves it in the low bits; a bit shift moves it into the exponent. With
 p / q = tanh(r/2), p = r + r^3 P(r^2), q = Q(r^2), P and Q minimax (Remez), exp(r) = (q + p) / (q - p): the one division that
 sigmoid and tanh need anyway makes both polynomials short. See Muller, Elementary Functions, and Cephes.
 
-Why no fused multiply-add in float64. It takes a rounding away that NumPy has, and not every machine has it. Without, each
-operation is one of IEEE 754: the result has the same bits everywhere, and the same formula in NumPy gives them, too
-(export/program.py). In float32 sigmoid and tanh would take 1.2 times as long without, and have it.
+Why no fused multiply-add in float64. It omits a rounding that NumPy does, and not every machine has it. Without it, each
+operation is one of IEEE 754: the result has the same bits on every machine, and the same formula in NumPy gives them, too
+(export/program.py). In float32, sigmoid and tanh use it: without it they would take 1.2 times as long.
 
 Why integers. Vector comparisons, min and max raise the invalid flag for NaN, which NumPy reports as a RuntimeWarning. Those
-here work on the bits of the numbers, at the same cost; x == x, which raises nothing, brings NaN back at the end.
+here work on the bits of the numbers, at the same cost; x == x, which raises no flag, restores NaN at the end.
 """
 
 import math
@@ -21,7 +21,7 @@ import numpy as np
 
 
 def formulas(number):
-    """The functions by name, for np.float32 or np.float64. Polynomials start with their highest power."""
+    """The functions by name, for np.float32 or np.float64. Coefficients of polynomials start with the highest power."""
     if number is np.float32:
         signed, unsigned, mantissa, bias, small, low, high, limit = np.int32, np.uint32, 23, 127, 64, -105, 18, 9.1
         ln2 = 0.693359375, -2.12194440054690583e-4

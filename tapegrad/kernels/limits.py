@@ -1,9 +1,9 @@
-"""Which operands are large, sparse or narrow enough for a kernel: for others numba is not loaded, and NumPy always computes."""
+"""Limits of size, sparsity and width for which kernels are used; otherwise NumPy computes, and numba is not loaded."""
 
-LOOKED_UP = 2048        # elements of x: a smaller dense product x @ y takes no longer than the look-up (kernels/onehot.py)
+LOOKED_UP = 2048        # elements of x for x @ y: a smaller dense product is as fast as the look-up (kernels/onehot.py)
 COLLECTED = 1024        # elements of x, for w += x.T @ d
-SPARSE = 16             # one in so many elements of x may be a one
-ADDED = 256             # elements of w, for w += x @ y, and of d, for b += its rows (kernels/blas.py)
-SCATTERED = 256         # elements of rows that are added to those of a matrix (kernels/rows.py)
-NARROW = 32             # elements of x, for its softmax (kernels/softmax.py)
-CLASSES = 32            # columns of x at most, for the same
+SPARSE = 16             # x may have rows * max(1, columns // SPARSE) ones
+ADDED = 256             # elements of w for w += x @ y, and of d for b += d.sum(axis=0) (kernels/blas.py)
+SCATTERED = 256         # elements of rows for x[ids] += rows (kernels/rows.py)
+NARROW = 32             # elements of x for softmax(x) (kernels/softmax.py)
+CLASSES = 32            # maximal number of columns of x for softmax(x)

@@ -1,11 +1,11 @@
-"""How CPython and NumPy lay out objects: kernels are given arrays as Python objects, and read of an array what they need.
+"""The memory layout of CPython's and NumPy's objects: kernels take arrays as Python objects and read the fields they need.
 
-numba takes 0.1 us to unpack an array, and NumPy 1 us to say where its elements are. What is read are the fields that NumPy's
-macros PyArray_DATA, PyArray_NDIM, PyArray_DIMS, PyArray_STRIDES, PyArray_DESCR and PyArray_FLAGS read, behind the header that
-every object of CPython has, and the items of a tuple, as PyTuple_GET_ITEM does. `known_layout` compares them with what Python
-says of an array and a tuple, once; where they differ, no kernel runs that reads them.
+numba takes 0.1 us to unpack an array, and NumPy 1 us to give the address of its elements. Kernels read the fields that NumPy's
+macros PyArray_DATA, PyArray_NDIM, PyArray_DIMS, PyArray_STRIDES, PyArray_DESCR and PyArray_FLAGS read, after the object header
+of CPython, and the items of a tuple, as PyTuple_GET_ITEM does. `known_layout` compares them once with the attributes that
+Python reports for an array and a tuple; if they differ, kernels that read them are not used.
 
-No caller handles an address: a kernel's parameter is the object (jit/objects.py), which the call keeps alive.
+No caller handles an address: the parameter of a kernel is the object (jit/objects.py), which the call keeps alive.
 """
 
 import ctypes
@@ -21,7 +21,7 @@ ALIGNED, IN_ORDER, WRITEABLE = 0x100, 0x101, 0x400      # NPY_ARRAY_ALIGNED, | N
 
 @cache
 def known_layout():
-    """Whether the fields stand where they are read: CPython and NumPy on a 64-bit machine."""
+    """Whether the fields are at the expected offsets: CPython and NumPy on a 64-bit machine."""
     x = np.empty((3, 5), np.float32)
     pair = x, None
 

@@ -1,12 +1,11 @@
-"""Products with an indicator matrix: zeros and a few ones in a row, as one-hot rows have. They are look-ups.
+"""Products with an indicator matrix (zeros, and a few ones per row, such as one-hot rows), computed as look-ups of rows.
 
     x @ y       row n is the sum of the rows y[k] with x[n, k] = 1
     x.T @ d     row k is the sum of the rows d[n] with x[n, k] = 1
 
-They come to the bits of a dense product that adds up in order: products with ones are exact, and zeros add nothing. Only 0
-times infinity, or NaN, would, so a y or d that is not finite is left to the dense product. Nobody has to say what x is: that
-it is dense shows in its first elements, and that it is an indicator matrix in one pass, which takes a small part of the time
-of the product.
+The bits are those of a dense product that sums in order: products with 1 are exact, and products with 0 add nothing, except 0
+times infinity or NaN, so the dense product is used if y or d is not finite. x needs no annotation: most dense matrices are
+recognised by their first elements, and an indicator matrix in one pass, which takes a small part of the time of the product.
 """
 
 from functools import partial
@@ -26,12 +25,12 @@ def _load(number):
 jit = {np.dtype(number): Late(partial(_load, number), "look_up", "collect") for number in (np.float32, np.float64)}
 
 
-_used = {}                              # dtype: its kernels, once a matrix of it has looked like an indicator matrix
+_used = {}                              # {dtype: kernels}, filled when a matrix of the dtype may be an indicator matrix
 _NONE = SimpleNamespace(look_up=nothing, collect=nothing)
 
 
 def _kernels(x):
-    """The kernels for the dtype of x, where x may be an indicator matrix: numba is not loaded for one that is dense."""
+    """The kernels for the dtype of x, if x may be an indicator matrix: numba is not loaded for dense matrices."""
     kernels, (n, k) = jit.get(x.dtype, _NONE), x.shape
     if kernels is not _NONE and np.count_nonzero(x) <= max(n * max(1, k // SPARSE), k * max(1, n // SPARSE)):
         return _used.setdefault(x.dtype, kernels)
@@ -39,8 +38,8 @@ def _kernels(x):
 
 
 def product(x, y):
-    """x @ y, where x or x.T is an indicator matrix and numba is there; None otherwise. x has LOOKED_UP or more elements."""
-    if x.item(0) and x.item(1):                         # most dense matrices are told from that
+    """x @ y if x or x.T is an indicator matrix and numba is available, else None. x must have LOOKED_UP or more elements."""
+    if x.item(0) and x.item(1):                         # so for most dense matrices
         return None
     dtype = x.dtype
     kernels = _used.get(dtype) or _kernels(x)
@@ -54,7 +53,7 @@ def product(x, y):
 
 
 def add_product(w, x, d):
-    """w += x.T @ d, and True, where x is such an indicator matrix and numba is there; False, with w as it was, otherwise."""
+    """w += x.T @ d, returns True, if x is an indicator matrix and numba is available; else returns False, w unchanged."""
     if x.item(0) and x.item(1):
         return False
     dtype = x.dtype

@@ -1,4 +1,4 @@
-"""x[ids] += rows, with repeated ids added up: the derivative of a look-up of rows."""
+"""x[ids] += rows, where repeated ids accumulate: the derivative of indexing rows."""
 
 import numpy as np
 
@@ -15,8 +15,8 @@ NAMES = {np.dtype(name): name for name in ("float32", "float64")}
 
 
 def add_at(x, ids, rows):
-    """Add to the rows of a matrix, in order, and True; False, with x as it was, where there is no kernel for it."""
-    name = NAMES.get(x.dtype)                           # which is native
+    """x[ids] += rows, in order; returns True, or False with x unchanged if there is no kernel for x."""
+    name = NAMES.get(x.dtype)                           # native byte order only
     if name is None or x.dtype != rows.dtype or not x.flags.carray:
         return False
     ids = ids.astype(np.int64, copy=False)

@@ -1,7 +1,7 @@
-"""Softmax and cross entropy along rows of few classes, in float32: one pass in place of NumPy's five short ones.
+"""Softmax and cross entropy along rows of few classes, in float32: one pass instead of NumPy's five.
 
-With many classes NumPy's passes are the faster ones, because its exp is vectorised; in float64 an exported program repeats
-them to the last bit. The kernels find the classes checked.
+With many classes NumPy is faster, because its exp is vectorised. float64 uses NumPy, because an exported program repeats it
+bit for bit. The kernels do not check the classes: the caller must have done so.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ jit = Late(_load, "softmax", "cross_entropy", "derivative")
 
 
 def softmax(x, axis):
-    """exp(x) / sum(exp(x)) along the last axis; None where x is not a float32 matrix of few columns, or there is no numba."""
+    """exp(x) / sum(exp(x)) along the last axis; None if x is not a float32 matrix of few columns, or without numba."""
     if axis != 1 or x.dtype is not FLOAT32:
         return None
     z = np.empty(x.shape, FLOAT32)
@@ -28,7 +28,7 @@ def softmax(x, axis):
 
 
 def cross_entropy(x, classes):
-    """-log(softmax(x))[classes] of each row; None as in softmax. The classes are there."""
+    """-log(softmax(x))[classes] of each row; None as in softmax. The classes must be valid."""
     if x.dtype is not FLOAT32:
         return None
     z = np.empty(len(x), FLOAT32)
@@ -36,7 +36,7 @@ def cross_entropy(x, classes):
 
 
 def cross_entropy_derivative(d, x, classes):
-    """What cross_entropy's delta d comes to for x; None as in softmax."""
+    """The contribution of cross_entropy's delta d to the delta of x; None as in softmax."""
     if x.dtype is not FLOAT32:
         return None
     w = np.empty(x.shape, FLOAT32)

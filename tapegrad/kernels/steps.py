@@ -1,4 +1,4 @@
-"""The steps of the optimisers, as formulas of numbers or arrays, without literals: numba would widen float32."""
+"""The optimisers' steps, as formulas of numbers or arrays. They contain no literals: with these numba would widen float32."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def decayed(x: Any, g: Any, weight_decay: Any) -> Any:
-    """The gradient with that of weight_decay |x|^2 / 2."""
+    """The gradient plus that of weight_decay |x|^2 / 2."""
     return g + weight_decay * x if weight_decay else g       # 0 times an infinite x would be NaN
 
 
@@ -26,9 +26,9 @@ def momentum_sgd(x: Any, g: Any, v: Any, lr: Any, weight_decay: Any, momentum: A
 
 def adam(x: Any, g: Any, m: Any, v: Any, rate: Any, floor: Any, old_m: Any, new_m: Any, old_v: Any, new_v: Any,
          weight_decay: Any, shrink: Any) -> Any:
-    """The new (x, m, v); old_m = beta1, new_m = 1 - beta1, for v likewise; shrink = 1 where the decay is not AdamW's."""
+    """The new (x, m, v); old_m = beta1, new_m = 1 - beta1, for v likewise; shrink = 1 unless the decay is AdamW's."""
     g = decayed(x, g, weight_decay)
-    m = m + new_m * (g - m) if new_m < old_m else g - old_m * (g - m)       # from the nearer one: g - m is rounded
+    m = m + new_m * (g - m) if new_m < old_m else g - old_m * (g - m)       # from the nearer of m and g: g - m is rounded
     v = old_v * v + new_v * (g * g)
     return shrink * x - rate * m / (np.sqrt(v) + floor), m, v
 

@@ -1,4 +1,4 @@
-"""Evaluating a Wengert list, and backpropagating through it: what users call."""
+"""The public functions that evaluate a Wengert list and backpropagate through it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -13,10 +13,10 @@ def eval(f: Entries, val: Mapping[str, Any], G: Mapping[str, Callable[..., Any]]
     """{name: value} of all names of a Wengert list: for each entry, val[z] = G[g](val[y1], .., val[yk]).
 
     f       [(z, g, (y1, .., yk)), ..]
-    val     {name: array or number} of what the entries don't define; it is not changed
-    G       {operator: function of arrays}, which extends tapegrad's operators or takes the place of some
+    val     {name: array or number} of the names that no entry defines; it is not modified
+    G       {operator: function of arrays}, in addition to tapegrad's operators or instead of some
 
-    Raises WengertError, or ShapeError and the like, with the entry where something is wrong.
+    Raises WengertError, ShapeError or DtypeError, with the entry in the message.
 
     >>> from tapegrad import wengert
     >>> values = wengert.eval([("z1", "add", ("x", "x")), ("f", "square", ("z1",))], {"x": 3.0})
@@ -30,18 +30,18 @@ def eval(f: Entries, val: Mapping[str, Any], G: Mapping[str, Callable[..., Any]]
 
 def backprop(f: Entries, val: Mapping[str, Any], DG: Mapping[str, Any] | None = None, seed: Any = 1.0, *,
              G: Mapping[str, Callable[..., Any]] | None = None, wrt: Iterable[str] | None = None) -> dict[str, Any]:
-    """{name: delta} of a Wengert list: delta[yi] += DG[g][i](delta[z], val[z], val[y1], .., val[yk]), from its end.
+    """{name: delta} of a Wengert list: delta[yi] += DG[g][i](delta[z], val[z], val[y1], .., val[yk]), last entry first.
 
     f       [(z, g, (y1, .., yk)), ..]
-    val     what `eval` gave; what it lacks of that is computed
-    DG      {operator: [function(delta, out, y1, .., yk) per argument]}, which extends tapegrad's or takes the place of some;
-            None in place of a function for an argument without a derivative
+    val     the result of `eval`; missing values are computed
+    DG      {operator: [function(delta, out, y1, .., yk) per argument]}, in addition to tapegrad's or instead of some; None
+            instead of a function for an argument without a derivative
     seed    the delta of the last entry's z: a number, or an array of its shape
-    G       as for `eval`, for what val lacks
-    wrt     the names whose deltas are wanted, which saves the work for the others; by default all
+    G       as for `eval`, for values that val lacks
+    wrt     the names whose deltas to return; others are not computed; by default all
 
-    A delta has the shape of its value, and is 0 where nothing flows. Deltas may share memory, and are to be read only. Raises
-    WengertError, or ShapeError and the like, with the entry where something is wrong.
+    A delta has the shape of its value, and is 0 if the result does not depend on it. Deltas may share memory: do not modify
+    them. Raises WengertError, ShapeError or DtypeError, with the entry in the message.
     Source: Griewank and Walther, Evaluating Derivatives (2008), section 3.2.
 
     >>> from tapegrad import wengert
@@ -54,7 +54,7 @@ def backprop(f: Entries, val: Mapping[str, Any], DG: Mapping[str, Any] | None = 
     """
     program = compiled(f)
     if not program.steps:
-        raise WengertError("backprop: the list has no entry whose z could be seeded")
+        raise WengertError("backprop: the list is empty; expected at least one entry")
     users = program.users(G, DG)
     values = program.evaluated(val, users, known=True)
     if wrt is None:
@@ -62,6 +62,6 @@ def backprop(f: Entries, val: Mapping[str, Any], DG: Mapping[str, Any] | None = 
     wrt = tuple(wrt)
     for name in wrt:
         if name not in program.slots and name not in val:
-            raise WengertError(f"backprop: the delta of {name} is wanted, which is neither in the list nor in val")
+            raise WengertError(f"backprop: {name!r} in wrt is neither in the list nor in val")
     found = program.deltas(values, users, seed, wrt)
     return {name: found[name] if name in found else zeros(val[name]) for name in wrt}

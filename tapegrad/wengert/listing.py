@@ -8,7 +8,7 @@ from tapegrad.wengert.text import literal
 
 
 def listed(graph, caller):
-    """(the Wengert list, {name: an array, or a list of the items of a tuple with arrays} of what has no text)."""
+    """(the Wengert list, {name: array, or list of the items of a tuple that contains arrays} of static arguments)."""
     f, static, names = [], {}, graph.names
     for node in graph.nodes:
         z = names[node]
@@ -27,7 +27,7 @@ def listed(graph, caller):
 
 
 def _arguments(node):
-    """(name or None, value) of the static arguments. A user's primitive has no names for those that it is given by position."""
+    """(name or None, value) of the static arguments. Positional ones of a user's primitive have no names."""
     names, static = node.row.static_names, node.static
     found = list(zip(names, static))
     for value in static[len(names):]:
@@ -42,6 +42,6 @@ def _text(value, node, key, caller):
     try:
         literal(text)
     except WengertError:
-        raise WengertError(f"{caller}: {node.row.name}: its argument {key or 'by position'}, a {type(value).__name__}, can't "
-                           "be written as text") from None
+        raise WengertError(f"{caller}: {node.row.name}: its argument {key or 'by position'}, a {type(value).__name__}, "
+                           "cannot be written as text") from None
     return text

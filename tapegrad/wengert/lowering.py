@@ -1,12 +1,12 @@
-"""Lowering: an entry of a Wengert list becomes a node of a graph.
+"""Lowering: from an entry of a Wengert list to a node of a graph.
 
-What its row is, is settled in this order:
+The row of the node is the first of these that applies:
   - a user's G and DG;
-  - a row of the registry, if the entry gives just its operands;
-  - otherwise a function of tapegrad, which puts axes and shapes in order: it is run on the values, and if it records one row,
-    and no array that is made of values, it is that row for all values of these shapes;
-  - a function that comes down to several rows is called as it is, and is recorded anew when its derivative is wanted: what
-    it does may depend on values. The formulas of the course don't, and are run over nodes.
+  - a row of the registry, if the entry has its operands only;
+  - a function of tapegrad, which normalises axes and shapes: it is run on the values, and if it records a single row, and no
+    array computed from values, the node has that row for all values of these shapes;
+  - a function that records several rows is called as it is, and is recorded again when its derivative is needed, because
+    what it does may depend on values. The course's formulas do not depend on them, and are run over nodes.
 """
 
 from functools import partial
@@ -29,12 +29,12 @@ BOTH = Primitive("both", None, (lambda F, d, _z, _x, _y: d, lambda F, d, _z, _x,
 
 
 class Operator:
-    """What is not in the registry, as a row of a graph.
+    """An operator that is not in the registry, as a row of a graph.
 
     g           function of the values of the positional arguments, then of the keyword arguments
     array_dg    a user's derivatives as rules, or None, for the positional arguments
-    expand      function of the nodes of all arguments: the result by nodes of other rows; raises where there is none
-    lasting     whether `expand` gives the same nodes for all values of these shapes
+    expand      function of the nodes of all arguments: the result as nodes of other rows; raises if there is no derivative
+    lasting     whether `expand` returns the same nodes for all values of these shapes
     """
 
     variadic = elementwise = False
@@ -49,10 +49,10 @@ def lowered(step, held, values, users, extras):
     """(row, operands, static) of the z of an entry.
 
     held      the node, or the literal, per slot
-    values    the value per slot, of the arguments at least
+    values    the value per slot; those of the arguments must be there
     users     {operator: (the user's function or None, the user's derivatives or None)}
-    extras    None if no derivative is wanted; else a list to which a pair adds inputs, (node, slot, whether its delta counts
-              as that of the slot)
+    extras    None if no derivative is needed; else a list to which crossEntropy of softmax appends inputs: (node, slot,
+              whether its delta is added to that of the slot)
     """
     operands = [held[i] for i in (*step.ys, *step.keys.values())]
     g, dg = users.get(step.name, (None, None))
@@ -62,7 +62,7 @@ def lowered(step, held, values, users, extras):
     if dg is not None:
         functions = functions_of(dg)
         if len(functions) != len(step.ys):
-            raise step.error(f"DG[{step.name!r}] is to have a function, or None, for each of the {len(step.ys)} arguments")
+            raise step.error(f"DG[{step.name!r}] must have a function or None for each of the {len(step.ys)} arguments")
         rules = [f and _rule(_of_arguments(step, f, 2), np.shape(values[y])) for f, y in zip(functions, step.ys)]
         return Operator(step.name, forward, dg=[*rules, *[None] * len(step.keys)]), operands, ()
     expand, lasting = partial(_no_derivative, step), True
@@ -90,7 +90,7 @@ def _own(step, held, operands, values, users, extras):
         for y in entries[0].operands:
             i = leaves.index(y) if type(y) is Leaf else None
             x = y if i is None else operands[i]
-            if i is not None and static and type(values[step.ys[i]]) in NUMBERS:    # which has no method that G may call
+            if i is not None and static and type(values[step.ys[i]]) in NUMBERS:    # numbers lack methods that G may call
                 x = Node(ARRAY, (x,), (), x.shape, x.dtype)
             chosen.append(x)
         return row, chosen, static
@@ -102,9 +102,9 @@ def _own(step, held, operands, values, users, extras):
 
 
 def _static(step, entry, held, values):
-    """The static arguments of an entry, for all values of these shapes: arrays that are given by name as their nodes.
+    """The static arguments of an entry, valid for all values of these shapes; arrays given by name are replaced by nodes.
 
-    None if they come from values in another way.
+    None if they depend on values in another way.
     """
     by_name = {id(values[i]): i for key, i in step.keys.items() if isinstance(step.keywords[key], Name)}
     if entry.g.name == "getitem" and len(by_name) == 1:                 # the index in the entry is a copy
@@ -116,9 +116,9 @@ def _static(step, entry, held, values):
 
 
 def _of_scores(step, held, operands, extras):
-    """crossEntropy(p, t) with p = softmax(o): its delta goes to o straight, as (p sum(t) - t) times that of z.
+    """crossEntropy(p, t) with p = softmax(o): its delta is passed to o directly, as (p sum(t) - t) times that of z.
 
-    What p itself receives goes no further.
+    The delta of p itself is reported, but not propagated.
     """
     p_alone, t_alone = [Node(None, (), (), x.shape, x.dtype) if isinstance(x, Node) else x for x in operands]
     if extras is not None:
@@ -133,11 +133,11 @@ def _of_scores(step, held, operands, extras):
 
 
 def _recorded(step, values, *operands):
-    """The node of z, from what the function records when it is run on the values."""
+    """The node of z, from the entries that the function records when it is run on the values."""
     z, entries, leaves = step.record(values)
     if not np.allclose(z._value, values[step.slot], rtol=1e-3, equal_nan=True):
-        raise step.error(f"{step.name} gives another value than that in val, which its derivative is to be taken at; what is "
-                         "random is drawn outside of the list, and stands in val under a name")
+        raise step.error(f"{step.name} computes another value than the one in val, where its derivative is taken; draw "
+                         "random numbers outside of the list, and pass them in val under a name")
     found = {id(leaf): y for leaf, y in zip(leaves, operands) if leaf is not None}
     enter(entries, found)
     return found[id(z._register)]
@@ -146,16 +146,16 @@ def _recorded(step, values, *operands):
 # A user's functions
 
 def _no_derivative(step, *operands):
-    raise step.error(f"{step.name} has a G and no DG")
+    raise step.error(f"{step.name} has no derivative: it is in G, but not in DG")
 
 
 def functions_of(dg):
-    """The derivatives that a user gives for an operator, as a list; empty where what is given holds none."""
+    """A user's derivatives of an operator, as a list; empty if the given object is not a sequence."""
     return [dg[i] for i in range(len(dg))] if hasattr(dg, "__getitem__") else []
 
 
 def _of_arguments(step, function, before):
-    """A user's function, to be called with the values of the keywords after the others, of which `before` come first."""
+    """A user's function, as a function of `before` values, then the positional arguments, then the values of keywords."""
     if not step.keys:
         return function
     count = before + len(step.ys)
@@ -171,7 +171,7 @@ def _value_of(step, function):
 
 
 def _rule(function, shape):
-    """A user's derivative by an argument of this shape, as a rule: its result is brought to the shape."""
+    """A user's derivative by an argument of this shape, as a rule; its result is broadcast to the shape."""
     def rule(F, d, *arguments):
         c = function(d, *arguments)
         if type(c) is not np.ndarray:
@@ -183,6 +183,6 @@ def _rule(function, shape):
         try:
             return c if np.broadcast_shapes(c.shape, shape) == c.shape else np.broadcast_to(c, shape).copy()
         except ValueError:
-            raise ShapeError(f"a contribution of shape {c.shape} to an operand of shape {shape}") from None
+            raise ShapeError(f"expected a contribution to an operand of shape {shape}, got shape {c.shape}") from None
 
     return rule

@@ -1,14 +1,14 @@
-"""What the names of operators in a Wengert list mean: rows of the registry, functions of tapegrad, names of the course.
+"""The operators of Wengert lists: rows of the registry, functions of tapegrad, names from the course.
 
     half             0.5 x
-    mul, dot         the matrix product, or the product where either is a scalar
-    hadamard         multiply, element by element
+    mul, dot         the matrix product, or the elementwise product if either operand is a scalar
+    hadamard         the elementwise product
     softMax          softmax
-    crossEnt, crossEntropy      (p, t) -> -sum(t log p) over the last axis: one loss per row, whose mean is to be taken
+    crossEnt, crossEntropy      (p, t) -> -sum(t log p) over the last axis: one loss per row, without the mean
     frobeniusNorm    sqrt(sum(x^2)), with derivative 0 at 0
 
-Nothing here has a derivative of its own: what is no row is a formula over the vocabulary F, which is run over arrays for its
-value, over nodes for its derivative, and over recorded tensors to put arguments in order.
+Nothing here has a derivative of its own: an operator that is not a row is a formula over the vocabulary F, which is run over
+arrays for its value, over nodes for its derivative, and over recorded tensors to normalise arguments.
 """
 
 from functools import cache, partial
@@ -22,10 +22,10 @@ from tapegrad.errors import ShapeError, describe
 from tapegrad.primitives import table
 
 ALIASES = {"mul": "dot", "hadamard": "multiply", "softMax": "softmax", "crossEnt": "crossEntropy"}
-IN_PLACE = {"setitem"}                  # the function changes its operand; the row of this name does not
-ROW_FIRST = {"logsumexp"}               # the row keeps its axis, as length 1; the function does so only if told
+IN_PLACE = {"setitem"}                  # the function modifies its operand; the row of this name does not
+ROW_FIRST = {"logsumexp"}               # the row keeps its axis, with length 1; the function only with keepdims
 STATIC = {**dict.fromkeys(("sum", "prod", "mean", "max", "min", "argmax", "argmin"), ("axis", "keepdims")),
-          **dict.fromkeys(("var", "std"), ("axis", "ddof", "keepdims"))}    # of rows; NumPy puts dtype= and out= between them
+          **dict.fromkeys(("var", "std"), ("axis", "ddof", "keepdims"))}    # as in rows; NumPy has dtype=, out= between
 
 
 def _ndim(x):
@@ -52,15 +52,15 @@ def crossEntropy(F, p, t):
 
 
 def cross_entropy_of_scores(F, o, t):
-    """crossEntropy(softmax(o), t), right also where softmax(o) has no digit left."""
+    """crossEntropy(softmax(o), t), accurate also if softmax(o) underflows."""
     with np.errstate(invalid="ignore"):
         return _loss_of_rows(F, o, F.log_softmax(o, _ndim(o) - 1), t)
 
 
 def _loss_of_rows(F, p, log_p, t):
     if _ndim(p) == 0 or p.shape != getattr(t, "shape", ()):
-        raise ShapeError(f"crossEntropy({describe(p)}, {describe(t)}): probabilities and targets need one "
-                         "and the same shape, whose last axis is the classes")
+        raise ShapeError(f"crossEntropy({describe(p)}, {describe(t)}): probabilities and targets must have "
+                         "the same shape, with the classes along the last axis")
     return F.negative(F.sum(F.strong_multiply(t, log_p), (_ndim(p) - 1,), False))
 
 
@@ -68,19 +68,19 @@ COURSE = {formula.__name__: partial(formula, recorded) for formula in (half, dot
 
 
 def canonical(name):
-    """The name of tapegrad for a name of the course; other names as they are."""
+    """tapegrad's name for a name of the course; other names unchanged."""
     return ALIASES.get(name, name)
 
 
 def names():
-    """All names of operators, sorted."""
+    """The names of all operators, sorted."""
     public = {name for name in vars(functions) if not name.startswith("_") and callable(getattr(functions, name))}
     return sorted(public | set(table) | set(COURSE) | set(ALIASES))
 
 
 @cache
 def _in_order_of_row(name):
-    """A function of tensors that takes what its row has by position, and the rest by name."""
+    """A function of tensors that takes the row's static arguments by position, and others by keyword."""
     function, order = getattr(functions, name), STATIC[name]
 
     def called(x, *static, **options):
@@ -95,10 +95,10 @@ def _in_order_of_row(name):
 
 
 def candidates(name):
-    """The functions of tensors that a name may mean: the one that puts its arguments in order, then the bare row.
+    """The functions of tensors that a name may mean, in order: the one that normalises its arguments, then the bare row.
 
-    What a tape prints is always the row, with all its static arguments. Where the function of the same name is another, it
-    has to stand back.
+    A tape always prints the row, with all its static arguments. For names in ROW_FIRST and IN_PLACE, the function of the same
+    name differs, so the row comes first, or is the only one.
     """
     name = canonical(name)
     found = [COURSE.get(name), _in_order_of_row(name) if name in STATIC else
@@ -109,14 +109,14 @@ def candidates(name):
 
 
 class Registered:
-    """What the tables G and DG hand out for a name."""
+    """An entry of the tables G and DG."""
 
     def __init__(self, name):
         self.name = name
 
 
 def given(user, name):
-    """What a user's G or DG has for an operator, or None where it has nothing but what tapegrad's own has."""
+    """The entry of a user's G or DG for an operator; None if there is none or it is tapegrad's own."""
     if not user or name not in user:
         return None
     found, row = user[name], table.get(canonical(name))
@@ -126,7 +126,7 @@ def given(user, name):
 
 @cache
 def parameters(function):
-    """The signature of a function, without types, or None where it has none that can be read."""
+    """The signature of a function, without annotations; None if it has none."""
     try:
         known = signature(function)
     except (TypeError, ValueError):
@@ -136,7 +136,7 @@ def parameters(function):
 
 
 def accepts(function, count, keywords):
-    """Whether a function can be called with `count` arguments and these keywords."""
+    """Whether a function can be called with `count` positional arguments and these keywords."""
     known = parameters(function)
     if known is None:
         return True

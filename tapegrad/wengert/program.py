@@ -1,7 +1,7 @@
-"""A Wengert list made ready to run: names become slots, entries steps, and both a graph.
+"""A Wengert list prepared to run: names become slots, entries become steps, and both become a graph.
 
-A list is made ready once, and kept for as long as it does not change. How it runs on values of given shapes and dtypes, with
-the functions that a user gives, is kept, too: its graph (lowering.py says what an entry is in it), and that of its deltas.
+A list is prepared once, and cached until it changes. Its graph for values of given shapes and dtypes and given user functions
+is cached, too (lowering.py turns an entry into a node), and so is the graph of its deltas.
 """
 
 from operator import attrgetter
@@ -20,22 +20,22 @@ from tapegrad.wengert.operators import canonical, given
 from tapegrad.wengert.step import Step, kind_of, plain
 from tapegrad.wengert.text import Name
 
-KEPT = 32                               # lists, and signatures of each, that are remembered
+KEPT = 32                               # maximal number of cached lists, and of cached signatures of each
 MISSING = object()
 _programs = {}
 
 
 class Program:
-    """A list made ready.
+    """A prepared list.
 
     f        the list, of tuples
     steps    a Step per entry
     slots    {name: slot} of all names
     defining    {name: the Step that defines it}
     inputs   {name: (the first step that uses it, whether it is ever an operand)} of the names that no entry defines
-    blank    a value per slot: those of the literals
-    results  (name, slot) of what the entries define
-    ready    {signature of the values given: the graph made ready}, of the list and of its deltas
+    blank    a value per slot: the literals, else MISSING
+    results  [(name, slot)] of the names that entries define
+    ready    {signature of the values given: prepared graph}, of the list and of its deltas
     """
 
     def __init__(self, f):
@@ -54,7 +54,7 @@ class Program:
                     first, before = self.inputs.get(y, (step, False))
                     self.inputs[y] = first, before or operand
             if step.z in defined:
-                raise step.error(f"{step.z} is defined twice: by entry {defined[step.z]} already")
+                raise step.error(f"{step.z} is defined twice: it is already defined by entry {defined[step.z]}")
             defined[step.z] = position
             step.settle(self)
             self.steps.append(step)
@@ -77,10 +77,10 @@ class Program:
         return len(self.blank) - 1
 
     def is_of(self, f):
-        """Whether this is the program of f, and what f calls has not been defined anew since."""
+        """Whether this is the program of f, and the rows that f calls have not been redefined since."""
         try:
             return self.f == f and all(table.get(canonical(name)) is row for name, row in self.rows.items())
-        except ValueError:              # an array stands in the list
+        except ValueError:              # the list contains an array
             return False
 
     def users(self, G, DG):
@@ -91,7 +91,7 @@ class Program:
         return {name: functions for name, functions in found.items() if functions != (None, None)}
 
     def evaluated(self, val, users, known=False):
-        """A value per slot. With `known`, what val holds of the results is taken from there, and the rest is computed."""
+        """A value per slot. With `known`, results in val are taken from there, and the rest is computed."""
         values = self.blank.copy()
         for name, (step, operand) in self.inputs.items():
             if name not in val:
@@ -124,7 +124,7 @@ class Program:
             values[slot] = z
 
     def _captured(self, values, users, extras=None):
-        """The node, or the literal, per slot; what is missing of the values is computed."""
+        """The node or the literal per slot; missing values are computed."""
         held = self.blank.copy()
         for slot, (_, operand) in zip(self.given, self.inputs.values()):
             held[slot] = Node(None, (), (), *(kind_of(values[slot]) if operand else ((), None)))
@@ -142,7 +142,7 @@ class Program:
         return held
 
     def deltas(self, values, users, seed, wrt):
-        """{name: delta} of the names in `wrt` that the list has."""
+        """{name: delta} of the names in `wrt` that are in the list."""
         key = tuple(signature([values[slot] for slot in self.named])), _identity(users), wrt
         found = self.ready.get(key)
         if found is None:
@@ -159,7 +159,7 @@ class Program:
 
 
 class _Deltas:
-    """The deltas of a list made ready, for values of given shapes and dtypes."""
+    """The prepared graph of the deltas of a list, for values of given shapes and dtypes."""
 
     def __init__(self, program, held, extras, wrt):
         self.steps = {held[step.slot]: step for step in program.steps}
@@ -180,7 +180,7 @@ class _Deltas:
     def run(self, values, users, seed):
         """{name: delta}"""
         if np.ndim(seed) and np.shape(seed) != self.z.shape:
-            raise ShapeError(f"{self.last.where()}: a seed of shape {np.shape(seed)} for a value of shape {self.z.shape}")
+            raise ShapeError(f"{self.last.where()}: expected a scalar or a seed of shape {self.z.shape}, got {np.shape(seed)}")
 
         def failed(node, error):
             return _failed(self.steps[self.reverse.origin(node, self.steps)], error, values, users, derivative=True)
@@ -196,7 +196,7 @@ class _Deltas:
 
 
 def zeros(value):
-    """The delta of a value, or of a node, that nothing flows to."""
+    """A zero delta for a value or a node."""
     shape, dtype = kind_of(value)
     return np.zeros(shape, delta_dtype(dtype))
 
@@ -212,12 +212,12 @@ def _failed(step, error, values, users, derivative=False):
 
 
 def _identity(users):
-    """What tells the functions of users apart; what is ready holds them, so that none is taken for another."""
+    """A key for users' functions, by id; the cached graph holds the functions, so their ids stay unique."""
     return tuple([(name, id(g), *map(id, functions_of(dg))) for name, (g, dg) in users.items()])
 
 
 def signature(values):
-    """What the way to run a list depends on: the shape and the dtype of arrays, the type of all else."""
+    """The cache key of the values: shape and dtype of arrays, the type of all else."""
     try:
         return list(map(_shape_and_dtype, values))
     except AttributeError:
@@ -236,7 +236,7 @@ def _definitions(f):
 
 
 def compiled(f):
-    """The program of a list; the same one as long as the list is the same."""
+    """The program of a list, cached until the list changes."""
     keep_freed_memory()
     if type(f) is not list:
         return Program(list(f))

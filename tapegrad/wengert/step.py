@@ -1,4 +1,4 @@
-"""An entry of a Wengert list made ready: a step that knows what it calls."""
+"""An entry of a Wengert list prepared to run, with the row or the function that it calls."""
 
 from difflib import get_close_matches
 from types import FunctionType
@@ -25,17 +25,17 @@ def plain(name, x):
         return x
     array = x._value if type(x) is Tensor else np.asarray(x)
     if array.dtype.kind not in "biufc":
-        raise DtypeError(f"{name}: a value of type {type(x).__name__}; numbers or arrays of numbers are needed")
+        raise DtypeError(f"{name}: expected a number or an array of numbers, got {type(x).__name__}")
     return array
 
 
 class Step:
     """An entry of a list.
 
-    positional, keywords    its arguments: names and values
+    positional, keywords    its arguments: Names and values
     ys, keys, slot          the slots of these, and of z
-    row                     the registry's, where the entry gives just its operands
-    function                of tensors, where it does not
+    row                     the row of the registry, if the entry has its operands only
+    function                otherwise a function of tensors
     pair                    for crossEntropy(softmax(o), t): (softmax's step, the slot of o, softmax's axis)
     """
 
@@ -56,10 +56,10 @@ class Step:
         for y in entry[2]:
             keyword, what = argument(y)
             if not isinstance(what, CONSTANTS):
-                raise self.error(f"a {type(what).__name__} stands in the list; give it a name, and its value in val")
+                raise self.error(f"a {type(what).__name__} cannot stand in the list; use a name, and pass the value in val")
             if keyword is None:
                 if self.keywords:
-                    raise self.error(f"{y} follows a keyword")
+                    raise self.error(f"positional argument {y} follows a keyword argument")
                 self.positional.append(what)
             elif keyword in self.keywords:
                 raise self.error(f"{keyword} is given twice")
@@ -67,7 +67,7 @@ class Step:
                 self.keywords[keyword] = what
 
     def settle(self, program):
-        """Give the arguments their slots, and find what is called, where the registry has it."""
+        """Assign slots to the arguments, and find the row or function to call, if there is one."""
         self.ys = [program.slot(y) for y in self.positional]
         self.operands = [isinstance(y, Name) for y in self.positional]
         self.keys = {key: program.slot(y) for key, y in self.keywords.items()}
@@ -87,7 +87,7 @@ class Step:
             self.pair = self._softmax(program)
 
     def _takes(self, function, row):
-        """Whether a function can be called with this entry's arguments. A bare row needs all that are static, in its order."""
+        """Whether a function can be called with this entry's arguments. A bare row needs all static arguments, in its order."""
         count = 1 if self.packed else len(self.ys)
         if row is None or function is not getattr(recorded, row.name) or not isinstance(function, FunctionType):
             return accepts(function, count, self.keys)
@@ -105,15 +105,15 @@ class Step:
         return step, step.ys[0], step.keywords.get("axis", -1)
 
     def is_pair(self, values, users):
-        """Whether this entry is the crossEntropy of a softmax over the last axis, both as tapegrad has them."""
+        """Whether this entry is crossEntropy of a softmax over the last axis, both tapegrad's own."""
         if self.pair is None or self.name in users or self.pair[0].name in users:
             return False
         return self.pair[2] in (-1, np.ndim(values[self.pair[1]]) - 1)
 
-    # What it calls
+    # Calling it
 
     def call(self, *arguments):
-        """z by tapegrad's operator, from the values of the arguments."""
+        """The value of z by tapegrad's operator, from the values of the arguments."""
         if self.row is not None:
             return self.row.g(*arguments)
         count = len(self.ys)
@@ -121,7 +121,7 @@ class Step:
                            arguments[count:])._value
 
     def tensor(self, arguments, keywords):
-        """The function on these arguments, those at the places of operands wrapped as tensors, if they are arrays."""
+        """Call the function on these arguments; operands that are arrays are wrapped as tensors."""
         if self.function is None:
             raise self.unknown()
         arguments = [wrap(y, None) if operand and type(y) is np.ndarray else y for y, operand in zip(arguments, self.operands)]
@@ -129,11 +129,11 @@ class Step:
         keywords = dict(zip(self.keys, keywords))
         z = self.function(*arguments, *keywords.values()) if self.by_position else self.function(*arguments, **keywords)
         if not isinstance(z, Tensor):
-            raise WengertError(f"{self.name} gives a {type(z).__name__}, and an entry has one result, a tensor")
+            raise WengertError(f"{self.name}: expected a tensor as the result of an entry, got {type(z).__name__}")
         return z
 
     def record(self, values):
-        """(z, the entries of the function, run on these values, the leaf or None per positional argument)"""
+        """Run the function on these values: (z, the recorded entries, the leaf or None per positional argument)."""
         leaves = [Leaf(*kind_of(values[i])) if operand else None for i, operand in zip(self.ys, self.operands)]
         arguments = [values[i] if leaf is None else wrap(np.asarray(values[i]), leaf) for i, leaf in zip(self.ys, leaves)]
         tape, before = TapeBase(), thread.tape
@@ -144,7 +144,7 @@ class Step:
         finally:
             thread.tape = before
 
-    # What is wrong
+    # Errors
 
     def where(self):
         return f"entry {self.position}, {entry_text(self.entry)}"
@@ -153,7 +153,7 @@ class Step:
         return WengertError(f"{self.where()}: {message}")
 
     def unknown(self):
-        """The error for an entry whose operator the registry does not have, or not for these arguments."""
+        """The error for an operator that does not exist, or does not take these arguments."""
         functions = candidates(self.name)
         if functions:
             row = table.get(canonical(self.name))
@@ -162,11 +162,11 @@ class Step:
                           f" of {row.arity} operand{'s' * (row.arity != 1)}"]
             return self.error(f"{self.name} does not take these arguments; it is {self.name}{wanted[0] if wanted else ''}")
         near = get_close_matches(self.name, operators.names(), n=1)
-        return self.error(f"there is no operator {self.name!r}{f', but a {near[0]!r}' if near else ''}; operators of your own "
-                          "are given in G and DG")
+        return self.error(f"there is no operator {self.name!r}{f', but a {near[0]!r}' if near else ''}; pass your own "
+                          "operators in G and DG")
 
     def failed(self, error, values, user=None):
-        """The error to raise where this entry's operator, or one of its derivatives, has failed with `error`."""
+        """The error to raise if this entry's operator, or one of its derivatives, has raised `error`."""
         if isinstance(error, WengertError):
             return error if str(error).startswith("entry ") else self.error(error)
         if user:
@@ -181,5 +181,5 @@ class Step:
 
 
 def kind_of(value):
-    """(shape, dtype) of a value: of a number, those of the array that it makes."""
+    """(shape, dtype) of a value; of a number, those of np.asarray(value)."""
     return (value.shape, value.dtype) if hasattr(value, "dtype") else (np.shape(value), np.asarray(value).dtype)

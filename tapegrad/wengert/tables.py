@@ -1,4 +1,4 @@
-"""G and DG: the operators by name, and their derivatives, as functions of arrays. Views of the registry, not copies of it.
+"""G and DG: the operators by name, and their derivatives, as functions of arrays. Views of the registry, not copies.
 
 >>> from tapegrad import wengert
 >>> float(wengert.G["half"](3.0))
@@ -21,7 +21,7 @@ from tapegrad.wengert.operators import Registered, candidates, canonical, names,
 
 
 class _ByName(Mapping):
-    """A mapping from all names of operators."""
+    """A read-only mapping whose keys are the names of all operators."""
 
     def __init__(self, make):
         self._make = make
@@ -42,7 +42,7 @@ class _ByName(Mapping):
 
 
 class Operator(Registered):
-    """G[g], where it is more than a row of operands: `G[g](y1, .., yk)`."""
+    """G[g] of an operator that is not a row with operands only: `G[g](y1, .., yk)`."""
 
     def __call__(self, *arguments, **static):
         f, val = _entry(self.name, arguments, static)
@@ -62,7 +62,7 @@ class Derivatives(Registered):
 
     def __len__(self):
         if self._count() is None:
-            raise TypeError(f"DG[{self.name!r}]: {self.name} has as many operands as it is given")
+            raise TypeError(f"DG[{self.name!r}]: {self.name} takes any number of operands")
         return self._count()
 
     def __iter__(self):
@@ -81,7 +81,7 @@ class Derivatives(Registered):
 
 @lru_cache
 def _single(name, arguments):
-    """A list of one entry. The same call gives the same list, so that it is made ready once."""
+    """A list of one entry. The same arguments give the same list, so it is prepared once."""
     return [("z", name, arguments)]
 
 
@@ -92,7 +92,7 @@ def _row(name):
 
 
 def _entry(name, arguments, static, wanted=None):
-    """(list, val) of an entry with these arguments: operands get names, and what is static stands in the list."""
+    """(list, val) of one entry with these arguments: operands get names, literals are written into the list."""
     ys, val, numbers = [], {}, _row(name) is not None
     for i, y in enumerate(arguments):
         if isinstance(y, (np.ndarray, np.generic, Tensor)) or isinstance(y, (int, float)) and (numbers or i == wanted):

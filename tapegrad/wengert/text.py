@@ -1,4 +1,4 @@
-"""Wengert lists as text: one entry a line, `z1 = add(x1, x1)`; # begins a comment, blank lines are passed over.
+"""Wengert lists as text: one entry per line, `z1 = add(x1, x1)`; # starts a comment, blank lines are ignored.
 
     list     = [(z, g, (y1, .., yk)), ..]
     z, g     names: letters, digits, _, with dots in between
@@ -6,8 +6,8 @@
              a literal: 2.5  -1  inf  (0, 1)  None  True  'text'  slice(0, 2)  dtype('float32')
              keyword=name, keyword=literal
 
-In the list each y is the string that stands in the text, so that parse(format(f)) == f: `("z", "sum", ("x", "axis=0"))`.
-Only names that stand by themselves are operands that have a delta.
+In the list each y is the string from the text, so that parse(format(f)) == f: `("z", "sum", ("x", "axis=0"))`.
+Only names without a keyword are operands, which have a delta.
 """
 
 import ast
@@ -28,11 +28,11 @@ CLOSING = {"(": ")", "[": "]", "{": "}"}
 
 
 class Name(str):
-    """An argument that is to be looked up."""
+    """An argument that is a name, to be looked up."""
 
 
 def argument(y):
-    """(keyword or None, Name or value) of one of the ys of an entry. A string that is no literal is a name."""
+    """(keyword or None, Name or value) of one of the ys of an entry. A string that is not a literal is a name."""
     if not isinstance(y, str):
         return None, y
     if NAME.fullmatch(y) and y not in WORDS:
@@ -77,13 +77,13 @@ def _value(node):
 
 
 def entry_text(entry):
-    """An entry as it is shown in messages, whatever it looks like."""
+    """An entry as shown in error messages, well-formed or not."""
     z, g, ys = entry
     return f"{z} = {g}({', '.join([y if isinstance(y, str) else repr(y) for y in ys])})"
 
 
 def format(f: Iterable[tuple[str, str, Iterable[Any]]]) -> str:
-    """The text of a Wengert list. WengertError where an entry could not be read again, say a name with a space.
+    """The text of a Wengert list. WengertError if `parse` could not read an entry back, such as a name with a space.
 
     >>> from tapegrad import wengert
     >>> print(wengert.format([("z1", "add", ("x", "x")), ("f", "sum", ("z1", "axis=0"))]))
@@ -104,20 +104,20 @@ def format(f: Iterable[tuple[str, str, Iterable[Any]]]) -> str:
 
 
 def parse(text: str) -> list[tuple[str, str, tuple[str, ...]]]:
-    """The Wengert list in a text.
+    """Parse text to a Wengert list.
 
     >>> from tapegrad import wengert
     >>> wengert.parse("z = add(x, y)   # a comment")
     [('z', 'add', ('x', 'y'))]
 
-    Raises WengertError with line and column where a line is not an entry. Whether names are defined is seen when the list
-    is evaluated.
+    Raises WengertError, with line and column, if a line is not an entry. Whether names are defined is checked when the
+    list is evaluated.
     """
     return [entry for number, line in enumerate(text.splitlines(), start=1) if (entry := _Line(line, number).entry())]
 
 
 class _Line:
-    """A line that is being read, and the position in it."""
+    """A parser of one line, with the position in it."""
 
     def __init__(self, text, number):
         self.text, self.number, self.at = text, number, 0
@@ -137,12 +137,12 @@ class _Line:
             ys.append(self.argument())
         self.expect(")")
         if not self.ended():
-            self.fail("nothing more, or a comment with #")
+            self.fail("the end of the line, or a comment with #")
         return z, g, tuple(ys)
 
     def fail(self, wanted):
         found = repr(self.text[self.at]) if self.at < len(self.text) else "the end of the line"
-        raise WengertError(f"line {self.number}, column {self.at + 1}: {wanted} is wanted, and there is {found}: "
+        raise WengertError(f"line {self.number}, column {self.at + 1}: expected {wanted}, got {found}: "
                            f"{self.text.strip()}")
 
     def skip(self):
@@ -183,7 +183,7 @@ class _Line:
         return f"{keyword[1]}={text}" if keyword else text
 
     def piece(self):
-        """The text up to the comma or parenthesis that ends the argument: not one in brackets or in quotes."""
+        """The text up to the comma or parenthesis that ends the argument, outside of brackets and quotes."""
         start, closing, quote = self.at, [], None
         while self.at < len(self.text):
             character = self.text[self.at]

@@ -1,1 +1,1 @@
-"""What is compiled by numba. Imported when a kernel is first asked for (kernels/compile.py)."""
+"""Code compiled by numba. Imported when a kernel is first used (kernels/compile.py)."""

@@ -9,14 +9,14 @@ from tapegrad.kernels.jit.compiled import compiled
 from tapegrad.kernels.jit.objects import DATA, address, fits, length, matrix, python_object, vector, word
 from tapegrad.kernels.objects import IN_ORDER, WRITEABLE
 
-ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112            # as cblas.h numbers them
+ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112            # values from cblas.h
 FORM, SIZE, REAL = numba.int32, numba.int64, numba.float32
 PARAMETERS = (FORM,) * 3 + (SIZE,) * 3 + (REAL, SIZE, SIZE, SIZE, SIZE, REAL, SIZE, SIZE)
 
 
 @intrinsic
 def sgemm(typing, place, layout, form_x, form_y, m, n, k, alpha, x, ldx, y, ldy, beta, w, ldw):
-    """Call cblas_sgemm, with 64-bit integers, at a place."""
+    """Call cblas_sgemm, with 64-bit integers, at an address."""
     def call(context, builder, signature, operands):
         place, *given = operands
         function = ir.FunctionType(ir.VoidType(), [context.get_value_type(kind) for kind in PARAMETERS])

@@ -1,4 +1,4 @@
-"""Compiling: a function and its signature become what is called, from numba's cache where there is one."""
+"""Compiling a function for one signature, with numba's cache if there is one."""
 
 import zlib
 from pathlib import Path
@@ -13,14 +13,14 @@ def _checksum():
     return f"{zlib.crc32(b''.join([file.read_bytes() for file in files])):08x}"
 
 
-CHECKSUM = _checksum()      # of all that kernels are made of: numba itself looks only at the file that a kernel stands in
+CHECKSUM = _checksum()      # of all source files of kernels/: numba itself checks only the file that defines a kernel
 
 
 def compiled(function, signature, **options):
-    """The function, compiled; `nothing`, with a warning, where numba fails.
+    """The function, compiled; `nothing`, with a warning, if numba fails.
 
-    What is returned is what numba's dispatcher would call once it has looked at the types of the operands, which takes four
-    times as long as the call: they are converted to the signature's, unchecked.
+    Returns the function that numba's dispatcher would call after inspecting the types of the operands, which takes four times
+    as long as the call itself. Operands are converted to the types of the signature, unchecked.
     """
     function.__qualname__ = f"{function.__name__}_{CHECKSUM}"
     problem = None
@@ -35,10 +35,10 @@ def compiled(function, signature, **options):
 
 
 def remove_cached(function):
-    """Remove what numba has cached of a function: it may be broken."""
+    """Remove numba's cache files of a function: they may be broken."""
     try:
         folder = Path(numba.njit(cache=True)(function).stats.cache_path)
-    except Exception:       # there is no place for a cache
+    except Exception:       # no folder for a cache is writeable
         return
     for file in folder.glob(f"*{function.__qualname__}-*.nb?"):
         file.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""Python objects as operands of kernels, and what kernels read of arrays: see kernels/objects.py.
+"""Python objects as operands of kernels, and access to the fields of arrays: see kernels/objects.py.
 
-In a signature, `python_object` is the type of a parameter that takes any object. The kernel sees it by its address, and the
-call keeps it alive.
+In a signature, `python_object` is the type of a parameter that takes any object. The kernel gets its address, and the call
+keeps it alive.
 """
 
 import numba
@@ -52,7 +52,7 @@ def half_word(typing, place):
 
 @intrinsic
 def elements(typing, place, number):
-    """A pointer to the elements, of the type `number`, of the array at a place."""
+    """A pointer to the elements, of the type `number`, of the array at an address."""
     kind = types.CPointer(number.instance_type)
 
     def load(context, builder, signature, operands):
@@ -70,7 +70,7 @@ def item(x, k):
 
 @numba.njit
 def fits(x, array, dtype, ndim, flags):
-    """Whether x is an array as `array` is one, with the dtype, the number of axes, and the flags."""
+    """Whether x has the type of `array`, and this dtype, number of axes, and these flags."""
     x, array = address(x), address(array)
     return (word(x + TYPE) == word(array + TYPE) and word(x + DESCR) == address(dtype) and half_word(x + NDIM) == ndim
             and half_word(x + FLAGS) & flags == flags)
@@ -83,17 +83,17 @@ def length(x, axis):
 
 @numba.njit
 def stride(x, axis):
-    """In bytes."""
+    """The stride of an axis, in bytes."""
     return word(word(address(x) + STRIDES) + 8 * axis)
 
 
 @numba.njit
 def vector(x, number):
-    """The array x, which fits, with one axis."""
+    """The array x, checked by `fits`, with one axis."""
     return numba.carray(elements(address(x), number), length(x, 0))
 
 
 @numba.njit
 def matrix(x, number):
-    """The array x, which fits, with two axes."""
+    """The array x, checked by `fits`, with two axes."""
     return numba.carray(elements(address(x), number), (length(x, 0), length(x, 1)))

@@ -12,12 +12,12 @@ from tapegrad.kernels.jit.objects import fits, matrix, python_object
 from tapegrad.kernels.limits import SPARSE
 from tapegrad.kernels.objects import IN_ORDER, WRITEABLE
 
-BLOCK = 64                              # elements that are looked at together
+BLOCK = 64                              # elements that are tested at once
 
 
 @intrinsic
 def which_are_set(typing, place, unsigned):
-    """Which of the BLOCK words at a place are not zero, as bits."""
+    """A bit mask of the nonzero words among the BLOCK words at an address."""
     def call(context, builder, signature, operands):
         word = unsigned.instance_type
         block = ir.VectorType(context.get_value_type(word), BLOCK)
@@ -29,7 +29,7 @@ def which_are_set(typing, place, unsigned):
 
 @intrinsic
 def lowest(typing, bits):
-    """The place of the lowest bit that is set."""
+    """The position of the lowest bit that is set."""
     def call(context, builder, signature, operands):
         return builder.cttz(operands[0], ir.Constant(ir.IntType(1), 1))
 
@@ -46,11 +46,11 @@ def is_finite(x, unsigned, infinity):
 
 @numba.njit
 def ones(x, unsigned, one):
-    """(rows, columns, count) of the ones in x, row by row; count is -1 where there are many, or other numbers than 0 and 1."""
+    """(rows, columns, count) of the ones in x, row by row; count is -1 if there are too many, or values other than 0 and 1."""
     words, width, count = x.reshape(x.size).view(unsigned), x.shape[1], 0
     most = x.shape[0] * max(1, width // SPARSE)
     rows, columns = np.empty(most, np.int64), np.empty(most, np.int64)
-    n, start = 0, 0                                     # of the row that the last one was in
+    n, start = 0, 0                                     # of the row that contains the previous one
     for low in range(0, words.size, BLOCK):
         if words.size - low >= BLOCK:
             places = which_are_set(x.ctypes.data + low * x.itemsize, unsigned)
@@ -76,7 +76,7 @@ def kernels(number):
     one, infinity = number(1).view(unsigned), number(np.inf).view(unsigned)
 
     def look_up(dtype, x, y, z):
-        """z = x @ y, and True; False where x is no indicator matrix, y not finite, or they do not fit."""
+        """z = x @ y, returns True; False if x is not an indicator matrix, y is not finite, or the arrays do not fit."""
         if not (fits(x, z, dtype, 2, IN_ORDER) and fits(y, z, dtype, 2, IN_ORDER)):
             return False
         x, y, z = matrix(x, number), matrix(y, number), matrix(z, number)
@@ -102,7 +102,7 @@ def kernels(number):
         return True
 
     def collect(dtype, x, d, w):
-        """w += x.T @ d, and True; False, with w as it was, where x is no indicator matrix, d not finite, or they do not fit."""
+        """w += x.T @ d, returns True; False, w unchanged, if x is no indicator matrix, d not finite, or they do not fit."""
         if not (fits(x, w, dtype, 2, IN_ORDER) and fits(d, w, dtype, 2, IN_ORDER)
                     and fits(w, w, dtype, 2, IN_ORDER | WRITEABLE)):
             return False
@@ -112,7 +112,7 @@ def kernels(number):
         rows, columns, count = ones(x, unsigned, one)
         if count < 0 or not is_finite(d, unsigned, infinity):
             return False
-        first, following = np.full(x.shape[1], -1), np.empty(count, np.int64)   # of the ones in a column, from the top
+        first, following = np.full(x.shape[1], -1), np.empty(count, np.int64)   # linked lists of the ones in each column
         for i in range(count - 1, -1, -1):
             k = columns[i]
             following[i], first[k] = first[k], i
@@ -122,7 +122,7 @@ def kernels(number):
             if first[k] == i and following[i] < 0:
                 for j in range(d.shape[1]):
                     w[k, j] += d[n, j] + number(0)
-            elif first[k] == i:                             # summed before they are added, as x.T @ d is
+            elif first[k] == i:                             # summed first, then added to w, as x.T @ d would be
                 for j in range(d.shape[1]):
                     total[j] = d[n, j] + number(0)
                 i = following[i]
