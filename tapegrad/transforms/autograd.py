@@ -10,7 +10,7 @@ import numpy as np
 from tapegrad.core.entry import Leaf
 from tapegrad.core.record import recorded, unary, wrap
 from tapegrad.core.sweep import sweep
-from tapegrad.core.walk import seed_of
+from tapegrad.core.walk import Part, replaced, seed_of
 from tapegrad.errors import GradientError, ShapeError, describe
 from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import Primitive, arrays
@@ -24,14 +24,16 @@ own.__doc__ = """x, by an entry of its own: made to be differentiated by, so tha
 
 
 def deltas(outputs: Sequence[Tensor], seeds: Sequence[Any], registers: Sequence[Any], create_graph: bool = False,
-           consume: bool = False) -> list[Any]:
+           consume: bool = False, part: Part | None = None) -> list[Any]:
     """The deltas of `registers`, one each or None, when those of the tensors `outputs` are `seeds`.
 
-    They are arrays, or tensors on the tape with create_graph.
+    They are arrays, or tensors on the tape with create_graph. With a part of the tape, that is what is walked; hooks of
+    registers from outside are left to the sweep that walks those.
     """
+    outside: Any = () if part is None else part.wanted
     caught: list[tuple[Any, Any, Any]] = []
     for register in registers:
-        if type(register) is Leaf:
+        if type(register) is Leaf or register in outside:
             caught.append((register, None, None))
             continue
         before = register.ys, register.plan
@@ -44,12 +46,13 @@ def deltas(outputs: Sequence[Tensor], seeds: Sequence[Any], registers: Sequence[
     try:
         pairs = [(z._register, seed) for z, seed in zip(outputs, seeds) if z._register is not None]
         with np.errstate(all="ignore"):
-            found = sweep(recorded, pairs, consume=False) if create_graph else sweep(arrays, pairs, consume)
+            found = sweep(recorded if create_graph else arrays, pairs, consume and not create_graph, part)
     finally:
         for _, register, before in reversed(caught):
             if register is not None and register.tape is not None:
                 register.ys, register.plan = before
-    return [found.get(leaf) for leaf, _, _ in caught]
+    return [d if d is None or leaf in outside else replaced(leaf.hooks, d)
+            for leaf, d in [(leaf, found.get(leaf)) for leaf, _, _ in caught]]
 
 
 def grad(outputs: Tensor | Sequence[Tensor], inputs: Tensor | Sequence[Tensor],
