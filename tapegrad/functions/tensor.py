@@ -7,7 +7,7 @@ function of the same name, with the same arguments after the first.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -15,8 +15,10 @@ from tapegrad import functions
 from tapegrad.core import sweep
 from tapegrad.core.record import recorded, results_are
 from tapegrad.core.tensor import TensorBase
-from tapegrad.functions import numpy_protocol
-from tapegrad.typing import Axis, DTypeLike, TensorLike
+from tapegrad.functions.numpy_protocol import array_function, array_ufunc
+
+if TYPE_CHECKING:
+    from tapegrad.typing import Axis, DTypeLike, TensorLike
 
 Operator = Callable[..., "Tensor"]
 
@@ -132,8 +134,8 @@ class Tensor(TensorBase):
 
     # NumPy's functions of a tensor
 
-    __array_ufunc__ = numpy_protocol.array_ufunc
-    __array_function__ = numpy_protocol.array_function
+    __array_ufunc__ = array_ufunc
+    __array_function__ = array_function
 
     # The reverse sweep
 
