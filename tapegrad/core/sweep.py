@@ -29,7 +29,7 @@ from tapegrad.core.entry import Entry, Leaf
 from tapegrad.core.record import recorded
 from tapegrad.core.refcount import LONE_LOCAL, added, owned
 from tapegrad.core.tensor import TensorBase
-from tapegrad.core.walk import Part, Walk, as_tensors, prepared, replaced, seed_of
+from tapegrad.core.walk import Part, Walk, as_tensors, linked, prepared, replaced, seed_of
 from tapegrad.errors import GradientError
 from tapegrad.primitives import arrays
 from tapegrad.primitives.complex_parts import rules_of_complex
@@ -132,7 +132,8 @@ def gradients(loss: TensorBase, gradient: Any = None, retain_graph: bool = False
     seed = seed_of(loss, gradient, create_graph)
     with np.errstate(all="ignore"):                     # a derivative that is infinite is no news
         found = sweep(recorded if create_graph else arrays, [(loss._register, seed)], not (retain_graph or create_graph))
-        return {leaf: replaced(leaf.hooks, found.pop(leaf)) for leaf in list(found)}
+    replaced_by_hooks = {leaf: replaced(leaf.hooks, found.pop(leaf)) for leaf in list(found)}
+    return {leaf: linked(d, leaf) for leaf, d in replaced_by_hooks.items()} if create_graph else replaced_by_hooks
 
 
 def backward(loss: TensorBase, gradient: Any = None, *, retain_graph: bool = False, create_graph: bool = False) -> None:

@@ -21,7 +21,7 @@ How a mutated value is noticed. It cannot happen: an array that the tape has sav
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import wraps
 from itertools import islice, takewhile
 from math import inf
@@ -76,7 +76,7 @@ class TapeBase:
     `len(t)`, `t[i]` and iteration give the living entries; `print(t)` lists lines like `z3 = tanh(z2)`.
     """
 
-    __slots__ = ("entries", "limit", "room", "initial", "recording", "watch", "marks")
+    __slots__ = ("entries", "limit", "room", "initial", "recording", "watch", "marks", "wanted")
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
@@ -86,6 +86,7 @@ class TapeBase:
         self.initial = self.limit, self.room            # what an empty tape starts with
         self.watch: Callable[..., None] | None = None   # what is called with every contribution (debug/anomaly.py)
         self.marks: list[Mark] = []
+        self.wanted: Collection[Any] = ()               # the registers whose deltas the running sweep was asked for
 
     def grown(self, nbytes: int) -> None:
         """An entry was appended that is large, or one more than `limit`: reap, if it is time."""

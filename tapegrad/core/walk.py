@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 from math import inf
 from typing import Any
 
 import numpy as np
 
 from tapegrad.core.entry import Entry, Leaf
-from tapegrad.core.record import wrap
+from tapegrad.core.record import append, wrap
 from tapegrad.core.tape import TapeBase, thread
 from tapegrad.core.tensor import TensorBase
 from tapegrad.errors import ConsumedTapeError, DtypeError, GradientError, ShapeError, ThreadError
-from tapegrad.primitives import arrays
+from tapegrad.primitives import Primitive, arrays
+from tapegrad.primitives.registry import LINEAR
 
 
 class Part:
@@ -136,6 +138,27 @@ def prepared(F: Any, entry: Entry, d: Any) -> Any:
     if plan.whole is None:
         return d
     return Deltas((*plan.whole(F, d, *(entry.saved if F is arrays else as_tensors(entry))), d))
+
+
+_gradient = Primitive("alias", lambda x: x, (lambda F, d, _z, _x: d,), complex=LINEAR)
+
+
+def linked(gradient: Any, register: Any) -> Any:
+    """A gradient on the tape as a function of the register that it is by: where it does not change with it, as the gradient
+    of a piecewise linear function does not, its derivative is zeros, and not that of something unconnected."""
+    x = gradient.detach()._data
+    known = gradient._register
+    entry = append(_gradient, _gradient.plan([known is not None]), (gradient if known is None else known,), (None, None), x)
+    entry.ys, entry.plan = (*entry.ys, register), entry.plan.joined(1, partial(_unmoved, register))
+    return wrap(x, entry)
+
+
+def _unmoved(register: Any, F: Any, d: Any, *saved: Any) -> Any:
+    """Zeros where they end; what is beyond an entry gets none."""
+    if type(register) is not Leaf and register not in thread.tape.wanted:
+        return None
+    zeros = np.zeros(register.shape, register.dtype)
+    return zeros if F is arrays else wrap(zeros, None)
 
 
 def replaced(hooks: Iterable[Callable[[Any], Any]], d: Any) -> Any:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from functools import wraps
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ import numpy as np
 from tapegrad.core.entry import Entry, Leaf
 from tapegrad.core.record import recorded, wrap
 from tapegrad.core.tape import enable_grad, thread
-from tapegrad.core.walk import Part
+from tapegrad.core.walk import Part, linked
 from tapegrad.errors import DtypeError, GradientError, ShapeError, describe
 from tapegrad.functions.tensor import Tensor
 from tapegrad.transforms.autograd import deltas, own
@@ -144,8 +145,15 @@ class _Differentiation(Run):
             seed._value if isinstance(seed, Tensor) else seed for seed in seeds]
         found = deltas(outputs, seeds, [x._register for x in self.inputs], create_graph=create,
                        part=self.part())
-        return [self.result(np.zeros(x.shape, x.dtype) if delta is None else delta, create)
+        return [self.result(self.linked(x, np.zeros(x.shape, x.dtype) if delta is None else delta), create)
                 for x, delta in zip(self.inputs, found)]
+
+    def linked(self, x: Tensor, delta: Any) -> Any:
+        """A gradient that is a constant on the tape, as a function of the argument."""
+        if self.nested and type(x._register) is Entry:
+            delta = delta if isinstance(delta, Tensor) else wrap(delta, None)
+            return linked(delta, x._register.ys[0]) if delta._register is None else delta
+        return delta
 
     def result(self, delta: Any, on_tape: bool = False) -> Any:
         if isinstance(delta, Tensor):
@@ -175,11 +183,17 @@ def snapshot(tree: Tree) -> Tree:
 
 
 def _positions(name: str, argnums: int | Sequence[int], args: Sequence[Tree]) -> tuple[int, ...]:
-    positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    try:
+        positions = tuple([index(i) for i in ((argnums,) if isinstance(argnums, int) else argnums)])
+    except TypeError:
+        raise TypeError(f"{name}: argnums={argnums!r}; expected the position of an argument, or several") from None
     for i in positions:
         if not -len(args) <= i < len(args):
             raise TypeError(f"{name}: argnums={argnums}, but the function was called with {len(args)} arguments")
-    return tuple(i % len(args) for i in positions)
+    positions = tuple([i % len(args) for i in positions])
+    if len(set(positions)) < len(positions):
+        raise ValueError(f"{name}: argnums={argnums} has the same argument twice")
+    return positions
 
 
 def _structured(args: Sequence[Tree], positions: Sequence[int], argnums: int | Sequence[int], found: Sequence[Any]) -> Tree:
