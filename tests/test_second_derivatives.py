@@ -128,3 +128,14 @@ class TestInputs:
             with pytest.raises(ValueError, match="a float") as caught:
                 power()
             assert type(caught.value) is ValueError
+
+
+@pytest.mark.parametrize("beta", (1.0, 3.0))
+def test_softplus_of_long_doubles(beta):
+    x = np.array([-200.0, -3.0, 0.0, 2.0, 100.0], np.longdouble)
+    f = lambda x: tg.softplus(x, beta).sum()  # noqa: E731
+    first, second = tg.grad(f)(x), tg.grad(lambda x: tg.grad(f)(x).sum())(x)
+    s = 1 / (1 + np.exp(-beta * x))
+    assert first.dtype == second.dtype == np.longdouble
+    np.testing.assert_allclose(first, s, rtol=1e-8)
+    np.testing.assert_allclose(second, np.where(beta * x > 20, 0, beta * s * (1 - s)), rtol=1e-7, atol=1e-12)
