@@ -98,4 +98,6 @@ def failed_call(name: str, operands: Iterable[object], error: Exception, static:
     """The error to raise instead of NumPy's when operation `name` fails on `operands`: same class, more details."""
     kind = ShapeError if type(error) is ValueError else DtypeError if isinstance(error, TypeError) else type(error)
     given = ", ".join([describe(operand) for operand in operands] + [repr(argument) for argument in static])
+    if "negative integer powers" in str(error):         # NumPy's other ValueErrors are about shapes
+        return ValueError(f"{name}({given}): {error} Make the base or the exponent a float: x.astype(float) or -1.0")
     return kind(f"{name}({given}): {error}")

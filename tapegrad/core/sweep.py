@@ -29,7 +29,7 @@ from tapegrad.core.entry import Entry, Leaf
 from tapegrad.core.record import recorded
 from tapegrad.core.refcount import LONE_LOCAL, added, owned
 from tapegrad.core.tensor import TensorBase
-from tapegrad.core.walk import Walk, as_tensors, replaced, seed_of
+from tapegrad.core.walk import Part, Walk, as_tensors, linked, prepared, replaced, seed_of
 from tapegrad.errors import GradientError
 from tapegrad.primitives import arrays
 from tapegrad.primitives.complex_parts import rules_of_complex
@@ -53,25 +53,28 @@ def fit(F: Any, c: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
     return c if c.dtype == dtype else F.astype(c, dtype)
 
 
-def sweep(F: Any, seeds: Iterable[tuple[Entry | Leaf, Any]], consume: bool) -> dict[Leaf, Any]:
+def sweep(F: Any, seeds: Iterable[tuple[Entry | Leaf, Any]], consume: bool, part: Part | None = None) -> dict[Any, Any]:
     """Walk the tape down from its end, where the registers in `seeds` start with the given deltas; return {leaf: delta}.
+
+    The hooks of leaves are left to the caller.
 
     F         the vocabulary the rules are run over: `arrays`, or `recorded` to put the sweep on the tape
     seeds     pairs (register, delta)
     consume   whether the entries that had a delta are used up: they then leave the tape, and free what they saved
+    part      the part of the tape to walk, if not all; the deltas of its wanted registers are returned with the leaves'
     """
     on_arrays, in_place, is_complex = F is arrays, F.in_place, False
     dtype: Any = None
-    with Walk(F, seeds, consume) as walk:
-        tape, leaves, watch = walk.tape, walk.leaves, walk.tape.watch
-        for entry in reversed(tape.entries):            # a sweep that is recorded appends behind them
+    with Walk(F, seeds, consume, part) as walk:
+        mark, leaves, watch = walk.mark, walk.leaves, walk.tape.watch
+        for entry in reversed(walk.entries):            # a sweep that is recorded appends behind them
             d = entry.delta
             if d is None:
                 continue
             entry.delta, plan = None, entry.plan
             ys, shape, elementwise = entry.ys, entry.shape, entry.g.elementwise
-            if plan.hooks:
-                d = replaced(plan.hooks, d)
+            if plan.prepares:
+                d = prepared(F, entry, d)
             if entry.dtype is not dtype:                # most have that of the entry before
                 dtype = entry.dtype
                 is_complex = dtype.kind == "c"
@@ -84,10 +87,15 @@ def sweep(F: Any, seeds: Iterable[tuple[Entry | Leaf, Any]], consume: bool) -> d
                 y = ys[i]
                 if type(y) is Leaf:                     # Python reads an attribute fast where it is always one class's
                     held, fits = leaves.get(y), elementwise and y.shape == shape and y.dtype is dtype
-                elif y.tape is tape:
+                elif y.tape is mark:
                     held, fits = y.delta, elementwise and y.shape == shape and y.dtype is dtype
                 else:
-                    walk.check(y)
+                    if walk.wants(y) and (c := rule(F, d, *saved)) is not None:
+                        if watch is not None:
+                            watch(entry, y, c)
+                        c = fit(F, c, y.shape, y.dtype)
+                        leaves[y] = leaves[y] + c if y in leaves else c
+                    continue
                 lone = on_arrays and type(held) is ndarray and getrefcount(held) == LONE_LOCAL and held.base is None
                 if lone and rule in in_place and watch is None and in_place[rule](held, d, *saved):
                     continue
@@ -112,7 +120,7 @@ def sweep(F: Any, seeds: Iterable[tuple[Entry | Leaf, Any]], consume: bool) -> d
                 held = c = None                         # the delta is the register's alone, and the next is added in place
             if consume:
                 entry.tape, entry.saved, entry.ys = None, None, ()
-    return {leaf: replaced(leaf.hooks, d) for leaf, d in leaves.items()}
+    return leaves
 
 
 def gradients(loss: TensorBase, gradient: Any = None, retain_graph: bool = False,
@@ -123,9 +131,9 @@ def gradients(loss: TensorBase, gradient: Any = None, retain_graph: bool = False
                             "it has requires_grad=True, or they ran inside no_grad()")
     seed = seed_of(loss, gradient, create_graph)
     with np.errstate(all="ignore"):                     # a derivative that is infinite is no news
-        if create_graph:
-            return sweep(recorded, [(loss._register, seed)], consume=False)
-        return sweep(arrays, [(loss._register, seed)], consume=not retain_graph)
+        found = sweep(recorded if create_graph else arrays, [(loss._register, seed)], not (retain_graph or create_graph))
+    replaced_by_hooks = {leaf: replaced(leaf.hooks, found.pop(leaf)) for leaf in list(found)}
+    return {leaf: linked(d, leaf) for leaf, d in replaced_by_hooks.items()} if create_graph else replaced_by_hooks
 
 
 def backward(loss: TensorBase, gradient: Any = None, *, retain_graph: bool = False, create_graph: bool = False) -> None:

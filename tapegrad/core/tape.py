@@ -21,8 +21,9 @@ Mutation of a saved value. It cannot happen: an array that the tape has saved is
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import wraps
+from itertools import islice, takewhile
 from math import inf
 from sys import getrefcount
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
@@ -43,13 +44,39 @@ ROOM = 16 * 2**20                       # bytes
 LARGE = 32 * 2**10                      # bytes of a result; for smaller ones the recorders only count entries
 
 
+class Mark:
+    """`with tape.marked() as mark:` tells later what was recorded since.
+
+    entry      the one after which that begins, or None: the next before it, where a backward() has consumed it
+    consumed   the entries made since that a backward() has consumed meanwhile
+    """
+
+    __slots__ = ("tape", "entry", "consumed")
+
+    def __init__(self, tape: TapeBase) -> None:
+        self.tape, self.consumed = tape, set[Any]()
+        self.entry = tape.entries[-1] if tape.entries else None
+
+    def __enter__(self) -> Mark:
+        self.tape.marks.append(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.tape.marks.remove(self)
+
+    def made(self) -> list[Entry]:
+        """The entries recorded since, in their order."""
+        found = list(takewhile(lambda entry: entry is not self.entry, reversed(self.tape.entries)))
+        return found[::-1]
+
+
 class TapeBase:
     """A thread's list of recorded operations: a sequence of `(z, g, (y1, .., yk))`, all of them names.
 
     `len(t)`, `t[i]` and iteration give the living entries; `print(t)` lists lines like `z3 = tanh(z2)`.
     """
 
-    __slots__ = ("entries", "limit", "room", "initial", "recording", "watch")
+    __slots__ = ("entries", "limit", "room", "initial", "recording", "watch", "marks", "wanted")
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
@@ -58,6 +85,8 @@ class TapeBase:
         self.room: float = ROOM
         self.initial = self.limit, self.room            # limit and room of an empty tape
         self.watch: Callable[..., None] | None = None   # called with every contribution (debug/anomaly.py)
+        self.marks: list[Mark] = []
+        self.wanted: Collection[Any] = ()               # the registers whose deltas the running sweep was asked for
 
     def grown(self, nbytes: int) -> None:
         """Called when a large entry, or one beyond `limit`, was appended: reap if `room` or `limit` is exceeded."""
@@ -78,6 +107,20 @@ class TapeBase:
         entries.extend(living)
         self.limit, self.room = max(LIMIT, 2 * len(living)), max(ROOM, held)
         self.initial = (2 * self.limit, 2 * self.room) if 2 * len(living) > before else (LIMIT, ROOM)
+
+    def marked(self) -> Mark:
+        """A mark behind what is recorded now."""
+        return Mark(self)
+
+    def drop_consumed(self) -> None:
+        """Drop the entries that a backward() has consumed, and put marks on such ones before them."""
+        for mark in self.marks:
+            made = mark.made()
+            mark.consumed |= {entry for entry in made if entry.tape is None}
+            if mark.entry is not None and mark.entry.tape is None:
+                older = islice(reversed(self.entries), len(made), None)
+                mark.entry = next((entry for entry in older if entry.tape is not None), None)
+        self.entries[:] = [entry for entry in self.entries if entry.tape is not None]
 
     def keep_all(self) -> None:
         """Disable reaping by size, until `limit` and `room` are set again."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from sys import getrefcount
+from threading import get_ident
 from typing import Any, TypeVar
 from weakref import ref
 
@@ -242,7 +243,7 @@ class TensorBase(Handle):
         self.grad = None
 
     def retain_grad(self) -> None:
-        """Have backward() keep the gradient of this result, too, in its `.grad`."""
+        """Have backward() keep the gradient of this result, too, in its `.grad`; after an item assignment, of the new value."""
         if self._register is None:
             raise GradientError("retain_grad: this tensor does not require a gradient")
         if type(self._register) is Entry and not hasattr(self, "_retained"):
@@ -257,15 +258,27 @@ class TensorBase(Handle):
         """
         if self._register is None:
             raise GradientError("register_hook: this tensor does not require a gradient")
-        shape, dtype, active = self.shape, self.dtype, [True]
+        shape, dtype, active, running = self.shape, self.dtype, [True], set[int]()
 
         def replaced(d: Any) -> Any:
-            new = function(d) if active else None
+            if not active:
+                return d
+            me = get_ident()
+            if me in running:
+                raise GradientError("register_hook: a hook has called backward() on the graph that it hooks, which calls it "
+                                    "again; call backward() after the sweep, or on another graph")
+            running.add(me)
+            try:
+                new = function(d)
+            finally:
+                running.discard(me)
             if new is None:
                 return d
             if getattr(new, "shape", None) != shape or new.dtype != dtype:
                 raise ShapeError(f"register_hook: the hook returned {describe(new)} for a delta of {dtype} {shape}")
-            return new
+            if isinstance(d, TensorBase):               # as the sweep has them, and not a buffer that is written to again
+                return new if isinstance(new, TensorBase) else type(d)(new)
+            return np.array(new._value if isinstance(new, TensorBase) else new)
 
         self._register.hook(replaced)
         return active.clear
@@ -280,6 +293,10 @@ class TensorBase(Handle):
         """Take the value and the register of another tensor."""
         self._data, self._register = other._data, other._register
         self._lent = None                               # type: ignore[assignment]
+        if hasattr(self, "_retained"):                  # it was that of the value before
+            del self._retained
+            if type(self._register) is Entry:
+                self.retain_grad()
 
     def __reduce__(self) -> Any:
         if type(self._register) is Entry:

@@ -2,80 +2,118 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 from math import inf
 from typing import Any
 
 import numpy as np
 
 from tapegrad.core.entry import Entry, Leaf
-from tapegrad.core.record import wrap
-from tapegrad.core.tape import thread
+from tapegrad.core.record import append, wrap
+from tapegrad.core.tape import TapeBase, thread
 from tapegrad.core.tensor import TensorBase
 from tapegrad.errors import ConsumedTapeError, DtypeError, GradientError, ShapeError, ThreadError
+from tapegrad.primitives import Primitive, arrays
+from tapegrad.primitives.registry import LINEAR
+
+
+class Part:
+    """A part of the tape, for a sweep that ends where it ends.
+
+    entries    those that are walked
+    consumed   those that belonged to it, and that a backward() has consumed
+    wanted     the registers from outside whose delta is wanted; what flows to others from outside is not computed
+    """
+
+    __slots__ = ("entries", "consumed", "wanted")
+
+    def __init__(self, entries: Sequence[Entry], consumed: Collection[Any], wanted: Collection[Any]) -> None:
+        self.entries, self.consumed, self.wanted = entries, consumed, wanted
 
 
 class Walk:
-    """`with Walk(F, seeds, consume) as walk:` this thread's tape while a sweep walks it.
+    """`with Walk(F, seeds, consume, part) as walk:` this thread's tape while a sweep walks it, or a part of it.
 
     tape      from which nothing leaves by itself meanwhile
-    leaves    {leaf: its delta so far}; a leaf may be shared by threads, and has no delta of its own
+    mark      what `entry.tape` is for the entries that are walked: the tape, or, for a part, an object of this walk
+    entries   those that are walked
+    leaves    {leaf: its delta so far}; a leaf may be shared by threads, and has no delta of its own. For a part, also
+              {wanted register from outside: its delta so far}
 
     An entry has the delta that it was seeded with. When an error leaves the block, no entry has one. At the end consumed
     entries leave the tape. A sweep inside of another, in a rule of a user's, finds no deltas but its own: those on the way are
     set aside until it ends.
     """
 
-    __slots__ = ("tape", "leaves", "memo", "seeds", "consume", "before", "pending")
+    __slots__ = ("tape", "mark", "entries", "leaves", "memo", "seeds", "consume", "part", "before", "pending")
 
-    def __init__(self, F: Any, seeds: Iterable[tuple[Any, Any]], consume: bool) -> None:
-        self.tape, self.memo, self.seeds, self.consume = thread.tape, F.memo, seeds, consume
+    def __init__(self, F: Any, seeds: Iterable[tuple[Any, Any]], consume: bool, part: Part | None = None) -> None:
+        self.tape, self.memo, self.seeds, self.consume, self.part = thread.tape, F.memo, seeds, consume, part
         self.before = self.tape.limit, self.tape.room
-        self.leaves: dict[Leaf, Any] = {}
-        self.pending: list[tuple[Entry, Any]] = []
+        self.mark: Any = self.tape if part is None else object()
+        self.entries = self.tape.entries if part is None else part.entries
+        self.leaves: dict[Any, Any] = {}
+        self.pending: list[tuple[Entry, Any, Any]] = []
 
     def __enter__(self) -> Walk:
         tape = self.tape
-        if tape.limit == inf:
-            self.pending = [(entry, entry.delta) for entry in tape.entries if entry.delta is not None]
-            for entry, _ in self.pending:
+        if self.part is not None:
+            self.pending = [(entry, entry.tape, entry.delta) for entry in self.entries if entry.tape is not None]
+            for entry, _, _ in self.pending:
+                entry.tape, entry.delta = self.mark, None
+        elif tape.limit == inf:
+            self.pending = [(entry, entry.tape, entry.delta) for entry in tape.entries if entry.delta is not None]
+            for entry, _, _ in self.pending:
                 entry.delta = None
         tape.keep_all()
         try:
             for register, seed in self.seeds:
-                if type(register) is Leaf:
-                    self.leaves[register] = self.leaves[register] + seed if register in self.leaves else seed
-                else:
-                    self.check(register)
+                if type(register) is not Leaf and register.tape is self.mark:
                     register.delta = seed if register.delta is None else register.delta + seed
+                elif type(register) is Leaf or self.wants(register):
+                    self.leaves[register] = self.leaves[register] + seed if register in self.leaves else seed
         except BaseException as error:
             self.__exit__(type(error))
             raise
         return self
 
-    def check(self, entry: Any) -> None:
-        """An error where an entry is not on the tape that is walked."""
+    def wants(self, entry: Any) -> bool:
+        """Whether the delta of an entry is wanted that is not among those that are walked. An error where it had to be one."""
+        if self.part is not None and entry not in self.part.consumed:
+            return entry in self.part.wanted
         if entry.tape is None:
             raise ConsumedTapeError(f"backward: the tape of this result of {entry.g.name} has been consumed by an earlier "
                                     "backward(); give that one retain_graph=True, or detach() what is carried over")
+        if not isinstance(entry.tape, TapeBase):
+            raise GradientError(f"backward: this result of {entry.g.name} belongs to a sweep that has not ended: a hook or a "
+                                "derivative can't call backward() on the graph that it is part of")
         if entry.tape is not self.tape:
             raise ThreadError(f"backward: this result of {entry.g.name} was recorded by another thread, on its own tape; "
                               "call backward() in the thread that ran the forward pass")
+        return False
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         tape, (limit, room) = self.tape, self.before
         entries = tape.entries
         if kind is not None:
-            for entry in entries:
+            for entry in self.entries:
                 entry.delta = None
         self.memo.clear()
         if self.consume and limit < inf:
-            entries[:] = [entry for entry in entries if entry.tape is not None]
+            tape.drop_consumed()
             if entries:                                 # the next sweep should not walk over what is dead
                 tape.reap()
         tape.limit, tape.room = (limit, room) if entries else tape.initial
-        for entry, delta in self.pending:
-            entry.delta = delta
+        lost = None
+        for entry, before, delta in self.pending:
+            if entry.tape is not None:
+                entry.tape, entry.delta = before, delta
+            elif delta is not None:
+                lost = entry
+        if lost is not None and kind is None:
+            raise ConsumedTapeError(f"backward: called in the middle of another sweep, it has consumed a result of "
+                                    f"{lost.g.name} that the other has yet to walk; give it retain_graph=True")
 
 
 def as_tensors(entry: Entry) -> tuple[Any, ...]:
@@ -85,6 +123,42 @@ def as_tensors(entry: Entry) -> tuple[Any, ...]:
     for value, y in zip(rest, entry.operands):
         tensors.append(wrap(value, y if type(y) in (Entry, Leaf) else None) if type(value) is np.ndarray else value)
     return (*tensors, *entry.static) if not entry.g.variadic else (*tensors[:2], *entry.static)
+
+
+class Deltas(tuple[Any, ...]):
+    """What a rule for all operands gave, and at the end the delta that it was given."""
+
+    __slots__ = ()
+
+
+def prepared(F: Any, entry: Entry, d: Any) -> Any:
+    """What the rules of an entry get for its delta: that after the hooks, or, with a rule for all operands, what that gives."""
+    plan = entry.plan
+    d = replaced(plan.hooks, d)
+    if plan.whole is None:
+        return d
+    return Deltas((*plan.whole(F, d, *(entry.saved if F is arrays else as_tensors(entry))), d))
+
+
+_gradient = Primitive("alias", lambda x: x, (lambda F, d, _z, _x: d,), complex=LINEAR)
+
+
+def linked(gradient: Any, register: Any) -> Any:
+    """A gradient on the tape as a function of the register that it is by: where it does not change with it, as the gradient
+    of a piecewise linear function does not, its derivative is zeros, and not that of something unconnected."""
+    x = gradient.detach()._data
+    known = gradient._register
+    entry = append(_gradient, _gradient.plan([known is not None]), (gradient if known is None else known,), (None, None), x)
+    entry.ys, entry.plan = (*entry.ys, register), entry.plan.joined(1, partial(_unmoved, register))
+    return wrap(x, entry)
+
+
+def _unmoved(register: Any, F: Any, d: Any, *saved: Any) -> Any:
+    """Zeros where they end; what is beyond an entry gets none."""
+    if type(register) is not Leaf and register not in thread.tape.wanted:
+        return None
+    zeros = np.zeros(register.shape, register.dtype)
+    return zeros if F is arrays else wrap(zeros, None)
 
 
 def replaced(hooks: Iterable[Callable[[Any], Any]], d: Any) -> Any:

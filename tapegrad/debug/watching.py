@@ -20,6 +20,7 @@ from types import CodeType, FrameType
 from typing import Any, Protocol
 
 from tapegrad.core.tape import thread
+from tapegrad.core.walk import Deltas
 from tapegrad.primitives import arrays, table
 from tapegrad.primitives.plan import Plan
 from tapegrad.primitives.registry import HOLOMORPHIC
@@ -157,6 +158,7 @@ def observed(entry: Any, see: Callable[..., None]) -> Plan:
             start = perf_counter()
             c = rule(F, d, *saved)
             end = perf_counter()
+            d = d[-1] if isinstance(d, Deltas) else d
             seen = [getattr(d, "_value", d), getattr(c, "_value", c)]
             if conjugated:
                 seen = [x if x is None else x.conj() for x in seen]

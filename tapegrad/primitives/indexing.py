@@ -41,7 +41,7 @@ def add_at(x, d, _z, _x_shape, index):
     if _is_basic(index) or _is_array(index, "b"):
         x[index] += d
     elif _is_array(index, "iu") and x.ndim == 2:
-        ids, d = index.ravel(), d.reshape(-1, x.shape[1])
+        ids, d = index.ravel(), d.reshape(index.size, x.shape[1])
         if d.size < limits.SCATTERED or not rows.add_at(x, ids, d):
             np.add.at(x, ids, d)
     else:

@@ -64,7 +64,8 @@ def _softplus(x, beta, threshold):
 
 def _softplus_dx(F, d, _z, x, beta, threshold):
     y = x * beta
-    return F.where(F.greater(y, threshold), d, d * F.sigmoid(y))
+    slope = F.sigmoid(y) if y.dtype.char != "g" else F.exp(-F.logaddexp(-y, 0.0))       # there is no kernel of long doubles
+    return F.where(F.greater(y, threshold), d, d * slope)
 
 
 def _elu(x, alpha, rate):

@@ -10,7 +10,8 @@ import numpy as np
 from tapegrad.core.entry import Leaf
 from tapegrad.core.record import recorded, unary, wrap
 from tapegrad.core.sweep import sweep
-from tapegrad.core.walk import seed_of
+from tapegrad.core.tape import thread
+from tapegrad.core.walk import Part, linked, replaced, seed_of
 from tapegrad.errors import GradientError, ShapeError, describe
 from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import Primitive, arrays
@@ -24,14 +25,19 @@ own.__doc__ = """x, by an entry of its own: made to be differentiated by, so tha
 
 
 def deltas(outputs: Sequence[Tensor], seeds: Sequence[Any], registers: Sequence[Any], create_graph: bool = False,
-           consume: bool = False) -> list[Any]:
+           consume: bool = False, part: Part | None = None) -> list[Any]:
     """The deltas of `registers`, one each or None, when those of the tensors `outputs` are `seeds`.
 
-    They are arrays, or tensors on the tape with create_graph.
+    They are arrays, or tensors on the tape with create_graph. With a part of the tape, that is what is walked; hooks of
+    registers from outside are left to the sweep that walks those.
     """
+    outside: Any = () if part is None else part.wanted
+    registers, asked = list(dict.fromkeys(registers)), registers
+    tape = thread.tape
+    wanted, tape.wanted = tape.wanted, set(registers)
     caught: list[tuple[Any, Any, Any]] = []
     for register in registers:
-        if type(register) is Leaf:
+        if type(register) is Leaf or register in outside:
             caught.append((register, None, None))
             continue
         before = register.ys, register.plan
@@ -44,12 +50,16 @@ def deltas(outputs: Sequence[Tensor], seeds: Sequence[Any], registers: Sequence[
     try:
         pairs = [(z._register, seed) for z, seed in zip(outputs, seeds) if z._register is not None]
         with np.errstate(all="ignore"):
-            found = sweep(recorded, pairs, consume=False) if create_graph else sweep(arrays, pairs, consume)
+            found = sweep(recorded if create_graph else arrays, pairs, consume and not create_graph, part)
     finally:
+        tape.wanted = wanted
         for _, register, before in reversed(caught):
             if register is not None and register.tape is not None:
                 register.ys, register.plan = before
-    return [found.get(leaf) for leaf, _, _ in caught]
+    ends = [found.get(leaf) for leaf, _, _ in caught]
+    by_register = {register: d if d is None or leaf in outside else replaced(leaf.hooks, d)
+                   for register, (leaf, _, _), d in zip(registers, caught, ends)}
+    return [by_register[register] for register in asked]
 
 
 def grad(outputs: Tensor | Sequence[Tensor], inputs: Tensor | Sequence[Tensor],
@@ -61,7 +71,8 @@ def grad(outputs: Tensor | Sequence[Tensor], inputs: Tensor | Sequence[Tensor],
     inputs         a tensor, or a sequence of them: leaves, or results that the outputs were computed from
     grad_outputs   the delta of each output; may be left out for single numbers
     retain_graph   keep the tape for another sweep; by default as create_graph
-    create_graph   record the sweep, so that the gradients can be differentiated
+    create_graph   record the sweep, so that the gradients can be differentiated; by the same inputs that gives zeros where
+                   they do not change, as those of relu and abs
     allow_unused   give None for an input that the outputs do not depend on, instead of raising GradientError
 
     Raises GradientError for an output or an input that requires no gradient, ShapeError for grad_outputs that do not fit.
@@ -88,7 +99,9 @@ def grad(outputs: Tensor | Sequence[Tensor], inputs: Tensor | Sequence[Tensor],
     for i, delta in enumerate(found):
         if delta is None and not allow_unused:
             raise GradientError(f"grad: the outputs do not depend on input {i}; allow_unused=True gives None for it")
-    return tuple(delta if delta is None or isinstance(delta, Tensor) else wrap(np.array(delta), None) for delta in found)
+    if create_graph:
+        return tuple([None if delta is None else linked(delta, x._register) for delta, x in zip(found, starts)])
+    return tuple([None if delta is None else wrap(np.array(delta), None) for delta in found])
 
 
 def _sequence(x: Any) -> tuple[Any, ...]:

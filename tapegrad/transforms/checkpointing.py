@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
@@ -20,17 +21,17 @@ from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import Primitive, arrays
 from tapegrad.primitives.registry import LINEAR
 from tapegrad.transforms.autograd import deltas, own
-from tapegrad.transforms.functional import Run
+from tapegrad.transforms.functional import Run, snapshot
 from tapegrad.tree import leaves, rebuild
 from tapegrad.typing import Tree
 
 
 class _Call:
-    """A call to be run again. `found`: the delta asked for last, of which result, and the deltas that came of it."""
+    """A call to be run again. `read` is what the first run read: see _signature."""
 
     def __init__(self, fun: Callable[..., Tree], args: Tree, kwargs: dict[str, Any]) -> None:
         self.fun, self.args, self.kwargs = fun, args, kwargs
-        self.found: tuple[Any, Any, list[Any]] = None, None, []
+        self.read: tuple[Any, ...] = ()
 
     def run(self, own: Callable[[Any], Tensor | None]) -> Run:
         return Run(self.fun, self.args, self.kwargs, own)
@@ -50,32 +51,63 @@ def _connected(x: Any) -> Tensor | None:
     return own(x) if isinstance(x, Tensor) and x._register is not None else None
 
 
-def _dx(i: int, F: Any, d: Any, z: Any, _xs: None, call: _Call, place: int) -> Any:
-    """The delta of operand i, from the function run again."""
-    if call.found[0] is not d or call.found[1] != place:
-        run = call.run(_fresh if F is arrays else _connected)
-        out = leaves(run.output)[place]
-        if not np.array_equal(out._value, getattr(z, "_value", z), equal_nan=True):
-            raise GradientError(f"checkpoint: {call!r} gave another value when it was run again: it is random, or what it "
-                                "reads has changed since")
-        call.found = d, place, deltas([out], [d], [x._register for x in run.inputs] + run.outside, F is not arrays)
-        _forget(run, F)
-    return call.found[2][i]
-
-
-def _forget(run: Run, F: Any = arrays) -> None:
+def _dx(F: Any, d: Any, z: Any, _xs: None, call: _Call, place: int) -> list[Any]:
+    """The deltas of all operands, from the function run again."""
+    run = call.run(_fresh if F is arrays else _connected)
+    out = leaves(run.output)[place]
+    if not np.array_equal(out._value, getattr(z, "_value", z), equal_nan=True) or _signature(run) != call.read:
+        raise GradientError(f"checkpoint: {call!r} gave another value, or read another one, when it was run again: it is "
+                            "random, or an array or tensor that it reads has changed since")
+    found = deltas([out], [d], [x._register for x in run.inputs] + run.outside, F is not arrays,
+                   part=run.part(wanted=run.outside))
     if F is arrays:
-        del thread.tape.entries[len(thread.tape.entries) - sum(1 for _ in run.made()):]
+        _forget(run)
+    return found
 
 
-_row = Primitive("checkpoint", None, (_dx,), variadic=True, complex=LINEAR)
+def _signature(run: Run) -> tuple[Any, ...]:
+    """What a run did, and checksums of the values from outside, its inputs apart, that its derivatives read."""
+    inside, inputs = run.leaves.union(run.entries), {x._register for x in run.inputs}
+    found: list[Any] = []
+    for entry in run.entries:
+        if entry in inputs:
+            continue
+        read = entry.static if entry.g.variadic else [
+            value for value, y in zip(entry.saved[1:], entry.operands) if y not in inside] + list(entry.static)
+        found.append((entry.g.name, *map(_checksum, leaves(list(read)))))
+    return len(run.outside), *found
+
+
+def _checksum(x: Any) -> Any:
+    if isinstance(x, _Call):
+        return x.read
+    x = x._value if isinstance(x, Tensor) else x
+    if not isinstance(x, np.ndarray) or x.dtype.hasobject:
+        return x if type(x) in (int, float, complex, bool, str) else type(x)
+    return x.shape, crc32(np.ascontiguousarray(x).reshape(-1).view(np.uint8).data)
+
+
+def _forget(run: Run) -> None:
+    """Take a run off the tape. What the function has given away of it can't be walked back."""
+    gone = set(run.entries)
+    entries = thread.tape.entries
+    start = len(entries)
+    while start and entries[start - 1] in gone:
+        start -= 1
+    del entries[start:]
+    for entry in run.entries:
+        entry.tape, entry.saved, entry.ys = None, None, ()
+
+
+_row = Primitive("checkpoint", None, (lambda i, F, d, z, _xs, call, place: d[i],), variadic=True, complex=LINEAR)
 
 
 def checkpoint(fun: Callable[..., Tree]) -> Callable[..., Tree]:
     """`fun`, of which the tape keeps the arguments and results only; backward() runs it again. Also a decorator.
 
     fun   takes and returns tensors, or structures of them, and computes the same when it is run again: backward() raises
-          GradientError if it does not
+          GradientError if it does not, or if an array or tensor that it reads from outside has changed. Arrays among its
+          arguments are copied
 
     >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
     >>> z = tg.checkpoint(lambda x: (x * x * x).sum())(x)
@@ -89,15 +121,16 @@ def checkpoint(fun: Callable[..., Tree]) -> Callable[..., Tree]:
     def checkpointed(*args: Any, **kwargs: Any) -> Tree:
         if not thread.tape.recording:
             return fun(*args, **kwargs)
-        args = rebuild(args, iter([wrap(x.detach()._data, x._register) if isinstance(x, Tensor) else x for x in leaves(args)]))
+        args, kwargs = snapshot(args), snapshot(kwargs)
         call = _Call(fun, args, kwargs)
         run = call.run(_fresh)
+        call.read = _signature(run)
         outs = run.outputs("checkpoint")
         registers = [x._register for x in leaves(args) if isinstance(x, Tensor) and x._register is not None] + run.outside
         _forget(run)
         if not registers:
             return rebuild(run.output, iter([z.detach() for z in outs]))
-        plan, shapes = _row.plan([True] * len(registers)), tuple(register.shape for register in registers)
+        plan, shapes = _row.plan([True] * len(registers)).by(_dx), tuple(register.shape for register in registers)
         results = []
         for place, z in enumerate(outs):
             zd = z.detach()._data

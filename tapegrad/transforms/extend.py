@@ -9,10 +9,15 @@ from typing import Any
 import numpy as np
 
 from tapegrad.core.record import general, recorded, recorder
+from tapegrad.core.refcount import owned
+from tapegrad.core.tape import thread
+from tapegrad.errors import GradientError, ShapeError, describe
 from tapegrad.functions.tensor import Tensor
 from tapegrad.kernels import elementwise as kernels
-from tapegrad.primitives import Primitive, add_row, table
+from tapegrad.primitives import Primitive, add_row, arrays, table
+from tapegrad.transforms.functional import snapshot
 from tapegrad.transforms.gradient_check import gradcheck
+from tapegrad.tree import leaves
 
 users: set[str] = set()                                 # the names of the primitives that users made
 
@@ -25,8 +30,48 @@ def _call(f: Callable[..., Any], *args: Any) -> Any:
     return f(*args[:-1], **args[-1]) if args and type(args[-1]) is _Keywords else f(*args)
 
 
-def _rule(dfun: Callable[..., Any] | None) -> Callable[..., Any] | None:
-    return None if dfun is None else lambda F, d, z, *args: _call(dfun, d, z, *args)
+def _computed(g: Callable[..., Any], *args: Any) -> Any:
+    """What a user's function computes, as an array that is the tape's alone."""
+    z = owned(_call(g, *args))
+    return owned(z._value) if isinstance(z, Tensor) else z
+
+
+def _rule(dfun: Callable[..., Any] | None, name: str, i: int) -> Callable[..., Any] | None:
+    """A user's derivative as a rule: whatever it returns is an array in a sweep over arrays, a tensor in a recorded one."""
+    def rule(F: Any, d: Any, z: Any, *args: Any) -> Any:
+        c = _call(dfun, d, z, *args)                    # type: ignore[arg-type]
+        if c is None:
+            return None
+        if not isinstance(c, Tensor):
+            c = np.asarray(owned(c))
+        shape = np.shape(getattr(args[i], "_value", args[i]))
+        whole: Any = _broadcast(c.shape, shape)
+        if c.dtype.kind not in "biufc" or whole not in (shape, d.shape):
+            raise ShapeError(f"{name}: the derivative of argument {i} returned {describe(c)} for an argument of shape {shape}; "
+                             "return a contribution of its shape or of the result's, or one that broadcasts to it")
+        if c.shape != whole:
+            c = c + np.zeros(whole, c.dtype)
+        if F is arrays:
+            return owned(c._value) if isinstance(c, Tensor) else c
+        return c if isinstance(c, Tensor) else Tensor(c)
+
+    return None if dfun is None else rule
+
+
+def _broadcast(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...] | None:
+    try:
+        return np.broadcast_shapes(one, other)
+    except ValueError:
+        return None
+
+
+def _constants(name: str, tree: Any) -> Any:
+    """Arguments without a derivative, as the tape keeps them."""
+    for x in leaves(tree):
+        if isinstance(x, Tensor) and x.requires_grad and thread.tape.recording:
+            raise GradientError(f"{name}: an argument without a derivative is {describe(x)}, which requires a gradient that "
+                                "would be lost; give @primitive a derivative for it, or pass it .detach()ed")
+    return snapshot(tree)
 
 
 class _Elementwise:
@@ -65,8 +110,8 @@ class UserPrimitive:
         users.add(name)
         update_wrapper(self, g)
         arity = len(derivatives)
-        operator = _Elementwise(g, arity) if scalar else partial(_call, g)
-        self.row = Primitive(name, operator, tuple(map(_rule, derivatives)))
+        operator = _Elementwise(g, arity) if scalar else partial(_computed, g)
+        self.row = Primitive(name, operator, tuple([_rule(dfun, name, i) for i, dfun in enumerate(derivatives)]))
         if scalar:
             compiled = [None if dfun is None else _Elementwise(dfun, arity + 2) for dfun in derivatives]
             self.row.fast(rules=[None if dfun is None else lambda F, d, z, *xs, dfun=dfun: dfun(d, z, *xs)
@@ -82,7 +127,8 @@ class UserPrimitive:
         elif len(args) < arity:
             raise TypeError(f"{self.row.name}: {len(args)} arguments given, {arity} have a derivative")
         else:
-            z = general(self.row, args[:arity], (*args[arity:], *([_Keywords(kwargs)] if kwargs else [])))
+            static = *args[arity:], *([_Keywords(kwargs)] if kwargs else [])
+            z = general(self.row, args[:arity], _constants(self.row.name, static) if static else ())
         return z
 
     def __repr__(self) -> str:
@@ -97,13 +143,17 @@ def primitive(*derivatives: Callable[..., Any] | None, name: str | None = None, 
         def cube(x):
             return x ** 3
 
-    derivatives   dfun(delta, out, *args) -> the contribution to the argument's delta, or None where there is none. Written
-                  with operators, NumPy's ufuncs or tapegrad's functions, it can be differentiated itself.
+    derivatives   dfun(delta, out, *args) -> the contribution to the argument's delta, an array, tensor or number, or None
+                  where there is none. Written with operators, NumPy's ufuncs or tapegrad's functions, it can be
+                  differentiated itself. Arguments beyond those with a derivative, and keyword arguments, are copied.
     name          its name on the tape; by default the function's
     check         arguments, as a tuple, to run gradcheck on at once
     scalar        the function and its derivatives are formulas of numbers, with if, loops and math's functions as you like:
                   numba kernels of float32 and float64 are made of them. A derivative that is to be differentiated in turn
                   must do with operators and functions that know tensors.
+
+    The primitive raises GradientError for an argument without a derivative that requires a gradient, ShapeError where what a
+    derivative returns fits neither the argument nor the result.
 
     Raises ValueError if the name is that of one of tapegrad's own primitives, TypeError without derivatives, GradcheckError
     if the check fails.

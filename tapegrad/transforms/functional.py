@@ -14,8 +14,9 @@ too, and are not differentiated by them.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import wraps
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ import numpy as np
 from tapegrad.core.entry import Entry, Leaf
 from tapegrad.core.record import recorded, wrap
 from tapegrad.core.tape import enable_grad, thread
+from tapegrad.core.walk import Part, linked
 from tapegrad.errors import DtypeError, GradientError, ShapeError, describe
 from tapegrad.functions.tensor import Tensor
 from tapegrad.transforms.autograd import deltas, own
@@ -43,9 +45,10 @@ class Run:
     """One run of a function on tensors of its own.
 
     inputs    those tensors, in the order of the arguments' leaves
-    outside   the registers of other people's tensors that the function read
+    outside   the registers of other people's tensors that the function read, or returned
     output    what the function returned
-    before    the entry after which the run's entries begin, or None
+    entries   what it put on the tape
+    consumed  what it consumed of that itself
     """
 
     def __init__(self, fun: Function, args: Sequence[Tree], kwargs: dict[str, Any],
@@ -53,17 +56,18 @@ class Run:
         """`own` takes a leaf of the arguments and returns a tensor that stands for it, or None where it is passed on."""
         self.inputs: list[Tensor] = []
         self.leaves: set[Any] = set()
-        entries = thread.tape.entries
-        self.before = entries[-1] if entries else None
         outer, _thread.run = _thread.run, self
         try:
-            with enable_grad():
+            with enable_grad(), thread.tape.marked() as mark:
                 args = rebuild(tuple(args), iter([self._replaced(leaf, own) for leaf in leaves(tuple(args))]))
                 self.output = fun(*args, **kwargs)
         finally:
             _thread.run = outer
             if outer is not None:                       # what an inner run made is not outside of this one
                 outer.leaves |= self.leaves
+        made = mark.made()
+        self.entries = [entry for entry in made if entry.tape is not None]
+        self.consumed = mark.consumed.union([entry for entry in made if entry.tape is None])
         self.outside = self._read_outside()
 
     def _replaced(self, leaf: Any, own: Callable[[Any], Tensor | None]) -> Any:
@@ -75,20 +79,16 @@ class Run:
             self.leaves.add(x._register)
         return x
 
-    def made(self) -> Iterator[Any]:
-        """The run's entries, from the last to the first."""
-        for entry in reversed(thread.tape.entries):
-            if entry is self.before:
-                return
-            yield entry
-
     def _read_outside(self) -> list[Any]:
-        made = list(self.made())
-        inside = self.leaves.union(made)
+        inside = self.leaves.union(self.entries, self.consumed)
         passed = {x._register for x in self.inputs}
-        return list(dict.fromkeys([
-            y for entry in made if entry not in passed for y in entry.operands
-            if type(y) in (Entry, Leaf) and y not in inside]))
+        read = [y for entry in self.entries if entry not in passed for y in entry.operands]
+        read += [z._register for z in leaves(self.output) if isinstance(z, Tensor)]
+        return list(dict.fromkeys([y for y in read if type(y) in (Entry, Leaf) and y not in inside]))
+
+    def part(self, more: Sequence[Entry] = (), wanted: Sequence[Any] = ()) -> Part:
+        """What a sweep over this run walks: its entries, and more of them, down to what is from outside."""
+        return Part([*self.entries, *more], self.consumed, dict.fromkeys(wanted))
 
     def outputs(self, name: str) -> list[Tensor]:
         """The leaves of the output, all of them tensors."""
@@ -143,9 +143,17 @@ class _Differentiation(Run):
         create = self.nested or on_tape
         seeds = [seed if isinstance(seed, Tensor) else wrap(seed, None) for seed in seeds] if create else [
             seed._value if isinstance(seed, Tensor) else seed for seed in seeds]
-        found = deltas(outputs, seeds, [x._register for x in self.inputs], create_graph=create)
-        return [self.result(np.zeros(x.shape, x.dtype) if delta is None else delta, create)
+        found = deltas(outputs, seeds, [x._register for x in self.inputs], create_graph=create,
+                       part=self.part())
+        return [self.result(self.linked(x, np.zeros(x.shape, x.dtype) if delta is None else delta), create)
                 for x, delta in zip(self.inputs, found)]
+
+    def linked(self, x: Tensor, delta: Any) -> Any:
+        """A gradient that is a constant on the tape, as a function of the argument."""
+        if self.nested and type(x._register) is Entry:
+            delta = delta if isinstance(delta, Tensor) else wrap(delta, None)
+            return linked(delta, x._register.ys[0]) if delta._register is None else delta
+        return delta
 
     def result(self, delta: Any, on_tape: bool = False) -> Any:
         if isinstance(delta, Tensor):
@@ -167,12 +175,25 @@ class _Chosen:
         self.value = value
 
 
+def snapshot(tree: Tree) -> Tree:
+    """A structure whose arrays and tensors do not change when the caller's do; tensors keep their registers."""
+    return rebuild(tree, iter([
+        wrap(x.detach()._data, x._register) if isinstance(x, Tensor) else x.copy() if isinstance(x, np.ndarray) else x
+        for x in leaves(tree)]))
+
+
 def _positions(name: str, argnums: int | Sequence[int], args: Sequence[Tree]) -> tuple[int, ...]:
-    positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    try:
+        positions = tuple([index(i) for i in ((argnums,) if isinstance(argnums, int) else argnums)])
+    except TypeError:
+        raise TypeError(f"{name}: argnums={argnums!r}; expected the position of an argument, or several") from None
     for i in positions:
         if not -len(args) <= i < len(args):
             raise TypeError(f"{name}: argnums={argnums}, but the function was called with {len(args)} arguments")
-    return tuple(i % len(args) for i in positions)
+    positions = tuple([i % len(args) for i in positions])
+    if len(set(positions)) < len(positions):
+        raise ValueError(f"{name}: argnums={argnums} has the same argument twice")
+    return positions
 
 
 def _structured(args: Sequence[Tree], positions: Sequence[int], argnums: int | Sequence[int], found: Sequence[Any]) -> Tree:
@@ -292,7 +313,7 @@ def jvp(fun: Function, primals: Sequence[Tree], tangents: Sequence[Tree]) -> tup
     run = _Differentiation("jvp", fun, tuple(primals), {}, range(len(primals)))
     outs = run.outputs(run.name)
     directions = [_checked("jvp", t, x) for t, x in zip(leaves(tuple(tangents)), run.inputs)]
-    with enable_grad():
+    with enable_grad(), thread.tape.marked() as mark:
         seeds = [Tensor(np.zeros(z.shape, z.dtype), requires_grad=True) for z in outs]
         if _thread.run is not None:                   # a run around us need not keep track of these
             _thread.run.leaves.update(seed._register for seed in seeds)
@@ -302,7 +323,8 @@ def jvp(fun: Function, primals: Sequence[Tree], tangents: Sequence[Tree]) -> tup
     with enable_grad():
         found = deltas([g for g, _ in linear],
                        [(t if isinstance(t, Tensor) else wrap(t, None)) if create else getattr(t, "_value", t)
-                        for _, t in linear], [seed._register for seed in seeds], create_graph=create)
+                        for _, t in linear], [seed._register for seed in seeds], create_graph=create,
+                       part=run.part(mark.made()))
     moved = [run.result(np.zeros(z.shape, z.dtype) if delta is None else delta, create) for z, delta in zip(outs, found)]
     return rebuild(run.output, iter([run.value(z) for z in outs])), rebuild(run.output, iter(moved))
 

@@ -1,0 +1,213 @@
+"""Sweeps inside of others, runs inside of runs: each delta is seen once, nothing from outside is touched."""
+
+import time
+
+import numpy as np
+import pytest
+
+import tapegrad as tg
+from tapegrad import errors
+
+X = np.array([0.5, -1.0, 2.0])
+
+
+def T(v):
+    return tg.tensor(v, requires_grad=True)
+
+
+class TestCheckpoint:
+    @pytest.mark.parametrize("order", (1, 2))
+    @pytest.mark.parametrize("leaf", (True, False))
+    def test_hooks_of_what_it_reads_run_once_per_sweep(self, leaf, order):
+        def gradient(again):
+            w, x, seen = T(X), T(X), []
+            h = w if leaf else w * 1.0
+            h.register_hook(lambda d: seen.append(1) or d * 10)
+            loss = (again(lambda x: x * h * h)(x) + h).sum()
+            g = tg.autograd.grad(loss, [w, x], create_graph=order == 2)
+            if order == 2:
+                g = tg.autograd.grad(g[0].sum(), [w, x])
+            return [d.data for d in g], len(seen)
+
+        (plain, often), (found, seen) = gradient(lambda f: f), gradient(tg.checkpoint)
+        assert seen == often == order
+        np.testing.assert_allclose(found, plain)
+
+    def test_every_sweep_gives_its_own_delta(self):
+        """Nothing is remembered of the delta before, whether it stands in the same array or not."""
+        x, seed = T(X), np.zeros(3)
+        z = tg.checkpoint(lambda x: x * x)(x)
+        scale = [1.0]
+        z.register_hook(lambda d: d * scale[0])
+        rows = []
+        for i in range(3):
+            seed[:] = 0
+            seed[i] = 1
+            rows.append(tg.autograd.grad(z, x, grad_outputs=seed, retain_graph=True)[0].data)
+        np.testing.assert_array_equal(rows, np.diag(2 * X))
+        scale[0] = 10.0
+        np.testing.assert_array_equal(tg.autograd.grad(z, x, np.ones(3))[0].data, 20 * X)
+
+        seed = np.zeros(3)
+        _, pullback = tg.vjp(tg.checkpoint(lambda x: x * x), X)
+        for i in range(3):
+            seed[:] = 0
+            seed[i] = 1
+            assert pullback(seed)[0][i] == 2 * X[i]
+
+    def test_retained_deltas_of_its_results(self):
+        x = T(X)
+        z = tg.checkpoint(lambda x: x * x)(x)
+        z.retain_grad()
+        (z * 3).sum().backward()
+        np.testing.assert_array_equal(z.grad, [3, 3, 3])
+        np.testing.assert_array_equal(x.grad, 6 * X)
+
+    @pytest.mark.parametrize("leaf", (True, False))
+    def test_returning_what_it_was_not_given(self, leaf):
+        x, w = T(X), T(X)
+        h = w if leaf else w * 1.0
+        a, b = tg.checkpoint(lambda x: (x * 2, h))(x)
+        (a.sum() + (b * 3).sum()).backward()
+        np.testing.assert_array_equal(w.grad, [3, 3, 3])
+        np.testing.assert_array_equal(x.grad, [2, 2, 2])
+
+    def test_a_sweep_inside_that_consumes_what_is_around(self):
+        x, w = T(X), T(X)
+        a, b = w * 2, w * 3
+        other = (w * 5).sum()
+
+        def f(x):
+            if other._register.tape is not None:
+                other.backward()
+            return x * 7
+
+        z = tg.checkpoint(f)(x)
+        (z * a + b).sum().backward()
+        np.testing.assert_array_equal(w.grad, 5 + 14 * X + 3)
+        np.testing.assert_array_equal(x.grad, 14 * X)
+
+    def test_consuming_a_part_of_itself_is_noticed(self):
+        def f(x):
+            h = x * 2
+            h.sum().backward()
+            return (h * x).sum()
+
+        for differentiated in (tg.grad(f), lambda v: tg.checkpoint(f)(T(v)).backward()):
+            with pytest.raises(errors.ConsumedTapeError):
+                differentiated(X)
+
+    def test_what_it_gives_away_cannot_be_walked_back(self):
+        leaked = []
+        tg.checkpoint(lambda x: leaked.append(x * 2) or x * 3)(T(X))
+        with pytest.raises(errors.ConsumedTapeError):
+            leaked[0].sum().backward()
+
+    @pytest.mark.parametrize("how", ("argument", "keyword", "structure"))
+    def test_arrays_given_to_it_are_its_own(self, how):
+        x, a = T(np.zeros(3)), np.ones(3)
+        f = tg.checkpoint(lambda x, a: x * (a[0] if isinstance(a, list) else a))
+        z = f(x, a) if how == "argument" else f(x, a=a) if how == "keyword" else f(x, [a])
+        a[:] = 100
+        z.sum().backward()
+        np.testing.assert_array_equal(x.grad, [1, 1, 1])
+
+    @pytest.mark.parametrize("name, read", {
+        "array": lambda x, a: x * a,
+        "constant tensor": lambda x, a: x * tg.tensor(a),
+        "condition": lambda x, a: tg.where(tg.tensor(a) > 1, x * 2, x * 3),
+        "branch": lambda x, a: x * 2 if a[0] > 1 else tg.sin(x),
+        "index": lambda x, a: x[a.astype(int) // 100],
+        "inner checkpoint": lambda x, a: tg.checkpoint(lambda x: x * a)(x),
+    }.items())
+    def test_arrays_that_it_reads_have_not_changed_or_it_says_so(self, name, read):
+        """At 0 the values are the same whatever the derivative."""
+        a = np.ones(3)
+        x = T(np.zeros(3))
+        z = tg.checkpoint(lambda x: read(x, a))(x)
+        z.sum().backward(retain_graph=True)
+        a[:] = 100
+        with pytest.raises(errors.GradientError, match="changed"):
+            z.sum().backward()
+
+    def test_parameters_that_it_reads_have_not_changed_or_it_says_so(self):
+        x, w = T(np.zeros(3)), T(np.ones(3))
+        z = tg.checkpoint(lambda x: x * w)(x)
+        w.data[:] = 5
+        with pytest.raises(errors.GradientError, match="changed"):
+            z.sum().backward()
+
+
+class TestInnerGradients:
+    def inner(self, outer, differentiate):
+        w = T(np.ones(3))
+        h = w * 1.0
+        for _ in range(outer):
+            h = h + w
+        differentiate(h)
+        best = min(self.timed(differentiate, h) for _ in range(30))
+        return best
+
+    def timed(self, f, h):
+        start = time.perf_counter()
+        for _ in range(5):
+            f(h)
+        return time.perf_counter() - start
+
+    @pytest.mark.parametrize("differentiate", (
+        lambda h: tg.grad(lambda x: (x * 2).sum())(X),
+        lambda h: tg.grad(lambda x: (x * h).sum())(X),
+        lambda h: tg.jvp(lambda x: x * x, (X,), (X,)),
+        lambda h: tg.vjp(lambda x: x * x, X)[1](X),
+    ), ids=("grad", "grad reading the outer", "jvp", "vjp"))
+    def test_they_cost_what_they_touch(self, differentiate):
+        assert self.inner(10_000, differentiate) < 2 * self.inner(10, differentiate)
+
+    def test_a_derivative_that_uses_vjp_on_a_long_tape(self):
+        w = T(X)
+
+        @tg.primitive(lambda d, z, x: tg.vjp(lambda x: x * tg.sin(w), x)[1](d)[0], name="nested_rule")
+        def f(x):
+            return x * np.sin(X)
+
+        for create in (False, True):
+            h = w
+            for _ in range(600):
+                h = f(h)
+            g, = tg.autograd.grad(h.sum(), w, create_graph=create)
+            np.testing.assert_allclose(g.data, np.sin(X) ** 600)
+
+    def test_consumed_results_from_outside_are_constants_to_it(self):
+        w = T(X)
+        h = tg.tanh(w)
+        h.sum().backward()
+        np.testing.assert_array_equal(tg.grad(lambda a: (a * h).sum())(X).data, h.detach().data)
+        np.testing.assert_array_equal(tg.vjp(lambda a: a * h, X)[1](np.ones(3))[0].data, h.detach().data)
+        with pytest.raises(errors.ConsumedTapeError):
+            (tg.checkpoint(lambda a: a * h)(T(X)) * 2).sum().backward()
+
+    def test_outer_hooks_are_not_called_by_inner_sweeps(self):
+        w, seen = T(X), []
+        w.register_hook(seen.append)
+        h = w * 2
+        h.register_hook(seen.append)
+        g = tg.grad(lambda x: (x * h * w).sum())(X)
+        assert seen == []
+        g.sum().backward()
+        assert len(seen) == 2
+
+    def test_second_derivatives_through_what_is_read_from_outside(self):
+        def f(w):
+            h = tg.sin(w)
+            inner = tg.grad(lambda x: (x * x * h).sum())(X * 1.0)
+            return (inner * h).sum()
+
+        np.testing.assert_allclose(tg.grad(f)(X), 2 * X * 2 * np.sin(X) * np.cos(X))
+        assert tg.gradcheck(f, X, order=2)
+
+
+def test_traced_checkpoints_note_the_delta_itself():
+    with tg.traced() as t:
+        tg.checkpoint(lambda x: x * x)(T(X)).sum().backward()
+    note, = [note for note in t.notes if note.g == "checkpoint"]
+    assert str(note.delta) == "1 .. 1 (1)"
