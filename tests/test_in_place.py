@@ -148,7 +148,7 @@ def test_a_tensor_is_not_equal_to_what_is_no_number():
     assert t not in (None, "auto")
     assert (t == [1, 3]).tolist() == [True, False] and (t != 2).tolist() == [True, False]
     with pytest.raises(ShapeError):
-        t == np.ones(3)
+        assert t == np.ones(3)
 
 
 BINARY = "arctan2 copysign fmax fmin fmod hypot logaddexp logaddexp2 maximum minimum multiply power divide remainder".split()

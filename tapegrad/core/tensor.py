@@ -52,8 +52,8 @@ class TensorBase(Handle):
 
     def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False, name: str | None = None) -> None:
         if isinstance(data, TensorBase):
-            data._stays("tensor: the data are a tensor that requires a gradient, which would be lost: use tg.array(x) for a copy "
-                        "with it, x.detach() for one without")
+            data._stays("tensor: the data are a tensor that requires a gradient, which would be lost: use tg.array(x) for a "
+                        "copy with it, x.detach() for one without")
             data = data._value
         array = np.array(data, dtype=dtype)
         if array.dtype.kind not in "biufc":
@@ -110,8 +110,9 @@ class TensorBase(Handle):
         return self._lend()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        self._stays("np.array, or a NumPy function that does not know tensors, of a tensor that requires a gradient, which would "
-                    "be lost: use a function of tapegrad, tg.stack for a list of tensors, or .data for the value without a gradient")
+        self._stays("np.array, or a NumPy function that does not know tensors, of a tensor that requires a gradient, which "
+                    "would be lost: use a function of tapegrad, tg.stack for a list of tensors, or .data for the value "
+                    "without a gradient")
         if copy is False:
             return np.asarray(self._lend(), dtype=dtype)
         return np.array(self._value, dtype=dtype)
@@ -159,8 +160,9 @@ class TensorBase(Handle):
 
     def _number(self, conversion: str) -> Array:
         """The array, for a conversion to a number; GradientError where the number would drop a gradient unseen."""
-        self._stays(f"{conversion} of a tensor that requires a gradient, which would be lost: use .item() for the number without a "
-                    "gradient, a function of tapegrad (tg.sin(x), not math.sin(x)), or tg.stack, not an ndarray that is filled")
+        self._stays(f"{conversion} of a tensor that requires a gradient, which would be lost: use .item() for the number "
+                    "without a gradient, a function of tapegrad (tg.sin(x), not math.sin(x)), or "
+                    "tg.stack, not an ndarray that is filled")
         return self._value
 
     def _stays(self, otherwise: str) -> None:
@@ -297,11 +299,11 @@ class TensorBase(Handle):
     def _refuse_write(self, what: str) -> None:
         """GradientError if a write would be recorded on a leaf that requires a gradient."""
         if type(self._register) is Leaf and thread.tape.recording:
-            raise GradientError(f"{what}: this tensor is a leaf that requires a gradient; write to a result of it, x * 1, or, where "
-                                "nothing is to be recorded, under tg.no_grad() or to x.data")
+            raise GradientError(f"{what}: this tensor is a leaf that requires a gradient; write to a result of it, x * 1, or, "
+                                "where nothing is to be recorded, under tg.no_grad() or to x.data")
 
     def _write(self, z: TensorBase) -> None:
-        """Become z, or, if nothing is recorded and there is a register that would be lost, take its value only, like `.data`."""
+        """Become z. If nothing is recorded and there is a register that would be lost, only take the value, like `.data`."""
         if self._register is not None and not thread.tape.recording:
             np.copyto(self._lend(), z._value)
         else:

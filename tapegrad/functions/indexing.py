@@ -67,6 +67,6 @@ def setitem(x: Tensor, index: Any, y: TensorLike) -> None:
     """
     x._refuse_write("setitem")
     if isinstance(y, Tensor) and y.requires_grad and thread.tape.recording and not np.can_cast(y.dtype, x.dtype, "same_kind"):
-        raise DtypeError(f"setitem: {describe(y)}, which requires a gradient, into a tensor of {x.dtype}, where it would be lost; "
-                         f"make that x.astype({str(y.dtype)!r})")
+        raise DtypeError(f"setitem: {describe(y)}, which requires a gradient, into a tensor of {x.dtype}, where it would be "
+                         f"lost; make that x.astype({str(y.dtype)!r})")
     x._write(recorded.setitem(x, y, _plain(index)))
