@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from tapegrad.core.constants import private
 from tapegrad.core.entry import Entry, Leaf
 from tapegrad.core.tape import LARGE, thread
 from tapegrad.core.tensor import TensorBase
@@ -49,16 +50,31 @@ def wrap(array: Any, register: Entry | Leaf | None) -> Tensor:
     return z
 
 
-def _operand(name: str, x: Any) -> tuple[Any, Any]:
-    """An operand that is not a tensor, as (what stands in the entry, its value): a Python number, or a constant."""
+def _operand(name: str, x: Any) -> Any:
+    """An operand that is not a tensor: a Python number, a tensor of a list, or an array that may be the caller's."""
     if type(x) in (float, int, bool, complex):
-        return x, x
+        return x
+    if holds_tensors(x):
+        return stacked(x)
     array = np.asarray(x)
     if array.dtype.kind not in "biufc":
         raise DtypeError(f"{name}: an operand of type {type(x).__name__} is neither a tensor nor an array of numbers")
-    if array is x or array.base is not None:
-        array = array.copy()        # the tape may save it, and the caller may write into x
-    return wrap(array, None), array
+    return array if array is x or array.base is not None else wrap(array, None)
+
+
+def holds_tensors(xs: Any) -> bool:
+    """Whether there is a tensor among the elements of nested lists."""
+    return type(xs) in (list, tuple) and any([isinstance(x, TensorBase) or holds_tensors(x) for x in xs])
+
+
+def stacked(xs: Any) -> Any:
+    """Nested lists, tensors among their elements, as one tensor."""
+    return recorded.stack([stacked(x) for x in xs], 0) if type(xs) in (list, tuple) else xs
+
+
+def constant(array: Any) -> Tensor:
+    """A tensor of an array that the tape may keep, and that the caller may write into."""
+    return wrap(private(array), None)
 
 
 def append(row: Any, plan: Plan, ys: tuple[Any, ...], saved: tuple[Any, ...], zd: Any) -> Entry:
@@ -80,7 +96,13 @@ def general(row: Primitive, operands: Sequence[Any], static: tuple[Any, ...] = (
     mask = 0                                            # mask: a bit for each operand that has a register
     for i, x in enumerate(operands):
         if type(x) is not _Tensor:
-            x, value = _operand(row.name, x)
+            x = _operand(row.name, x)
+            if type(x) is _ndarray:
+                x = constant(x)
+            elif len(operands) == 1 and type(x) is not _Tensor:
+                x = wrap(_asarray(x), None)             # G may ask for its shape
+        if type(x) is not _Tensor:
+            value = x
         else:
             value = x._take_back() if x._data is None else x._data
             if x._register is not None:
@@ -179,6 +201,7 @@ def binary(row: Primitive) -> Op:
     """The recorder of a row with two operands and no static arguments."""
     _, x_only, y_only, both = row.plans
     reads_operands, reads_nothing = both.keep == (NOTHING, VALUE, VALUE), both.keep == (NOTHING,) * 3
+    fresh = isinstance(row.plain, np.ufunc) or row.name in ("matmul", "power")      # the result shares no memory with operands
 
     def op(x: Any, y: Any) -> Tensor:
         if type(x) is _Tensor:
@@ -186,15 +209,19 @@ def binary(row: Primitive) -> Op:
             if xd is None:
                 xd = x._take_back()
         else:
-            x, xd = _operand(row.name, x)
-            xr = None
+            x = _operand(row.name, x)
+            if type(x) is _ndarray and not fresh:
+                x = constant(x)
+            xd, xr = (x._data, x._register) if type(x) is _Tensor else (x, None)
         if type(y) is _Tensor:
             yd, yr = y._data, y._register
             if yd is None:
                 yd = y._take_back()
         else:
-            y, yd = _operand(row.name, y)
-            yr = None
+            y = _operand(row.name, y)
+            if type(y) is _ndarray and not fresh:
+                y = constant(y)
+            yd, yr = (y._data, y._register) if type(y) is _Tensor else (y, None)
         g = row.g
         try:
             zd = g(xd, yd)
@@ -210,8 +237,14 @@ def binary(row: Primitive) -> Op:
             return z
         z._register = entry = Entry()
         if xr is None:
+            if type(x) is _ndarray:                     # not before now: only the tape keeps it
+                x = constant(x)
+                xd = x._data
             plan, xr = y_only, x
         elif yr is None:
+            if type(y) is _ndarray:
+                y = constant(y)
+                yd = y._data
             plan, yr = x_only, y
         else:
             plan = both

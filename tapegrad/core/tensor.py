@@ -36,7 +36,8 @@ Array = np.ndarray[Any, Any]
 class TensorBase(Handle):
     """An n-dimensional array whose operations are recorded on the tape where a gradient is required.
 
-    data            array_like. Python floats give float64, arrays keep their dtype. The data are copied.
+    data            array_like. Python floats give float64, arrays keep their dtype. The data are copied. GradientError for a
+                    tensor that requires a gradient, while the thread records: see tg.array and .detach()
     dtype           of the tensor, when it is not to be that of the data
     requires_grad   whether backward() computes a gradient for it; float and complex dtypes only
     name            its name on the tape
@@ -52,6 +53,8 @@ class TensorBase(Handle):
 
     def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False, name: str | None = None) -> None:
         if isinstance(data, TensorBase):
+            data._stays("tensor: the data are a tensor that requires a gradient, which would be lost: use tg.array(x) for a "
+                        "copy with it, x.detach() for one without")
             data = data._value
         array = np.array(data, dtype=dtype)
         if array.dtype.kind not in "biufc":
@@ -108,15 +111,15 @@ class TensorBase(Handle):
         return self._lend()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        if self._register is not None and thread.tape.recording:
-            raise GradientError("np.array, or a NumPy function that does not know tensors, of a tensor that requires a "
-                                "gradient, which would be lost: use a function of tapegrad, tg.stack for a list of tensors, "
-                                "or .data for the value without a gradient")
+        self._stays("np.array, or a NumPy function that does not know tensors, of a tensor that requires a gradient, which "
+                    "would be lost: use a function of tapegrad, tg.stack for a list of tensors, or .data for the value "
+                    "without a gradient")
         if copy is False:
             return np.asarray(self._lend(), dtype=dtype)
         return np.array(self._value, dtype=dtype)
 
     def __dlpack__(self, **options: Any) -> Any:
+        self._stays("__dlpack__ of a tensor that requires a gradient, which would be lost: use .detach()")
         return self._lend().__dlpack__(**options)
 
     def __dlpack_device__(self) -> Any:
@@ -156,17 +159,29 @@ class TensorBase(Handle):
     def __bool__(self) -> bool:
         return bool(self._value)
 
+    def _number(self, conversion: str) -> Array:
+        """The array, for a conversion to a number; GradientError where the number would drop a gradient unseen."""
+        self._stays(f"{conversion} of a tensor that requires a gradient, which would be lost: use .item() for the number "
+                    "without a gradient, a function of tapegrad (tg.sin(x), not math.sin(x)), or "
+                    "tg.stack, not an ndarray that is filled")
+        return self._value
+
+    def _stays(self, otherwise: str) -> None:
+        """GradientError if the tensor requires a gradient that is being recorded."""
+        if self._register is not None and thread.tape.recording:
+            raise GradientError(otherwise)
+
     def __float__(self) -> float:
-        return float(self._value)
+        return float(self._number("float(x)"))
 
     def __int__(self) -> int:
-        return int(self._value)
+        return int(self._number("int(x)"))
 
     def __complex__(self) -> complex:
-        return complex(self._value)
+        return complex(self._number("complex(x)"))
 
     def __index__(self) -> int:
-        return self._value.__index__()
+        return self._number("an index or a count").__index__()
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec and self.size == 1 else format(str(self), spec)
@@ -297,6 +312,19 @@ class TensorBase(Handle):
             del self._retained
             if type(self._register) is Entry:
                 self.retain_grad()
+
+    def _refuse_write(self, what: str) -> None:
+        """GradientError if a write would be recorded on a leaf that requires a gradient."""
+        if type(self._register) is Leaf and thread.tape.recording:
+            raise GradientError(f"{what}: this tensor is a leaf that requires a gradient; write to a result of it, x * 1, or, "
+                                "where nothing is to be recorded, under tg.no_grad() or to x.data")
+
+    def _write(self, z: TensorBase) -> None:
+        """Become z. If nothing is recorded and there is a register that would be lost, only take the value, like `.data`."""
+        if self._register is not None and not thread.tape.recording:
+            np.copyto(self._lend(), z._value)
+        else:
+            self._become(z)
 
     def __reduce__(self) -> Any:
         if type(self._register) is Entry:

@@ -7,10 +7,13 @@ from typing import Any, overload
 
 import numpy as np
 
+from tapegrad.core.record import constant as constant_of
+from tapegrad.core.record import holds_tensors, stacked
 from tapegrad.core.tape import thread
 from tapegrad.errors import DtypeError, GradientError, ShapeError, describe
 from tapegrad.functions.tensor import Tensor
-from tapegrad.typing import Array, Axis
+from tapegrad.tree import leaves
+from tapegrad.typing import Array, Axis, TensorLike
 
 
 def documented(recorder: Any, what: str, at: str, value: str, derivative: str = "", slope: str = "") -> Any:
@@ -28,22 +31,32 @@ def documented(recorder: Any, what: str, at: str, value: str, derivative: str = 
 
 
 def value(x: Any) -> Array:
-    """The array of a tensor, or x as an array."""
-    array: Array = x._value if isinstance(x, Tensor) else np.asarray(x)
-    return array
+    """The array of a tensor, or x as an array, for reading: of a list, tensors among its elements, their values."""
+    if isinstance(x, Tensor):
+        return x._value
+    return np.asarray([value(part) for part in x] if holds_tensors(x) else x)
 
 
 def constant(name: str, x: Any) -> Array:
     """The array of an argument that has no derivative; GradientError where one would be expected of it."""
-    if isinstance(x, Tensor) and x.requires_grad and thread.tape.recording:
+    if thread.tape.recording and any([isinstance(leaf, Tensor) and leaf.requires_grad for leaf in leaves(x)]):
         raise GradientError(f"{name}: there is no derivative by the argument {describe(x)}, which requires one; .detach() it")
     return value(x)
 
 
+def operand(x: TensorLike) -> Tensor | Array:
+    """x itself if it is a tensor or an array; a number, or a list whose elements may be tensors, as a tensor."""
+    return x if isinstance(x, (Tensor, np.ndarray)) else as_tensor(x)
+
+
 def as_tensor(x: Any, beside: Tensor | None = None) -> Tensor:
-    """x itself if it is a tensor, else a constant with its value: a Python number in the dtype of the tensor `beside`."""
+    """x itself if it is a tensor, else one with its value: a Python number in the dtype of the tensor `beside`."""
     if isinstance(x, Tensor):
         return x
+    if type(x) is np.ndarray and x.dtype.kind in "biufc":
+        return constant_of(x)
+    if holds_tensors(x):
+        return stacked(x)                               # type: ignore[no-any-return]
     return Tensor(x, beside.dtype if type(x) in (int, float) and beside is not None and beside.dtype.kind in "fc" else None)
 
 

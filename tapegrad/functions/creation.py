@@ -9,7 +9,7 @@ import numpy as np
 
 from tapegrad.errors import ShapeError
 from tapegrad.functions.arguments import value
-from tapegrad.functions.elementwise import add, astype, log10, multiply, power, sign, subtract
+from tapegrad.functions.elementwise import add, astype, log10, multiply, positive, power, sign, subtract
 from tapegrad.functions.joining import stack
 from tapegrad.functions.shaping import broadcast_to, moveaxis, reshape
 from tapegrad.functions.tensor import Tensor
@@ -61,8 +61,8 @@ def array(object: Any, dtype: DTypeLike | None = None, *, copy: bool = True, ord
 
 def _stacked(data: Any) -> Tensor:
     if isinstance(data, (list, tuple)) and any(isinstance(leaf, Tensor) for leaf in leaves(data)):
-        return stack([_stacked(part) for part in data])
-    return data if isinstance(data, Tensor) else Tensor(data)
+        return stack([part if isinstance(part, Tensor) else _stacked(part) for part in data])
+    return positive(data) if isinstance(data, Tensor) else Tensor(data)
 
 
 def full(shape: Shape, fill_value: TensorLike, dtype: DTypeLike | None = None, order: str = "C") -> Tensor:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from tapegrad.core.record import recorded
-from tapegrad.errors import DtypeError, GradientError
+from tapegrad.core.tape import thread
+from tapegrad.errors import DtypeError, describe
 from tapegrad.functions.arguments import value
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import TensorLike
@@ -31,8 +33,10 @@ def getitem(x: TensorLike, index: Any) -> Tensor:
 
 def _plain(index: Any) -> Any:
     """An index without tensors or lists, and without arrays that the caller could change under the tape."""
-    if type(index) in (int, slice):                     # most are, and the rest takes three times as long
+    if type(index) is int:
         return index
+    if isinstance(index, slice):
+        return slice(*[None if i is None else operator.index(i) for i in (index.start, index.stop, index.step)])
     if isinstance(index, tuple):
         return tuple([_plain(i) for i in index])
     if isinstance(index, (Tensor, np.ndarray, list)):
@@ -49,7 +53,10 @@ def setitem(x: Tensor, index: Any, y: TensorLike) -> None:
     """`x[index] = y`, recorded: x becomes the result of an entry that has y at the index and x elsewhere.
 
     What was computed from x before keeps its value and its derivative, views included. Derivative: to y, d at the index;
-    to x, d elsewhere. GradientError for a leaf that requires a gradient, whose gradient would be of a value that is gone.
+    to x, d elsewhere. GradientError for a leaf that requires a gradient, whose gradient would be of a value that is gone;
+    DtypeError for a y that requires one and is truncated to the dtype of x.
+
+    Under no_grad an x that requires a gradient is written to like x.data: the value changes, and what x is to the tape stays.
 
     >>> x = tg.tensor([1.0, 2.0, 3.0])
     >>> y = tg.tensor(5.0, requires_grad=True)
@@ -58,8 +65,8 @@ def setitem(x: Tensor, index: Any, y: TensorLike) -> None:
     >>> x.data, y.grad
     (array([ 1., 10.,  3.]), array(20.))
     """
-    if x.requires_grad and x.is_leaf:
-        raise GradientError("setitem: this tensor is a leaf that requires a gradient; assign to a result of it, x * 1, or, "
-                            "where nothing is to be recorded, to x.data")
-    z = recorded.setitem(x, y, _plain(index))
-    x._become(z)
+    x._refuse_write("setitem")
+    if isinstance(y, Tensor) and y.requires_grad and thread.tape.recording and not np.can_cast(y.dtype, x.dtype, "same_kind"):
+        raise DtypeError(f"setitem: {describe(y)}, which requires a gradient, into a tensor of {x.dtype}, where it would be "
+                         f"lost; make that x.astype({str(y.dtype)!r})")
+    x._write(recorded.setitem(x, y, _plain(index)))

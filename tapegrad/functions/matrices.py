@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tapegrad.errors import DtypeError, ShapeError, describe
-from tapegrad.functions.arguments import value
+from tapegrad.functions.arguments import operand, value
 from tapegrad.functions.elementwise import astype
 from tapegrad.functions.selecting import tril
 from tapegrad.functions.shaping import matrix_transpose
@@ -20,7 +20,7 @@ def real(name: str, x: TensorLike) -> Tensor | Array:
         raise DtypeError(f"{name}: {describe(value(x))}; a real dtype is needed, float16 excepted")
     if dtype.kind != "f":
         return astype(x, np.float64)
-    return x if isinstance(x, Tensor) else value(x)
+    return operand(x)
 
 
 def matrices(name: str, x: TensorLike, square: bool = False) -> Tensor | Array:

@@ -15,12 +15,35 @@ from tapegrad import functions
 from tapegrad.core import sweep
 from tapegrad.core.record import recorded, results_are
 from tapegrad.core.tensor import TensorBase
+from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.numpy_protocol import array_function, array_ufunc
 
 if TYPE_CHECKING:
     from tapegrad.typing import Axis, DTypeLike, TensorLike
 
 Operator = Callable[..., "Tensor"]
+
+
+def _in_place(name: str, op: Operator) -> Operator:
+    """The operator `x op= y`: what `x[...] = x op y` does, as the one entry of op. See tg.setitem.
+
+    ShapeError or DtypeError where the result does not have the shape of x, or a dtype of its kind.
+    """
+    def operator(x: Tensor, y: TensorLike) -> Tensor:
+        what = f"x {name} y"
+        x._refuse_write(what)
+        z = op(x, y)
+        if z.shape != x.shape:
+            raise ShapeError(f"{what}: the result has shape {z.shape}, x is {describe(x)}; write x = x {name[:-1]} y")
+        if z.dtype != x.dtype:
+            if not np.can_cast(z.dtype, x.dtype, "same_kind"):
+                raise DtypeError(f"{what}: the result has dtype {z.dtype}, x is {describe(x)}; write x = x {name[:-1]} y")
+            z = recorded.astype(z, x.dtype)
+        x._write(z)
+        return x
+
+    operator.__doc__ = f"x[...] = x {name[:-1]} y, as one entry. See tg.setitem."
+    return operator
 
 
 @results_are
@@ -37,6 +60,18 @@ class Tensor(TensorBase):
 
     # Operators
 
+    def __eq__(self, other: Any) -> Any:
+        try:
+            return recorded.equal(self, other)
+        except DtypeError:                              # None, a string: Python says whether they are the same object
+            return NotImplemented
+
+    def __ne__(self, other: Any) -> Any:
+        try:
+            return recorded.not_equal(self, other)
+        except DtypeError:
+            return NotImplemented
+
     __add__: ClassVar[Operator] = recorded.add
     __sub__: ClassVar[Operator] = recorded.subtract
     __mul__: ClassVar[Operator] = recorded.multiply
@@ -47,12 +82,24 @@ class Tensor(TensorBase):
     __mod__: ClassVar[Operator] = recorded.remainder
     __neg__: ClassVar[Operator] = recorded.negative
     __abs__: ClassVar[Operator] = recorded.absolute
-    __eq__: ClassVar[Operator] = recorded.equal         # type: ignore[assignment]
-    __ne__: ClassVar[Operator] = recorded.not_equal     # type: ignore[assignment]
     __lt__: ClassVar[Operator] = recorded.less
     __le__: ClassVar[Operator] = recorded.less_equal
     __gt__: ClassVar[Operator] = recorded.greater
     __ge__: ClassVar[Operator] = recorded.greater_equal
+
+    __iadd__: ClassVar[Operator] = _in_place("+=", recorded.add)
+    __isub__: ClassVar[Operator] = _in_place("-=", recorded.subtract)
+    __imul__: ClassVar[Operator] = _in_place("*=", recorded.multiply)
+    __itruediv__: ClassVar[Operator] = _in_place("/=", recorded.divide)
+    __ipow__: ClassVar[Operator] = _in_place("**=", recorded.power)
+    __imatmul__: ClassVar[Operator] = _in_place("@=", recorded.matmul)
+    __ifloordiv__: ClassVar[Operator] = _in_place("//=", recorded.floor_divide)
+    __imod__: ClassVar[Operator] = _in_place("%=", recorded.remainder)
+    __iand__: ClassVar[Operator] = _in_place("&=", lambda x, y: functions.bitwise_and(x, y))
+    __ior__: ClassVar[Operator] = _in_place("|=", lambda x, y: functions.bitwise_or(x, y))
+    __ixor__: ClassVar[Operator] = _in_place("^=", lambda x, y: functions.bitwise_xor(x, y))
+    __ilshift__: ClassVar[Operator] = _in_place("<<=", lambda x, y: functions.left_shift(x, y))
+    __irshift__: ClassVar[Operator] = _in_place(">>=", lambda x, y: functions.right_shift(x, y))
 
     def __radd__(self, other: TensorLike) -> Tensor:
         return functions.add(other, self)
@@ -118,9 +165,10 @@ class Tensor(TensorBase):
         return functions.invert(self)
 
     def __pos__(self) -> Tensor:
-        return self
+        return functions.positive(self)
 
     def __round__(self, ndigits: int = 0) -> Tensor:
+        self._number("round(x)")
         return functions.round(self, ndigits)
 
     def __getitem__(self, index: Any) -> Tensor:

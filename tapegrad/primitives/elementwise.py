@@ -119,7 +119,7 @@ primitive("remainder", np.remainder, lambda F, d, _z, _x, _y: d,
                                      lambda F, d, _z, x, y: -F.strong_multiply(d, F.floor_divide(x, y)))
 primitive("fmod", np.fmod, lambda F, d, _z, _x, _y: d,
                            lambda F, d, _z, x, y: -F.strong_multiply(d, F.trunc(x / y)))
-primitive("copysign", np.copysign, lambda F, d, _z, x, y: d * (F.sign(x) * F.copysign(1.0, y)),
+primitive("copysign", np.copysign, lambda F, d, z, x, _y: d * (F.sign(x) * F.sign(z)),
                                    lambda F, d, _z, _x, _y: F.zeros_like(d))
 primitive("heaviside", np.heaviside, lambda F, d, _z, _x, _y: F.zeros_like(d),
                                      lambda F, d, _z, x, _y: F.where(F.equal(x, 0), d, 0.0))
