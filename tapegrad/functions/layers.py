@@ -226,7 +226,8 @@ def scaled_dot_product_attention(query: TensorLike, key: TensorLike, value: Tens
                                  *, is_causal: bool = False, scale: float | None = None) -> Tensor:
     """softmax(query key^T scale + mask) value: (..., L, E), (..., S, E), (..., S, V) -> (..., L, V).
 
-    attn_mask   booleans, True where the query may look at the key; or numbers that are added to the scores; (..., L, S)
+    attn_mask   booleans, True where the query may look at the key; or numbers that are added to the scores, -inf where it
+                may not; (..., L, S)
     is_causal   let the query at position i look at the keys up to i; instead of attn_mask
     scale       by default 1 / sqrt(E)
 
@@ -253,7 +254,10 @@ def scaled_dot_product_attention(query: TensorLike, key: TensorLike, value: Tens
 def _masked_softmax(scores: Tensor, mask: TensorLike) -> Tensor:
     held = value(mask)
     if held.dtype.kind != "b":
-        return softmax(scores + mask)
-    seeing = held.any(-1, keepdims=True)
-    shares = softmax(where(held | ~seeing, scores, -np.inf))
+        added = scores + mask
+        seeing = (value(added) != -np.inf).any(-1, keepdims=True)
+        shares = softmax(added if seeing.all() else where(seeing, added, 0.0))
+    else:
+        seeing = held.any(-1, keepdims=True)
+        shares = softmax(where(held | ~seeing, scores, -np.inf))
     return shares if seeing.all() else where(seeing, shares, 0.0)

@@ -18,6 +18,11 @@ def _logsumexp(x, axis):
         return np.log(np.add.reduce(np.exp(x - top), axis, None, None, True)) + top
 
 
+def _logsumexp_dx(F, d, z, x, axis):
+    share = F.exp(x - z)                                # off by the rounding of z, which the quotient takes out again
+    return d * (share / F.sum(share, (axis,) if isinstance(axis, int) else axis, True))
+
+
 def _log_softmax(x, axis):
     shifted = x - np.maximum.reduce(x, axis, None, None, True)
     return shifted - np.log(np.add.reduce(np.exp(shifted), axis, None, None, True))
@@ -94,4 +99,4 @@ primitive("log_softmax", _log_softmax,
 # -log(softmax(x)[class]) of each row
 primitive("softmax_cross_entropy", _softmax_cross_entropy, _softmax_cross_entropy_dx).fast(
     forward=_fast_softmax_cross_entropy, rules=(_fast_softmax_cross_entropy_dx,), exact="d")
-primitive("logsumexp", _logsumexp, lambda F, d, z, x, axis: d * F.exp(x - z))
+primitive("logsumexp", _logsumexp, _logsumexp_dx)
