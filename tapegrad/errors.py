@@ -7,6 +7,9 @@ operation, the shapes and dtypes, and what to do.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
 
 
 class ShapeError(ValueError):
@@ -99,3 +102,10 @@ def failed_call(name: str, operands: Iterable[object], error: Exception, static:
     kind = ShapeError if type(error) is ValueError else DtypeError if isinstance(error, TypeError) else type(error)
     given = ", ".join([describe(operand) for operand in operands] + [repr(argument) for argument in static])
     return kind(f"{name}({given}): {error}")
+
+
+def refuse_masked(x: Any) -> None:
+    """DtypeError for a masked array, whose mask would be lost."""
+    if isinstance(x, np.ma.MaskedArray):
+        raise DtypeError("a masked array has no gradient, and its mask would be lost; give x.filled(0.0), or x.data and the "
+                         "mask by where=, as in tg.sum(x.data, where=~x.mask)")

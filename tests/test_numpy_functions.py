@@ -107,7 +107,7 @@ CONSTANT = [
     lambda F, x: (x > 0).all(axis=0), lambda F, x: F.count_nonzero(x > 0), lambda F, x: F.argsort(x, axis=0),
     lambda F, x: F.argmax(x, axis=1, keepdims=True), lambda F, x: F.searchsorted(AT, x), lambda F, x: F.digitize(x, AT),
     lambda F, x: F.logical_xor(x > 0, x > 1), lambda F, x: (x > 0) & (x < 1) | ~(x > -1) ^ (x == 0), lambda F, x: F.signbit(x),
-    lambda F, x: F.isneginf(x), lambda F, x: F.array_equal(x, x), lambda F, x: F.allclose(x, x), lambda F, x: F.unique(x),
+    lambda F, x: F.isneginf(x), lambda F, x: F.array_equal(x, x), lambda F, x: F.allclose(x, x),
     lambda F, x: F.floor_divide(x, 0.3), lambda F, x: x // 1, lambda F, x: F.where(x > 0)[1],
     lambda F, x: np.logical_or.reduce(x > 1),
     lambda F, x: F.bincount((x > 0).astype(int).reshape(-1)), lambda F, x: F.heaviside(x, 0.5), lambda F, x: F.modf(x)[1],
@@ -431,3 +431,15 @@ def test_numpy_s_own_ufuncs_are_found_under_each_of_their_names():
             for z, w in zip(*(r if isinstance(r, tuple) else (r,) for r in (results, wanted))):
                 assert isinstance(z, tg.Tensor)
                 np.testing.assert_allclose(z.data, w, rtol=1e-14)
+
+
+def test_unique_has_its_gradient_at_the_first_of_equals():
+    x = np.array([3.0, 1.0, 3.0, 2.0])
+    np.testing.assert_array_equal(gradient(lambda x: tg.unique(x) * [1.0, 10.0, 100.0], x), [100, 1, 0, 10])
+    z, index, inverse, counts = tg.unique(x, return_index=True, return_inverse=True, return_counts=True)
+    for ours, numpys in zip((z, index, inverse, counts), np.unique(x, True, True, True)):
+        np.testing.assert_array_equal(ours.data, numpys)
+    rows = np.array([[2.0, 1.0], [0.0, 1.0], [2.0, 1.0]])
+    np.testing.assert_array_equal(tg.unique(rows, axis=0).data, np.unique(rows, axis=0))
+    np.testing.assert_array_equal(tg.unique(rows.T, axis=-1).data, np.unique(rows.T, axis=-1))
+    np.testing.assert_array_equal(gradient(lambda x: tg.unique(x, axis=0), rows), [[1, 1], [1, 1], [0, 0]])

@@ -16,7 +16,7 @@ import numpy as np
 from tapegrad.core.entry import Entry, Leaf
 from tapegrad.core.tape import LARGE, thread
 from tapegrad.core.tensor import TensorBase
-from tapegrad.errors import DtypeError, failed_call
+from tapegrad.errors import DtypeError, failed_call, refuse_masked
 from tapegrad.primitives import Vocabulary
 from tapegrad.primitives.plan import NOTHING, SHAPE, VALUE, Plan
 from tapegrad.primitives.registry import Primitive
@@ -53,6 +53,8 @@ def _operand(name: str, x: Any) -> tuple[Any, Any]:
     """An operand that is not a tensor, as (what stands in the entry, its value): a Python number, or a constant."""
     if type(x) in (float, int, bool, complex):
         return x, x
+    if type(x) is not _ndarray:
+        refuse_masked(x)
     array = np.asarray(x)
     if array.dtype.kind not in "biufc":
         raise DtypeError(f"{name}: an operand of type {type(x).__name__} is neither a tensor nor an array of numbers")

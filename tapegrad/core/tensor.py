@@ -25,7 +25,7 @@ import numpy as np
 from tapegrad.core.entry import Entry, Handle, Leaf
 from tapegrad.core.refcount import LONE_LOCAL
 from tapegrad.core.tape import thread
-from tapegrad.errors import DtypeError, GradientError, ShapeError, describe
+from tapegrad.errors import DtypeError, GradientError, ShapeError, describe, refuse_masked
 
 _new: Any = object.__new__
 T = TypeVar("T", bound="TensorBase")
@@ -52,6 +52,7 @@ class TensorBase(Handle):
     def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False, name: str | None = None) -> None:
         if isinstance(data, TensorBase):
             data = data._value
+        refuse_masked(data)
         array = np.array(data, dtype=dtype)
         if array.dtype.kind not in "biufc":
             raise DtypeError(f"tensor: data of dtype {array.dtype}; numbers or booleans are needed")

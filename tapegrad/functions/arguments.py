@@ -8,7 +8,7 @@ from typing import Any, overload
 import numpy as np
 
 from tapegrad.core.tape import thread
-from tapegrad.errors import DtypeError, GradientError, ShapeError, describe
+from tapegrad.errors import DtypeError, GradientError, ShapeError, describe, refuse_masked
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import Array, Axis
 
@@ -29,8 +29,11 @@ def documented(recorder: Any, what: str, at: str, value: str, derivative: str = 
 
 def value(x: Any) -> Array:
     """The array of a tensor, or x as an array."""
-    array: Array = x._value if isinstance(x, Tensor) else np.asarray(x)
-    return array
+    if isinstance(x, Tensor):
+        return x._value
+    if type(x) is not np.ndarray:
+        refuse_masked(x)
+    return np.asarray(x)
 
 
 def constant(name: str, x: Any) -> Array:
@@ -38,6 +41,11 @@ def constant(name: str, x: Any) -> Array:
     if isinstance(x, Tensor) and x.requires_grad and thread.tape.recording:
         raise GradientError(f"{name}: there is no derivative by the argument {describe(x)}, which requires one; .detach() it")
     return value(x)
+
+
+def number(name: str, x: Any) -> float:
+    """An argument that is a number without a derivative, as a float; GradientError where one would be expected of it."""
+    return float(constant(name, x))
 
 
 def as_tensor(x: Any, beside: Tensor | None = None) -> Tensor:

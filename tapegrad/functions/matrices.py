@@ -32,8 +32,8 @@ def matrices(name: str, x: TensorLike, square: bool = False) -> Tensor | Array:
 
 
 def symmetric(name: str, x: TensorLike, upper: bool) -> Tensor | Array:
-    """Square matrices as symmetric ones, of one triangle, as NumPy reads them. The other is only added to, so that deltas, which
-    the symmetric functions make symmetric, go to both: at and beside a symmetric matrix alike.
+    """Square matrices as symmetric ones, of one triangle, as NumPy reads them. The other is only added to, so that deltas,
+    which the symmetric functions make symmetric, go to both: at and beside a symmetric matrix alike.
     """
     x = matrices(name, x, square=True)
     array = value(x)

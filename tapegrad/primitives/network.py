@@ -11,7 +11,15 @@ from tapegrad.primitives.registry import primitive
 from tapegrad.primitives.scalar import kernel
 
 
+def _floats(x):
+    """Integers as float64, in which differences don't wrap around; TypeError for complex numbers, which have no order."""
+    if x.dtype.kind == "c":
+        raise TypeError("not defined for complex numbers")
+    return x if x.dtype.kind == "f" else x.astype(np.float64)
+
+
 def _logsumexp(x, axis):
+    x = _floats(x)
     top = np.maximum.reduce(x, axis, None, None, True)
     top = np.where(np.isfinite(top), top, 0)
     with np.errstate(divide="ignore"):                  # where every element is -inf, so is the result
@@ -24,11 +32,13 @@ def _logsumexp_dx(F, d, z, x, axis):
 
 
 def _log_softmax(x, axis):
+    x = _floats(x)
     shifted = x - np.maximum.reduce(x, axis, None, None, True)
     return shifted - np.log(np.add.reduce(np.exp(shifted), axis, None, None, True))
 
 
 def _softmax(x, axis):
+    x = _floats(x)
     z = np.exp(x - np.maximum.reduce(x, axis, None, None, True))
     z /= np.add.reduce(z, axis, None, None, True)
     return z
@@ -40,6 +50,7 @@ def _fast_softmax(x, axis):
 
 
 def _softmax_cross_entropy(x, classes):
+    x = _floats(x)
     shifted = x - np.maximum.reduce(x, -1, None, None, True)
     rows = shifted.reshape(-1, x.shape[-1])
     chosen = rows[np.arange(len(rows)), classes.ravel()].reshape(classes.shape)
