@@ -7,6 +7,9 @@ operation, the shapes and dtypes, and what to do.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
 
 
 class ShapeError(ValueError):
@@ -101,3 +104,10 @@ def failed_call(name: str, operands: Iterable[object], error: Exception, static:
     if "negative integer powers" in str(error):         # NumPy's other ValueErrors are about shapes
         return ValueError(f"{name}({given}): {error} Make the base or the exponent a float: x.astype(float) or -1.0")
     return kind(f"{name}({given}): {error}")
+
+
+def refuse_masked(x: Any) -> None:
+    """DtypeError for a masked array, whose mask would be lost."""
+    if isinstance(x, np.ma.MaskedArray):
+        raise DtypeError("a masked array has no gradient, and its mask would be lost; give x.filled(0.0), or x.data and the "
+                         "mask by where=, as in tg.sum(x.data, where=~x.mask)")

@@ -33,7 +33,7 @@ ROWS = {
         "log1p", "reciprocal", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "arcsinh", "arccosh", "arctanh",
         "absolute", "real", "imag")},
     **{name: [(lambda F, x, y, name=name: getattr(F, name)(x, y), *xs) for xs in ((X, Y), (X, V), (R, Y), (X, R), (X, V[0]))]
-       for name in ("add", "subtract", "multiply", "divide", "strong_multiply", "power")},
+       for name in ("add", "subtract", "multiply", "divide", "strong_multiply", "power", "direction")},
     "matmul": [(lambda F, x, y: F.matmul(x, y), *xs) for xs in (
         (X, Y.T), (X, V), (V, Y.T), (V, V[::-1]), (A, A[0]), (R, Y.T), (X, R.T), (A[0, 0], A), (A, V[:3]))],
     "sum": [(lambda F, x: F.sum(x, (1,), False), X), (lambda F, x: F.sum(x, None, True), X)],

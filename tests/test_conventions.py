@@ -25,3 +25,16 @@ def test_row(function, at, wanted, dtype):
         z = eval(function, {"tg": tg, "np": np, "x": x, **NUMBERS})
     z.sum().backward()
     np.testing.assert_array_equal(x.grad, np.array(eval(wanted, dict(NUMBERS)), dtype))
+
+
+STOPPING = re.search(r"## Strong zero\n.*?: (.*?) but arctan and arcsinh", TABLE, re.DOTALL)[1].replace("\n", " ")
+
+
+@pytest.mark.parametrize("name", [name for name in STOPPING.split("the inverse")[0].split(", ") if name.strip()]
+                         + ["arcsin", "arccos", "arctanh", "arccosh"])
+def test_a_delta_of_zero_stops(name):
+    x = tg.tensor([np.nan, np.inf, -np.inf, 0.0, 1.0, -1.0, 2.0], requires_grad=True)
+    with np.errstate(all="ignore"):
+        z = getattr(tg, name)(*[x] * (2 if name in ("divide", "power") else 1))
+        tg.where(np.zeros(7, bool), z, 0.0).sum().backward()
+    np.testing.assert_array_equal(x.grad, 0)

@@ -205,3 +205,14 @@ def test_errors(call, kind, words):
         call(tg.tensor(normal(3, 4)))
     for word in words:
         assert word in str(caught.value)
+
+
+def test_a_query_that_numbers_mask_entirely_gets_zeros_and_no_gradient():
+    q, k, v = (tg.tensor(np.random.default_rng(i).normal(size=(2, 3)), requires_grad=True) for i in range(3))
+    mask = np.array([[-np.inf, -np.inf], [0.0, -np.inf]])
+    z = tg.scaled_dot_product_attention(q, k, v, mask)
+    np.testing.assert_array_equal(z.data, [np.zeros(3), v.data[0]])
+    z.sum().backward()
+    assert not np.isnan(np.array([q.grad, k.grad, v.grad])).any() and not q.grad[0].any()
+    same = tg.scaled_dot_product_attention(q, k, v, mask == 0)
+    np.testing.assert_array_equal(same.data, z.data)

@@ -222,8 +222,8 @@ def test_one_triangle_is_read_as_in_numpy(UPLO):
     x = A[0] + 5 * np.eye(3)
     np.testing.assert_allclose(linalg.eigvalsh(x, UPLO).data, np.linalg.eigvalsh(x, UPLO))
     np.testing.assert_allclose(linalg.cholesky(x, upper=UPLO == "U").data, np.linalg.cholesky(x, upper=UPLO == "U"))
-    tg.gradcheck(lambda x: linalg.eigvalsh(x, UPLO), x, order=2)
-    tg.gradcheck(linalg.cholesky, x, order=2)
+    tg.gradcheck(lambda x: linalg.eigvalsh(x + x.T, UPLO), x, order=2)
+    tg.gradcheck(lambda x: linalg.cholesky(x + x.T), x, order=2)
 
 
 @pytest.mark.parametrize("ord", VECTOR_ORDERS[:6] + [None])
@@ -313,3 +313,24 @@ def test_nan_passes_through():
 def test_what_is_refused(call, error, match):
     with pytest.raises(error, match=match):
         call()
+
+
+@pytest.mark.parametrize("f, upper", [
+    (lambda a: linalg.eigh(a).eigenvectors[:, 0] ** 2, False),
+    (lambda a: linalg.eigh(a, "U").eigenvectors[:, 0] ** 2, True),
+    (lambda a: linalg.eigvalsh(a), False), (lambda a: linalg.eigvalsh(a, UPLO="U"), True),
+    (lambda a: linalg.cholesky(a), False),
+    (lambda a: linalg.cholesky(a, upper=True), True), (lambda a: linalg.svd(a, hermitian=True).S, False)])
+def test_one_triangle_is_read_and_the_gradient_is_symmetric_at_and_beside_symmetric_matrices(f, upper):
+    a = np.array([[4.0, 1.0, 0.5], [1.0, 5.0, -1.0], [0.5, -1.0, 7.0]])
+    loss = lambda a: (f(a) * (1 + np.arange(f(a).size).reshape(f(a).shape))).sum()  # noqa: E731
+    wanted = tg.grad(loss)(a)
+    np.testing.assert_allclose(wanted, wanted.T, rtol=1e-13)
+    other = np.triu(np.random.default_rng(0).normal(size=(3, 3)), 1)
+    for size in (1e-14, 1e-9, 1e-3, 1.0):
+        beside = a + size * (other.T if upper else other)
+        np.testing.assert_allclose(loss(beside).item(), loss(a).item(), rtol=1e-14)
+        np.testing.assert_allclose(tg.grad(loss)(beside), wanted, rtol=1e-12, atol=1e-13)
+    step = np.ones((3, 3)) * 1e-6
+    slope = (loss(a + step).item() - loss(a - step).item()) / 2e-6
+    np.testing.assert_allclose(wanted.sum(), slope, rtol=1e-6)

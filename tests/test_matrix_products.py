@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -213,3 +214,21 @@ def test_no_numba_for_dense_products():
                           "for _ in range(2):\n    ((x @ W) @ W).sum().backward()\n"
                           "print('numba' in sys.modules)"], capture_output=True, text=True, check=True)
     assert run.stdout == "False\n"
+
+
+@pytest.mark.parametrize("shape", [(300, 200), (3, 100, 200), (0, 5), (2, 0, 4), (3, 0)])
+def test_the_delta_of_a_vector_is_one_product(shape):
+    X, v = np.random.default_rng(0).normal(size=shape), tg.tensor(np.ones(shape[-1]), requires_grad=True)
+    z = X @ v
+    d = np.random.default_rng(1).normal(size=z.shape)
+    z.backward(d)
+    np.testing.assert_allclose(v.grad, (X * d[..., None]).sum(tuple(range(X.ndim - 1))), rtol=1e-9, atol=1e-9)
+    if X.size > 50_000:
+        tracemalloc.start()
+        (X @ v).backward(d)
+        z = X @ v
+        tracemalloc.reset_peak()
+        start = tracemalloc.get_traced_memory()[0]
+        z.backward(d)
+        assert tracemalloc.get_traced_memory()[1] - start < X.nbytes / 4
+        tracemalloc.stop()

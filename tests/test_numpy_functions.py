@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tapegrad as tg
+from tapegrad.errors import DtypeError
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(3, 4))
@@ -106,7 +107,7 @@ CONSTANT = [
     lambda F, x: (x > 0).all(axis=0), lambda F, x: F.count_nonzero(x > 0), lambda F, x: F.argsort(x, axis=0),
     lambda F, x: F.argmax(x, axis=1, keepdims=True), lambda F, x: F.searchsorted(AT, x), lambda F, x: F.digitize(x, AT),
     lambda F, x: F.logical_xor(x > 0, x > 1), lambda F, x: (x > 0) & (x < 1) | ~(x > -1) ^ (x == 0), lambda F, x: F.signbit(x),
-    lambda F, x: F.isneginf(x), lambda F, x: F.array_equal(x, x), lambda F, x: F.allclose(x, x), lambda F, x: F.unique(x),
+    lambda F, x: F.isneginf(x), lambda F, x: F.array_equal(x, x), lambda F, x: F.allclose(x, x),
     lambda F, x: F.floor_divide(x, 0.3), lambda F, x: x // 1, lambda F, x: F.where(x > 0)[1],
     lambda F, x: np.logical_or.reduce(x > 1),
     lambda F, x: F.bincount((x > 0).astype(int).reshape(-1)), lambda F, x: F.heaviside(x, 0.5), lambda F, x: F.modf(x)[1],
@@ -384,3 +385,61 @@ def test_against_pytorch(ours, theirs):
     (z * z).sum().backward()
     (w * w).sum().backward()
     np.testing.assert_allclose(x.grad, t.grad.numpy(), rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("dtype, at", [("float32", 1e6), ("float64", 1e20), ("float64", -1e300), ("float32", 3e38)])
+@pytest.mark.parametrize("f", [
+    lambda x: tg.logsumexp(x), lambda x: tg.logsumexp(x, axis=0), lambda x: tg.logsumexp(x, axis=(0,), keepdims=True),
+    lambda x: tg.logaddexp(x[0], x[1]), lambda x: tg.logaddexp2(x[0], x[1]), lambda x: tg.logsumexp(x, b=[2.0, 2.0])])
+def test_large_equal_numbers_share_a_logarithm_of_a_sum_exactly(f, dtype, at):
+    np.testing.assert_array_equal(gradient(f, np.full(2, at, dtype)), [0.5, 0.5])
+
+
+@pytest.mark.parametrize("f", [
+    lambda x: tg.hypot(x[0], x[1]), lambda x: tg.arctan2(x[0], x[1]), lambda x: abs(x[0] + 1j * x[1]),
+    lambda x: tg.linalg.norm(x), lambda x: tg.linalg.vector_norm(x)])
+def test_hessians_at_the_tip_of_a_cone_are_not_made_up(f):
+    np.testing.assert_array_equal(gradient(f, np.zeros(2)), [0, 0])
+    with np.errstate(all="ignore"):
+        assert not np.isfinite(tg.hessian(f)(np.zeros(2))).any()
+        masked = tg.hessian(lambda x: tg.where(x[0] > 0, f(x), 0.0))(np.zeros(2))
+    np.testing.assert_array_equal(masked, 0)
+    assert np.isfinite(tg.hessian(f)(np.array([0.0, 2.0]))).all()
+
+
+@pytest.mark.parametrize("name", ["square", "normalize", "kl_div", "sin"])
+def test_a_ufunc_of_another_library_is_not_taken_for_the_function_of_its_name(name):
+    class Ufunc:
+        __name__ = name
+
+    for method in ("__call__", "reduce"):
+        with pytest.raises(DtypeError, match=f"the ufunc {name} is not NumPy's.*tg.primitive"):
+            X = tg.tensor([1.0, 2.0])
+            X.__array_ufunc__(Ufunc(), method, X)
+
+
+def test_numpy_s_own_ufuncs_are_found_under_each_of_their_names():
+    x = tg.tensor([0.25, 0.5])
+    for name in dir(np):
+        if isinstance(getattr(np, name), np.ufunc) and getattr(np, name).nin == 1 and hasattr(tg, name):
+            ours = getattr(np, name)
+            try:
+                with np.errstate(invalid="ignore"):
+                    wanted, results = ours(x.data), ours(x)
+            except TypeError:
+                continue
+            for z, w in zip(*(r if isinstance(r, tuple) else (r,) for r in (results, wanted))):
+                assert isinstance(z, tg.Tensor)
+                np.testing.assert_allclose(z.data, w, rtol=1e-14)
+
+
+def test_unique_has_its_gradient_at_the_first_of_equals():
+    x = np.array([3.0, 1.0, 3.0, 2.0])
+    np.testing.assert_array_equal(gradient(lambda x: tg.unique(x) * [1.0, 10.0, 100.0], x), [100, 1, 0, 10])
+    z, index, inverse, counts = tg.unique(x, return_index=True, return_inverse=True, return_counts=True)
+    for ours, numpys in zip((z, index, inverse, counts), np.unique(x, True, True, True)):
+        np.testing.assert_array_equal(ours.data, numpys)
+    rows = np.array([[2.0, 1.0], [0.0, 1.0], [2.0, 1.0]])
+    np.testing.assert_array_equal(tg.unique(rows, axis=0).data, np.unique(rows, axis=0))
+    np.testing.assert_array_equal(tg.unique(rows.T, axis=-1).data, np.unique(rows.T, axis=-1))
+    np.testing.assert_array_equal(gradient(lambda x: tg.unique(x, axis=0), rows), [[1, 1], [1, 1], [0, 0]])

@@ -65,7 +65,8 @@ same = {name: getattr(torch, name) for name in """
     exp2 expm1 arctan sinh cosh arcsinh log2 log10 log1p reciprocal tan arcsin arccos arctanh arccosh hypot logaddexp logaddexp2
     arctan2 remainder fmod copysign fmax fmin erf erfc""".split()}
 THEIRS = same | {
-    "power": torch.pow, "strong_multiply": torch.multiply, "fabs": torch.abs, "alias": torch.clone, "conjugate": torch.conj,
+    "power": torch.pow, "strong_multiply": torch.multiply, "direction": torch.divide,
+    "fabs": torch.abs, "alias": torch.clone, "conjugate": torch.conj,
     "cbrt": lambda x: torch.sign(x) * torch.abs(x) ** (1 / 3),
     "clip": torch.clamp, "sum": axes(torch.sum), "mean": axes(torch.mean), "max": axes(torch.amax), "min": axes(torch.amin),
     "prod": product, "var": spread(torch.var), "std": spread(torch.std),

@@ -17,7 +17,7 @@ from tapegrad.core.constants import private
 from tapegrad.core.entry import Entry, Leaf
 from tapegrad.core.tape import LARGE, thread
 from tapegrad.core.tensor import TensorBase
-from tapegrad.errors import DtypeError, failed_call
+from tapegrad.errors import DtypeError, failed_call, refuse_masked
 from tapegrad.primitives import Vocabulary
 from tapegrad.primitives.plan import NOTHING, SHAPE, VALUE, Plan
 from tapegrad.primitives.registry import Primitive
@@ -56,6 +56,8 @@ def _operand(name: str, x: Any) -> Any:
         return x
     if holds_tensors(x):
         return stacked(x)
+    if type(x) is not _ndarray:
+        refuse_masked(x)
     array = np.asarray(x)
     if array.dtype.kind not in "biufc":
         raise DtypeError(f"{name}: an operand of type {type(x).__name__} is neither a tensor nor an array of numbers")

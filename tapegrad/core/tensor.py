@@ -26,7 +26,7 @@ import numpy as np
 from tapegrad.core.entry import Entry, Handle, Leaf
 from tapegrad.core.refcount import LONE_LOCAL
 from tapegrad.core.tape import thread
-from tapegrad.errors import DtypeError, GradientError, ShapeError, describe
+from tapegrad.errors import DtypeError, GradientError, ShapeError, describe, refuse_masked
 
 _new: Any = object.__new__
 T = TypeVar("T", bound="TensorBase")
@@ -56,6 +56,7 @@ class TensorBase(Handle):
             data._stays("tensor: the data are a tensor that requires a gradient, which would be lost: use tg.array(x) for a "
                         "copy with it, x.detach() for one without")
             data = data._value
+        refuse_masked(data)
         array = np.array(data, dtype=dtype)
         if array.dtype.kind not in "biufc":
             raise DtypeError(f"tensor: data of dtype {array.dtype}; numbers or booleans are needed")

@@ -12,8 +12,8 @@ import numpy as np
 
 from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
-from tapegrad.functions.arguments import as_tensor, constant, documented, normalized_axis, single_axis, value
-from tapegrad.functions.elementwise import absolute, astype, exp, greater, log, multiply, subtract, tanh, where
+from tapegrad.functions.arguments import as_tensor, constant, documented, normalized_axis, number, single_axis, value
+from tapegrad.functions.elementwise import absolute, astype, exp, floats, greater, log, multiply, subtract, tanh, where
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.reductions import sum
 from tapegrad.functions.shaping import reshape
@@ -93,9 +93,10 @@ def softplus(input: TensorLike, beta: float = 1.0, threshold: float = 20.0) -> T
     >>> tg.grad(tg.softplus)(0.0)
     array(0.5)
     """
+    beta, threshold = number("softplus", beta), number("softplus", threshold)
     if not beta > 0:
         raise ValueError(f"softplus: beta={beta}; it must be greater than 0")
-    return recorded.softplus(input, float(beta), float(threshold))
+    return recorded.softplus(input, beta, threshold)
 
 
 def logsigmoid(input: TensorLike) -> Tensor:
@@ -104,7 +105,7 @@ def logsigmoid(input: TensorLike) -> Tensor:
     >>> tg.logsigmoid([-1000.0, 0.0])
     tensor([-1.00000000e+03, -6.93147181e-01])
     """
-    return -softplus(-as_tensor(input), 1.0, math.inf)
+    return -softplus(-floats(input), 1.0, math.inf)
 
 
 def silu(input: TensorLike) -> Tensor:
@@ -163,7 +164,7 @@ def elu(input: TensorLike, alpha: float = 1.0) -> Tensor:
     >>> tg.elu([-1.0, 2.0])
     tensor([-0.63212056,  2.        ])
     """
-    return recorded.elu(input, float(alpha), 1.0)
+    return recorded.elu(input, number("elu", alpha), 1.0)
 
 
 def selu(input: TensorLike) -> Tensor:
@@ -185,9 +186,10 @@ def celu(input: TensorLike, alpha: float = 1.0) -> Tensor:
     >>> tg.celu([-1.0, 2.0], alpha=2.0)
     tensor([-0.78693868,  2.        ])
     """
+    alpha = number("celu", alpha)
     if alpha == 0:
         raise ValueError("celu: alpha=0; x is divided by it")
-    return recorded.elu(input, float(alpha), 1 / alpha)
+    return recorded.elu(input, alpha, 1 / alpha)
 
 
 def _right(x: Tensor) -> Tensor:
@@ -236,9 +238,10 @@ def hardtanh(input: TensorLike, min_val: float = -1.0, max_val: float = 1.0) -> 
     >>> tg.hardtanh([-2.0, 0.5, 2.0])
     tensor([-1. ,  0.5,  1. ])
     """
+    min_val, max_val = number("hardtanh", min_val), number("hardtanh", max_val)
     if not min_val < max_val:
         raise ValueError(f"hardtanh: min_val={min_val} is not below max_val={max_val}")
-    return recorded.hardtanh(input, float(min_val), float(max_val))
+    return recorded.hardtanh(input, min_val, max_val)
 
 
 def relu6(input: TensorLike) -> Tensor:
@@ -256,7 +259,7 @@ def hardsigmoid(input: TensorLike) -> Tensor:
     >>> tg.hardsigmoid([-4.0, 0.0, 4.0])
     tensor([0. , 0.5, 1. ])
     """
-    return relu6(as_tensor(input) + 3) / 6
+    return relu6(floats(input) + 3) / 6
 
 
 def hardswish(input: TensorLike) -> Tensor:
@@ -276,7 +279,7 @@ def softsign(input: TensorLike) -> Tensor:
     >>> tg.softsign([-1.0, 3.0])
     tensor([-0.5 ,  0.75])
     """
-    x = as_tensor(input)
+    x = floats(input)
     return x / (1 + absolute(x))
 
 

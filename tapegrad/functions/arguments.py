@@ -10,7 +10,7 @@ import numpy as np
 from tapegrad.core.record import constant as constant_of
 from tapegrad.core.record import holds_tensors, stacked
 from tapegrad.core.tape import thread
-from tapegrad.errors import DtypeError, GradientError, ShapeError, describe
+from tapegrad.errors import DtypeError, GradientError, ShapeError, describe, refuse_masked
 from tapegrad.functions.tensor import Tensor
 from tapegrad.tree import leaves
 from tapegrad.typing import Array, Axis, TensorLike
@@ -34,6 +34,8 @@ def value(x: Any) -> Array:
     """The array of a tensor, or x as an array, for reading: of a list, tensors among its elements, their values."""
     if isinstance(x, Tensor):
         return x._value
+    if type(x) is not np.ndarray:
+        refuse_masked(x)
     return np.asarray([value(part) for part in x] if holds_tensors(x) else x)
 
 
@@ -47,6 +49,11 @@ def constant(name: str, x: Any) -> Array:
 def operand(x: TensorLike) -> Tensor | Array:
     """x itself if it is a tensor or an array; a number, or a list whose elements may be tensors, as a tensor."""
     return x if isinstance(x, (Tensor, np.ndarray)) else as_tensor(x)
+
+
+def number(name: str, x: Any) -> float:
+    """An argument that is a number without a derivative, as a float; GradientError where one would be expected of it."""
+    return float(constant(name, x))
 
 
 def as_tensor(x: Any, beside: Tensor | None = None) -> Tensor:

@@ -15,7 +15,9 @@ import numpy as np
 
 from tapegrad.core.record import recorded, wrap
 from tapegrad.errors import failed_call
-from tapegrad.functions.arguments import refuse_out, value
+from tapegrad.functions.arguments import constant, refuse_out, value
+from tapegrad.functions.elementwise import astype
+from tapegrad.functions.shaping import ravel
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import TensorLike
 
@@ -63,7 +65,6 @@ argpartition: _Constant = _constant(
 lexsort: _Constant = _constant(np.lexsort, "The indices that sort by keys, the last one first", "[[1, 2], [5, 4]]", "[1, 0]")
 searchsorted: _Constant = _constant(np.searchsorted, "Where to insert v into a, which stays sorted", "[1, 3, 5], 4", "2")
 digitize: _Constant = _constant(np.digitize, "The index of the bin of each element", "[0.5, 2.5], [1, 2, 3]", "[0, 2]")
-unique: _Constant = _constant(np.unique, "The distinct elements, sorted", "[2, 1, 2]", "[1, 2]")
 isin: _Constant = _constant(np.isin, "Whether each element is in a list", "[1, 2], [2, 3]", "[False, True]")
 nanargmax: _Constant = _constant(np.nanargmax, "The index of the greatest element that is not NaN", "[1.0, np.nan, 3.0]", "2")
 nanargmin: _Constant = _constant(np.nanargmin, "The index of the least element that is not NaN", "[np.nan, 3.0, 1.0]", "2")
@@ -89,9 +90,40 @@ right_shift: _Constant = _constant(np.right_shift, "x1 / 2^x2, of integers, roun
 round: _Constant = _constant(np.round, "x rounded to a number of decimals, halves to even", "[1.25, 2.5]", "[1.0, 2.0]")
 gcd: _Constant = _constant(np.gcd, "The greatest common divisor", "12, 18", "6")
 lcm: _Constant = _constant(np.lcm, "The least common multiple", "4, 6", "12")
-nextafter: _Constant = _constant(np.nextafter, "The next number of the dtype towards x2", "1.0, 2.0", "1.0000000000000002")
 spacing: _Constant = _constant(np.spacing, "The distance from x to the next number", "1.0", "2.220446049250313e-16")
 around = round
+
+
+def nextafter(x1: TensorLike, x2: TensorLike, /) -> Tensor:
+    """The next number of the dtype from x1 towards x2. Derivative: none; GradientError where an operand requires one.
+
+    >>> tg.nextafter(1.0, 2.0).tolist()
+    1.0000000000000002
+    """
+    return wrap(np.asarray(np.nextafter(constant("nextafter", x1), constant("nextafter", x2))), None)
+
+
+@wraps(np.unique, ("__name__",))
+def unique(ar: TensorLike, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False,
+           axis: int | None = None, **options: Any) -> Any:
+    """The distinct elements, sorted, or the distinct parts along `axis`; and what return_* ask for, as numpy.unique.
+
+    Derivative: d to the first of the equal elements.
+
+    >>> tg.unique([2, 1, 2]).tolist()
+    [1, 2]
+    >>> tg.grad(lambda x: (tg.unique(x) * [1.0, 10.0]).sum())(np.array([2.0, 1.0, 2.0]))
+    array([10.,  1.,  0.])
+    """
+    try:
+        of_values: Any = np.unique
+        _, index, *others = of_values(value(ar), True, return_inverse, return_counts, axis, **options)
+    except Exception as error:
+        raise failed_call("unique", (value(ar),), error) from error
+    before = (slice(None),) * ((axis or 0) % max(value(ar).ndim, 1))
+    z = recorded.getitem(ravel(ar) if axis is None else ar, (*before, index))
+    results = (z, *_wrapped((index,) * return_index + tuple(others)))
+    return results if len(results) > 1 else z
 
 
 def fix(x: TensorLike, out: None = None) -> Tensor:
@@ -113,4 +145,6 @@ def bincount(x: TensorLike, /, weights: TensorLike | None = None, minlength: int
     tensor([0.5, 0. , 3. ])
     """
     counts = np.bincount(value(x), minlength=minlength)
-    return wrap(counts, None) if weights is None else recorded.scatter(weights, value(x).copy(), counts.shape)
+    if weights is None:
+        return wrap(counts, None)
+    return recorded.scatter(astype(weights, np.float64), value(x).copy(), counts.shape)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tapegrad.core.record import recorded
-from tapegrad.errors import ShapeError, describe
+from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.arguments import as_tensor, constant, normalized_axis, refuse_out, single_axis, value
 from tapegrad.functions.elementwise import add, astype, divide, multiply, not_equal, subtract
 from tapegrad.functions.joining import concatenate
@@ -124,7 +124,7 @@ def diff(a: TensorLike, n: int = 1, axis: int = -1, prepend: TensorLike | None =
     if value(a).ndim == 0:
         raise ShapeError(f"diff: an operand with an axis is needed: {describe(value(a))}")
     axis, shape = single_axis("diff", a, axis), value(a).shape
-    ends = [end if end is None or value(end).ndim else broadcast_to(_like(a, end), shape[:axis] + (1,) + shape[axis + 1:])
+    ends = [end if end is None or value(end).ndim else broadcast_to(_beside(a, end), shape[:axis] + (1,) + shape[axis + 1:])
             for end in (prepend, append)]
     if n and (prepend is not None or append is not None):
         a = concatenate([end for end in (ends[0], a, ends[1]) if end is not None], axis)
@@ -150,7 +150,17 @@ def ediff1d(ary: TensorLike, to_end: TensorLike | None = None, to_begin: TensorL
 
 def _like(x: TensorLike, y: Any) -> TensorLike:
     """y, as an array of the dtype of x if it isn't one of its own."""
+    if isinstance(y, Tensor):
+        return y
+    if not np.can_cast(np.asarray(y).dtype, value(x).dtype, "same_kind"):
+        raise DtypeError(f"ediff1d: ends {y!r} do not fit between elements of {describe(value(x))}; make these floats")
     return y if hasattr(y, "dtype") else np.asarray(y, value(x).dtype)
+
+
+def _beside(x: TensorLike, y: Any) -> TensorLike:
+    """y, a Python number in the dtype of x where that is a float one."""
+    return np.asarray(y, value(x).dtype if type(y) in (int, float) and value(x).dtype.kind in "fc" else None) \
+        if not isinstance(y, Tensor) else y
 
 
 def trapezoid(y: TensorLike, x: TensorLike | None = None, dx: TensorLike = 1.0, axis: int = -1) -> Tensor:
@@ -204,6 +214,7 @@ def gradient(f: TensorLike, *varargs: TensorLike, axis: Axis = None,
 
 def _slope(f: TensorLike, axis: int, h: Array, edge_order: int) -> Tensor:
     n, kind = value(f).shape[axis], value(f).dtype
+    h = h if h.dtype.kind in "fc" else h.astype(float)
     if n < edge_order + 1:
         raise ShapeError(f"gradient: {n} samples along axis {axis}; edge_order {edge_order} needs {edge_order + 1}: "
                          f"{describe(value(f))}")

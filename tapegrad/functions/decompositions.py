@@ -14,7 +14,7 @@ from tapegrad.errors import ShapeError, describe
 from tapegrad.functions.arguments import value
 from tapegrad.functions.elementwise import matmul
 from tapegrad.functions.joining import concatenate
-from tapegrad.functions.matrices import matrices, symmetric
+from tapegrad.functions.matrices import matrices, symmetric, symmetrised
 from tapegrad.functions.shaping import matrix_transpose
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import TensorLike
@@ -83,7 +83,8 @@ def slogdet(a: TensorLike) -> SlogdetResult:
 def cholesky(a: TensorLike, /, *, upper: bool = False) -> Tensor:
     """The lower triangular z with z z^T = a, symmetric and positive definite; with upper=True its transpose.
 
-    Derivative: symmetric, S = z^-T P z^-1 with P the lower triangle of z^T d, its diagonal halved; (S + S^T) / 2.
+    One triangle of a is read. Derivative: symmetric, S = z^-T P z^-1 with P the lower triangle of z^T d, its diagonal halved;
+    (S + S^T) / 2.
 
     >>> tg.linalg.cholesky(np.array([[4.0, 2.0], [2.0, 10.0]]))
     tensor([[2., 0.],
@@ -125,7 +126,7 @@ def eigh(a: TensorLike, UPLO: str = "L") -> EighResult:
     Derivative: V (diag(dw) + K * (V^T dV)) V^T, made symmetric, with K_ij = 1 / (w_j - w_i) off the diagonal. Where
     eigenvalues are equal that of the eigenvectors is infinite or NaN.
 
-    UPLO   the triangle that is read, "L" or "U", where a is not symmetric; ValueError for others
+    UPLO   the triangle that is read, "L" or "U"; ValueError for others
 
     >>> w, V = tg.linalg.eigh(np.array([[2.0, 1.0], [1.0, 2.0]]))
     >>> w.data.round(6)
@@ -168,7 +169,7 @@ def svd(a: TensorLike, full_matrices: bool = True, compute_uv: bool = True,
     >>> bool(np.allclose((U * S @ Vh).data, a))
     True
     """
-    a = symmetric("svd", a, False) if hermitian else matrices("svd", a)
+    a = symmetrised("svd", a) if hermitian else matrices("svd", a)
     if not compute_uv:
         return svdvals(a)
     m, n = value(a).shape[-2:]

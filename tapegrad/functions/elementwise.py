@@ -221,12 +221,23 @@ def clip(a: TensorLike, a_min: TensorLike | None = None, a_max: TensorLike | Non
     if (min is not None or max is not None) and (a_min is not None or a_max is not None):
         raise TypeError("clip: a_min, a_max and min, max are the same bounds; give one pair of them")
     low, high = (a_min if min is None else min), (a_max if max is None else max)
-    if value(a).dtype.kind != "f":
+    kinds = "".join([value(x).dtype.kind for x in (a, low, high) if x is not None])
+    if "f" not in kinds or "c" in kinds:
         for operand in (a, low, high):
             real_only("clip", operand)
         bounds: list[Any] = [bound._value if isinstance(bound, Tensor) else bound for bound in (low, high)]
         return Tensor(np.clip(value(a), *bounds))
     return recorded.clip(a, -math.inf if low is None else low, math.inf if high is None else high)
+
+
+def floats(x: TensorLike) -> Tensor:
+    """x as a tensor of floats or complex numbers: of integers and booleans, which would wrap around, as float64."""
+    return as_tensor(x) if value(x).dtype.kind in "fc" else astype(x, np.float64)
+
+
+def squared_size(x: Tensor) -> Tensor:
+    """|x|^2, also of complex numbers."""
+    return square(x) if x.dtype.kind != "c" else add(square(recorded.real(x)), square(recorded.imag(x)))
 
 
 def degrees(x: TensorLike, /) -> Tensor:

@@ -21,7 +21,7 @@ import numpy as np
 
 from tapegrad.core.record import recorded
 from tapegrad.errors import DtypeError, ShapeError, describe
-from tapegrad.functions.arguments import normalized_axis, refuse_out, single_axis, value
+from tapegrad.functions.arguments import constant, normalized_axis, refuse_out, single_axis, value
 from tapegrad.functions.complex_parts import conj
 from tapegrad.functions.elementwise import positive
 from tapegrad.functions.shaping import roll
@@ -279,7 +279,7 @@ def fftfreq(n: int, d: float = 1.0) -> Tensor:
     >>> tg.fft.fftfreq(4, 0.5)
     tensor([ 0. ,  0.5, -1. , -0.5])
     """
-    return Tensor(np.fft.fftfreq(n, d))
+    return Tensor(np.fft.fftfreq(n, constant("fftfreq", d)))
 
 
 def rfftfreq(n: int, d: float = 1.0) -> Tensor:
@@ -288,4 +288,4 @@ def rfftfreq(n: int, d: float = 1.0) -> Tensor:
     >>> tg.fft.rfftfreq(4, 0.5)
     tensor([0. , 0.5, 1. ])
     """
-    return Tensor(np.fft.rfftfreq(n, d))
+    return Tensor(np.fft.rfftfreq(n, constant("rfftfreq", d)))

@@ -6,7 +6,7 @@ import numpy as np
 
 from tapegrad.errors import ShapeError, describe
 from tapegrad.functions.arguments import value
-from tapegrad.functions.elementwise import add, divide, multiply, subtract, where
+from tapegrad.functions.elementwise import add, divide, floats, multiply, subtract, where
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import TensorLike
@@ -25,6 +25,7 @@ def interp(x: TensorLike, xp: TensorLike, fp: TensorLike, left: TensorLike | Non
     >>> tg.grad(lambda x: tg.interp(x, [0.0, 1.0, 2.0], [0.0, 10.0, 30.0]))(1.5)
     array(20.)
     """
+    x, xp, fp = floats(x), floats(xp), floats(fp)
     points, samples = value(xp), value(fp)
     if points.ndim != 1 or points.shape != samples.shape or not points.size:
         raise ShapeError(f"interp: points {describe(points)} and samples {describe(samples)}; vectors of one length are needed")

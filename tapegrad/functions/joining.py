@@ -10,7 +10,7 @@ import numpy as np
 
 from tapegrad.core.record import recorded
 from tapegrad.errors import DtypeError, ShapeError, describe
-from tapegrad.functions.arguments import as_tensor, refuse_out, single_axis, value
+from tapegrad.functions.arguments import as_tensor, constant, refuse_out, single_axis, value
 from tapegrad.functions.elementwise import add, astype, positive
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.shaping import atleast_1d, atleast_2d, atleast_3d, broadcast_to, moveaxis, ravel
@@ -296,7 +296,7 @@ def pad(array: TensorLike, pad_width: Any, mode: Any = "constant", constant_valu
         widths = np.broadcast_to(pad_width, (held.ndim, 2)).tolist()
         if mode != "constant":
             constant_values = 0
-        constants = np.broadcast_to(value(constant_values), (held.ndim, 2))
+        constants = np.broadcast_to(constant("pad", constant_values), (held.ndim, 2))
     except ValueError as error:
         raise ShapeError(f"pad: pad_width={pad_width!r}, constant_values={constant_values!r}: {describe(held)}") from error
     if any(type(n) is not int or n < 0 for pair in widths for n in pair):

@@ -13,8 +13,8 @@ import numpy as np
 from tapegrad.core.record import wrap
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.activations import softmax
-from tapegrad.functions.arguments import as_tensor, normalized_axis, value
-from tapegrad.functions.elementwise import absolute, matmul, maximum, sqrt, square, where
+from tapegrad.functions.arguments import as_tensor, constant, normalized_axis, number, value
+from tapegrad.functions.elementwise import absolute, floats, matmul, maximum, sqrt, squared_size, where
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.reductions import max, mean, sum
 from tapegrad.functions.shaping import matrix_transpose, reshape, transpose
@@ -84,7 +84,7 @@ def embedding(input: TensorLike, weight: TensorLike, padding_idx: int | None = N
 def _last_axes(name: str, x: TensorLike, normalized_shape: Shape,
                *parameters: TensorLike | None) -> tuple[Tensor, tuple[int, ...]]:
     """x as a tensor and the axes that `normalized_shape` names, which it and the parameters must have."""
-    x = as_tensor(x)
+    x = floats(x)
     shape = tuple(np.atleast_1d(normalized_shape).tolist())
     if not shape or x.shape[-len(shape):] != shape:
         raise ShapeError(f"{name}: normalized_shape={shape} is not the end of the shape of x {describe(x)}")
@@ -111,7 +111,7 @@ def layer_norm(input: TensorLike, normalized_shape: Shape, weight: TensorLike | 
     """
     x, axes = _last_axes("layer_norm", input, normalized_shape, weight, bias)
     x = x - mean(x, axes, keepdims=True)
-    return _scaled(x / sqrt(mean(square(x), axes, keepdims=True) + eps), weight, bias)
+    return _scaled(x / sqrt(mean(squared_size(x), axes, keepdims=True) + eps), weight, bias)
 
 
 def rms_norm(input: TensorLike, normalized_shape: Shape, weight: TensorLike | None = None, eps: float | None = None) -> Tensor:
@@ -127,7 +127,7 @@ def rms_norm(input: TensorLike, normalized_shape: Shape, weight: TensorLike | No
     """
     x, axes = _last_axes("rms_norm", input, normalized_shape, weight)
     eps = float(np.finfo(x.dtype).eps) if eps is None else eps
-    return _scaled(x / sqrt(mean(square(x), axes, keepdims=True) + eps), weight, None)
+    return _scaled(x / sqrt(mean(squared_size(x), axes, keepdims=True) + eps), weight, None)
 
 
 def batch_norm(input: TensorLike, running_mean: Tensor | Array | None = None, running_var: Tensor | Array | None = None,
@@ -147,7 +147,7 @@ def batch_norm(input: TensorLike, running_mean: Tensor | Array | None = None, ru
     tensor([[-1., -1.],
             [ 1.,  1.]])
     """
-    x = as_tensor(input)
+    x = floats(input)
     if x.ndim < 2:
         raise ShapeError(f"batch_norm: x {describe(x)} without an axis of channels; it is (N, channels, ...)")
     channels = x.shape[1]
@@ -164,8 +164,10 @@ def batch_norm(input: TensorLike, running_mean: Tensor | Array | None = None, ru
             raise ValueError(f"batch_norm: {count} values per channel have no variance: x {describe(x)}")
         middle = mean(x, axes, keepdims=True)
         x = x - middle
-        variance = mean(square(x), axes, keepdims=True)
+        variance = mean(squared_size(x), axes, keepdims=True)
         if running_mean is not None:
+            for running in (running_mean, running_var):
+                constant("batch_norm", running)
             _move(running_mean, middle, momentum)
             _move(running_var, variance, momentum, count / (count - 1))
     else:
@@ -209,10 +211,11 @@ def normalize(input: TensorLike, p: float = 2.0, axis: Axis = 1, eps: float = 1e
     >>> tg.normalize([[3.0, 4.0]])
     tensor([[0.6, 0.8]])
     """
-    x = as_tensor(input)
+    x = floats(input)
     axis = normalized_axis("normalize", x, axis)
+    p = number("normalize", p)
     if p == 2:
-        length = sqrt(sum(square(x), axis, keepdims=True))
+        length = sqrt(sum(squared_size(x), axis, keepdims=True))
     elif p == math.inf:
         length = max(absolute(x), axis, keepdims=True)
     elif p > 0:
@@ -226,7 +229,8 @@ def scaled_dot_product_attention(query: TensorLike, key: TensorLike, value: Tens
                                  *, is_causal: bool = False, scale: float | None = None) -> Tensor:
     """softmax(query key^T scale + mask) value: (..., L, E), (..., S, E), (..., S, V) -> (..., L, V).
 
-    attn_mask   booleans, True where the query may look at the key; or numbers that are added to the scores; (..., L, S)
+    attn_mask   booleans, True where the query may look at the key; or numbers that are added to the scores, -inf where it
+                may not; (..., L, S)
     is_causal   let the query at position i look at the keys up to i; instead of attn_mask
     scale       by default 1 / sqrt(E)
 
@@ -253,7 +257,10 @@ def scaled_dot_product_attention(query: TensorLike, key: TensorLike, value: Tens
 def _masked_softmax(scores: Tensor, mask: TensorLike) -> Tensor:
     held = value(mask)
     if held.dtype.kind != "b":
-        return softmax(scores + mask)
-    seeing = held.any(-1, keepdims=True)
-    shares = softmax(where(held | ~seeing, scores, -np.inf))
+        added = scores + mask
+        seeing = (value(added) != -np.inf).any(-1, keepdims=True)
+        shares = softmax(added if seeing.all() else where(seeing, added, 0.0))
+    else:
+        seeing = held.any(-1, keepdims=True)
+        shares = softmax(where(held | ~seeing, scores, -np.inf))
     return shares if seeing.all() else where(seeing, shares, 0.0)

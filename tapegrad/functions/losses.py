@@ -15,8 +15,23 @@ import numpy as np
 from tapegrad.core.record import recorded
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.activations import log_softmax, relu, softplus
-from tapegrad.functions.arguments import as_tensor, single_axis, value
-from tapegrad.functions.elementwise import absolute, equal, exp, less, log, maximum, multiply, negative, sqrt, square, where
+from tapegrad.functions.arguments import as_tensor, constant, single_axis, value
+from tapegrad.functions.elementwise import (
+    absolute,
+    astype,
+    equal,
+    exp,
+    floats,
+    less,
+    log,
+    maximum,
+    multiply,
+    negative,
+    sqrt,
+    square,
+    squared_size,
+    where,
+)
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.reductions import mean, sum
 from tapegrad.functions.shaping import broadcast_to
@@ -38,7 +53,10 @@ def _reduced(losses: Tensor, reduction: str) -> Tensor:
 def _pair(name: str, x: TensorLike, target: TensorLike, reduction: str, other: str = "target") -> tuple[Tensor, Tensor]:
     """Two operands of one shape (or a single number as the second) as tensors, and a reduction that is known."""
     x = as_tensor(x)
+    x = x if x.dtype.kind in "fc" else floats(x)
     target = as_tensor(target, beside=x)
+    if target.dtype.kind not in "fc":
+        target = astype(target, np.result_type(x.dtype, target.dtype))      # of small integers, differences wrap around
     if target.shape != x.shape and target.ndim:
         raise ShapeError(f"{name}: {describe(x)} and {other} {describe(target)}; they must have one shape")
     _check_reduction(name, reduction)
@@ -46,7 +64,7 @@ def _pair(name: str, x: TensorLike, target: TensorLike, reduction: str, other: s
 
 
 def mse_loss(input: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
-    """(x - target)^2. Derivative: 2 (x - target) d to x, and its negative to the target.
+    """(x - target)^2, of complex numbers |x - target|^2. Derivative: 2 (x - target) d to x, and its negative to the target.
 
     >>> tg.mse_loss([1.0, 2.0], [0.0, 0.0])
     tensor(2.5)
@@ -54,7 +72,7 @@ def mse_loss(input: TensorLike, target: TensorLike, reduction: str = "mean") -> 
     array([1., 2.])
     """
     x, target = _pair("mse_loss", input, target, reduction)
-    return _reduced(square(x - target), reduction)
+    return _reduced(squared_size(x - target), reduction)
 
 
 def l1_loss(input: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
@@ -190,7 +208,7 @@ def nll_loss(input: TensorLike, target: TensorLike, weight: TensorLike | None = 
     >>> tg.nll_loss([[-0.5, -1.0], [-2.0, -0.25]], [0, 1])
     tensor(0.375)
     """
-    logs, wanted = as_tensor(input), value(target)
+    logs, wanted = floats(input), value(target)
     _check_reduction("nll_loss", reduction)
     if logs.ndim == 0 or wanted.shape != logs.shape[:-1]:
         raise ShapeError(f"nll_loss: {describe(logs)} and target {describe(wanted)}; the target is one integer class per row")
@@ -201,7 +219,7 @@ def nll_loss(input: TensorLike, target: TensorLike, weight: TensorLike | None = 
 
 
 def _class_weight(name: str, weight: TensorLike, scores: Array) -> Array:
-    held = value(weight)
+    held = constant(name, weight)
     if held.shape != scores.shape[-1:]:
         raise ShapeError(f"{name}: weight {describe(held)} for {scores.shape[-1]} classes; it is one number per class")
     return held.astype(scores.dtype)
@@ -310,7 +328,9 @@ def cosine_similarity(x1: TensorLike, x2: TensorLike, axis: int = 1, eps: float 
     >>> tg.cosine_similarity([[1.0, 0.0]], [[3.0, 4.0]])
     tensor([0.6])
     """
-    x1, x2 = as_tensor(x1), as_tensor(x2)
+    x1, x2 = floats(x1), floats(x2)
+    if "c" in x1.dtype.kind + x2.dtype.kind:
+        raise DtypeError(f"cosine_similarity: {describe(x1)} and {describe(x2)}; real dtypes are needed")
     product = x1 * x2
     axis = single_axis("cosine_similarity", product, axis)
     one, other = (maximum(sqrt(sum(square(broadcast_to(x, product.shape)), axis, keepdims=True)), eps) for x in (x1, x2))

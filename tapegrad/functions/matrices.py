@@ -6,8 +6,7 @@ import numpy as np
 
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.arguments import operand, value
-from tapegrad.functions.elementwise import astype
-from tapegrad.functions.selecting import tril
+from tapegrad.functions.elementwise import add, astype, multiply
 from tapegrad.functions.shaping import matrix_transpose
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import Array, TensorLike
@@ -33,13 +32,21 @@ def matrices(name: str, x: TensorLike, square: bool = False) -> Tensor | Array:
 
 
 def symmetric(name: str, x: TensorLike, upper: bool) -> Tensor | Array:
-    """Square matrices as symmetric ones. NumPy reads one triangle; so does this where the other differs beyond rounding."""
+    """Square matrices as symmetric ones, of one triangle, as NumPy reads them. The other is only added to, so that deltas,
+    which the symmetric functions make symmetric, go to both: at and beside a symmetric matrix alike.
+    """
     x = matrices(name, x, square=True)
     array = value(x)
     flipped = np.swapaxes(array, -1, -2)
-    with np.errstate(invalid="ignore"):                 # infinite elements
-        apart, size = (np.abs(values).max((-2, -1), initial=0) for values in (array - flipped, array))
-    if not (apart > 100 * array.shape[-1] * np.finfo(array.dtype).eps * size).any():
+    if np.array_equal(array, flipped):
         return x
-    x = matrix_transpose(x) if upper else x
-    return tril(x) + matrix_transpose(tril(x, -1))
+    read = np.tri(array.shape[-1], dtype=bool)
+    read = read.T if upper else read
+    with np.errstate(invalid="ignore"):                 # infinite elements
+        return x + np.where(read, 0, flipped - array)
+
+
+def symmetrised(name: str, x: TensorLike) -> Tensor:
+    """The lower triangle and its mirror image, for functions whose deltas are not symmetric by themselves."""
+    x = symmetric(name, x, False)
+    return multiply(add(x, matrix_transpose(x)), 0.5)

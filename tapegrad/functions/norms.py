@@ -13,7 +13,7 @@ from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
 from tapegrad.functions.arguments import normalized_axis, value
 from tapegrad.functions.decompositions import svdvals
-from tapegrad.functions.elementwise import absolute
+from tapegrad.functions.elementwise import absolute, where
 from tapegrad.functions.matrices import matrices, real
 from tapegrad.functions.shaping import expand_dims, moveaxis
 from tapegrad.functions.solving import inv
@@ -112,6 +112,7 @@ def norm(x: TensorLike, ord: Any = None, axis: Axis = None, keepdims: bool = Fal
 
 def cond(x: TensorLike, p: Any = None) -> Tensor:
     """The condition number: norm(x, p) norm(inv(x), p); for p None, 2, -2 the quotient of the extreme singular values.
+    Infinite for singular matrices; for p = -2, for zeros.
 
     >>> tg.linalg.cond(np.array([[2.0, 0.0], [0.0, 8.0]])).data.round(6).item()
     4.0
@@ -119,8 +120,15 @@ def cond(x: TensorLike, p: Any = None) -> Tensor:
     x = matrices("cond", x, square=p not in (None, 2, -2))
     if p in (None, 2, -2):
         s = svdvals(x)
-        return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
-    return _matrix_norm(x, p, False) * _matrix_norm(inv(x), p, False)
+        zero = value(s)[..., -1] == 0                   # so that the condition of zeros is infinite
+        least = where(zero, 1.0, s[..., -1])
+        if p == -2:
+            return where(value(s)[..., 0] == 0, np.inf, s[..., -1] / where(value(s)[..., 0] == 0, 1.0, s[..., 0]))
+        return where(zero, np.inf, s[..., 0] / least)
+    singular = np.linalg.det(value(x)) == 0
+    regular = where(singular[..., None, None], np.eye(value(x).shape[-1], dtype=value(x).dtype), x) if singular.any() else x
+    z = _matrix_norm(x, p, False) * _matrix_norm(inv(regular), p, False)
+    return where(singular, np.inf, z) if singular.any() else z
 
 
 def matrix_rank(A: TensorLike, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Tensor:

@@ -25,8 +25,11 @@ def _refusal(asked: str, options: Iterable[str] = ()) -> DtypeError:
 
 
 def array_ufunc(tensor: TensorBase, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
-    """np.sin(tensor), array + tensor: recorded as the function of the ufunc's name. Anything else is an error."""
+    """np.sin(tensor), array + tensor: recorded as the function of the name of NumPy's ufunc. Else an error."""
     name = ufunc.__name__
+    if getattr(np, name, None) is not ufunc:
+        raise DtypeError(f"the ufunc {name} is not NumPy's, and has no derivative; make it a function of arrays with one by "
+                         "tg.primitive, or apply it to .data")
     if method in ("reduce", "accumulate"):
         function = (REDUCTIONS if method == "reduce" else RUNNING).get(name)
         if function is not None and options.get("out") is None:

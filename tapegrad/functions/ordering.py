@@ -16,8 +16,8 @@ import numpy as np
 from tapegrad.core.record import recorded, wrap
 from tapegrad.errors import ShapeError, describe
 from tapegrad.functions import elementwise
-from tapegrad.functions.arguments import normalized_axis, single_axis, value
-from tapegrad.functions.elementwise import add, astype, multiply, subtract
+from tapegrad.functions.arguments import constant, normalized_axis, single_axis, value
+from tapegrad.functions.elementwise import add, floats, multiply, subtract
 from tapegrad.functions.reductions import checked
 from tapegrad.functions.shaping import moveaxis, ravel, reshape, transpose
 from tapegrad.functions.tensor import Tensor
@@ -115,7 +115,7 @@ def percentile(a: TensorLike, q: TensorLike, axis: Axis = None, out: None = None
     >>> tg.grad(lambda x: tg.percentile(x, 25))(np.array([1.0, 2.0, 4.0, 8.0]))
     array([0.25, 0.75, 0.  , 0.  ])
     """
-    return _quantile("percentile", a, np.true_divide(value(q), 100), axis, out, method, keepdims)
+    return _quantile("percentile", a, np.true_divide(constant("percentile", q), 100), axis, out, method, keepdims)
 
 
 def median(a: TensorLike, axis: Axis = None, out: None = None, overwrite_input: bool = False,
@@ -151,7 +151,8 @@ def nanpercentile(a: TensorLike, q: TensorLike, axis: Axis = None, out: None = N
     >>> tg.grad(lambda x: tg.nanpercentile(x, 25))(np.array([1.0, np.nan, 4.0, 8.0]))
     array([0.5, 0. , 0.5, 0. ])
     """
-    return _quantile("nanpercentile", a, np.true_divide(value(q), 100), axis, out, method, keepdims, skip_nan=True)
+    q = np.true_divide(constant("nanpercentile", q), 100)
+    return _quantile("nanpercentile", a, q, axis, out, method, keepdims, skip_nan=True)
 
 
 def nanmedian(a: TensorLike, axis: Axis = None, out: None = None, overwrite_input: bool = False,
@@ -173,7 +174,7 @@ def _quantile(name: str, x: TensorLike, q: TensorLike, axis: Axis, out: None, me
     keepdims = checked(name, out, keepdims)
     if method not in METHODS:
         raise ValueError(f"{name}: method={method!r}; there are {', '.join(METHODS)}")
-    q = np.asarray(value(q), float)
+    q = np.asarray(constant(name, q), float)
     if not np.all((q >= 0) & (q <= 1)):
         raise ValueError(f"{name}: quantiles lie in 0..1, percentiles in 0..100")
     axes, shape = normalized_axis(name, x, axis), value(x).shape
@@ -182,7 +183,7 @@ def _quantile(name: str, x: TensorLike, q: TensorLike, axis: Axis, out: None, me
     rest, n = tuple(shape[i] for i in others), math.prod(shape[i] for i in axes)
     if n == 0:
         raise ShapeError(f"{name}: no elements over axis {axes}: {describe(value(x))}")
-    x = astype(x, float) if value(x).dtype == bool else x
+    x = floats(x)
     rows = reshape(transpose(x, (*others, *axes)), (*rest, n)) if shape else reshape(x, (1,))
     low, high, weight = _places(name, value(rows), q.ravel(), METHODS[method], skip_nan)
     below, above = (recorded.take_along_axis(rows, at, len(rest)) for at in (low, high))

@@ -22,8 +22,8 @@ import numpy as np
 from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
 from tapegrad.functions import elementwise
-from tapegrad.functions.arguments import normalized_axis, refuse_out, single_axis, value
-from tapegrad.functions.elementwise import absolute, add, astype, divide, maximum, minimum, multiply, subtract
+from tapegrad.functions.arguments import normalized_axis, number, refuse_out, single_axis, value
+from tapegrad.functions.elementwise import absolute, add, astype, divide, floats, maximum, minimum, multiply, subtract
 from tapegrad.functions.shaping import reshape, transpose
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import Array, Axis, Binary, DTypeLike, TensorLike
@@ -41,6 +41,11 @@ def converted(name: str, a: TensorLike, dtype: Any) -> Tensor:
     if type(dtype) is bool:
         raise TypeError(f"{name}: dtype={dtype}; what follows the axis is dtype=, and keepdims= is best given by name")
     return astype(a, dtype)
+
+
+def _of_dtype(z: Tensor, dtype: DTypeLike | None) -> Tensor:
+    """The result in the dtype that was asked for: sums of small integers and booleans are made in a wider one."""
+    return z if dtype is None or z.dtype == dtype else astype(z, dtype)
 
 
 def _only(x: TensorLike, where: TensorLike, filler: float) -> TensorLike:
@@ -68,7 +73,7 @@ def sum(a: TensorLike, axis: Axis = None, dtype: DTypeLike | None = None, out: N
     keepdims = checked("sum", out, keepdims)
     a = _only(a if dtype is None else converted("sum", a, dtype), where, 0)
     z = recorded.sum(a, normalized_axis("sum", a, axis), keepdims)
-    return z if initial is None else add(z, initial)
+    return _of_dtype(z if initial is None else add(z, initial), dtype)
 
 
 def prod(a: TensorLike, axis: Axis = None, dtype: DTypeLike | None = None, out: None = None, keepdims: bool = False,
@@ -83,7 +88,7 @@ def prod(a: TensorLike, axis: Axis = None, dtype: DTypeLike | None = None, out: 
     keepdims = checked("prod", out, keepdims)
     a = _only(a if dtype is None else converted("prod", a, dtype), where, 1)
     z = recorded.prod(a, normalized_axis("prod", a, axis), keepdims)
-    return z if initial is None else multiply(z, initial)
+    return _of_dtype(z if initial is None else multiply(z, initial), dtype)
 
 
 def mean(a: TensorLike, axis: Axis = None, dtype: DTypeLike | None = None, out: None = None, keepdims: bool = False, *,
@@ -100,8 +105,9 @@ def mean(a: TensorLike, axis: Axis = None, dtype: DTypeLike | None = None, out: 
     a = a if dtype is None else converted("mean", a, dtype)
     axis = normalized_axis("mean", a, axis)
     if where is True:
-        return recorded.mean(a, axis, keepdims)
-    return divide(recorded.sum(_only(a, where, 0), axis, keepdims), counted(a, where, axis, keepdims))
+        return _of_dtype(recorded.mean(a, axis, keepdims), dtype)
+    z = divide(recorded.sum(_only(a, where, 0), axis, keepdims), counted(a, where, axis, keepdims))
+    return _of_dtype(z, dtype)
 
 
 def max(a: TensorLike, axis: Axis = None, out: None = None, keepdims: bool = False, initial: TensorLike | None = None,
@@ -206,6 +212,7 @@ def _moment(name: str, row: Callable[..., Tensor], x: TensorLike, axis: Axis, dt
         if ddof != 0:
             raise ValueError(f"{name}: ddof and correction are the same thing; give one of them")
         ddof = correction
+    ddof = ddof if type(ddof) in (int, float) else number(name, ddof)
     x = x if dtype is None else converted(name, x, dtype)
     axis = normalized_axis(name, x, axis)
     if where is True and given is None:
@@ -257,6 +264,7 @@ def average(a: TensorLike, axis: Axis = None, weights: TensorLike | None = None,
                              "they have the shape of the operand, or of the axes that are averaged over")
         weights = reshape(transpose(weights, tuple(np.argsort(axis).tolist())),
                           tuple(n if i in axis else 1 for i, n in enumerate(shape)))
+    a, weights = (floats(x) if value(x).dtype.kind in "biu" else x for x in (a, weights))
     total = recorded.sum(multiply(weights, np.ones(shape, value(weights).dtype)), axis, keepdims)
     if not value(total).all():
         raise ZeroDivisionError("average: the weights sum to 0")

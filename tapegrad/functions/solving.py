@@ -17,7 +17,7 @@ from tapegrad.errors import ShapeError, describe
 from tapegrad.functions.arguments import as_tensor, refuse_out, value
 from tapegrad.functions.decompositions import svdvals
 from tapegrad.functions.elementwise import matmul, positive, square
-from tapegrad.functions.matrices import matrices, real, symmetric
+from tapegrad.functions.matrices import matrices, real, symmetrised
 from tapegrad.functions.products import einsum
 from tapegrad.functions.reductions import sum
 from tapegrad.functions.shaping import atleast_1d, moveaxis, ravel, reshape
@@ -63,7 +63,7 @@ def pinv(a: TensorLike, rcond: TensorLike | None = None, hermitian: bool = False
     array([[0.5 , 0.  , 0.  ],
            [0.  , 0.25, 0.  ]])
     """
-    a = symmetric("pinv", a, False) if hermitian else matrices("pinv", a)
+    a = symmetrised("pinv", a) if hermitian else matrices("pinv", a)
     if rcond is None:
         rcond = 1e-15 if rtol is ... else max(a.shape[-2:]) * np.finfo(a.dtype).eps if rtol is None else rtol
     elif rtol is not ...:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.arguments import value
 from tapegrad.functions.complex_parts import conjugated
-from tapegrad.functions.elementwise import add, clip, divide, matmul, multiply, ones_like, sqrt, subtract, zeros_like
+from tapegrad.functions.elementwise import add, astype, clip, divide, matmul, multiply, ones_like, sqrt, subtract, zeros_like
 from tapegrad.functions.joining import concatenate, stack
 from tapegrad.functions.reductions import mean
 from tapegrad.functions.selecting import diagonal
@@ -61,7 +63,7 @@ def _variables(x: TensorLike, rowvar: bool) -> Tensor:
     if value(x).ndim > 2:
         raise ShapeError(f"cov: more than two axes: {describe(value(x))}")
     rows = atleast_2d(x)
-    return rows if rowvar or value(rows).shape[0] == 1 else transpose(rows)
+    return rows if rowvar or value(x).ndim < 2 else transpose(rows)
 
 
 def polyval(p: Any, x: TensorLike) -> Tensor:
@@ -91,6 +93,8 @@ def vander(x: TensorLike, N: int | None = None, increasing: bool = False) -> Ten
     if value(x).ndim != 1:
         raise ShapeError(f"vander: a vector is needed: {describe(value(x))}")
     N = value(x).size if N is None else N
+    kind = np.promote_types(value(x).dtype, int)
+    x = x if value(x).dtype == kind else astype(x, kind)
     powers = [ones_like(x)]
     while len(powers) < N:
         powers.append(multiply(powers[-1], x))

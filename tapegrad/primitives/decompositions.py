@@ -229,10 +229,9 @@ def _norm(x, order, axis, keepdims):
 def _norm_dx(F, d, z, x, order, axis, keepdims):
     """d x / z, or d sign(x) (|x| / z)^(order - 1); where the norm is 0, its derivative is 0."""
     z, d = (kept(F, value, x.shape, axis, keepdims) for value in (z, d))
-    zero = F.equal(z, 0)
-    z = F.where(zero, 1.0, z)
     if order == 2:
-        return F.strong_multiply(d, F.where(zero, 0.0, x / z))
+        return F.strong_multiply(d, F.direction(x, z))
+    z = F.where(F.equal(z, 0), 1.0, z)
     nothing = F.equal(x, 0)
     size = F.where(nothing, 1.0, F.absolute(x)) / z
     return F.strong_multiply(d, F.where(nothing, 0.0, F.sign(x) * size ** (order - 1)))

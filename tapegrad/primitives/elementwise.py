@@ -17,14 +17,18 @@ def _share(F, d, x, y):
 def _turn(F, d, x, y):
     """d * y / (x * x + y * y), without overflow; 0 at the origin."""
     r = F.hypot(x, y)
-    r = F.where(F.equal(r, 0), 1.0, r)
-    return F.strong_multiply(d, y / r / r)
+    return F.strong_multiply(d, F.direction(F.direction(y, r), r))
 
 
 def _log_share(F, x, y, z, exp):
     """The part of exp(x) in exp(z) = exp(x) + exp(y); where z is infinite, all to the greater, half each of equals."""
     won = 0.5 * (F.astype(F.greater(x, y), z.dtype) + F.astype(F.greater_equal(x, y), z.dtype))
-    return F.where(F.isinf(z), won, exp(x - z))
+    mine, other = exp(x - z), exp(y - z)                # off by the rounding of z, which the quotient takes out again
+    return F.where(F.isinf(z), won, mine / (mine + other))
+
+
+def _direction(x, r):
+    return x / np.where(np.equal(r, 0), 1, r)
 
 
 def _is_complex(x):
@@ -35,8 +39,7 @@ def _absolute_dx(F, d, _z, x):
     """d sign(x), where the sign of a complex number is x / |x|; 0 at 0."""
     if not _is_complex(x):
         return d * F.sign(x)
-    size = F.absolute(x)
-    return d * (x / F.where(F.equal(size, 0), 1.0, size))
+    return d * F.direction(x, F.absolute(x))
 
 
 def _arcsinh_dx(F, d, _z, x):
@@ -109,8 +112,11 @@ primitive("i0", _bessel, lambda F, d, _z, x, n: d * (F.i0(x, 1) if n == 0 else 0
 
 primitive("arctan2", np.arctan2, lambda F, d, _z, x, y: _turn(F, d, x, y),
                                  lambda F, d, _z, x, y: -_turn(F, d, y, x))
-primitive("hypot", np.hypot, lambda F, d, z, x, _y: d * (x / F.where(F.equal(z, 0), 1.0, z)),
-                             lambda F, d, z, _x, y: d * (y / F.where(F.equal(z, 0), 1.0, z)))
+primitive("hypot", np.hypot, lambda F, d, z, x, _y: d * F.direction(x, z),
+                             lambda F, d, z, _x, y: d * F.direction(y, z))
+# x / r, and 0 where the length r is 0, which has no derivative there: it is infinite or NaN.
+primitive("direction", _direction, lambda F, d, _z, _x, r: F.strong_multiply(d, 1 / r),
+                                   lambda F, d, z, _x, r: -F.strong_multiply(d, z / r), complex=HOLOMORPHIC)
 primitive("logaddexp", np.logaddexp, lambda F, d, z, x, y: d * _log_share(F, x, y, z, F.exp),
                                      lambda F, d, z, x, y: d * _log_share(F, y, x, z, F.exp))
 primitive("logaddexp2", np.logaddexp2, lambda F, d, z, x, y: d * _log_share(F, x, y, z, F.exp2),

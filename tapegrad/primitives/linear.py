@@ -1,5 +1,7 @@
 """The matrix product, with NumPy's rules for vectors and stacks of matrices."""
 
+import math
+
 import numpy as np
 
 from tapegrad.kernels import blas, limits
@@ -38,8 +40,9 @@ def _matmul_dy(F, d, _z, x, _y):
         return F.matmul(x.T, d)
     if x.ndim == 1:
         return x * d if d.ndim == 0 else x[:, None] * d[..., None, :]
-    if d.ndim == x.ndim - 1:                            # (.., k, n) @ (n,) -> (.., k)
-        return x * d[..., None]
+    if d.ndim == x.ndim - 1:                            # (.., k, n) @ (n,) -> (.., k): summed in one product
+        rows = F.reshape(x, (math.prod(x.shape[:-1]), x.shape[-1])) if x.ndim > 2 else x
+        return F.matmul(rows.T, F.reshape(d, (math.prod(d.shape),)) if d.ndim > 1 else d)
     return F.matmul(_transposed(F, x), d)
 
 

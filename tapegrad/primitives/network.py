@@ -11,19 +11,34 @@ from tapegrad.primitives.registry import primitive
 from tapegrad.primitives.scalar import kernel
 
 
+def _floats(x):
+    """Integers as float64, in which differences don't wrap around; TypeError for complex numbers, which have no order."""
+    if x.dtype.kind == "c":
+        raise TypeError("not defined for complex numbers")
+    return x if x.dtype.kind == "f" else x.astype(np.float64)
+
+
 def _logsumexp(x, axis):
+    x = _floats(x)
     top = np.maximum.reduce(x, axis, None, None, True)
     top = np.where(np.isfinite(top), top, 0)
     with np.errstate(divide="ignore"):                  # where every element is -inf, so is the result
         return np.log(np.add.reduce(np.exp(x - top), axis, None, None, True)) + top
 
 
+def _logsumexp_dx(F, d, z, x, axis):
+    share = F.exp(x - z)                                # off by the rounding of z, which the quotient takes out again
+    return d * (share / F.sum(share, (axis,) if isinstance(axis, int) else axis, True))
+
+
 def _log_softmax(x, axis):
+    x = _floats(x)
     shifted = x - np.maximum.reduce(x, axis, None, None, True)
     return shifted - np.log(np.add.reduce(np.exp(shifted), axis, None, None, True))
 
 
 def _softmax(x, axis):
+    x = _floats(x)
     z = np.exp(x - np.maximum.reduce(x, axis, None, None, True))
     z /= np.add.reduce(z, axis, None, None, True)
     return z
@@ -35,6 +50,7 @@ def _fast_softmax(x, axis):
 
 
 def _softmax_cross_entropy(x, classes):
+    x = _floats(x)
     shifted = x - np.maximum.reduce(x, -1, None, None, True)
     rows = shifted.reshape(-1, x.shape[-1])
     chosen = rows[np.arange(len(rows)), classes.ravel()].reshape(classes.shape)
@@ -95,4 +111,4 @@ primitive("log_softmax", _log_softmax,
 # -log(softmax(x)[class]) of each row
 primitive("softmax_cross_entropy", _softmax_cross_entropy, _softmax_cross_entropy_dx).fast(
     forward=_fast_softmax_cross_entropy, rules=(_fast_softmax_cross_entropy_dx,), exact="d")
-primitive("logsumexp", _logsumexp, lambda F, d, z, x, axis: d * F.exp(x - z))
+primitive("logsumexp", _logsumexp, _logsumexp_dx)

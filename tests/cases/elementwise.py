@@ -47,7 +47,7 @@ CASES = [
     Case("sinc", static=((0,), (1,), (3,)), reference=_sinc),
     Case("i0", static=((0,), (1,), (2,)), reference=_bessel),
     *(Case(name, (real, real)) for name in ("hypot", "logaddexp", "logaddexp2")),
-    Case("arctan2", (real, positive)),
+    Case("arctan2", (real, positive)), Case("direction", (real, away_from_zero), reference=np.divide),
     *(Case(name, (between_integers, lambda shape, seed: np.ones(shape))) for name in ("remainder", "fmod")),
     Case("copysign", (away_from_zero, away_from_zero)), Case("heaviside", (away_from_zero, real)),
     Case("fmax", (distinct, apart)), Case("fmin", (distinct, apart)),
