@@ -119,3 +119,14 @@ def test_errors(call, kind, words):
         call(tg.tensor(np.ones((2, 3))))
     for word in words:
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["tanh", "sigmoid", "relu"])
+@pytest.mark.parametrize("dtype", ["<f2", ">f2"])
+def test_half_floats_stay_half_floats(name, dtype):
+    x = tg.tensor(np.array([-2.0, 0.5, 3.0], dtype), requires_grad=True)
+    z = getattr(tg, name)(x)
+    assert z.dtype == np.float16 == getattr(tg, name)(x[0]).dtype
+    z.sum().backward()
+    assert x.grad.dtype.char == "e"
+    np.testing.assert_allclose(x.grad, tg.grad(lambda x: getattr(tg, name)(x).sum())(x.data.astype(float)), atol=2e-3)

@@ -12,7 +12,7 @@ from tapegrad.primitives.scalar import kernel
 
 
 def _floats(x):
-    """Integers as float64, in which differences don't wrap around; TypeError for complex numbers, which have no order."""
+    """Integers as float64, in which differences don't wrap around; TypeError for complex numbers."""
     if x.dtype.kind == "c":
         raise TypeError("not defined for complex numbers")
     return x if x.dtype.kind == "f" else x.astype(np.float64)

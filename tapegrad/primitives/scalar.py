@@ -21,7 +21,7 @@ FORMS = {
     "greater_equal": "(greater({0}, {1}) | ({0} == {1}))", "less_equal": "(greater({1}, {0}) | ({0} == {1}))"}
 COMPARISONS = "equal", "not_equal", "greater", "less", "greater_equal", "less_equal"
 OF_ZERO = {"greater": "positive({0})", "less": "positive(-{0})"}
-NUMBER, CONDITION = np.dtype(float), np.dtype(bool)
+NUMBER, SINGLE, CONDITION = np.dtype(float), np.dtype(np.float32), np.dtype(bool)
 
 
 def _maker(row):
@@ -81,8 +81,14 @@ def kernel(name, dg):
     """Add an elementwise row whose operator and derivative are numba ufuncs, compiled when they are first called."""
 
     def first_call(x):
-        row.fast(forward=kernels.forward(name))
-        return row.g(x)
+        ufunc = kernels.forward(name)
+
+        def forward(x):                                 # the ufunc takes float16 to float32
+            z = ufunc(x)
+            return z if z.dtype is not SINGLE or x.dtype.char != "e" else z.astype(np.float16)
+
+        row.fast(forward=forward)
+        return forward(x)
 
     def first_derivative(F, d, *saved):
         reads = [parameter for parameter in parameters(dg)[1:] if not parameter.startswith("_")]
@@ -91,7 +97,9 @@ def kernel(name, dg):
         if ufunc is None:
             rule = dg
         elif reads == ["d", "z"]:
-            rule = lambda F, d, z, x: ufunc(d, z)  # noqa: E731
+            def rule(F, d, z, x):
+                c = ufunc(d, z)
+                return c if c.dtype is d.dtype else c.astype(d.dtype)
         else:
             rule = lambda F, *values: ufunc(*[value for value in values if value is not None])  # noqa: E731
         row.fast(rules=(rule,))
