@@ -31,11 +31,16 @@ def getitem(x: TensorLike, index: Any) -> Tensor:
     return _getitem(x, _plain(index))
 
 
+_BOUNDS = int, type(None)
+
+
 def _plain(index: Any) -> Any:
     """An index without tensors or lists, and without arrays that the caller could change under the tape."""
     if type(index) is int:
         return index
     if isinstance(index, slice):
+        if type(index.start) in _BOUNDS and type(index.stop) in _BOUNDS and type(index.step) in _BOUNDS:
+            return index                                # most are, and the rest takes five times as long
         return slice(*[None if i is None else operator.index(i) for i in (index.start, index.stop, index.step)])
     if isinstance(index, tuple):
         return tuple([_plain(i) for i in index])

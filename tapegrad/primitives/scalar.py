@@ -99,7 +99,7 @@ def kernel(name, dg):
         elif reads == ["d", "z"]:
             def rule(F, d, z, x):
                 c = ufunc(d, z)
-                return c if c.dtype is d.dtype else c.astype(d.dtype)
+                return c if d.dtype.char != "e" else c.astype(np.float16)
         else:
             rule = lambda F, *values: ufunc(*[value for value in values if value is not None])  # noqa: E731
         row.fast(rules=(rule,))
