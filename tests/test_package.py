@@ -149,6 +149,12 @@ def test_dir_shows_the_public_names_only():
                "import tapegrad.debug.svg, tapegrad.functions.losses\nprint(dir(tg) == before)") == "True\n"
 
 
+@pytest.mark.parametrize("name, meant", [("sotfmax", "softmax"), ("cat", "concatenate"), ("unsqueeze", "expand_dims")])
+def test_a_name_that_is_not_there_gets_a_suggestion(name, meant):
+    with pytest.raises(AttributeError, match=f"no function '{name}'; did you mean {meant}\\?"):
+        getattr(tapegrad, name)
+
+
 def test_no_function_is_hidden_by_a_file():
     """tg.gradcheck must not become the module of that name when something imports it."""
     assert run("import tapegrad as tg, tapegrad.transforms.gradient_check, tapegrad.xman, tapegrad.functions.losses\n"

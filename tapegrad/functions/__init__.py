@@ -82,13 +82,30 @@ FAMILIES = {
 _family_of = {name: family for family, names in FAMILIES.items() for name in names.split()}
 
 
+# What PyTorch calls by other names.
+OTHER_NAMES = {
+    "cat": "concatenate", "chunk": "array_split", "clamp": "clip", "index_select": "take",
+    "masked_select": "extract", "mm": "matmul", "bmm": "matmul", "mv": "matmul", "movedim": "moveaxis", "permute": "transpose",
+    "unsqueeze": "expand_dims", "view": "reshape", "gather": "take_along_axis",
+    "from_numpy": "tensor"}
+
+
+def _suggestion(name: str) -> str:
+    """What to write instead of a name that is not there; empty if nothing is like it."""
+    if name in FAMILIES or name.startswith("_"):
+        return ""
+    from difflib import get_close_matches
+    other = OTHER_NAMES.get(name) or next(iter(get_close_matches(name, __dir__(), n=1)), None)
+    return f"; did you mean {other}?" if other else ""
+
+
 def __getattr__(name: str) -> Any:
     if name in _family_of:
         function = getattr(import_module(f"tapegrad.functions.{_family_of[name]}"), name)
     elif name in table and table[name].doc:
         function = getattr(recorded, name)
     else:
-        raise AttributeError(f"tapegrad has no function {name!r}")
+        raise AttributeError(f"tapegrad has no function {name!r}{_suggestion(name)}")
     globals()[name] = function
     return function
 
