@@ -124,7 +124,7 @@ def general(row: Primitive, operands: Sequence[Any], static: tuple[Any, ...] = (
         keep_z, keep = plan.keep[:2]
         saved = zd if keep_z else None, tuple([_kept(keep, value) for value in values]), *static
     else:
-        plan = row.plans[mask]
+        plan = row.planned()[mask]
         saved = *[_kept(how, value) for how, value in zip(plan.keep, (zd, *values))], *static
     return wrap(zd, append(row, plan, tuple(ys), saved, zd))
 
@@ -135,7 +135,7 @@ def _kept(how: int, value: Any) -> Any:
 
 def unary_with_static(row: Primitive) -> Op:
     """The recorder of a row with one operand and static arguments."""
-    keep_z, how_x = row.plans[1].keep
+    keep_z, how_x = row.planned()[1].keep
 
     def op(x: Any, *static: Any) -> Tensor:
         if type(x) is not _Tensor:
@@ -160,7 +160,7 @@ def unary_with_static(row: Primitive) -> Op:
 
 def unary(row: Primitive) -> Op:
     """The recorder of a row with one operand and no static arguments."""
-    keep_z, keep_x = [how == VALUE for how in row.plans[1].keep]
+    keep_z, keep_x = [how == VALUE for how in row.planned()[1].keep]
 
     def op(x: Any) -> Tensor:
         if type(x) is not _Tensor:
@@ -201,7 +201,7 @@ def unary(row: Primitive) -> Op:
 
 def binary(row: Primitive) -> Op:
     """The recorder of a row with two operands and no static arguments."""
-    _, x_only, y_only, both = row.plans
+    _, x_only, y_only, both = row.planned()
     reads_operands, reads_nothing = both.keep == (NOTHING, VALUE, VALUE), both.keep == (NOTHING,) * 3
     fresh = isinstance(row.plain, np.ufunc) or row.name in ("matmul", "power")      # the result shares no memory with operands
 

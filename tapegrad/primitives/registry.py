@@ -21,7 +21,6 @@ them, which gets the position of the operand first.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from functools import partial
 from inspect import CO_VARARGS
 from typing import Any
@@ -124,13 +123,12 @@ class Primitive:
         self.static_names = names[5:] if variadic else names[3 + len(dg):]
         if variadic and any(how == VALUE for how in self.reads[0][1:2]):
             raise TypeError(f"{name}: a variadic row's rule may read its operands' shapes only, not their values")
+        self.plans = {} if variadic else None
 
-    def __getattr__(self, name: str) -> Any:
-        # Reached for `plans` that have not been asked for yet: most rows are never used.
-        if name != "plans":
-            raise AttributeError(f"a row has no {name!r}")
-        self.plans = {} if self.variadic else [
-            self.plan([bool(mask >> i & 1) for i in range(self.arity)]) for mask in range(1 << self.arity)]
+    def planned(self) -> Any:
+        """The plans, made when a recorder first asks for them: most rows are never used."""
+        if self.plans is None:
+            self.plans = [self.plan([bool(mask >> i & 1) for i in range(self.arity)]) for mask in range(1 << self.arity)]
         return self.plans
 
     def plan(self, wanted: Sequence[bool]) -> Plan:
@@ -169,8 +167,9 @@ class Primitive:
             vars(arrays).pop(self.name, None)
         if rules:
             self.array_dg = tuple([fast or rule for fast, rule in zip(rules, self.dg)])
-            with suppress(AttributeError):
-                del self.plans                          # they are made anew
+            if self.plans is not None:
+                self.plans = None
+                self.planned()
         if accumulate:
             self.accumulate = accumulate
             arrays.in_place |= {rule: add for rule, add in zip(self.array_dg, accumulate) if add is not None}
