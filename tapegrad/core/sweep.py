@@ -22,7 +22,6 @@ from collections.abc import Iterable
 from sys import getrefcount
 from typing import Any
 
-import numpy as np
 from numpy import ndarray
 
 from tapegrad.core.entry import Entry, Leaf
@@ -37,7 +36,7 @@ from tapegrad.primitives.complex_parts import rules_of_complex
 _commit = threading.Lock()
 
 
-def fit(F: Any, c: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+def fit(F: Any, c: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     """A contribution summed to the shape that it was broadcast from, in the dtype that it was promoted from."""
     if F is not recorded and c.ndim == 2 and shape == c.shape[1:]:
         c = F.sum_rows(c)                               # the delta of a bias
@@ -66,13 +65,15 @@ def sweep(F: Any, seeds: Iterable[tuple[Entry | Leaf, Any]], consume: bool, part
     on_arrays, in_place, is_complex = F is arrays, F.in_place, False
     dtype: Any = None
     with Walk(F, seeds, consume, part) as walk:
-        mark, leaves, watch = walk.mark, walk.leaves, walk.tape.watch
+        mark, leaves, watch, alarm = walk.mark, walk.leaves, walk.tape.watch, walk.alarm
         for entry in reversed(walk.entries):            # a sweep that is recorded appends behind them
             d = entry.delta
             if d is None:
                 continue
-            entry.delta, plan = None, entry.plan
-            ys, shape, elementwise = entry.ys, entry.shape, entry.g.elementwise
+            entry.delta, plan, g = None, entry.plan, entry.g
+            ys, shape, elementwise = entry.ys, entry.shape, g.elementwise
+            if g.drops:
+                walk.zeros_matter()
             if plan.prepares:
                 d = prepared(F, entry, d)
             if entry.dtype is not dtype:                # most have that of the entry before
@@ -91,8 +92,8 @@ def sweep(F: Any, seeds: Iterable[tuple[Entry | Leaf, Any]], consume: bool, part
                     held, fits = y.delta, elementwise and y.shape == shape and y.dtype is dtype
                 else:
                     if walk.wants(y) and (c := rule(F, d, *saved)) is not None:
-                        if watch is not None:
-                            watch(entry, y, c)
+                        if alarm:
+                            c = walk.looked_at(entry, i, rule, d, saved, c)
                         c = fit(F, c, y.shape, y.dtype)
                         leaves[y] = leaves[y] + c if y in leaves else c
                     continue
@@ -103,8 +104,8 @@ def sweep(F: Any, seeds: Iterable[tuple[Entry | Leaf, Any]], consume: bool, part
                 c = rule(F, d, saved[0], saved[1], saved[2]) if len(saved) == 3 else rule(F, d, *saved)
                 if c is None:
                     continue
-                if watch is not None:
-                    watch(entry, y, c)
+                if alarm:
+                    c = walk.looked_at(entry, i, rule, d, saved, c)
                 if not fits and (c.shape != y.shape or c.dtype is not y.dtype):
                     c = fit(F, c, y.shape, y.dtype)
                 if lone:
@@ -130,8 +131,7 @@ def gradients(loss: TensorBase, gradient: Any = None, retain_graph: bool = False
         raise GradientError("backward: this tensor does not require a gradient: no operand of the operations that made "
                             "it has requires_grad=True, or they ran inside no_grad()")
     seed = seed_of(loss, gradient, create_graph)
-    with np.errstate(all="ignore"):                     # a derivative that is infinite is no news
-        found = sweep(recorded if create_graph else arrays, [(loss._register, seed)], not (retain_graph or create_graph))
+    found = sweep(recorded if create_graph else arrays, [(loss._register, seed)], not (retain_graph or create_graph))
     replaced_by_hooks = {leaf: replaced(leaf.hooks, found.pop(leaf)) for leaf in list(found)}
     return {leaf: linked(d, leaf) for leaf, d in replaced_by_hooks.items()} if create_graph else replaced_by_hooks
 

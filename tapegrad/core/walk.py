@@ -16,6 +16,7 @@ from tapegrad.core.tensor import TensorBase
 from tapegrad.errors import ConsumedTapeError, DtypeError, GradientError, ShapeError, ThreadError
 from tapegrad.primitives import Primitive, arrays
 from tapegrad.primitives.registry import LINEAR
+from tapegrad.primitives.zeros import stopped
 
 
 class Part:
@@ -38,6 +39,7 @@ class Walk:
     tape      from which nothing leaves by itself meanwhile
     mark      what `entry.tape` is for the entries that are walked: the tape, or, for a part, an object of this walk
     entries   those that are walked
+    alarm     not empty while contributions are to be looked at: see `looked_at`
     leaves    {leaf: its delta so far}; a leaf may be shared by threads, and has no delta of its own. For a part, also
               {wanted register from outside: its delta so far}
 
@@ -46,10 +48,15 @@ class Walk:
     set aside until it ends.
     """
 
-    __slots__ = ("tape", "mark", "entries", "leaves", "memo", "seeds", "consume", "part", "before", "pending")
+    __slots__ = ("tape", "mark", "entries", "leaves", "memo", "seeds", "consume", "part", "before", "pending", "F",
+                 "alarm", "standing", "errors")
 
     def __init__(self, F: Any, seeds: Iterable[tuple[Any, Any]], consume: bool, part: Part | None = None) -> None:
         self.tape, self.memo, self.seeds, self.consume, self.part = thread.tape, F.memo, seeds, consume, part
+        self.F = F
+        self.alarm: list[str] = []
+        self.errors = _quiet(self.alarm)
+        self.standing = 0                               # how many of its reasons hold until the end
         self.before = self.tape.limit, self.tape.room
         self.mark: Any = self.tape if part is None else object()
         self.entries = self.tape.entries if part is None else part.entries
@@ -67,8 +74,13 @@ class Walk:
             for entry, _, _ in self.pending:
                 entry.delta = None
         tape.keep_all()
+        self.errors.__enter__()
         try:
+            if tape.watch is not None:
+                self._stand("watched")
             for register, seed in self.seeds:
+                if np.count_nonzero(getattr(seed, "_value", seed)) < seed.size:
+                    self.zeros_matter()
                 if type(register) is not Leaf and register.tape is self.mark:
                     register.delta = seed if register.delta is None else register.delta + seed
                 elif type(register) is Leaf or self.wants(register):
@@ -93,7 +105,30 @@ class Walk:
                               "call backward() in the thread that ran the forward pass")
         return False
 
+    def zeros_matter(self) -> None:
+        """From here on, a delta may be exactly 0 where a value is NaN."""
+        if "zeros" not in self.alarm:
+            self._stand("zeros")
+
+    def _stand(self, reason: str) -> None:
+        self.alarm.insert(0, reason)
+        self.standing += 1
+
+    def looked_at(self, entry: Entry, i: int, rule: Any, d: Any, saved: Any, c: Any) -> Any:
+        """A contribution, 0 where d is (primitives/zeros.py); seen by who watches the tape.
+
+        It is looked at if the rule did an invalid operation, and after a row that drops NaN, or a seed with zeros. Otherwise
+        there is no delta of 0 at a value that is NaN or infinite, unless the result of the function is NaN, too.
+        """
+        del self.alarm[self.standing:]
+        if entry.g.weak and not entry.plan.observed:
+            c = stopped(self.F, rule, d, saved, c)
+        if self.tape.watch is not None:
+            self.tape.watch(entry, entry.ys[i], c)
+        return c
+
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        self.errors.__exit__(None, None, None)
         tape, (limit, room) = self.tape, self.before
         entries = tape.entries
         if kind is not None:
@@ -114,6 +149,12 @@ class Walk:
         if lost is not None and kind is None:
             raise ConsumedTapeError(f"backward: called in the middle of another sweep, it has consumed a result of "
                                     f"{lost.g.name} that the other has yet to walk; give it retain_graph=True")
+
+
+def _quiet(alarm: list[str]) -> Any:
+    """No warnings: an infinite derivative is no news. After an invalid operation, such as 0 times infinity, NumPy adds to the
+    list: the processor notes them, at no cost."""
+    return np.errstate(all="ignore", invalid="call", call=lambda kind, flag: alarm.append(kind))
 
 
 def as_tensors(entry: Entry) -> tuple[Any, ...]:

@@ -161,9 +161,8 @@ def _backward(loss: Tensor, notes: Sequence[Note], entries: Sequence[Any], names
         for note, entry in zip(notes, entries):
             before.append((entry, entry.plan))
             entry.plan = observed(entry, see(note))
-        with np.errstate(all="ignore"):
-            register: Any = loss._register
-            sweep(arrays, [(register, seed_of(loss, None))], consume=False)
+        register: Any = loss._register
+        sweep(arrays, [(register, seed_of(loss, None))], consume=False)
     finally:
         for entry, plan in before:
             entry.plan = plan

@@ -93,8 +93,7 @@ def _swept(loss: Tensor, register: Any, gradient: TensorLike | None, notes: list
                 ys = [Leaf(y.shape, y.dtype) if y is register else y for y in entry.ys]
                 uses += [(note, new) for old, new in zip(entry.operands, ys) if old is register]
                 entry.ys = tuple(ys)
-        with np.errstate(all="ignore"):
-            found = sweep(arrays, [(loss._register, seed)], consume=False)
+        found = sweep(arrays, [(loss._register, seed)], consume=False)
     finally:
         for entry, ys in before:
             entry.ys = ys

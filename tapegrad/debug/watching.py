@@ -24,6 +24,7 @@ from tapegrad.core.walk import Deltas
 from tapegrad.primitives import arrays, table
 from tapegrad.primitives.plan import Plan
 from tapegrad.primitives.registry import HOLOMORPHIC
+from tapegrad.primitives.zeros import strong
 
 _lock = threading.Lock()
 _looking: list[Any] = []        # the rows whose operator is a Looking, while there are watchers
@@ -153,6 +154,7 @@ def observed(entry: Any, see: Callable[..., None]) -> Plan:
 
     def telling(position: int, rule: Any) -> Any:
         first = position == plan.arrays[0][0]
+        rule = strong(rule) if entry.g.weak else rule   # as the sweep would have it where it matters
 
         def told(F: Any, d: Any, *saved: Any) -> Any:
             start = perf_counter()

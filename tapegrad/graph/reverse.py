@@ -25,6 +25,7 @@ from tapegrad.primitives.complex_parts import rule_of_complex
 from tapegrad.primitives.indexing import add_at
 from tapegrad.primitives.node import Node, node_of, nodes
 from tapegrad.primitives.plan import SHAPE, VALUE
+from tapegrad.primitives.zeros import stopped, strong
 
 
 def _added_at(held, d, index):
@@ -46,11 +47,12 @@ class Reverse:
     needed    the nodes through which a delta can reach one of `wrt`, and these
     sums      {node that adds a contribution to a delta: the delta before}
     delta_of  {node: the node whose delta, or part of a delta, it is}; the first, if several
+    zeros     whether a row has been walked that chooses, element by element, and leaves out NaN: rules are strong then
     marks     [(first serial, the node whose derivative the nodes from there on belong to)]
     """
 
     def __init__(self, graph, wrt, seed=None, whole=False):
-        self.deltas, self.sums, self.delta_of, self.marks = {}, {}, {}, []
+        self.deltas, self.sums, self.delta_of, self.marks, self.zeros = {}, {}, {}, [], False
         self.contribution = _whole if whole else _expanded
         self.needed = needed(graph.nodes, wrt)
         if (output := graph.outputs[-1]) in self.needed:
@@ -83,6 +85,7 @@ class Reverse:
                 waiting += more
                 deltas[inner] = d if inner not in deltas else self._sum(deltas[inner], d)
                 continue
+            self.zeros = self.zeros or z.row is not None and z.row.drops and z.row.pointwise
             for i, y in enumerate(z.operands):
                 if isinstance(y, Node) and y in self.needed:
                     self._add(deltas, y, z, i, d)
@@ -93,7 +96,7 @@ class Reverse:
         if self.contribution is _expanded and z.row.name == "getitem" and _is_lone(held, d, deltas):
             deltas[y] = node_of(ADD_AT, (held, d), z.static)
             self.sums[deltas[y]] = held
-        elif (c := self.contribution(z, i, d)) is not None:
+        elif (c := self.contribution(z, i, d, self.zeros and z.row.weak)) is not None:
             deltas[y] = c if held is None else self._sum(held, c)
         if y in deltas:
             self.delta_of.setdefault(deltas[y], y)
@@ -116,22 +119,25 @@ def needed(order, wrt):
 class Derivative:
     """The rule of operand i of a row, as a row: (d, z, y1, .., yk) -> the contribution, in the shape and dtype of yi.
 
+    strong     whether it is the strong twin of the rule (primitives/zeros.py)
     plain      whether the rule is row.array_dg[i], unchanged
     by_user    whether it is a user's rule, which may write to d
     writes     whether it has written to d
     """
 
-    __slots__ = ("row", "i", "name", "dtype", "plain", "by_user", "writes")
-    variadic = elementwise = False
+    __slots__ = ("row", "i", "name", "dtype", "strong", "plain", "by_user", "writes")
+    variadic = elementwise = pointwise = weak = drops = False
     arity = None
 
-    def __init__(self, row, i, dtype):
-        self.row, self.i, self.name, self.dtype = row, i, f"derivative {i} of {row.name}", dtype
-        self.plain, self.by_user, self.writes = not row.variadic and dtype is None, getattr(row, "by_user", False), False
+    def __init__(self, row, i, dtype, strong):
+        self.row, self.i, self.name, self.dtype, self.strong = row, i, f"derivative {i} of {row.name}", dtype, strong
+        self.plain = not row.variadic and dtype is None and not strong
+        self.by_user, self.writes = getattr(row, "by_user", False), False
 
     def rule(self):
         """The rule for arrays; a row may replace it by a compiled one on first use."""
         rule = partial(self.row.dg[0], self.i) if self.row.variadic else self.row.array_dg[self.i]
+        rule = strong(rule) if self.strong else rule
         return rule if self.dtype is None else rule_of_complex(self.row, self.dtype, rule)
 
 
@@ -158,20 +164,28 @@ def delta_dtype(dtype):
     return dtype if dtype.kind in "fc" else np.dtype(float)
 
 
-def _expanded(z, i, d):
+def _expanded(z, i, d, stops):
     rule, y = _rule(z.row, i), z.operands[i]
     if rule is None:
         return None
     if z.dtype.kind == "c":
         rule = rule_of_complex(z.row, z.dtype, rule)
-    c = rule(nodes, d, *_read(z, i), *z.static)
+    saved = *_read(z, i), *z.static
+    c = rule(nodes, d, *saved)
+    if stops and c is not None and not _is_strong(c):
+        c = stopped(nodes, rule, d, saved, c)
     return None if c is None else fit(nodes, c, y.shape, delta_dtype(y.dtype))
 
 
-def _whole(z, i, d):
+def _is_strong(c):
+    """Whether it is a strong product, or minus one."""
+    return c.row is not None and (c.row.name == "strong_multiply" or c.row.name == "negative" and _is_strong(c.operands[0]))
+
+
+def _whole(z, i, d, stops):
     if _rule(z.row, i) is None:
         return None
-    y, row = z.operands[i], Derivative(z.row, i, z.dtype if z.dtype.kind == "c" else None)
+    y, row = z.operands[i], Derivative(z.row, i, z.dtype if z.dtype.kind == "c" else None, stops)
     return Node(row, (d, *_read(z, i)), z.static, y.shape, delta_dtype(y.dtype))
 
 

@@ -6,11 +6,12 @@ import numpy as np
 
 from tapegrad.kernels import blas, limits
 from tapegrad.primitives.registry import HOLOMORPHIC, LINEAR, primitive
+from tapegrad.primitives.zeros import has_nan
 
 
 def _strong_multiply(x, y):
     z = np.multiply(x, y)
-    return z if np.isfinite(np.add.reduce(z, None)) else np.where(np.equal(x, 0), np.zeros_like(z), z)
+    return np.where(np.equal(x, 0), np.zeros_like(z), z) if has_nan(z) else z
 
 
 def _whole_delta(F, d, _z, _x, _y):
@@ -52,9 +53,11 @@ primitive("multiply", np.multiply, lambda F, d, _z, _x, y: d * y,
                                    lambda F, d, _z, x, _y: d * x, complex=HOLOMORPHIC)
 primitive("divide", np.divide, _divide_dx,
                                lambda F, d, z, _x, y: -F.strong_multiply(d, z / y), complex=HOLOMORPHIC)
-primitive("power", operator.pow, _power_dx, _power_dy, complex=HOLOMORPHIC)
+primitive("power", operator.pow, _power_dx, _power_dy, complex=HOLOMORPHIC, pointwise=True, drops=True)     # NaN ** 0 is 1
 primitive("negative", np.negative, lambda F, d, _z, _x: -d, complex=LINEAR)
 
 # x * y that is 0 wherever x is exactly 0, whatever y is: for a delta times a derivative that may be infinite or NaN.
-primitive("strong_multiply", _strong_multiply, lambda F, d, _z, _x, y: F.strong_multiply(d, y),
-                                               lambda F, d, _z, x, _y: F.strong_multiply(d, x), complex=HOLOMORPHIC)
+primitive("strong_multiply", _strong_multiply,
+          lambda F, d, _z, _x, y: F.strong_multiply(d, y),
+          lambda F, d, _z, x, _y: F.where(F.equal(x, 0), F.zeros_like(d), F.strong_multiply(d, x)),
+          complex=HOLOMORPHIC, drops=True)

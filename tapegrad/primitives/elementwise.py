@@ -107,8 +107,9 @@ primitive("arcsinh", np.arcsinh, _arcsinh_dx, complex=HOLOMORPHIC)
 primitive("arccosh", np.arccosh, lambda F, d, _z, x: F.strong_multiply(d, 1 / (F.sqrt(x - 1) * F.sqrt(x + 1))),
           complex=HOLOMORPHIC)
 primitive("arctanh", np.arctanh, lambda F, d, _z, x: F.strong_multiply(d, 1 / ((1 - x) * (1 + x))), complex=HOLOMORPHIC)
-primitive("sinc", _sinc, lambda F, d, _z, x, n: d * F.sinc(x, n + 1))
-primitive("i0", _bessel, lambda F, d, _z, x, n: d * (F.i0(x, 1) if n == 0 else 0.5 * (F.i0(x, n - 1) + F.i0(x, n + 1))))
+primitive("sinc", _sinc, lambda F, d, _z, x, n: d * F.sinc(x, n + 1), pointwise=True)
+primitive("i0", _bessel, lambda F, d, _z, x, n: d * (F.i0(x, 1) if n == 0 else 0.5 * (F.i0(x, n - 1) + F.i0(x, n + 1))),
+          pointwise=True)
 
 primitive("arctan2", np.arctan2, lambda F, d, _z, x, y: _turn(F, d, x, y),
                                  lambda F, d, _z, x, y: -_turn(F, d, y, x))
@@ -126,7 +127,7 @@ primitive("remainder", np.remainder, lambda F, d, _z, _x, _y: d,
 primitive("fmod", np.fmod, lambda F, d, _z, _x, _y: d,
                            lambda F, d, _z, x, y: -F.strong_multiply(d, F.trunc(x / y)))
 primitive("copysign", np.copysign, lambda F, d, z, x, _y: d * (F.sign(x) * F.sign(z)),
-                                   lambda F, d, _z, _x, _y: F.zeros_like(d))
+                                   lambda F, d, _z, _x, _y: F.zeros_like(d), drops=True)
 primitive("heaviside", np.heaviside, lambda F, d, _z, _x, _y: F.zeros_like(d),
                                      lambda F, d, _z, x, _y: F.where(F.equal(x, 0), d, 0.0))
 
@@ -137,10 +138,10 @@ primitive("minimum", np.minimum, lambda F, d, _z, x, y: F.where(F.less_equal(x, 
 # fmax and fmin leave out NaN: where one operand is NaN, the other gets d.
 primitive("fmax", np.fmax,
           lambda F, d, _z, x, y: F.where(F.logical_or(F.greater_equal(x, y), F.isnan(y)), _share(F, d, x, y), 0.0),
-          lambda F, d, _z, x, y: F.where(F.logical_or(F.less_equal(x, y), F.isnan(x)), _share(F, d, x, y), 0.0))
+          lambda F, d, _z, x, y: F.where(F.logical_or(F.less_equal(x, y), F.isnan(x)), _share(F, d, x, y), 0.0), drops=True)
 primitive("fmin", np.fmin,
           lambda F, d, _z, x, y: F.where(F.logical_or(F.less_equal(x, y), F.isnan(y)), _share(F, d, x, y), 0.0),
-          lambda F, d, _z, x, y: F.where(F.logical_or(F.greater_equal(x, y), F.isnan(x)), _share(F, d, x, y), 0.0))
+          lambda F, d, _z, x, y: F.where(F.logical_or(F.greater_equal(x, y), F.isnan(x)), _share(F, d, x, y), 0.0), drops=True)
 # At a bound, x gets d; where low > high, the result is high.
 primitive("clip", np.clip,
           lambda F, d, _z, x, low, high: F.where(F.logical_and(F.greater_equal(x, low), F.less_equal(x, high)), d, 0.0),
@@ -149,7 +150,8 @@ primitive("clip", np.clip,
               F.logical_or(F.greater(x, high), F.logical_and(F.less(x, low), F.less_equal(high, low))), d, 0.0))
 primitive("where", np.where, None,
                              lambda F, d, _z, c, _x, _y: F.where(c, d, F.zeros_like(d)),
-                             lambda F, d, _z, c, _x, _y: F.where(c, F.zeros_like(d), d), complex=LINEAR)
+                             lambda F, d, _z, c, _x, _y: F.where(c, F.zeros_like(d), d), complex=LINEAR, pointwise=True,
+          drops=True)
 primitive("astype", lambda x, dtype: x.astype(dtype), lambda F, d, _z, _x, dtype: d, complex=LINEAR)
 
 for name in ("sign", "floor", "ceil", "rint", "trunc", "isnan", "isinf", "isfinite", "logical_not", "zeros_like", "ones_like"):

@@ -82,5 +82,5 @@ def _in_blocks(f):
     return g
 
 
-primitive("erf", _in_blocks(_erf), lambda F, d, _z, x: d * (SLOPE * F.exp(-(x * x))))
-primitive("erfc", _in_blocks(_erfc), lambda F, d, _z, x: d * (-SLOPE * F.exp(-(x * x))))
+primitive("erf", _in_blocks(_erf), lambda F, d, _z, x: d * (SLOPE * F.exp(-(x * x))), pointwise=True)
+primitive("erfc", _in_blocks(_erfc), lambda F, d, _z, x: d * (-SLOPE * F.exp(-(x * x))), pointwise=True)

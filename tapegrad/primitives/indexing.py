@@ -49,7 +49,7 @@ def add_at(x, d, _z, _x_shape, index):
     return True
 
 
-primitive("getitem", _getitem, _getitem_dx, complex=LINEAR, view=True).fast(accumulate=(add_at,))
+primitive("getitem", _getitem, _getitem_dx, complex=LINEAR, view=True, drops=True).fast(accumulate=(add_at,))
 primitive("scatter", _scatter, lambda F, d, _z, _x, index, shape: F.getitem(d, index), complex=LINEAR)
 
 
@@ -71,4 +71,4 @@ def _setitem(x, y, index):
 
 
 primitive("setitem", _setitem, lambda F, d, _z, _x, _y, index: F.setitem(d, 0.0, index),
-                               lambda F, d, _z, _x, y_shape, index: _at(F, d, y_shape, index), complex=LINEAR)
+                               lambda F, d, _z, _x, y_shape, index: _at(F, d, y_shape, index), complex=LINEAR, drops=True)

@@ -100,8 +100,8 @@ def _hardtanh_dx(F, d, _z, x, low, high):
 kernel("sigmoid", lambda F, d, z, _x: d * (z * (1 - z)))
 kernel("tanh", lambda F, d, z, _x: d * (1 - z * z))
 kernel("relu", lambda F, d, z, _x: F.where(z > 0, d, 0))
-primitive("softplus", _softplus, _softplus_dx)
-primitive("elu", _elu, _elu_dx)
+primitive("softplus", _softplus, _softplus_dx, pointwise=True)
+primitive("elu", _elu, _elu_dx, pointwise=True)
 primitive("hardtanh", np.clip, _hardtanh_dx)
 
 primitive("softmax", _softmax, lambda F, d, z, _x, axis: z * (d - F.sum(d * z, (axis,), True))).fast(

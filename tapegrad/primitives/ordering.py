@@ -25,6 +25,6 @@ def _add_along_axis(d, i, n, axis):
 primitive("argsort", lambda x, axis: np.argsort(x, axis, "stable"), None)
 primitive("sort", lambda x, axis: np.sort(x, axis, "stable"), _sort_dx)
 primitive("take_along_axis", lambda x, i, axis: np.take_along_axis(x, i, axis),
-          lambda F, d, _z, x_shape, i, axis: F.add_along_axis(d, i, x_shape[axis], axis), None, complex=LINEAR)
+          lambda F, d, _z, x_shape, i, axis: F.add_along_axis(d, i, x_shape[axis], axis), None, complex=LINEAR, drops=True)
 primitive("add_along_axis", _add_along_axis, lambda F, d, _z, _d, i, _n, axis: F.take_along_axis(d, i, axis), None,
           complex=LINEAR)

@@ -19,31 +19,32 @@ class Plan:
     hooks      functions that replace the delta of z before the rules read it
     whole      a rule for all operands, or None: it is run once, and the rules get the sequence that it returns for d
     prepares   whether there are hooks or such a rule
+    observed   whether somebody else sees what the rules give
     """
 
-    __slots__ = ("arrays", "recorded", "keep", "hooks", "whole", "prepares")
+    __slots__ = ("arrays", "recorded", "keep", "hooks", "whole", "prepares", "observed")
 
     def __init__(self, arrays: Rules, recorded: Rules, keep: tuple[int, ...], hooks: tuple[Rule, ...] = (),
-                 whole: Rule | None = None) -> None:
+                 whole: Rule | None = None, observed: bool = False) -> None:
         self.arrays, self.recorded, self.keep, self.hooks, self.whole = arrays, recorded, keep, hooks, whole
-        self.prepares = bool(hooks) or whole is not None
+        self.prepares, self.observed = bool(hooks) or whole is not None, observed
 
     def hooked(self, function: Rule) -> Plan:
         """This plan with one hook more, called after those that are there."""
-        return Plan(self.arrays, self.recorded, self.keep, (*self.hooks, function), self.whole)
+        return Plan(self.arrays, self.recorded, self.keep, (*self.hooks, function), self.whole, self.observed)
 
     def by(self, whole: Rule) -> Plan:
         """This plan with a rule for all operands."""
-        return Plan(self.arrays, self.recorded, self.keep, self.hooks, whole)
+        return Plan(self.arrays, self.recorded, self.keep, self.hooks, whole, self.observed)
 
     def mapped(self, change: Callable[[int, Rule], Rule]) -> Plan:
-        """This plan with `change(position, rule)` in the place of each rule."""
+        """This plan with `change(position, rule)` in the place of each rule, which observes it."""
         arrays = tuple([(i, change(i, rule)) for i, rule in self.arrays])
         if self.arrays == self.recorded:
-            return Plan(arrays, arrays, self.keep, self.hooks, self.whole)
-        return Plan(arrays, tuple([(i, change(i, rule)) for i, rule in self.recorded]), self.keep, self.hooks, self.whole)
+            return Plan(arrays, arrays, self.keep, self.hooks, self.whole, True)
+        return Plan(arrays, tuple([(i, change(i, rule)) for i, rule in self.recorded]), self.keep, self.hooks, self.whole, True)
 
     def joined(self, position: int, rule: Rule) -> Plan:
         """This plan with a rule more, for an operand at `position`."""
         pair: Rules = (position, rule),
-        return Plan(self.arrays + pair, self.recorded + pair, self.keep, self.hooks, self.whole)
+        return Plan(self.arrays + pair, self.recorded + pair, self.keep, self.hooks, self.whole, self.observed)

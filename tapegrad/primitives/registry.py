@@ -98,11 +98,15 @@ class Primitive:
     elementwise   whether G is a ufunc: then the contributions, too, have the shape and dtype of z
     complex  LINEAR or HOLOMORPHIC where the rules hold for a complex z, else None
     view     whether z may share the memory of an operand
+    pointwise   whether an element of z depends on one element of each operand only, as where G is a ufunc
+    weak     whether contributions may be NaN where d is 0: they are d times something, element by element (zeros.py)
+    drops    whether z may be finite where an operand is NaN
     doc      what z is; a row with it is public as it is: tapegrad has a function of its name
     """
 
     __slots__ = ("name", "g", "plain", "dg", "array_dg", "accumulate", "exact", "arity", "plans", "static_names", "variadic",
-                 "reads", "elementwise", "has_no_derivative", "complex", "view", "doc")
+                 "reads", "elementwise", "has_no_derivative", "complex", "view", "pointwise", "weak",
+                 "drops", "doc")
 
     g: Any
     arity: Any
@@ -112,11 +116,13 @@ class Primitive:
     static_names: tuple[str, ...]
 
     def __init__(self, name: str, g: Any, dg: Sequence[Any], variadic: bool = False, complex: str | None = None,
-                 view: bool = False, doc: str | None = None) -> None:
-        self.complex, self.view, self.doc = complex, view, doc
+                 view: bool = False, pointwise: bool = False, drops: bool = False, doc: str | None = None) -> None:
+        self.complex, self.view, self.drops, self.doc = complex, view, drops, doc
         self.name, self.g, self.plain, self.dg, self.variadic = name, g, g, dg, variadic
         self.array_dg, self.accumulate, self.exact = dg, (None,) * len(dg), ""
         self.elementwise = isinstance(g, np.ufunc)
+        self.pointwise = pointwise or self.elementwise
+        self.weak = self.pointwise and complex is not LINEAR
         self.arity, self.has_no_derivative = None if variadic else len(dg), dg == (None,) * len(dg)
         self.reads = [None if rule is None else _reads(rule, variadic) for rule in dg]
         names = next((parameters(rule) for rule in dg if rule is not None), ())

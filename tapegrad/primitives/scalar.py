@@ -105,6 +105,6 @@ def kernel(name, dg):
         row.fast(rules=(rule,))
         return rule(F, d, *saved)
 
-    row = primitive(name, kernels.PLAIN[name], dg).fast(forward=first_call, rules=(first_derivative,))
+    row = primitive(name, kernels.PLAIN[name], dg, pointwise=True).fast(forward=first_call, rules=(first_derivative,))
     row.elementwise = True
     return row

@@ -49,8 +49,7 @@ def deltas(outputs: Sequence[Tensor], seeds: Sequence[Any], registers: Sequence[
         caught.append((leaf, register, before))
     try:
         pairs = [(z._register, seed) for z, seed in zip(outputs, seeds) if z._register is not None]
-        with np.errstate(all="ignore"):
-            found = sweep(recorded if create_graph else arrays, pairs, consume and not create_graph, part)
+        found = sweep(recorded if create_graph else arrays, pairs, consume and not create_graph, part)
     finally:
         tape.wanted = wanted
         for _, register, before in reversed(caught):

@@ -99,7 +99,7 @@ def _forget(run: Run) -> None:
         entry.tape, entry.saved, entry.ys = None, None, ()
 
 
-_row = Primitive("checkpoint", None, (lambda i, F, d, z, _xs, call, place: d[i],), variadic=True, complex=LINEAR)
+_row = Primitive("checkpoint", None, (lambda i, F, d, z, _xs, call, place: d[i],), variadic=True, complex=LINEAR, drops=True)
 
 
 def checkpoint(fun: Callable[..., Tree]) -> Callable[..., Tree]:

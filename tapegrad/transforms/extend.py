@@ -111,7 +111,8 @@ class UserPrimitive:
         update_wrapper(self, g)
         arity = len(derivatives)
         operator = _Elementwise(g, arity) if scalar else partial(_computed, g)
-        self.row = Primitive(name, operator, tuple([_rule(dfun, name, i) for i, dfun in enumerate(derivatives)]))
+        self.row = Primitive(name, operator, tuple([_rule(dfun, name, i) for i, dfun in enumerate(derivatives)]),
+                             drops=True)
         if scalar:
             compiled = [None if dfun is None else _Elementwise(dfun, arity + 2) for dfun in derivatives]
             self.row.fast(rules=[None if dfun is None else lambda F, d, z, *xs, dfun=dfun: dfun(d, z, *xs)

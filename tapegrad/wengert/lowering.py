@@ -37,7 +37,7 @@ class Operator:
     lasting     whether `expand` returns the same nodes for all values of these shapes
     """
 
-    variadic = elementwise = False
+    variadic = elementwise = pointwise = weak = drops = False
     static_names, arity, by_user, complex, view = (), None, True, None, True
 
     def __init__(self, name, g, expand=None, dg=(), lasting=True):
