@@ -216,19 +216,36 @@ def test_no_numba_for_dense_products():
     assert run.stdout == "False\n"
 
 
+PRODUCTS_WITH_A_VECTOR = {
+    "@": lambda X, v: X @ v,
+    "dot": tg.dot,
+    "inner": tg.inner,
+    "matvec": tg.matvec,
+    "vecdot": tg.vecdot,
+    "vecdot, the vector first": lambda X, v: tg.vecdot(v, X),
+    "tensordot": lambda X, v: tg.tensordot(X, v, 1),
+    "einsum": lambda X, v: tg.einsum("...j,j->...", X, v),
+    "einsum, the vector first": lambda X, v: tg.einsum("j,...j->...", v, X),
+    "v @": lambda X, v: v @ tg.moveaxis(X, -1, 0) if X.ndim == 2 else v @ tg.swapaxes(X, -1, -2),
+    "vecmat": lambda X, v: tg.vecmat(v, tg.swapaxes(X, -1, -2))}
+
+
 @pytest.mark.parametrize("shape", [(300, 200), (3, 100, 200), (0, 5), (2, 0, 4), (3, 0)])
-def test_the_delta_of_a_vector_is_one_product(shape):
-    X, v = np.random.default_rng(0).normal(size=shape), tg.tensor(np.ones(shape[-1]), requires_grad=True)
-    z = X @ v
+@pytest.mark.parametrize("name", PRODUCTS_WITH_A_VECTOR)
+def test_the_delta_of_a_vector_is_one_product(name, shape):
+    product, v = PRODUCTS_WITH_A_VECTOR[name], tg.tensor(np.ones(shape[-1]), requires_grad=True)
+    X = tg.tensor(np.random.default_rng(0).normal(size=shape))
+    z = product(X, v)
     d = np.random.default_rng(1).normal(size=z.shape)
     z.backward(d)
-    np.testing.assert_allclose(v.grad, (X * d[..., None]).sum(tuple(range(X.ndim - 1))), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(v.grad, (X.data * d[..., None]).sum(tuple(range(X.ndim - 1))), rtol=1e-9, atol=1e-9)
     if X.size > 50_000:
         tracemalloc.start()
-        (X @ v).backward(d)
-        z = X @ v
+        product(X, v).backward(d)
+        z = product(X, v)
         tracemalloc.reset_peak()
         start = tracemalloc.get_traced_memory()[0]
         z.backward(d)
-        assert tracemalloc.get_traced_memory()[1] - start < X.nbytes / 4
+        used = tracemalloc.get_traced_memory()[1] - start
         tracemalloc.stop()
+        assert used < X.data.nbytes / 4

@@ -67,6 +67,8 @@ def vecdot(x1: TensorLike, x2: TensorLike, /, *, axis: int = -1) -> Tensor:
     x2 = moveaxis(x2, single_axis("vecdot", x2, axis), -1)
     if value(x1).shape[-1] != value(x2).shape[-1]:
         raise ShapeError(f"vecdot: {describe(value(x1))} and {describe(value(x2))}: vectors of different lengths")
+    if min(value(x1).ndim, value(x2).ndim) == 1:        # a product with one vector needs no array of all products
+        return matmul(conjugated(x1), x2) if value(x2).ndim == 1 else matmul(x2, conjugated(x1))
     return recorded.sum(multiply(conjugated(x1), x2), (max(value(x1).ndim, value(x2).ndim) - 1,), False)
 
 
