@@ -33,6 +33,17 @@ def uncollected():
             gc.enable()
 
 
+@contextmanager
+def profiled(see):
+    """`see(frame, event, called)` is called for every call inside."""
+    before = sys.getprofile()
+    sys.setprofile(see)
+    try:
+        yield
+    finally:
+        sys.setprofile(before)
+
+
 def is_ours(frame):
     """Whether a frame runs a function of tapegrad; the frames that numba makes up for compiled ones have no __name__."""
     return frame.f_globals.get("__name__", "").partition(".")[0] == "tapegrad"
@@ -53,13 +64,8 @@ def calls(function):
         elif event == "c_call" and is_ours(frame) and called.__name__ not in NOT_COUNTED:
             in_c[called.__qualname__] += 1
 
-    with uncollected():
-        before = sys.getprofile()
-        sys.setprofile(see)
-        try:
-            function()
-        finally:
-            sys.setprofile(before)
+    with uncollected(), profiled(see):
+        function()
     return python, in_c
 
 

@@ -149,6 +149,16 @@ def test_dir_shows_the_public_names_only():
                "import tapegrad.debug.svg, tapegrad.functions.losses\nprint(dir(tg) == before)") == "True\n"
 
 
+def test_families_define_what_users_call_and_nothing_else():
+    """Editors read the stars in functions/__init__.py: a helper in a family would be offered as tg's."""
+    for family, names in tapegrad.functions.FAMILIES.items():
+        tree = ast.parse(MODULES[f"tapegrad.functions.{family}"].read_text())
+        made = {node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+        made |= {name.id for node in tree.body if isinstance(node, (ast.Assign, ast.AnnAssign)) for name in ast.walk(node)
+                 if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)}
+        assert {name for name in made if not name.startswith("_")} <= set(names.split()), family
+
+
 @pytest.mark.parametrize("name, meant", [("sotfmax", "softmax"), ("cat", "concatenate"), ("unsqueeze", "expand_dims")])
 def test_a_name_that_is_not_there_gets_a_suggestion(name, meant):
     with pytest.raises(AttributeError, match=f"no function '{name}'; did you mean {meant}\\?"):

@@ -1,8 +1,7 @@
 """Whether anybody watches this thread: which functions of tapegrad.debug run while a step does."""
 
-import sys
-
 import numpy as np
+from counts import profiled
 
 import tapegrad as tg
 
@@ -15,12 +14,8 @@ def called_in(function):
         if event == "call" and frame.f_globals.get("__name__", "").startswith("tapegrad.debug"):
             found.append(frame.f_code.co_qualname)
 
-    before = sys.getprofile()
-    sys.setprofile(see)
-    try:
+    with profiled(see):
         function()
-    finally:
-        sys.setprofile(before)
     return found
 
 

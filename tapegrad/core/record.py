@@ -203,7 +203,7 @@ def binary(row: Primitive) -> Op:
     """The recorder of a row with two operands and no static arguments."""
     _, x_only, y_only, both = row.planned()
     reads_operands, reads_nothing = both.keep == (NOTHING, VALUE, VALUE), both.keep == (NOTHING,) * 3
-    fresh = isinstance(row.plain, np.ufunc) or row.name in ("matmul", "power")      # the result shares no memory with operands
+    fresh = row.fresh
 
     def op(x: Any, y: Any) -> Tensor:
         if type(x) is _Tensor:

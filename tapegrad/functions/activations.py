@@ -12,8 +12,8 @@ import numpy as np
 
 from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
-from tapegrad.functions.arguments import as_tensor, constant, documented, normalized_axis, number, single_axis, value
-from tapegrad.functions.elementwise import absolute, astype, exp, floats, greater, log, multiply, subtract, tanh, where
+from tapegrad.functions.arguments import as_tensor, constant, documented, floats, normalized_axis, number, single_axis, value
+from tapegrad.functions.elementwise import absolute, astype, exp, greater, log, multiply, subtract, tanh, where
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.reductions import sum
 from tapegrad.functions.shaping import reshape

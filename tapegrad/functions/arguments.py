@@ -8,7 +8,7 @@ from typing import Any, overload
 import numpy as np
 
 from tapegrad.core.record import constant as constant_of
-from tapegrad.core.record import holds_tensors, stacked
+from tapegrad.core.record import holds_tensors, recorded, stacked
 from tapegrad.core.tape import thread
 from tapegrad.errors import DtypeError, GradientError, ShapeError, describe, refuse_masked
 from tapegrad.functions.tensor import Tensor
@@ -67,6 +67,16 @@ def as_tensor(x: Any, beside: Tensor | None = None) -> Tensor:
     return Tensor(x, beside.dtype if type(x) in (int, float) and beside is not None and beside.dtype.kind in "fc" else None)
 
 
+def floats(x: TensorLike) -> Tensor:
+    """x as a tensor of floats or complex numbers: of integers and booleans, which would wrap around, as float64."""
+    return as_tensor(x) if value(x).dtype.kind in "fc" else recorded.astype(x, np.float64)
+
+
+def conjugated(x: TensorLike) -> TensorLike:
+    """The complex conjugate, and a real x itself, without an entry on the tape."""
+    return recorded.conjugate(x) if value(x).dtype.kind == "c" else x
+
+
 def real_only(name: str, x: Any) -> None:
     """An error where x is complex and requires a gradient, which the function would lose."""
     if isinstance(x, Tensor) and x.requires_grad and x.dtype.kind == "c":
@@ -77,6 +87,13 @@ def refuse_out(name: str, out: object) -> None:
     """TypeError for an out= that is given."""
     if out is not None:
         raise TypeError(f"{name}: out= would write into a tensor; assign the result")
+
+
+def checked(name: str, out: object, keepdims: object = False) -> bool:
+    """keepdims, which may be a number, as a bool; TypeError for an out=."""
+    if out is not None:
+        refuse_out(name, out)
+    return keepdims if type(keepdims) is bool else bool(keepdims)
 
 
 @overload

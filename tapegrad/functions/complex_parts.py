@@ -47,11 +47,6 @@ def conjugate(x: TensorLike, /) -> Tensor:
 conj = conjugate
 
 
-def conjugated(x: TensorLike) -> TensorLike:
-    """The complex conjugate, and a real x itself, without an entry on the tape."""
-    return conjugate(x) if _is_complex(x) else x
-
-
 def angle(z: TensorLike, deg: bool = False) -> Tensor:
     """The argument, from -pi to pi, or in degrees if `deg`.
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -20,50 +19,10 @@ from tapegrad.errors import ShapeError, describe
 from tapegrad.functions.arguments import as_tensor, value
 from tapegrad.functions.elementwise import matmul
 from tapegrad.functions.indexing import getitem
-from tapegrad.functions.joining import pad
 from tapegrad.functions.shaping import matrix_transpose, reshape
 from tapegrad.functions.tensor import Tensor
+from tapegrad.functions.windows import Widths, batched, padded, per_axis, unbatched, windows
 from tapegrad.typing import Shape, TensorLike
-
-Widths = tuple[tuple[int, int], ...]
-
-
-def per_axis(name: str, argument: str, given: Shape, n: int, least: int) -> tuple[int, ...]:
-    """An argument given as an int for all n axes, or as one int per axis, as a tuple."""
-    counts: tuple[Any, ...] = tuple(given) if isinstance(given, (tuple, list)) else (given,) * n
-    if len(counts) != n or not all(isinstance(count, (int, np.integer)) and count >= least for count in counts):
-        raise ValueError(f"{name}: {argument}={given!r}; it is an integer of at least {least}, or a tuple of {n}")
-    return tuple(map(int, counts))
-
-
-def padded(x: Tensor, widths: Widths, fill: float = 0.0) -> Tensor:
-    """x with `fill` around its last axes, by (before, after) for each of them."""
-    if not any(map(any, widths)):
-        return x
-    return pad(x, ((0, 0),) * (x.ndim - len(widths)) + widths, constant_values=fill)
-
-
-def windows(name: str, x: Tensor, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]) -> Tensor:
-    """(..., *kernel, *positions): what a kernel covers as it moves over the last axes of x."""
-    size = x.shape[-len(kernel):]
-    spans = [step * (k - 1) + 1 for k, step in zip(kernel, dilation)]
-    if any(span > count for span, count in zip(spans, size)):
-        raise ShapeError(f"{name}: a kernel that spans {tuple(spans)} on an input of {size}, padding included")
-    positions = tuple([(count - span) // step + 1 for count, span, step in zip(size, spans, stride)])
-    return recorded.windows(x, kernel, positions, stride, dilation)
-
-
-def batched(name: str, x: TensorLike, n: int) -> tuple[Tensor, bool]:
-    """x as (N, channels, *size), and whether the batch axis had to be put there."""
-    x = as_tensor(x)
-    if x.ndim not in (n + 1, n + 2):
-        raise ShapeError(f"{name}: input {describe(x)}; it has {n} axes of space, (N, channels, ...) or (channels, ...)")
-    return (x, False) if x.ndim == n + 2 else (reshape(x, (1, *x.shape)), True)
-
-
-def unbatched(z: Tensor, single: bool) -> Tensor:
-    """z without the batch axis that batched() put there."""
-    return reshape(z, z.shape[1:]) if single else z
 
 
 def _operands(name: str, x: TensorLike, W: TensorLike, b: TensorLike | None, groups: int, n: int, inputs: int,

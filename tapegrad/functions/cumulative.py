@@ -10,6 +10,7 @@ import numpy as np
 from tapegrad.core.record import recorded
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.arguments import as_tensor, constant, normalized_axis, refuse_out, single_axis, value
+from tapegrad.functions.axes import part
 from tapegrad.functions.elementwise import add, astype, divide, multiply, not_equal, subtract
 from tapegrad.functions.joining import concatenate
 from tapegrad.functions.shaping import broadcast_to, ravel, reshape
@@ -98,11 +99,6 @@ def unwrap(p: TensorLike, discont: float | None = None, axis: int = -1, *, perio
     array([1., 1., 1.])
     """
     return add(p, np.subtract(np.unwrap(value(p), discont, axis, period=period), value(p)))
-
-
-def part(x: TensorLike, axis: int, *bounds: int | None) -> Tensor:
-    """x[.., start:stop:step, ..] along one axis."""
-    return recorded.getitem(x, (slice(None),) * axis + (slice(*bounds),))
 
 
 def diff(a: TensorLike, n: int = 1, axis: int = -1, prepend: TensorLike | None = None,

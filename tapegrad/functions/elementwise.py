@@ -230,16 +230,6 @@ def clip(a: TensorLike, a_min: TensorLike | None = None, a_max: TensorLike | Non
     return recorded.clip(a, -math.inf if low is None else low, math.inf if high is None else high)
 
 
-def floats(x: TensorLike) -> Tensor:
-    """x as a tensor of floats or complex numbers: of integers and booleans, which would wrap around, as float64."""
-    return as_tensor(x) if value(x).dtype.kind in "fc" else astype(x, np.float64)
-
-
-def squared_size(x: Tensor) -> Tensor:
-    """|x|^2, also of complex numbers."""
-    return square(x) if x.dtype.kind != "c" else add(square(recorded.real(x)), square(recorded.imag(x)))
-
-
 def degrees(x: TensorLike, /) -> Tensor:
     """180 x / pi: radians in degrees. Derivative: d * 180 / pi.
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from tapegrad.errors import ShapeError, describe
-from tapegrad.functions.arguments import value
-from tapegrad.functions.elementwise import add, divide, floats, multiply, subtract, where
+from tapegrad.functions.arguments import floats, value
+from tapegrad.functions.elementwise import add, divide, multiply, subtract, where
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import TensorLike

@@ -11,18 +11,19 @@ import numpy as np
 from tapegrad.core.record import recorded
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.arguments import as_tensor, constant, refuse_out, single_axis, value
+from tapegrad.functions.axes import along
 from tapegrad.functions.elementwise import add, astype, positive
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.shaping import atleast_1d, atleast_2d, atleast_3d, broadcast_to, moveaxis, ravel
 from tapegrad.functions.tensor import Tensor
-from tapegrad.typing import Array, DTypeLike, TensorLike
+from tapegrad.typing import DTypeLike, TensorLike
 
-Casting: TypeAlias = Literal["no", "equiv", "safe", "same_kind", "unsafe"]
-PAD_MODES = "constant", "edge", "reflect", "symmetric", "wrap"
+_Casting: TypeAlias = Literal["no", "equiv", "safe", "same_kind", "unsafe"]
+_PAD_MODES = "constant", "edge", "reflect", "symmetric", "wrap"
 
 
 def concatenate(arrays: Iterable[TensorLike], /, axis: int | None = 0, out: None = None, *, dtype: DTypeLike | None = None,
-                casting: Casting = "same_kind") -> Tensor:
+                casting: _Casting = "same_kind") -> Tensor:
     """The tensors joined along an axis that they have; axis=None joins them flattened. Derivative: to each, its part of d.
 
     dtype     of the result, by default that to which the dtypes of the tensors promote
@@ -45,7 +46,7 @@ concat = concatenate
 
 
 def stack(arrays: Iterable[TensorLike], axis: int = 0, out: None = None, *, dtype: DTypeLike | None = None,
-          casting: Casting = "same_kind") -> Tensor:
+          casting: _Casting = "same_kind") -> Tensor:
     """Tensors of one shape joined along a new axis. Derivative: to each, its slice of d.
 
     `dtype` and `casting` as in concatenate. ShapeError for different shapes and for an axis that is not there.
@@ -65,7 +66,7 @@ def stack(arrays: Iterable[TensorLike], axis: int = 0, out: None = None, *, dtyp
     return recorded.stack(operands, axis % ndim)
 
 
-def vstack(tup: Iterable[TensorLike], *, dtype: DTypeLike | None = None, casting: Casting = "same_kind") -> Tensor:
+def vstack(tup: Iterable[TensorLike], *, dtype: DTypeLike | None = None, casting: _Casting = "same_kind") -> Tensor:
     """Joined along the first axis, vectors as rows.
 
     >>> tg.vstack([tg.tensor([1.0, 2.0]), tg.tensor([3.0, 4.0])])
@@ -75,7 +76,7 @@ def vstack(tup: Iterable[TensorLike], *, dtype: DTypeLike | None = None, casting
     return concatenate([atleast_2d(x) for x in tup], 0, dtype=dtype, casting=casting)
 
 
-def hstack(tup: Iterable[TensorLike], *, dtype: DTypeLike | None = None, casting: Casting = "same_kind") -> Tensor:
+def hstack(tup: Iterable[TensorLike], *, dtype: DTypeLike | None = None, casting: _Casting = "same_kind") -> Tensor:
     """Joined along the second axis; vectors along their only one.
 
     >>> tg.hstack([tg.tensor([[1.0], [2.0]]), tg.tensor([[3.0], [4.0]])])
@@ -289,8 +290,8 @@ def pad(array: TensorLike, pad_width: Any, mode: Any = "constant", constant_valu
     >>> tg.grad(lambda x: tg.pad(x, 1, mode="edge").sum())(np.array([1.0, 2.0, 3.0]))
     array([2., 1., 2.])
     """
-    if mode not in PAD_MODES:
-        raise ValueError(f"pad: mode={mode!r}; it is one of {', '.join(PAD_MODES)}")
+    if mode not in _PAD_MODES:
+        raise ValueError(f"pad: mode={mode!r}; it is one of {', '.join(_PAD_MODES)}")
     held = value(array)
     try:
         widths = np.broadcast_to(pad_width, (held.ndim, 2)).tolist()
@@ -371,11 +372,6 @@ def delete(arr: TensorLike, obj: Any, axis: int | None = None) -> Tensor:
     return along(arr, left, axis)
 
 
-def along(x: TensorLike, ids: Array, axis: int) -> Tensor:
-    """x[.., ids, ..] with an array of integers at `axis`."""
-    return getitem(x, (slice(None),) * axis + (ids,) if axis else ids)
-
-
 def _sequence(name: str, arrays: Iterable[TensorLike]) -> tuple[TensorLike, ...]:
     operands = tuple(arrays)
     if not operands:
@@ -384,7 +380,7 @@ def _sequence(name: str, arrays: Iterable[TensorLike]) -> tuple[TensorLike, ...]
 
 
 def _converted(name: str, operands: tuple[TensorLike, ...], out: None, dtype: Any,
-               casting: Casting) -> tuple[TensorLike, ...]:
+               casting: _Casting) -> tuple[TensorLike, ...]:
     refuse_out(name, out)
     for x in operands:
         if not np.can_cast(value(x).dtype, dtype, casting):

@@ -13,9 +13,10 @@ import numpy as np
 from tapegrad.core.record import wrap
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.activations import softmax
-from tapegrad.functions.arguments import as_tensor, constant, normalized_axis, number, value
-from tapegrad.functions.elementwise import absolute, floats, matmul, maximum, sqrt, squared_size, where
+from tapegrad.functions.arguments import as_tensor, constant, floats, normalized_axis, number, value
+from tapegrad.functions.elementwise import absolute, matmul, maximum, sqrt, where
 from tapegrad.functions.indexing import getitem
+from tapegrad.functions.moments import squared_size
 from tapegrad.functions.reductions import max, mean, sum
 from tapegrad.functions.shaping import matrix_transpose, reshape, transpose
 from tapegrad.functions.tensor import Tensor

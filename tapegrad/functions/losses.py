@@ -15,13 +15,12 @@ import numpy as np
 from tapegrad.core.record import recorded
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.activations import log_softmax, relu, softplus
-from tapegrad.functions.arguments import as_tensor, constant, single_axis, value
+from tapegrad.functions.arguments import as_tensor, constant, floats, single_axis, value
 from tapegrad.functions.elementwise import (
     absolute,
     astype,
     equal,
     exp,
-    floats,
     less,
     log,
     maximum,
@@ -29,10 +28,10 @@ from tapegrad.functions.elementwise import (
     negative,
     sqrt,
     square,
-    squared_size,
     where,
 )
 from tapegrad.functions.indexing import getitem
+from tapegrad.functions.moments import squared_size
 from tapegrad.functions.reductions import mean, sum
 from tapegrad.functions.shaping import broadcast_to
 from tapegrad.functions.tensor import Tensor

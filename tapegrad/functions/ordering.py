@@ -16,14 +16,13 @@ import numpy as np
 from tapegrad.core.record import recorded, wrap
 from tapegrad.errors import ShapeError, describe
 from tapegrad.functions import elementwise
-from tapegrad.functions.arguments import constant, normalized_axis, single_axis, value
-from tapegrad.functions.elementwise import add, floats, multiply, subtract
-from tapegrad.functions.reductions import checked
+from tapegrad.functions.arguments import checked, constant, floats, normalized_axis, single_axis, value
+from tapegrad.functions.elementwise import add, multiply, subtract
 from tapegrad.functions.shaping import moveaxis, ravel, reshape, transpose
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import Array, Axis, TensorLike
 
-METHODS = {
+_METHODS = {
     "linear": lambda low, weight: weight,
     "lower": lambda low, weight: np.zeros_like(weight),
     "higher": lambda low, weight: np.ceil(weight),
@@ -172,8 +171,8 @@ def nanmedian(a: TensorLike, axis: Axis = None, out: None = None, overwrite_inpu
 def _quantile(name: str, x: TensorLike, q: TensorLike, axis: Axis, out: None, method: str, keepdims: bool,
               skip_nan: bool = False) -> Tensor:
     keepdims = checked(name, out, keepdims)
-    if method not in METHODS:
-        raise ValueError(f"{name}: method={method!r}; there are {', '.join(METHODS)}")
+    if method not in _METHODS:
+        raise ValueError(f"{name}: method={method!r}; there are {', '.join(_METHODS)}")
     q = np.asarray(constant(name, q), float)
     if not np.all((q >= 0) & (q <= 1)):
         raise ValueError(f"{name}: quantiles lie in 0..1, percentiles in 0..100")
@@ -185,7 +184,7 @@ def _quantile(name: str, x: TensorLike, q: TensorLike, axis: Axis, out: None, me
         raise ShapeError(f"{name}: no elements over axis {axes}: {describe(value(x))}")
     x = floats(x)
     rows = reshape(transpose(x, (*others, *axes)), (*rest, n)) if shape else reshape(x, (1,))
-    low, high, weight = _places(name, value(rows), q.ravel(), METHODS[method], skip_nan)
+    low, high, weight = _places(name, value(rows), q.ravel(), _METHODS[method], skip_nan)
     below, above = (recorded.take_along_axis(rows, at, len(rest)) for at in (low, high))
     with np.errstate(invalid="ignore"):                 # between two infinities
         between = add(below, multiply(subtract(above, below), weight))

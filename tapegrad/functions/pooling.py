@@ -12,10 +12,10 @@ import math
 import numpy as np
 
 from tapegrad.core.record import wrap
-from tapegrad.functions.convolution import Widths, batched, padded, per_axis, unbatched, windows
 from tapegrad.functions.reductions import max, sum
 from tapegrad.functions.shaping import reshape
 from tapegrad.functions.tensor import Tensor
+from tapegrad.functions.windows import Widths, batched, padded, per_axis, unbatched, windows
 from tapegrad.typing import Shape, TensorLike
 
 

@@ -18,8 +18,7 @@ import numpy as np
 
 from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
-from tapegrad.functions.arguments import as_tensor, normalized_axis, refuse_out, single_axis, value
-from tapegrad.functions.complex_parts import conjugated
+from tapegrad.functions.arguments import as_tensor, conjugated, normalized_axis, refuse_out, single_axis, value
 from tapegrad.functions.elementwise import astype, matmul, multiply
 from tapegrad.functions.selecting import diagonal
 from tapegrad.functions.shaping import expand_dims, moveaxis, ravel, squeeze
@@ -27,7 +26,7 @@ from tapegrad.functions.subscripts import explicit
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import DTypeLike, TensorLike
 
-Operand = TypeVar("Operand", bound=TensorLike)
+_Operand = TypeVar("_Operand", bound=TensorLike)
 
 
 def dot(a: TensorLike, b: TensorLike, out: None = None) -> Tensor:
@@ -327,7 +326,7 @@ def _aligned(x: TensorLike, letters: str, output: str) -> TensorLike:
     return _arranged(x, None, tuple([next(lengths) if i in letters else 1 for i in output]))
 
 
-def _arranged(x: Any, order: tuple[int, ...] | None, shape: tuple[int, ...] | None = None) -> Operand | Tensor:
+def _arranged(x: Any, order: tuple[int, ...] | None, shape: tuple[int, ...] | None = None) -> _Operand | Tensor:
     """transpose and reshape, each where it changes something."""
     if order is not None and order != tuple(range(len(order))):
         x = recorded.transpose(x, order)

@@ -21,44 +21,17 @@ import numpy as np
 
 from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
-from tapegrad.functions import elementwise
-from tapegrad.functions.arguments import normalized_axis, number, refuse_out, single_axis, value
-from tapegrad.functions.elementwise import absolute, add, astype, divide, floats, maximum, minimum, multiply, subtract
+from tapegrad.functions.arguments import checked, floats, normalized_axis, number, single_axis, value
+from tapegrad.functions.elementwise import add, astype, divide, maximum, minimum, multiply, subtract
+from tapegrad.functions.moments import converted, counted, only, root, variance
 from tapegrad.functions.shaping import reshape, transpose
 from tapegrad.functions.tensor import Tensor
-from tapegrad.typing import Array, Axis, Binary, DTypeLike, TensorLike
-
-
-def checked(name: str, out: object, keepdims: object = False) -> bool:
-    """keepdims, which may be a number, as a bool; TypeError for an out=."""
-    if out is not None:
-        refuse_out(name, out)
-    return keepdims if type(keepdims) is bool else bool(keepdims)
-
-
-def converted(name: str, a: TensorLike, dtype: Any) -> Tensor:
-    """a in another dtype; TypeError for what was meant as keepdims."""
-    if type(dtype) is bool:
-        raise TypeError(f"{name}: dtype={dtype}; what follows the axis is dtype=, and keepdims= is best given by name")
-    return astype(a, dtype)
+from tapegrad.typing import Axis, Binary, DTypeLike, TensorLike
 
 
 def _of_dtype(z: Tensor, dtype: DTypeLike | None) -> Tensor:
     """The result in the dtype that was asked for: sums of small integers and booleans are made in a wider one."""
     return z if dtype is None or z.dtype == dtype else astype(z, dtype)
-
-
-def _only(x: TensorLike, where: TensorLike, filler: float) -> TensorLike:
-    """x where `where` says, and the filler, which changes nothing, elsewhere."""
-    return x if where is True else elementwise.where(where, x, filler)
-
-
-def counted(x: TensorLike, where: TensorLike, axis: tuple[int, ...] | None, keepdims: bool = False) -> Array:
-    """How many elements over `axis` take part, as numbers of the dtype of x."""
-    mask = np.broadcast_to(value(where), value(x).shape)
-    kind = value(x).real.dtype if value(x).dtype.kind in "fc" else np.dtype(float)
-    n: Array = np.sum(mask, axis, dtype=kind, keepdims=keepdims)
-    return n
 
 
 def sum(a: TensorLike, axis: Axis = None, dtype: DTypeLike | None = None, out: None = None, keepdims: bool = False,
@@ -71,7 +44,7 @@ def sum(a: TensorLike, axis: Axis = None, dtype: DTypeLike | None = None, out: N
     array([1., 1.])
     """
     keepdims = checked("sum", out, keepdims)
-    a = _only(a if dtype is None else converted("sum", a, dtype), where, 0)
+    a = only(a if dtype is None else converted("sum", a, dtype), where, 0)
     z = recorded.sum(a, normalized_axis("sum", a, axis), keepdims)
     return _of_dtype(z if initial is None else add(z, initial), dtype)
 
@@ -86,7 +59,7 @@ def prod(a: TensorLike, axis: Axis = None, dtype: DTypeLike | None = None, out: 
     array([0., 8., 0.])
     """
     keepdims = checked("prod", out, keepdims)
-    a = _only(a if dtype is None else converted("prod", a, dtype), where, 1)
+    a = only(a if dtype is None else converted("prod", a, dtype), where, 1)
     z = recorded.prod(a, normalized_axis("prod", a, axis), keepdims)
     return _of_dtype(z if initial is None else multiply(z, initial), dtype)
 
@@ -106,7 +79,7 @@ def mean(a: TensorLike, axis: Axis = None, dtype: DTypeLike | None = None, out: 
     axis = normalized_axis("mean", a, axis)
     if where is True:
         return _of_dtype(recorded.mean(a, axis, keepdims), dtype)
-    z = divide(recorded.sum(_only(a, where, 0), axis, keepdims), counted(a, where, axis, keepdims))
+    z = divide(recorded.sum(only(a, where, 0), axis, keepdims), counted(a, where, axis, keepdims))
     return _of_dtype(z, dtype)
 
 
@@ -155,7 +128,7 @@ def _extremum(name: str, two: Binary, worst: Any, x: TensorLike, axis: Axis, out
         if value(x).size == 0:
             kept = np.sum(value(x), axis, keepdims=keepdims)
             return add(Tensor(np.zeros_like(kept, value(x).dtype)), initial)
-        x = _only(x, where, worst)
+        x = only(x, where, worst)
     return two(row(x, axis, keepdims), initial)
 
 
@@ -219,23 +192,6 @@ def _moment(name: str, row: Callable[..., Tensor], x: TensorLike, axis: Axis, dt
         return row(x, axis, ddof, keepdims)
     z = variance(x, axis, ddof, keepdims, where, given)
     return z if name == "var" else root(z)
-
-
-def variance(x: TensorLike, axis: tuple[int, ...] | None, ddof: float, keepdims: bool, where: TensorLike,
-             mean: TensorLike | None = None) -> Tensor:
-    """The variance of the elements that take part, as a composition."""
-    n = counted(x, where, axis, True)
-    if mean is None:
-        mean = divide(recorded.sum(_only(x, where, 0), axis, True), n)
-    off = _only(subtract(x, mean), where, 0)
-    z = recorded.sum(multiply(off, off) if value(off).dtype.kind != "c" else absolute(off) ** 2, axis, keepdims)
-    return divide(z, maximum(counted(x, where, axis, keepdims) - ddof, 0))
-
-
-def root(x: TensorLike) -> Tensor:
-    """sqrt(x) whose derivative at 0 is 0."""
-    zero = value(x) == 0
-    return elementwise.where(zero, 0.0, elementwise.sqrt(elementwise.where(zero, 1.0, x)))
 
 
 def average(a: TensorLike, axis: Axis = None, weights: TensorLike | None = None, returned: bool = False, *,

@@ -10,14 +10,14 @@ import numpy as np
 from tapegrad.core.record import recorded
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.arguments import as_tensor, constant, normalized_axis, refuse_out, single_axis, value
+from tapegrad.functions.axes import along
 from tapegrad.functions.indexing import getitem
-from tapegrad.functions.joining import along
 from tapegrad.functions.reductions import sum
 from tapegrad.functions.shaping import broadcast_to, moveaxis, ravel
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import Array, DTypeLike, Shape, TensorLike
 
-Order: TypeAlias = Literal["K", "A", "C", "F"]
+_Order: TypeAlias = Literal["K", "A", "C", "F"]
 
 
 def take(a: TensorLike, indices: TensorLike, axis: int | None = None, out: None = None, mode: str = "raise") -> Tensor:
@@ -268,7 +268,7 @@ def argwhere(a: TensorLike) -> Tensor:
     return Tensor(np.argwhere(value(a)))
 
 
-def full_like(a: TensorLike, fill_value: TensorLike, dtype: DTypeLike | None = None, order: Order = "K", subok: bool = True,
+def full_like(a: TensorLike, fill_value: TensorLike, dtype: DTypeLike | None = None, order: _Order = "K", subok: bool = True,
               shape: Shape | None = None) -> Tensor:
     """A constant of the shape and dtype of `a`, or of those given, filled with one value.
 
@@ -280,7 +280,7 @@ def full_like(a: TensorLike, fill_value: TensorLike, dtype: DTypeLike | None = N
     return Tensor(np.full_like(value(a), constant("full_like", fill_value), dtype, order, subok, shape))
 
 
-def empty_like(prototype: TensorLike, /, dtype: DTypeLike | None = None, order: Order = "K", subok: bool = True,
+def empty_like(prototype: TensorLike, /, dtype: DTypeLike | None = None, order: _Order = "K", subok: bool = True,
                shape: Shape | None = None) -> Tensor:
     """A constant of the shape and dtype of `prototype`, or of those given, whose elements are not set.
 

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from tapegrad.errors import DtypeError, ShapeError, describe
-from tapegrad.functions.arguments import value
-from tapegrad.functions.complex_parts import conjugated
+from tapegrad.functions.arguments import conjugated, value
 from tapegrad.functions.elementwise import add, astype, clip, divide, matmul, multiply, ones_like, sqrt, subtract, zeros_like
 from tapegrad.functions.joining import concatenate, stack
 from tapegrad.functions.reductions import mean

@@ -53,7 +53,8 @@ primitive("multiply", np.multiply, lambda F, d, _z, _x, y: d * y,
                                    lambda F, d, _z, x, _y: d * x, complex=HOLOMORPHIC)
 primitive("divide", np.divide, _divide_dx,
                                lambda F, d, z, _x, y: -F.strong_multiply(d, z / y), complex=HOLOMORPHIC)
-primitive("power", operator.pow, _power_dx, _power_dy, complex=HOLOMORPHIC, pointwise=True, drops=True)     # NaN ** 0 is 1
+primitive("power", operator.pow, _power_dx, _power_dy, complex=HOLOMORPHIC, fresh=True, pointwise=True,
+          drops=True)                                   # NaN ** 0 is 1
 primitive("negative", np.negative, lambda F, d, _z, _x: -d, complex=LINEAR)
 
 # x * y that is 0 wherever x is exactly 0, whatever y is: for a delta times a derivative that may be infinite or NaN.

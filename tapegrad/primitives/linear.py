@@ -82,5 +82,5 @@ def _add_matmul_dy(held, d, _z, x, _y):
             or held.size >= limits.ADDED and blas.add_product(held, x, d, transposed_x=True))
 
 
-primitive("matmul", _matmul, _matmul_dx, _matmul_dy, complex=HOLOMORPHIC).fast(
+primitive("matmul", _matmul, _matmul_dx, _matmul_dy, complex=HOLOMORPHIC, fresh=True).fast(
     forward=_fast_matmul, rules=(_fast_matmul_dx, None), accumulate=(_add_matmul_dx, _add_matmul_dy))

@@ -98,6 +98,7 @@ class Primitive:
     elementwise   whether G is a ufunc: then the contributions, too, have the shape and dtype of z
     complex  LINEAR or HOLOMORPHIC where the rules hold for a complex z, else None
     view     whether z may share the memory of an operand
+    fresh    whether it certainly does not, as where G is a ufunc
     pointwise   whether an element of z depends on one element of each operand only, as where G is a ufunc
     weak     whether contributions may be NaN where d is 0: they are d times something, element by element (zeros.py)
     drops    whether z may be finite where an operand is NaN
@@ -105,7 +106,7 @@ class Primitive:
     """
 
     __slots__ = ("name", "g", "plain", "dg", "array_dg", "accumulate", "exact", "arity", "plans", "static_names", "variadic",
-                 "reads", "elementwise", "has_no_derivative", "complex", "view", "pointwise", "weak",
+                 "reads", "elementwise", "has_no_derivative", "complex", "view", "fresh", "pointwise", "weak",
                  "drops", "doc")
 
     g: Any
@@ -116,17 +117,20 @@ class Primitive:
     static_names: tuple[str, ...]
 
     def __init__(self, name: str, g: Any, dg: Sequence[Any], variadic: bool = False, complex: str | None = None,
-                 view: bool = False, pointwise: bool = False, drops: bool = False, doc: str | None = None) -> None:
+                 view: bool = False, fresh: bool = False, pointwise: bool = False, drops: bool = False,
+                 doc: str | None = None) -> None:
         self.complex, self.view, self.drops, self.doc = complex, view, drops, doc
         self.name, self.g, self.plain, self.dg, self.variadic = name, g, g, dg, variadic
         self.array_dg, self.accumulate, self.exact = dg, (None,) * len(dg), ""
         self.elementwise = isinstance(g, np.ufunc)
-        self.pointwise = pointwise or self.elementwise
+        self.fresh, self.pointwise = fresh or self.elementwise, pointwise or self.elementwise
         self.weak = self.pointwise and complex is not LINEAR
         self.arity, self.has_no_derivative = None if variadic else len(dg), dg == (None,) * len(dg)
         self.reads = [None if rule is None else _reads(rule, variadic) for rule in dg]
         names = next((parameters(rule) for rule in dg if rule is not None), ())
         self.static_names = names[5:] if variadic else names[3 + len(dg):]
+        if self.has_no_derivative and hasattr(g, "__code__"):
+            self.static_names = parameters(g)[len(dg):]
         if variadic and any(how == VALUE for how in self.reads[0][1:2]):
             raise TypeError(f"{name}: a variadic row's rule may read its operands' shapes only, not their values")
         self.plans = {} if variadic else None
