@@ -77,6 +77,51 @@ def test_a_result_is_not_the_callers_array():
         assert make().data.sum() == X.size
 
 
+def read_only(X, how):
+    """X, or an array with its values, that nobody can write into."""
+    if how == "bytes":
+        return np.frombuffer(X.tobytes(), X.dtype).reshape(X.shape)
+    X = X.copy()
+    X.flags.writeable = False
+    return X[:, :] if how == "view" else X
+
+
+@pytest.mark.parametrize("how", ["owner", "view", "bytes"])
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+def test_a_read_only_array_is_kept_as_it_is(use, how):
+    values = np.random.default_rng(0).uniform(0.5, 1, LARGE)
+    w, expected = [tg.tensor(np.ones((LARGE[1], 1)), requires_grad=True) for _ in range(2)]
+    use(tg.tensor(values), expected).sum().backward()
+    X = read_only(values, how)
+    use(X, w).sum().backward()
+    np.testing.assert_array_equal(w.grad, expected.grad)
+    tracemalloc.start()
+    z = X @ w
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert held < X.nbytes / 2 and z.requires_grad
+
+
+def test_a_read_only_view_of_what_can_be_written_is_not():
+    X, w = np.ones(LARGE), tg.tensor(np.ones((LARGE[1], 1)), requires_grad=True)
+    for view in (np.broadcast_to(X, X.shape), memoryview(X).toreadonly()):
+        z = (np.asarray(view) @ w).sum()
+        X[...] = 5.0
+        z.backward()
+        np.testing.assert_array_equal(w.grad, LARGE[0])
+        w.zero_grad()
+        X[...] = 1.0
+
+
+def test_a_tensor_of_a_read_only_array_can_be_written_into():
+    for make in (tg.reshape, tg.broadcast_to, lambda x, _: tg.positive(x), lambda x, _: tg.array(x)):
+        z = make(read_only(np.ones(3), "owner"), (3,))
+        z[0] = 2.0
+        z.data[1] = 3.0
+        z += 1.0
+        assert z.tolist() == [3.0, 4.0, 2.0]
+
+
 def test_copies_go_with_the_arrays():
     w = tg.tensor(np.ones((LARGE[1], 1)), requires_grad=True)
     tracemalloc.start()

@@ -77,7 +77,7 @@ class TensorBase(Handle):
         """The array, for reading and writing: nothing that the tape has saved is reached through it."""
         if self._data is not None:
             lent = self._data
-            if getrefcount(lent) > LONE_LOCAL or lent.base is not None:
+            if getrefcount(lent) > LONE_LOCAL or lent.base is not None or not lent.flags.writeable:
                 lent = lent.copy()
             self._lent, self._data = lent, None
         return self._lent
