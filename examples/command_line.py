@@ -13,9 +13,10 @@ import weights  # noqa: E402
 from baseline import baseline  # noqa: E402
 from gradient_check import TOLERANCE, largest_difference  # noqa: E402
 from names_data import Alphabet, InputError, read_prefix, read_shipped  # noqa: E402
-from training import Init, batches, evaluate, parameters, predict, train  # noqa: E402
+from training import Init, Stopped, batches, evaluate, parameters, predict, train  # noqa: E402
 
 NAMES = "Noahshire,Grebulons,Anna Lindqvist,The Last Lighthouse,Quercus borealis"
+INTERRUPTED = 130
 FROM_RECIPE = "max_len", "num_hid", "batch_size", "epochs", "init_lr", "seed"
 
 
@@ -29,7 +30,9 @@ def main(kind, recipes):
     except InputError as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
     except KeyboardInterrupt:
-        parser.exit(130, f"\n{parser.prog}: interrupted, nothing was saved\n")
+        parser.exit(INTERRUPTED, f"\n{parser.prog}: interrupted; nothing was saved\n")
+    except Stopped as stopped:
+        parser.exit(stopped.code, f"{parser.prog}: {stopped}; {stopped.saved}\n")
 
 
 def make_parser(kind, recipes):
@@ -45,22 +48,30 @@ def make_parser(kind, recipes):
 
     parser = argparse.ArgumentParser(
         description=f"Tell what kind of thing a name names from its characters, with an {kind.upper()}.",
-        epilog="Numbers that are not given are those of the recipe, or of the weights that are loaded.")
+        epilog="Numbers that are not given are those of the recipe, or of the weights that are loaded.", allow_abbrev=False)
+
+    def add(flag, type, least, metavar, what):
+        key = flag[2:].replace("-", "_")
+        defaults = "; ".join(f"{name}: {getattr(recipe, key)}" for name, recipe in recipes.items())
+        parser.add_argument(flag, type=number(type, least), metavar=metavar, help=f"{what} ({defaults})")
+
     parser.add_argument("--dataset", metavar="PREFIX", help="read PREFIX.train, PREFIX.valid and PREFIX.test, lines of "
                         "name<TAB>label, and not the names that are shipped")
-    parser.add_argument("--recipe", choices=recipes, help="default: what works well; course: the assignment's")
-    parser.add_argument("--max-len", type=number(int, 1), metavar="N", help="characters of a name that are read")
-    parser.add_argument("--num-hid", type=number(int, 1), metavar="N", help="hidden units")
-    parser.add_argument("--batch-size", type=number(int, 1), metavar="N", help="names in a minibatch")
-    parser.add_argument("--epochs", type=number(int, 0), metavar="N", help="times through the training names; 0 only "
-                        "evaluates")
-    parser.add_argument("--init-lr", type=number(float, 0), metavar="RATE", help="learning rate at the start")
-    parser.add_argument("--seed", type=number(int, 0), metavar="N", help="of first weights, order and dropout")
-    parser.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="default: %(default)s")
+    parser.add_argument("--recipe", choices=recipes, help="default: what works well (that of the weights, if any "
+                        "are loaded); course: the assignment's")
+    add("--max-len", int, 1, "N", "characters of a name that are read")
+    add("--num-hid", int, 1, "N", "hidden units")
+    add("--batch-size", int, 1, "N", "names in a minibatch")
+    add("--epochs", int, 0, "N", "times through the training names; 0 only evaluates")
+    add("--init-lr", float, 0, "RATE", "learning rate at the start")
+    add("--seed", int, 0, "N", "of first weights, order and dropout")
+    parser.add_argument("--dtype", choices=("float32", "float64"), default="float32",
+                        help="of the weights and of all that is computed (default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="a small part of the names and two epochs: does it run?")
-    parser.add_argument("--names", default=NAMES, metavar="A,B,..", help="names to classify at the end")
+    parser.add_argument("--names", default=NAMES, metavar="A,B,..", help="names to classify at the end (default: %(default)s)")
     parser.add_argument("--out", default=os.path.join("runs", kind), metavar="DIR",
-                        help="where to save weights and pictures; default: %(default)s")
+                        help="where to save weights and pictures; if it is not empty, DIR-2, DIR-3, .. (default: %(default)s)")
+    parser.add_argument("--overwrite", action="store_true", help="save in DIR even if it is not empty")
     parser.add_argument("--load", metavar="FILE", help="start from saved weights")
     return parser
 
@@ -93,17 +104,23 @@ def run(kind, recipes, flags):
     if not difference <= TOLERANCE:
         sys.exit("the gradients are wrong")
 
-    make_directory(flags.out)
-    history = train(model, (train_ids, data.train.y), (valid_ids, data.valid.y), recipe, report.print_epoch)
+    out = made_directory(flags.out, flags.overwrite)
+    history, stopped = train(model, (train_ids, data.train.y), (valid_ids, data.valid.y), recipe, report.print_epoch)
+    if stopped and not history:
+        remove_if_empty(out)
+        raise stopped
     loss, accuracy, predicted = evaluate(model, test_ids, data.test.y, recipe.trimmed)
 
-    report.draw_confusion(os.path.join(flags.out, "confusion.png"), data.test.y, predicted, data.labels)
+    report.draw_confusion(os.path.join(out, "confusion.png"), data.test.y, predicted, data.labels)
     if history:
-        report.draw_curves(os.path.join(flags.out, "curves.png"), history)
+        report.draw_curves(os.path.join(out, "curves.png"), history)
         about = {"kind": kind, "recipe": name, "alphabet": alphabet.characters, "labels": data.labels}
         about |= {key: getattr(recipe, key) for key in FROM_RECIPE}
-        weights.save(os.path.join(flags.out, "weights.safetensors"), model, about)
-    print(f"saved in {flags.out}: {', '.join(sorted(os.listdir(flags.out)))}")
+        weights.save(os.path.join(out, "weights.safetensors"), model, about)
+    print(f"saved in {out}: {', '.join(sorted(os.listdir(out)))}")
+    if stopped:
+        stopped.saved = f"the best weights of {len(history)} epochs are in {out}, test loss {loss:.3f}, accuracy {accuracy:.3f}"
+        raise stopped
 
     names = [text.strip() for text in flags.names.split(",") if text.strip()]
     if names:
@@ -134,8 +151,18 @@ def choose(kind, recipes, flags, data, saved):
     return name, recipe, Alphabet(saved["alphabet"]) if saved else Alphabet.of(data.train.names)
 
 
-def make_directory(path):
+def made_directory(path, overwrite):
+    """The directory to save in, which is made: `path`, or, if there is something in it, path-2, path-3, .."""
+    found, n = path, 2
     try:
-        os.makedirs(path, exist_ok=True)
+        while not overwrite and os.path.isdir(found) and os.listdir(found):
+            found, n = f"{path.rstrip(os.sep)}-{n}", n + 1
+        os.makedirs(found, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
+        raise InputError(f"{found}: {error.strerror}") from None
+    return found
+
+
+def remove_if_empty(path):
+    if not os.listdir(path):
+        os.rmdir(path)

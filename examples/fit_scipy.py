@@ -6,11 +6,11 @@ The model is multinomial logistic regression: p = softmax(x W + b), where x says
 name has. Its loss is convex, and L-BFGS, which needs the gradient at every step, finds the minimum.
 """
 
+import argparse
 from collections import Counter
 
 import numpy as np
-from names_data import read_shipped
-from scipy.optimize import minimize
+from names_data import InputError, read_shipped
 
 import tapegrad as tg
 
@@ -39,7 +39,17 @@ def accuracy(w, x, y, classes):
 
 
 def main():
-    data = read_shipped()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.parse_args()
+    try:
+        from scipy.optimize import minimize
+        data = read_shipped()
+    except ModuleNotFoundError:
+        parser.exit(2, f"{parser.prog}: error: this example needs SciPy: pip install scipy\n")
+    except InputError as error:
+        parser.exit(2, f"{parser.prog}: error: {error}\n")
+    except KeyboardInterrupt:
+        parser.exit(130, f"\n{parser.prog}: interrupted\n")
     classes = len(data.labels)
     counts = Counter(pair for name in data.train.names for pair in pairs(name))
     known = [pair for pair, _ in counts.most_common(PAIRS)]

@@ -14,6 +14,8 @@ from tqdm import tqdm
 
 import tapegrad as tg
 
+DIVERGED = 1e3          # a loss of nats per name: that of equally probable labels is below 2
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -39,6 +41,14 @@ def parameters(model, prefix=""):
     for name, value in vars(model).items():
         found |= {prefix + name: value} if isinstance(value, tg.Tensor) else parameters(value, f"{prefix}{name}.")
     return found
+
+
+class Stopped(Exception):
+    """Training has ended before its last epoch. `code` is the exit code; `saved` says what is left of it."""
+
+    def __init__(self, why, code):
+        super().__init__(why)
+        self.code, self.saved = code, "nothing was saved"
 
 
 class Init:
@@ -123,12 +133,31 @@ def predict(model, ids, trimmed=False):
 def train(model, training, validation, recipe, report):
     """Train on the (ids, y) `training`, and leave the model with the weights that had the least loss on `validation`.
 
-    Returns a row per epoch, which `report` is called with: loss, accuracy, validation loss and accuracy, seconds.
+    Returns a row per epoch, which `report` is called with: loss, accuracy, validation loss and accuracy, seconds; and None,
+    or why it stopped before the last epoch: Ctrl-C, or a loss that is not a number any more, or absurdly large.
     """
     rng = np.random.default_rng(recipe.seed)
     drop = dropout(recipe.dropout, rng)
     optimizer = recipe.optimizer(parameters(model).values(), lr=recipe.init_lr)
     history, best, best_weights = [], evaluate(model, *validation, recipe.trimmed)[0], copies(model)
+    try:
+        for row in epochs(model, training, validation, recipe, optimizer, drop, rng):
+            history.append(row)
+            report(len(history), *row)
+            if row[2] < best:
+                best, best_weights = row[2], copies(model)
+        stopped = None
+    except KeyboardInterrupt:
+        stopped = Stopped(f"interrupted in epoch {len(history) + 1}", 130)
+    except Stopped as diverged:
+        stopped = diverged
+    for name, parameter in parameters(model).items():
+        parameter.data = best_weights[name]
+    return history, stopped
+
+
+def epochs(model, training, validation, recipe, optimizer, drop, rng):
+    """Train, and yield a row per epoch; Stopped if the loss says that this leads nowhere."""
     for epoch in range(recipe.epochs):
         start, loss_sum, hits, seen = time.perf_counter(), 0.0, 0, 0
         todo = batches(*training, recipe.batch_size, rng, recipe.trimmed)
@@ -141,6 +170,10 @@ def train(model, training, validation, recipe, report):
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+            if not loss.item() < DIVERGED:
+                bar.close()
+                raise Stopped(f"the loss is {loss.item():.3g} in batch {step + 1} of epoch {epoch + 1}: training diverges at a "
+                              f"learning rate of {optimizer.lr:.3g}; try a smaller --init-lr", 1)
 
             seen += len(y)
             loss_sum += loss.item() * len(y)
@@ -148,13 +181,7 @@ def train(model, training, validation, recipe, report):
             bar.set_postfix(loss=f"{loss_sum / seen:.3f}", accuracy=f"{hits / seen:.3f}", refresh=False)
         seconds = time.perf_counter() - start
         valid_loss, valid_accuracy, _ = evaluate(model, *validation, recipe.trimmed)
-        history.append((loss_sum / seen, hits / seen, valid_loss, valid_accuracy, seconds))
-        report(epoch + 1, *history[-1])
-        if valid_loss < best:
-            best, best_weights = valid_loss, copies(model)
-    for name, parameter in parameters(model).items():
-        parameter.data = best_weights[name]
-    return history
+        yield loss_sum / seen, hits / seen, valid_loss, valid_accuracy, seconds
 
 
 def copies(model):

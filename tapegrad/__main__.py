@@ -1,5 +1,6 @@
-"""python -m tapegrad [seconds]: print the configuration and run a benchmark, about 4 seconds per line and 50 in total."""
+"""Print the configuration and run a benchmark, about 4 seconds per line and 50 in total."""
 
+import argparse
 import statistics
 import sys
 import time
@@ -121,5 +122,25 @@ def main(seconds=4.0):
         line(what, "ms", 1e3, [lambda step=step: seconds_of(step)], seconds)
 
 
+def seconds(text):
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds")
+    return value
+
+
+def command():
+    """`python -m tapegrad [seconds]`"""
+    parser = argparse.ArgumentParser("python -m tapegrad", description=__doc__)
+    parser.add_argument("seconds", type=seconds, nargs="?", default=4.0, help="for each line (default: %(default)s)")
+    flags = parser.parse_args()
+    try:
+        main(flags.seconds)
+    except KeyboardInterrupt:
+        parser.exit(130, "\ninterrupted\n")
+    except BrokenPipeError:                             # as by `| head`
+        sys.stderr.close()
+
+
 if __name__ == "__main__":
-    sys.exit(main(*map(float, sys.argv[1:])))
+    command()

@@ -1,6 +1,8 @@
 """show_config() and `python -m tapegrad`: what they say of this machine, and of others."""
 
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -39,3 +41,10 @@ def test_the_benchmark_runs(monkeypatch, capsys):
     said = capsys.readouterr().out
     for line in ("LSTM step, 2 names, 3 characters, hidden 4, 2 steps", "a recorded x * y", "tanh, 2,048", "GFLOP/s", "Adam"):
         assert line in said
+
+
+@pytest.mark.parametrize("flags, code, said", [(["--help"], 0, "usage: python -m tapegrad"), (["-1"], 2, "error"),
+                                               (["soon"], 2, "invalid seconds value: 'soon'"), (["inf"], 2, "not a number of seconds")])
+def test_the_command_line_has_no_tracebacks(flags, code, said):
+    run = subprocess.run([sys.executable, "-m", "tapegrad", *flags], capture_output=True, text=True)
+    assert run.returncode == code and said in run.stdout + run.stderr and "Traceback" not in run.stderr

@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -109,6 +110,58 @@ def test_without_a_test_part_the_valid_part_is_reported_on(prefix, tmp_path):
     assert "there is no set.test" in done.stdout
 
 
+def test_a_second_run_overwrites_nothing_unless_it_is_told_to(prefix, tmp_path):
+    flags = "--dataset", prefix, "--epochs", 1, "--num-hid", 8, "--out", "kept", "--seed"
+    written = {}
+    for seed, more, folder in ((1, (), "kept"), (2, (), "kept-2"), (3, (), "kept-3"), (4, ("--overwrite",), "kept")):
+        done = call("mlp", *flags, seed, *more, cwd=tmp_path)
+        assert last_line(done) and f"saved in {folder}: " in done.stdout
+        now = {path.parent.name: path.read_bytes() for path in tmp_path.glob("*/weights.safetensors")}
+        assert {name for name in now if now[name] != written.get(name)} == {folder}
+        written = now
+
+
+def interrupted(kind, *flags, cwd, after):
+    """A run that gets Ctrl-C as soon as it has printed a line that starts with `after`."""
+    command = [sys.executable, "-u", str(EXAMPLES / f"train_{kind}.py"), *map(str, flags)]
+    with subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8") as run:
+        for line in run.stdout:
+            if line.startswith(after):
+                run.send_signal(signal.SIGINT)
+                break
+        out, err = run.communicate(timeout=100)
+    return run.returncode, out, err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_ctrl_c_saves_the_best_weights_so_far_and_says_so(prefix, tmp_path):
+    flags = "--dataset", prefix, "--num-hid", 64, "--epochs", 100_000
+    code, out, err = interrupted("mlp", *flags, cwd=tmp_path, after="epoch  2")
+    assert code == 130 and "Traceback" not in err
+    found = re.search(r"interrupted in epoch (\d+); the best weights of (\d+) epochs are in (\S+), test loss", err)
+    assert int(found[1]) == int(found[2]) + 1 > 2 and {path.name for path in (tmp_path / found[3]).iterdir()} == SAVED
+    code, out, err = interrupted("mlp", *flags, "--out", "none", cwd=tmp_path, after="gradient check")
+    assert code == 130 and "interrupted" in err and "Traceback" not in err
+    assert ("nothing was saved" in err) != (tmp_path / "none").exists()         # it is in the first epoch, most likely
+
+
+@pytest.mark.parametrize("kind, recipe", [(kind, recipe) for kind in KINDS for recipe in ("default", "course")])
+def test_a_run_that_diverges_stops_and_says_so(kind, recipe, prefix, tmp_path):
+    done = call(kind, "--dataset", prefix, "--batch-size", 5, "--recipe", recipe, "--init-lr", 1e9, cwd=tmp_path)
+    assert done.returncode == 1 and "Traceback" not in done.stderr and not list(tmp_path.glob("runs/*/*"))
+    assert re.search(r": the loss is \S+ in batch \d+ of epoch 1: training diverges at a learning rate of .*; try a smaller "
+                     "--init-lr; nothing was saved\n$", done.stderr)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_help_shows_the_defaults(kind, tmp_path):
+    text = " ".join(call(kind, "--help", cwd=tmp_path).stdout.split())
+    for name, recipe in KINDS[kind].RECIPES.items():
+        for value in (recipe.max_len, recipe.num_hid, recipe.batch_size, recipe.epochs, recipe.init_lr, recipe.seed):
+            assert f"{name}: {value}" in text
+    assert f"(default: runs/{kind})" in text and "(default: float32)" in text
+
+
 # Data
 
 def test_names_are_decoded(prefix):
@@ -195,6 +248,7 @@ def test_what_is_wrong_is_said_without_a_traceback(prefix, tmp_path):
         ("mlp", ("--load", "saved/weights.safetensors"), "saved/weights.safetensors: weights of labels"),
         ("mlp", (*ours, "--out", "junk"), "junk: File exists"),
         ("mlp", (*ours, "--batch-size", 0), "--batch-size: 0 is not a number from 1 up"),
+        ("mlp", (*ours, "--epoch", 3), "unrecognized arguments: --epoch 3"),
         ("mlp", (*ours, "--epochs", "many"), "--epochs: invalid int value: 'many'"),
     ]:
         done = call(kind, *flags, cwd=tmp_path)
