@@ -41,12 +41,13 @@ def seen(model, ids, y, put):
         put(f"lstm.{ending}", t.draw(format={"mmd": "mermaid"}.get(ending, ending)))
     put("questions.txt", "\n\n".join(map(str, [t.memory(), t.profile(), t.check(), through_time[0]])) + "\n")
     t.profile().save(put("profile.json"))
-    axes = None
+    plot = None
     for parts in through_time:
-        axes = parts.plot(axes=axes)
-    axes.set_title("where the gradients of the recurrent weights come from: norms of their parts by time step", fontsize=10)
-    axes.legend()
-    axes.figure.savefig(put("gradient_through_time.svg"))
+        plot = parts.plot(axes=plot)
+    plot.axes.set_title("where the gradients of the recurrent weights come from: norms of their parts by time step",
+                        fontsize=10)
+    plot.axes.legend()
+    plot.save(put("gradient_through_time.svg"))
 
 
 def blamed(model, ids, y, put):

@@ -95,8 +95,12 @@ class TestProvenance:
             loss = recurrent(W, X0, np.ones((4, 3))).sum()
             parts = tg.provenance(loss, W, by="step")
         assert str(parts).splitlines()[-1].startswith("   6") and "<table" in parts._repr_html_()
-        parts.plot(tmp_path / "steps.png")
-        tg.provenance(loss, W).plot(tmp_path / "entries.svg")
+        by_step = parts.plot(tmp_path / "steps.png")
+        assert parts.plot(axes=by_step).axes is parts.plot(axes=by_step.axes).axes is by_step.axes
+        plot = tg.provenance(loss, W).plot(tmp_path / "entries.svg")
+        assert plot._repr_svg_().startswith("<?xml") and "<svg" in plot._repr_svg_() and plot.figure is plot.axes.figure
+        plot.save(tmp_path / "again.png")
+        assert (tmp_path / "again.png").read_bytes().startswith(b"\x89PNG")
         assert (tmp_path / "steps.png").stat().st_size > 1000 and (tmp_path / "entries.svg").stat().st_size > 1000
 
     def test_refused(self):
@@ -340,7 +344,10 @@ class TestStepping:
 
     def test_text(self):
         W, h, loss = self.model()
-        text = str(tg.backward_steps(loss))
+        steps = tg.backward_steps(loss)
+        text, html = str(steps), steps._repr_html_()
+        assert repr(steps) == text and repr(steps[0]) == str(steps[0]) and "<table" in html
+        assert len(steps.table()) == len(steps) and all(step.name in html for step in steps)
         assert "z2 = multiply(h, h)\n    delta[z2] = [[1., 1.]]\n    delta[h] += delta[z2] d(multiply)/dh = " in text
 
     @pytest.mark.parametrize("stop, names", [("z2", ["loss", "z2"]), (1, ["loss", "z2", "h"]), ("nobody", None),

@@ -9,6 +9,7 @@ import pytest
 
 import tapegrad as tg
 from tapegrad import __main__, config
+from tapegrad.kernels import blas
 
 
 def test_show_config(capsys):
@@ -29,6 +30,7 @@ def test_advice(monkeypatch, core, variables, threads, words):
     for name, value in {**variables, **threads}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(config, "blas_core", lambda: core)
+    monkeypatch.setattr(config, "get_num_threads", lambda: 2)
     monkeypatch.setattr(config, "has_avx512", lambda: True)
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     advice = [line for line in config.configuration()["faster"] if not line.startswith("numba")]
@@ -44,7 +46,49 @@ def test_the_benchmark_runs(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("flags, code, said", [(["--help"], 0, "usage: python -m tapegrad"), (["-1"], 2, "error"),
-                                               (["soon"], 2, "invalid seconds value: 'soon'"), (["inf"], 2, "not a number of seconds")])
+                                               (["soon"], 2, "invalid seconds value: 'soon'"),
+                                               (["inf"], 2, "not a number of seconds")])
 def test_the_command_line_has_no_tracebacks(flags, code, said):
     run = subprocess.run([sys.executable, "-m", "tapegrad", *flags], capture_output=True, text=True)
     assert run.returncode == code and said in run.stdout + run.stderr and "Traceback" not in run.stderr
+
+
+needs_openblas = pytest.mark.skipif(blas.threads() is None, reason="another BLAS")
+
+
+@needs_openblas
+def test_the_number_of_threads_is_set_and_said(capsys):
+    before = tg.get_num_threads()
+    try:
+        for n in (1, np.int64(2), 1):
+            tg.set_num_threads(n)
+            assert tg.get_num_threads() == n
+            tg.show_config()
+            assert f"blas threads  {n}\n" in capsys.readouterr().out
+            x = np.random.default_rng(0).normal(size=(300, 300))
+            np.testing.assert_allclose(x @ x, np.einsum("ij,jk->ik", x, x), atol=1e-10)
+    finally:
+        tg.set_num_threads(before)
+
+
+@pytest.mark.parametrize("n", [0, -1, 1.5, True, None, "2"])
+def test_a_number_of_threads_that_is_none(n):
+    with pytest.raises(ValueError, match="set_num_threads: n="):
+        tg.set_num_threads(n)
+
+
+def test_a_blas_that_cannot_be_told(monkeypatch):
+    monkeypatch.setattr(blas, "library", lambda: None)
+    monkeypatch.setattr(config, "_pools", lambda: [])
+    assert tg.get_num_threads() is None and config.configuration()["blas threads"] == "unknown"
+    with pytest.raises(RuntimeError, match="install threadpoolctl, or set OPENBLAS_NUM_THREADS or"):
+        tg.set_num_threads(1)
+
+
+@needs_openblas
+def test_the_number_is_left_as_it_is():
+    """An import, and a run, does not change it for the rest of the program."""
+    code = ("import numpy as np\nfrom tapegrad.kernels import blas\nbefore = blas.threads()\nimport tapegrad as tg\n"
+            "x = tg.tensor(np.ones((64, 64), 'f4'), requires_grad=True)\n(x @ x @ x).sum().backward()\n"
+            "print(blas.threads() == before)")
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "True\n"

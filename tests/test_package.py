@@ -1,8 +1,11 @@
 """The house: what an import costs, the direction in which imports run, and memory that stays flat."""
 
 import ast
+import os
+import shutil
 import subprocess
 import sys
+import tarfile
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -170,3 +173,52 @@ def test_no_function_is_hidden_by_a_file():
     assert run("import tapegrad as tg, tapegrad.transforms.gradient_check, tapegrad.xman, tapegrad.functions.losses\n"
                "import types\nnames = set(dir(tg)) - set(tg.MODULES)\n"
                "print([n for n in names if isinstance(getattr(tg, n), types.ModuleType)])") == "[]\n"
+
+
+ROOT = PACKAGE.parent
+
+
+@pytest.mark.skipif(not (ROOT / "setup.cfg").exists(), reason="not a clone")
+def test_what_is_distributed(tmp_path):
+    """The source archive has what its tests need; a wheel, which is what build_py copies, the texts beside the code."""
+    pytest.importorskip("setuptools")
+    clone = tmp_path / "clone"
+    shutil.copytree(ROOT, clone, ignore=shutil.ignore_patterns(".git", ".venv", "*cache*", ".hypothesis", "*.egg-info", "runs"))
+    for command in (["sdist", "--dist-dir", "dist"], ["build_py", "--build-lib", "lib"]):
+        subprocess.run([sys.executable, "-c", f"from setuptools import setup; setup(script_args={command})"], cwd=clone,
+                       capture_output=True, check=True)
+    archive, = (clone / "dist").glob("*.tar.gz")
+    with tarfile.open(archive) as files:
+        packed = {name.partition("/")[2] for name in files.getnames()}
+    there = {str(path.relative_to(ROOT)) for folder in ("tests", "examples", "benchmarks", "tapegrad") for path in
+             (ROOT / folder).rglob("*") if path.suffix in (".py", ".md", ".tsv", ".npz", ".svg", ".pyi", ".typed")}
+    assert {"tests/conftest.py", "tests/cases/__init__.py", "tests/oracle.py", "examples/train_lstm.py"} <= there
+    assert there - packed == set() and not [name for name in packed if "__pycache__" in name]
+    built = {path.name for path in (clone / "lib" / "tapegrad").iterdir()}
+    assert {"README.md", "CONVENTIONS.md", "VOCABULARY.md", "py.typed", "__init__.py"} <= built
+
+
+def test_from_the_parent_folder_of_a_clone(tmp_path):
+    """There, the clone itself is a folder named tapegrad; that is no package, and must not hide the one that is installed."""
+    (tmp_path / "tapegrad").mkdir()
+    found = subprocess.run([sys.executable, "-c", "import tapegrad; print(tapegrad.tensor(1.0))"], cwd=tmp_path,
+                           capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert found.stdout == "tensor(1.)\n", found.stderr
+
+
+SLOW = """
+import sys, time
+from tapegrad.kernels import compile
+compile.PATIENCE = {patience}
+with compile.patience():
+    time.sleep({takes})
+with compile.patience():
+    time.sleep({takes})
+"""
+
+
+@pytest.mark.parametrize("patience, takes, lines", [(0.05, 0.5, 1), (60, 0.01, 0)])
+def test_a_long_compilation_is_announced_once(patience, takes, lines):
+    done = subprocess.run([sys.executable, "-c", SLOW.format(patience=patience, takes=takes)], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout == "" and len(done.stderr.splitlines()) == lines
+    assert not lines or done.stderr.startswith("tapegrad: compiling kernels")

@@ -52,6 +52,17 @@ class TestShow:
         assert [row["entry"].split(" = ")[0] for row in rows if "tanh" in row["entry"]] == ["h", "h_2", "z10"]
         assert rows[-1]["entry"] == "loss = sum(z10, axis=None, keepdims=False)" and rows[-1]["delta"] == "1"
 
+    def test_a_trace_without_deltas_says_why(self):
+        x = tg.tensor([1.0, 2.0], requires_grad=True)
+        with tg.traced() as t:
+            loss = tg.square(x).sum()
+        loss.backward()
+        assert "no deltas: no backward() of these entries ran inside of `with tg.traced()`" in str(t.show())
+        assert "no deltas" in t.show()._repr_html_()
+        with tg.traced() as t:
+            tg.square(x).sum().backward()
+        assert "no deltas" not in str(t.show()) and "no deltas" not in str(tg.tape().show())
+
     def test_a_part(self):
         t, loss = recurrent(5)
         shown = t.show(first=2, last=4)

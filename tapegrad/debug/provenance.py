@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import ItemsView, Iterator
+from io import StringIO
 from typing import Any
 
 import numpy as np
@@ -161,11 +162,14 @@ class Provenance:
     def _repr_html_(self) -> str:
         return self.table()._repr_html_()
 
-    def plot(self, path: str | os.PathLike[str] | None = None, axes: Any = None) -> Any:
+    def plot(self, path: str | os.PathLike[str] | None = None, axes: Any = None) -> Plot:
         """Plot the norms of the parts over the steps, or as bars, with matplotlib; write to the file `path` if given.
 
-        Returns matplotlib's axes.
+        axes   matplotlib's axes to draw into, or another plot
+
+        Returns a Plot, which a notebook shows.
         """
+        axes = axes.axes if isinstance(axes, Plot) else axes
         if axes is None:
             from matplotlib.figure import Figure
 
@@ -184,4 +188,20 @@ class Provenance:
         axes.set_title(f"where the gradient of {self.name} comes from: norm of its part by {self.by}", fontsize=10)
         if path is not None:
             axes.figure.savefig(path)
-        return axes
+        return Plot(axes)
+
+
+class Plot:
+    """What `plot()` has drawn: matplotlib's `axes`, in their `figure`; a notebook shows it."""
+
+    def __init__(self, axes: Any) -> None:
+        self.axes, self.figure = axes, axes.figure
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the picture to a file, in the format of its extension."""
+        self.figure.savefig(path)
+
+    def _repr_svg_(self) -> str:
+        text = StringIO()
+        self.figure.savefig(text, format="svg")
+        return text.getvalue()

@@ -44,4 +44,6 @@ def show(source: Any, first: int | None = None, last: int | None = None) -> Tabl
     }
     kind = "trace" if hasattr(source, "notes") else "tape"
     left_out = f", {len(shown)} of them shown" if len(shown) < len(notes) else ""
-    return Table(f"{kind} of {len(notes)} entries{left_out}", columns)
+    hint = kind == "trace" and shown and not any(note.swept is not None for _, note in shown)
+    return Table(f"{kind} of {len(notes)} entries{left_out}", columns,
+                 ["no deltas: no backward() of these entries ran inside of `with tg.traced()`"] if hint else [])

@@ -16,6 +16,7 @@ from tapegrad.core.sweep import backward, fit
 from tapegrad.core.tape import thread
 from tapegrad.debug.names import Names, place
 from tapegrad.debug.notes import Summary, notes_of
+from tapegrad.debug.table import Table
 from tapegrad.debug.watching import observed
 from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import arrays
@@ -100,6 +101,8 @@ class Step:
         return "\n".join(lines + [f"    delta[{y}] += delta[{self.name}] d({g})/d{y} = {_text(c)}"
                                   for y, g, c in self.contributions])
 
+    __repr__ = __str__
+
 
 class Steps:
     """The steps of a backward(), up to the one that meets `stop`; `stopped` is that one, or None."""
@@ -122,8 +125,22 @@ class Steps:
     def __getitem__(self, position: int) -> Step:
         return self.steps[position]
 
+    def table(self) -> Table:
+        """The steps as a table, a row each."""
+        return Table(f"backward() in {len(self)} steps", {
+            "#": [step.index for step in self], "entry": [step.entry for step in self],
+            "delta": [_text(step.delta) for step in self],
+            "contributions": ["; ".join(f"{y}: {_text(c)}" for y, _, c in step.contributions) for step in self],
+            "line": [step.place for step in self]},
+            [f"stopped at {self.stopped.name}"] if self.stopped is not None else [])
+
     def __str__(self) -> str:
         return "\n".join(map(str, self.steps))
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
 
 
 def _condition(stop: str | int | Callable[[Step], bool] | None) -> Callable[[Step], bool]:

@@ -33,6 +33,20 @@ def library():
         return None
 
 
+def threads() -> int | None:
+    """The number of threads that OpenBLAS uses for a product; None if it cannot be asked."""
+    get = getattr(library(), "scipy_openblas_get_num_threads64_", None)
+    return None if get is None else get()
+
+
+def set_threads(n: int) -> bool:
+    """Have OpenBLAS use n threads, in this process; False if it cannot be told."""
+    put = getattr(library(), "scipy_openblas_set_num_threads64_", None)
+    if put is not None:
+        put(ctypes.c_int(n))
+    return put is not None
+
+
 def _load():
     from tapegrad.kernels.jit import blas
     return blas

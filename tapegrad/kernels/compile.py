@@ -20,11 +20,16 @@ them recompiles it. A broken cache is removed and written again; if none can be 
 
 Failure. If compilation fails, a RuntimeWarning says why, once, and NumPy computes for the rest of the process.
 
+A word. Compiling for the first time takes seconds. If it takes more than PATIENCE of them, one line on stderr says so; from
+the cache, kernels are there before.
+
 Threads. Kernels are loaded and compiled under `lock`, by one thread at a time; calling them needs no lock.
 """
 
+import sys
 import threading
 import warnings
+from contextlib import contextmanager
 from functools import cache
 
 from tapegrad.kernels.objects import known_layout
@@ -47,6 +52,31 @@ def nothing(*operands):
     return False
 
 
+PATIENCE = 2.0
+_said = []
+
+
+def _say():
+    if not _said and sys.stderr is not None:
+        _said.append(True)
+        print("tapegrad: compiling kernels with numba; later runs take them from its cache", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def patience():
+    """While kernels are loaded or compiled: a line on stderr, once in a process, if it takes long."""
+    if _said:
+        yield
+        return
+    timer = threading.Timer(PATIENCE, _say)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 def failed(name, problem):
     """Warn that a kernel has failed and NumPy is used instead."""
     warnings.warn(f"tapegrad: falling back to NumPy for {name}, because numba failed: {problem}", RuntimeWarning, stacklevel=4)
@@ -67,7 +97,8 @@ class Late:
             raise AttributeError(f"there is no kernel {name!r}")
         with lock:
             if name not in vars(self):
-                vars(self).update(dict.fromkeys(self._names, nothing) | self._loaded())
+                with patience():
+                    vars(self).update(dict.fromkeys(self._names, nothing) | self._loaded())
         return vars(self)[name]
 
     def _loaded(self):

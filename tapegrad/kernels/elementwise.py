@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tapegrad.kernels.compile import compiler, failed, lock
+from tapegrad.kernels.compile import compiler, failed, lock, patience
 
 _made = {}
 
@@ -47,7 +47,8 @@ def _build(*description):
 def _remembered(*description):
     with lock:
         if description not in _made:
-            _made[description] = _build(*description)
+            with patience():
+                _made[description] = _build(*description)
         return _made[description]
 
 
@@ -79,5 +80,5 @@ def of_function(function: Any, arity: int) -> Any:
 
     A call raises RuntimeError if the function raises: its own exception cannot leave compiled code.
     """
-    with lock:
+    with lock, patience():
         return _build(function, function.__name__, arity)
