@@ -62,6 +62,34 @@ def test_a_delta_of_zero_stops(case, left_out, order):
             np.testing.assert_array_equal(g.data, 0)
 
 
+ROWWISE = {name: (lambda x, name=name: getattr(tg, name)(x, axis=1)) for name in (
+    "sum", "mean", "max", "min", "var", "std", "ptp", "median", "logsumexp", "softmax", "log_softmax", "sort", "cumsum",
+    "nansum", "nanmean", "nanmax", "nanstd", "normalize")}
+ROWWISE |= {
+    "prod": lambda x: tg.prod(x[:, :2], axis=1), "norm": lambda x: tg.linalg.norm(x, axis=1),
+    "norm 1": lambda x: tg.linalg.norm(x, 1, axis=1), "norm 3": lambda x: tg.linalg.norm(x, 3, axis=1),
+    "unit vectors": lambda x: x / tg.linalg.norm(x, axis=1, keepdims=True), "layer_norm": lambda x: tg.layer_norm(x, (3,)),
+    "cosine": lambda x: tg.cosine_similarity(x, np.ones((len(x), 3))),
+    "cross_entropy": lambda x: tg.cross_entropy(x, np.arange(len(x)) % 3, reduction="none")}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("rows", [1, 100])              # 500 rows: a kernel computes the cross-entropy of float32
+@pytest.mark.parametrize("name", ROWWISE)
+def test_a_row_of_zeros_stops(name, rows):
+    one = [[1.0, 2.0, 3.0], [np.nan, 1.0, 2.0], [-np.inf] * 3, [0.0] * 3, [np.inf, 1.0, 2.0]]
+    x = tg.tensor(np.tile(one, (rows, 1)), "float64" if rows == 1 else "float32", requires_grad=True)
+    chosen = np.arange(len(x)) % 5 == 0
+    z = ROWWISE[name](x)
+    loss = tg.where(chosen.reshape(-1, *[1] * (z.ndim - 1)), z, 0.0).sum()
+    g, = tg.autograd.grad(loss, x, retain_graph=True)
+    np.testing.assert_array_equal(g.data[~chosen], 0)
+    assert np.isfinite(g.data).all()
+    if name != "prod":                                  # whose second derivative is one of running products
+        g, = tg.autograd.grad(loss, x, create_graph=True)
+        np.testing.assert_array_equal(tg.autograd.grad(g.sum(), x)[0].data[~chosen], 0)
+
+
 def test_lists_and_programs_stop_below_where():
     x = tg.tensor([-1.0, 0.0, 2.0], requires_grad=True, name="x")
     with np.errstate(all="ignore"):

@@ -28,7 +28,7 @@ def _logsumexp(x, axis):
 
 def _logsumexp_dx(F, d, z, x, axis):
     share = F.exp(x - z)                                # off by the rounding of z, which the quotient takes out again
-    return d * (share / F.sum(share, (axis,) if isinstance(axis, int) else axis, True))
+    return F.strong_multiply(d, share / F.sum(share, (axis,) if isinstance(axis, int) else axis, True))
 
 
 def _log_softmax(x, axis):
@@ -60,7 +60,7 @@ def _softmax_cross_entropy(x, classes):
 def _softmax_cross_entropy_dx(F, d, _z, x, classes):
     classes_there = np.zeros(x.shape, x.dtype)
     classes_there.reshape(-1, x.shape[-1])[np.arange(classes.size), classes.ravel()] = 1
-    return F.reshape(d, (*d.shape, 1)) * (F.softmax(x, len(x.shape) - 1) - classes_there)
+    return F.strong_multiply(F.reshape(d, (*d.shape, 1)), F.softmax(x, len(x.shape) - 1) - classes_there)
 
 
 def _fast_softmax_cross_entropy(x, classes):
@@ -104,10 +104,11 @@ primitive("softplus", _softplus, _softplus_dx, pointwise=True)
 primitive("elu", _elu, _elu_dx, pointwise=True)
 primitive("hardtanh", np.clip, _hardtanh_dx)
 
-primitive("softmax", _softmax, lambda F, d, z, _x, axis: z * (d - F.sum(d * z, (axis,), True))).fast(
+primitive("softmax", _softmax,
+          lambda F, d, z, _x, axis: F.strong_multiply(d - F.sum(F.strong_multiply(d, z), (axis,), True), z)).fast(
     forward=_fast_softmax, exact="d")
 primitive("log_softmax", _log_softmax,
-          lambda F, d, z, _x, axis: d - F.exp(z) * F.sum(d, (axis,), True))
+          lambda F, d, z, _x, axis: d - F.strong_multiply(F.sum(d, (axis,), True), F.exp(z)))
 # -log(softmax(x)[class]) of each row
 primitive("softmax_cross_entropy", _softmax_cross_entropy, _softmax_cross_entropy_dx).fast(
     forward=_fast_softmax_cross_entropy, rules=(_fast_softmax_cross_entropy_dx,), exact="d")

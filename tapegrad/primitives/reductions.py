@@ -50,7 +50,7 @@ def _extremum_dx(F, d, z, x, axis, keepdims):
     """Ties share evenly."""
     chosen = F.astype(F.equal(x, kept(F, z, x.shape, axis, keepdims)), d.dtype)
     share = chosen / F.sum(chosen, axis, True)
-    return kept(F, d, x.shape, axis, keepdims) * share
+    return F.strong_multiply(kept(F, d, x.shape, axis, keepdims), share)
 
 
 def _prod_dx(F, d, _z, x, axis, keepdims):
@@ -73,14 +73,14 @@ def _deviation(F, x, axis, ddof):
 
 
 def _var_dx(F, d, _z, x, axis, ddof, keepdims):
-    return kept(F, 2 * d, x.shape, axis, keepdims) * _deviation(F, x, axis, ddof)
+    return F.strong_multiply(kept(F, 2 * d, x.shape, axis, keepdims), _deviation(F, x, axis, ddof))
 
 
 def _std_dx(F, d, z, x, axis, ddof, keepdims):
     """The gradient is 0 where all elements are equal."""
     constant = F.equal(z, 0)
-    scaled = F.where(constant, 0.0, d) / F.where(constant, 1.0, z)
-    return kept(F, scaled, x.shape, axis, keepdims) * _deviation(F, x, axis, ddof)
+    scaled = F.strong_multiply(F.where(constant, 0.0, d), 1 / F.where(constant, 1.0, z))
+    return F.strong_multiply(kept(F, scaled, x.shape, axis, keepdims), _deviation(F, x, axis, ddof))
 
 
 primitive("sum", lambda x, axis, keepdims: np.add.reduce(x, axis, None, None, keepdims),

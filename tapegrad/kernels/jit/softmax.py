@@ -60,6 +60,9 @@ def _derivative(float32, int64, d, x, classes, w):
     d, x, classes, w = elements(address(d), NUMBER), matrix(x, NUMBER), vector(classes, np.int64), matrix(w, NUMBER)
     for n in range(x.shape[0]):
         delta = d[n * step]
+        if delta == 0:                                  # even if x[n] is not finite
+            w[n] = 0
+            continue
         _, total = shifted_exp(x, n, w[n])
         for k in range(x.shape[1]):
             w[n, k] = delta * (w[n, k] / total - NUMBER(k == classes[n]))
