@@ -142,10 +142,10 @@ def train(model, training, validation, recipe, report):
     history, best, best_weights = [], evaluate(model, *validation, recipe.trimmed)[0], copies(model)
     try:
         for row in epochs(model, training, validation, recipe, optimizer, drop, rng):
-            history.append(row)
-            report(len(history), *row)
             if row[2] < best:
                 best, best_weights = row[2], copies(model)
+            history.append(row)
+            report(len(history), *row)
         stopped = None
     except KeyboardInterrupt:
         stopped = Stopped(f"interrupted in epoch {len(history) + 1}", 130)

@@ -124,7 +124,9 @@ def test_a_second_run_overwrites_nothing_unless_it_is_told_to(prefix, tmp_path):
 def interrupted(kind, *flags, cwd, after):
     """A run that gets Ctrl-C as soon as it has printed a line that starts with `after`."""
     command = [sys.executable, "-u", str(EXAMPLES / f"train_{kind}.py"), *map(str, flags)]
-    with subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8") as run:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "encoding": "utf-8"}
+    listens = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731  what a shell starts with & ignores it
+    with subprocess.Popen(command, cwd=cwd, preexec_fn=listens, **pipes) as run:
         for line in run.stdout:
             if line.startswith(after):
                 run.send_signal(signal.SIGINT)

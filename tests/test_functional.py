@@ -134,6 +134,13 @@ class TestGrad:
             call()
         assert len(tg.tape()) == 0
 
+    @pytest.mark.parametrize("lose", [lambda x: x.sum().item(), lambda x: x.sum().data, lambda x: x.data.sum(),
+                                      lambda x: x.detach().numpy().max(), lambda x: int(x.data[0])])
+    def test_a_number_whose_gradient_was_lost(self, lose):
+        for transform in (tg.grad, tg.value_and_grad, tg.hessian):
+            with pytest.raises(errors.GradientError, match="a number without a history: its gradient was lost on the way"):
+                transform(lose)(X)
+
     def test_a_constant_function_has_gradient_zero(self):
         np.testing.assert_array_equal(tg.grad(lambda x: tg.tensor(3.0))(X), np.zeros(3))
 

@@ -25,7 +25,8 @@ def call(*flags, cwd=None):
 def output():
     done = call("--quick")
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    said = [line for line in done.stderr.splitlines() if not line.startswith("tapegrad: compiling kernels")]
+    assert not said
     return done.stdout
 
 

@@ -52,7 +52,7 @@ def nothing(*operands):
     return False
 
 
-PATIENCE = 2.0
+PATIENCE = 4.0
 _said = []
 
 
@@ -97,15 +97,15 @@ class Late:
             raise AttributeError(f"there is no kernel {name!r}")
         with lock:
             if name not in vars(self):
-                with patience():
-                    vars(self).update(dict.fromkeys(self._names, nothing) | self._loaded())
+                vars(self).update(dict.fromkeys(self._names, nothing) | self._loaded())
         return vars(self)[name]
 
     def _loaded(self):
         if compiler() is None or not known_layout():
             return {}
         try:
-            kernels = self._load()
+            with patience():
+                kernels = self._load()
             return {name: getattr(kernels, name) for name in self._names}
         except Exception as problem:
             failed(", ".join(self._names), problem)

@@ -41,14 +41,14 @@ def _build(*description):
         from tapegrad.kernels.jit import ufunc
     except Exception as problem:
         return failed(description[1], problem)
-    return ufunc.build(*description)
+    with patience():
+        return ufunc.build(*description)
 
 
 def _remembered(*description):
     with lock:
         if description not in _made:
-            with patience():
-                _made[description] = _build(*description)
+            _made[description] = _build(*description)
         return _made[description]
 
 
@@ -80,5 +80,5 @@ def of_function(function: Any, arity: int) -> Any:
 
     A call raises RuntimeError if the function raises: its own exception cannot leave compiled code.
     """
-    with lock, patience():
+    with lock:
         return _build(function, function.__name__, arity)

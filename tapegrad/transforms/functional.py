@@ -128,8 +128,11 @@ class _Differentiation(Run):
 
     def scalar(self) -> Tensor:
         z = self.output
+        if not isinstance(z, Tensor) and np.size(z) == 1 and isinstance(z, (int, float, np.ndarray, np.generic)):
+            raise GradientError(f"{self.name}: the function returned {describe(z)}, a number without a history: its gradient "
+                                "was lost on the way, as by .item() or .data; return a tensor (tg.tensor(..) of a constant)")
         if not isinstance(z, Tensor) or z.size != 1:
-            raise GradientError(f"{self.name}: the function returned {describe(z)}; a single number is needed")
+            raise GradientError(f"{self.name}: the function returned {describe(z)}; a single number is needed, as by .sum()")
         return self.real(z)
 
     def real(self, z: Tensor) -> Tensor:
