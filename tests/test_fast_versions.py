@@ -38,6 +38,7 @@ OPERANDS = {
     "add": [lambda n, k, normal, random: ((normal(n, k), normal(n, k)), ()),
             lambda n, k, normal, random: ((normal(n, k), normal(k)), ()),
             lambda n, k, normal, random: ((normal(k), normal(n, k)), ())],
+    "strong_multiply": [lambda n, k, normal, random: ((normal(n, k) * random.integers(0, 2, (n, k)), normal(n, k)), ())],
     "matmul": [lambda n, k, normal, random: ((normal(n, k), normal(k, 24)), ()),
                lambda n, k, normal, random: ((one_hot(n, k, random, normal(1).dtype), normal(k, 24)), ()),
                lambda n, k, normal, random: ((np.asfortranarray(one_hot(n, k, random, normal(1).dtype)), normal(k, 24)), ()),

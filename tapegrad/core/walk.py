@@ -14,9 +14,9 @@ from tapegrad.core.record import append, wrap
 from tapegrad.core.tape import TapeBase, thread
 from tapegrad.core.tensor import TensorBase
 from tapegrad.errors import ConsumedTapeError, DtypeError, GradientError, ShapeError, ThreadError
-from tapegrad.primitives import Primitive, arrays
+from tapegrad.primitives import Primitive, arrays, table
 from tapegrad.primitives.registry import LINEAR
-from tapegrad.primitives.zeros import stopped
+from tapegrad.primitives.zeros import has_nan, masked, stopped
 
 
 class Part:
@@ -120,9 +120,13 @@ class Walk:
         It is looked at if the rule did an invalid operation, and after a row that drops NaN, or a seed with zeros. Otherwise
         there is no delta of 0 at a value that is NaN or infinite, unless the result of the function is NaN, too.
         """
-        del self.alarm[self.standing:]
+        if len(self.alarm) > self.standing:
+            del self.alarm[self.standing:]
         if entry.g.weak and not entry.plan.observed:
-            c = stopped(self.F, rule, d, saved, c)
+            if self.F is arrays:
+                c = masked(c, d) if has_nan(c) else c   # type: ignore[no-untyped-call]
+            elif not _made_strong(c, d):
+                c = stopped(self.F, rule, d, saved, c)
         if self.tape.watch is not None:
             self.tape.watch(entry, entry.ys[i], c)
         return c
@@ -149,6 +153,21 @@ class Walk:
         if lost is not None and kind is None:
             raise ConsumedTapeError(f"backward: called in the middle of another sweep, it has consumed a result of "
                                     f"{lost.g.name} that the other has yet to walk; give it retain_graph=True")
+
+
+def _made_strong(c: Any, d: Any) -> bool:
+    """Whether a recorded contribution is d times something; then that product is strong from now on.
+
+    The values are the same as long as none is NaN. What is different are the derivatives.
+    """
+    made, multiply = c._register, table["multiply"]
+    if type(made) is not Entry or made.g is not multiply or has_nan(c._value):     # type: ignore[no-untyped-call]
+        return False
+    if made.ys[0] is not (d if d._register is None else d._register) or made.plan not in multiply.plans:
+        return False
+    made.g = table["strong_multiply"]
+    made.plan = made.g.planned()[multiply.plans.index(made.plan)]
+    return True
 
 
 def _quiet(alarm: list[str]) -> Any:

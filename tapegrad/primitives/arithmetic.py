@@ -14,6 +14,15 @@ def _strong_multiply(x, y):
     return np.where(np.equal(x, 0), np.zeros_like(z), z) if has_nan(z) else z
 
 
+def _strong_multiply_dy(F, d, _z, x, _y):
+    return F.where(F.equal(x, 0), F.zeros_like(d), F.strong_multiply(d, x))
+
+
+def _fast_strong_multiply_dy(F, d, z, x, y):
+    c = np.multiply(d, x)
+    return _strong_multiply_dy(F, d, z, x, y) if has_nan(c) else c
+
+
 def _whole_delta(F, d, _z, _x, _y):
     return d
 
@@ -60,5 +69,5 @@ primitive("negative", np.negative, lambda F, d, _z, _x: -d, complex=LINEAR)
 # x * y that is 0 wherever x is exactly 0, whatever y is: for a delta times a derivative that may be infinite or NaN.
 primitive("strong_multiply", _strong_multiply,
           lambda F, d, _z, _x, y: F.strong_multiply(d, y),
-          lambda F, d, _z, x, _y: F.where(F.equal(x, 0), F.zeros_like(d), F.strong_multiply(d, x)),
-          complex=HOLOMORPHIC, drops=True)
+          _strong_multiply_dy,
+          complex=HOLOMORPHIC, drops=True, strong=True).fast(rules=(None, _fast_strong_multiply_dy))

@@ -100,7 +100,8 @@ class Primitive:
     view     whether z may share the memory of an operand
     fresh    whether it certainly does not, as where G is a ufunc
     pointwise   whether an element of z depends on one element of each operand only, as where G is a ufunc
-    weak     whether contributions may be NaN where d is 0: they are d times something, element by element (zeros.py)
+    weak     whether contributions may be NaN where d is 0: they are d times something, element by element, and not said to
+             be `strong` (zeros.py)
     drops    whether z may be finite where an operand is NaN
     doc      what z is; a row with it is public as it is: tapegrad has a function of its name
     """
@@ -118,13 +119,13 @@ class Primitive:
 
     def __init__(self, name: str, g: Any, dg: Sequence[Any], variadic: bool = False, complex: str | None = None,
                  view: bool = False, fresh: bool = False, pointwise: bool = False, drops: bool = False,
-                 doc: str | None = None) -> None:
+                 strong: bool = False, doc: str | None = None) -> None:
         self.complex, self.view, self.drops, self.doc = complex, view, drops, doc
         self.name, self.g, self.plain, self.dg, self.variadic = name, g, g, dg, variadic
         self.array_dg, self.accumulate, self.exact = dg, (None,) * len(dg), ""
         self.elementwise = isinstance(g, np.ufunc)
         self.fresh, self.pointwise = fresh or self.elementwise, pointwise or self.elementwise
-        self.weak = self.pointwise and complex is not LINEAR
+        self.weak = self.pointwise and complex is not LINEAR and not strong
         self.arity, self.has_no_derivative = None if variadic else len(dg), dg == (None,) * len(dg)
         self.reads = [None if rule is None else _reads(rule, variadic) for rule in dg]
         names = next((parameters(rule) for rule in dg if rule is not None), ())

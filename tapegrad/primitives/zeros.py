@@ -21,11 +21,16 @@ def has_nan(z):
     return bool(square != square)
 
 
+def masked(c: Any, d: Any) -> Any:
+    """c, with 0 for NaN where d is 0."""
+    return np.where(np.isnan(c) & np.equal(d, 0), c.dtype.type(0), c)
+
+
 def stopped(F: Any, rule: Any, d: Any, saved: Any, c: Any) -> Any:
     """The contribution c = rule(F, d, *saved) of a pointwise row, with 0 where d is 0. It is linear in d."""
     if F is not arrays:                                 # its derivative by what d is multiplied by must stop, too
         return F.strong_multiply(d, rule(F, F.ones_like(d), *saved))
-    return np.where(np.isnan(c) & np.equal(d, 0), c.dtype.type(0), c) if has_nan(c) else c
+    return masked(c, d) if has_nan(c) else c
 
 
 def strong(rule: Any) -> Any:
