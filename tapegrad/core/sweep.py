@@ -28,7 +28,7 @@ from tapegrad.core.entry import Entry, Leaf
 from tapegrad.core.record import recorded
 from tapegrad.core.refcount import LONE_LOCAL, added, owned
 from tapegrad.core.tensor import TensorBase
-from tapegrad.core.walk import Part, Walk, as_tensors, linked, prepared, replaced, seed_of
+from tapegrad.core.walk import Part, Walk, as_tensors, linked, replaced, seed_of
 from tapegrad.errors import GradientError
 from tapegrad.primitives import arrays
 from tapegrad.primitives.complex_parts import rules_of_complex
@@ -70,12 +70,10 @@ def sweep(F: Any, seeds: Iterable[tuple[Entry | Leaf, Any]], consume: bool, part
             d = entry.delta
             if d is None:
                 continue
-            entry.delta, plan, g = None, entry.plan, entry.g
-            ys, shape, elementwise = entry.ys, entry.shape, g.elementwise
-            if g.drops:
-                walk.zeros_matter()
+            entry.delta, plan = None, entry.plan
+            ys, shape, elementwise = entry.ys, entry.shape, entry.g.elementwise
             if plan.prepares:
-                d = prepared(F, entry, d)
+                d = walk.prepared(entry, d)
             if entry.dtype is not dtype:                # most have that of the entry before
                 dtype = entry.dtype
                 is_complex = dtype.kind == "c"

@@ -49,14 +49,13 @@ class Walk:
     """
 
     __slots__ = ("tape", "mark", "entries", "leaves", "memo", "seeds", "consume", "part", "before", "pending", "F",
-                 "alarm", "standing", "errors")
+                 "alarm", "errors")
 
     def __init__(self, F: Any, seeds: Iterable[tuple[Any, Any]], consume: bool, part: Part | None = None) -> None:
         self.tape, self.memo, self.seeds, self.consume, self.part = thread.tape, F.memo, seeds, consume, part
         self.F = F
         self.alarm: list[str] = []
-        self.errors = _quiet(self.alarm)
-        self.standing = 0                               # how many of its reasons hold until the end
+        self.errors = np.errstate(all="ignore")         # an infinite derivative is no news
         self.before = self.tape.limit, self.tape.room
         self.mark: Any = self.tape if part is None else object()
         self.entries = self.tape.entries if part is None else part.entries
@@ -77,9 +76,10 @@ class Walk:
         self.errors.__enter__()
         try:
             if tape.watch is not None:
-                self._stand("watched")
+                self.alarm.append("watched")
             for register, seed in self.seeds:
-                if np.count_nonzero(getattr(seed, "_value", seed)) < seed.size:
+                value = getattr(seed, "_value", seed)
+                if value.size == 1 and not value.item() or value.size > 1 and np.count_nonzero(value) < value.size:
                     self.zeros_matter()
                 if type(register) is not Leaf and register.tape is self.mark:
                     register.delta = seed if register.delta is None else register.delta + seed
@@ -105,23 +105,27 @@ class Walk:
                               "call backward() in the thread that ran the forward pass")
         return False
 
-    def zeros_matter(self) -> None:
-        """From here on, a delta may be exactly 0 where a value is NaN."""
-        if "zeros" not in self.alarm:
-            self._stand("zeros")
+    def prepared(self, entry: Entry, d: Any) -> Any:
+        """What the rules of an entry get for its delta: that after hooks, or, with a rule for all operands, what that gives."""
+        plan = entry.plan
+        if entry.g.drops:
+            self.zeros_matter()
+        d = replaced(plan.hooks, d)
+        if plan.whole is None:
+            return d
+        return Deltas((*plan.whole(self.F, d, *(entry.saved if self.F is arrays else as_tensors(entry))), d))
 
-    def _stand(self, reason: str) -> None:
-        self.alarm.insert(0, reason)
-        self.standing += 1
+    def zeros_matter(self) -> None:
+        """From here on, a delta may be exactly 0 where a value is NaN or infinite."""
+        if "zeros" not in self.alarm:
+            self.alarm.append("zeros")
 
     def looked_at(self, entry: Entry, i: int, rule: Any, d: Any, saved: Any, c: Any) -> Any:
         """A contribution, 0 where d is (primitives/zeros.py); seen by who watches the tape.
 
-        It is looked at if the rule did an invalid operation, and after a row that drops NaN, or a seed with zeros. Otherwise
-        there is no delta of 0 at a value that is NaN or infinite, unless the result of the function is NaN, too.
+        It is looked at after a row that drops what is not finite, or a seed with zeros. Otherwise a delta of 0 at a value
+        that is NaN belongs to a function whose result is NaN, too.
         """
-        if len(self.alarm) > self.standing:
-            del self.alarm[self.standing:]
         if entry.g.weak and not entry.plan.observed:
             if self.F is arrays:
                 c = masked(c, d) if has_nan(c) else c   # type: ignore[no-untyped-call]
@@ -170,12 +174,6 @@ def _made_strong(c: Any, d: Any) -> bool:
     return True
 
 
-def _quiet(alarm: list[str]) -> Any:
-    """No warnings: an infinite derivative is no news. After an invalid operation, such as 0 times infinity, NumPy adds to the
-    list: the processor notes them, at no cost."""
-    return np.errstate(all="ignore", invalid="call", call=lambda kind, flag: alarm.append(kind))
-
-
 def as_tensors(entry: Entry) -> tuple[Any, ...]:
     """What an entry saved, as tensors that are still connected to the tape."""
     z, *rest = entry.saved
@@ -189,15 +187,6 @@ class Deltas(tuple[Any, ...]):
     """What a rule for all operands gave, and at the end the delta that it was given."""
 
     __slots__ = ()
-
-
-def prepared(F: Any, entry: Entry, d: Any) -> Any:
-    """What the rules of an entry get for its delta: that after the hooks, or, with a rule for all operands, what that gives."""
-    plan = entry.plan
-    d = replaced(plan.hooks, d)
-    if plan.whole is None:
-        return d
-    return Deltas((*plan.whole(F, d, *(entry.saved if F is arrays else as_tensors(entry))), d))
 
 
 _gradient = Primitive("alias", lambda x: x, (lambda F, d, _z, _x: d,), complex=LINEAR)

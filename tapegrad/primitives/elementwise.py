@@ -132,9 +132,11 @@ primitive("heaviside", np.heaviside, lambda F, d, _z, _x, _y: F.zeros_like(d),
                                      lambda F, d, _z, x, _y: F.where(F.equal(x, 0), d, 0.0))
 
 primitive("maximum", np.maximum, lambda F, d, _z, x, y: F.where(F.greater_equal(x, y), _share(F, d, x, y), F.zeros_like(d)),
-                                 lambda F, d, _z, x, y: F.where(F.less_equal(x, y), _share(F, d, x, y), F.zeros_like(d)))
+                                 lambda F, d, _z, x, y: F.where(F.less_equal(x, y), _share(F, d, x, y), F.zeros_like(d)),
+          drops=True)
 primitive("minimum", np.minimum, lambda F, d, _z, x, y: F.where(F.less_equal(x, y), _share(F, d, x, y), F.zeros_like(d)),
-                                 lambda F, d, _z, x, y: F.where(F.greater_equal(x, y), _share(F, d, x, y), F.zeros_like(d)))
+                                 lambda F, d, _z, x, y: F.where(F.greater_equal(x, y), _share(F, d, x, y), F.zeros_like(d)),
+          drops=True)
 # fmax and fmin leave out NaN: where one operand is NaN, the other gets d.
 primitive("fmax", np.fmax,
           lambda F, d, _z, x, y: F.where(F.logical_or(F.greater_equal(x, y), F.isnan(y)), _share(F, d, x, y), 0.0),
@@ -147,7 +149,7 @@ primitive("clip", np.clip,
           lambda F, d, _z, x, low, high: F.where(F.logical_and(F.greater_equal(x, low), F.less_equal(x, high)), d, 0.0),
           lambda F, d, _z, x, low, high: F.where(F.logical_and(F.less(x, low), F.less(low, high)), d, 0.0),
           lambda F, d, _z, x, low, high: F.where(
-              F.logical_or(F.greater(x, high), F.logical_and(F.less(x, low), F.less_equal(high, low))), d, 0.0))
+              F.logical_or(F.greater(x, high), F.logical_and(F.less(x, low), F.less_equal(high, low))), d, 0.0), drops=True)
 primitive("where", np.where, None,
                              lambda F, d, _z, c, _x, _y: F.where(c, d, F.zeros_like(d)),
                              lambda F, d, _z, c, _x, _y: F.where(c, F.zeros_like(d), d), complex=LINEAR, pointwise=True,

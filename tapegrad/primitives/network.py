@@ -102,7 +102,7 @@ kernel("tanh", lambda F, d, z, _x: d * (1 - z * z))
 kernel("relu", lambda F, d, z, _x: F.where(z > 0, d, 0))
 primitive("softplus", _softplus, _softplus_dx, pointwise=True)
 primitive("elu", _elu, _elu_dx, pointwise=True)
-primitive("hardtanh", np.clip, _hardtanh_dx)
+primitive("hardtanh", np.clip, _hardtanh_dx, drops=True)
 
 primitive("softmax", _softmax,
           lambda F, d, z, _x, axis: F.strong_multiply(d - F.sum(F.strong_multiply(d, z), (axis,), True), z)).fast(

@@ -18,33 +18,36 @@ class Plan:
     keep       what is saved of z, y1, .., yk: NOTHING, VALUE or SHAPE each
     hooks      functions that replace the delta of z before the rules read it
     whole      a rule for all operands, or None: it is run once, and the rules get the sequence that it returns for d
-    prepares   whether there are hooks or such a rule
+    drops      whether deltas further down may be 0 where a value is not finite (Primitive.drops)
+    prepares   whether there is anything to do before the rules are run: hooks, such a rule, or telling the sweep of the zeros
     observed   whether somebody else sees what the rules give
     """
 
-    __slots__ = ("arrays", "recorded", "keep", "hooks", "whole", "prepares", "observed")
+    __slots__ = ("arrays", "recorded", "keep", "hooks", "whole", "drops", "prepares", "observed")
 
     def __init__(self, arrays: Rules, recorded: Rules, keep: tuple[int, ...], hooks: tuple[Rule, ...] = (),
-                 whole: Rule | None = None, observed: bool = False) -> None:
+                 whole: Rule | None = None, drops: bool = False, observed: bool = False) -> None:
         self.arrays, self.recorded, self.keep, self.hooks, self.whole = arrays, recorded, keep, hooks, whole
-        self.prepares, self.observed = bool(hooks) or whole is not None, observed
+        self.drops, self.observed = drops, observed
+        self.prepares = bool(hooks) or whole is not None or drops
 
     def hooked(self, function: Rule) -> Plan:
         """This plan with one hook more, called after those that are there."""
-        return Plan(self.arrays, self.recorded, self.keep, (*self.hooks, function), self.whole, self.observed)
+        return Plan(self.arrays, self.recorded, self.keep, (*self.hooks, function), self.whole, self.drops, self.observed)
 
     def by(self, whole: Rule) -> Plan:
         """This plan with a rule for all operands."""
-        return Plan(self.arrays, self.recorded, self.keep, self.hooks, whole, self.observed)
+        return Plan(self.arrays, self.recorded, self.keep, self.hooks, whole, self.drops, self.observed)
 
     def mapped(self, change: Callable[[int, Rule], Rule]) -> Plan:
         """This plan with `change(position, rule)` in the place of each rule, which observes it."""
         arrays = tuple([(i, change(i, rule)) for i, rule in self.arrays])
         if self.arrays == self.recorded:
-            return Plan(arrays, arrays, self.keep, self.hooks, self.whole, True)
-        return Plan(arrays, tuple([(i, change(i, rule)) for i, rule in self.recorded]), self.keep, self.hooks, self.whole, True)
+            return Plan(arrays, arrays, self.keep, self.hooks, self.whole, self.drops, True)
+        recorded = tuple([(i, change(i, rule)) for i, rule in self.recorded])
+        return Plan(arrays, recorded, self.keep, self.hooks, self.whole, self.drops, True)
 
     def joined(self, position: int, rule: Rule) -> Plan:
         """This plan with a rule more, for an operand at `position`."""
         pair: Rules = (position, rule),
-        return Plan(self.arrays + pair, self.recorded + pair, self.keep, self.hooks, self.whole, self.observed)
+        return Plan(self.arrays + pair, self.recorded + pair, self.keep, self.hooks, self.whole, self.drops, self.observed)

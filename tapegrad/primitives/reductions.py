@@ -86,8 +86,8 @@ def _std_dx(F, d, z, x, axis, ddof, keepdims):
 primitive("sum", lambda x, axis, keepdims: np.add.reduce(x, axis, None, None, keepdims),
           lambda F, d, _z, x_shape, axis, keepdims: _spread(F, d, x_shape, axis, keepdims), complex=LINEAR)
 primitive("mean", _mean, _mean_dx, complex=LINEAR)
-primitive("max", lambda x, axis, keepdims: np.maximum.reduce(x, axis, None, None, keepdims), _extremum_dx)
-primitive("min", lambda x, axis, keepdims: np.minimum.reduce(x, axis, None, None, keepdims), _extremum_dx)
+primitive("max", lambda x, axis, keepdims: np.maximum.reduce(x, axis, None, None, keepdims), _extremum_dx, drops=True)
+primitive("min", lambda x, axis, keepdims: np.minimum.reduce(x, axis, None, None, keepdims), _extremum_dx, drops=True)
 primitive("prod", lambda x, axis, keepdims: np.multiply.reduce(x, axis, None, None, keepdims), _prod_dx, complex=HOLOMORPHIC)
 primitive("var", lambda x, axis, ddof, keepdims: np.var(x, axis, ddof=ddof, keepdims=keepdims), _var_dx)
 primitive("std", lambda x, axis, ddof, keepdims: np.std(x, axis, ddof=ddof, keepdims=keepdims), _std_dx)

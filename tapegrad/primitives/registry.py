@@ -102,7 +102,7 @@ class Primitive:
     pointwise   whether an element of z depends on one element of each operand only, as where G is a ufunc
     weak     whether contributions may be NaN where d is 0: they are d times something, element by element, and not said to
              be `strong` (zeros.py)
-    drops    whether z may be finite where an operand is NaN
+    drops    whether z may be finite where an operand is not, because it chooses among elements
     doc      what z is; a row with it is public as it is: tapegrad has a function of its name
     """
 
@@ -147,14 +147,14 @@ class Primitive:
         if self.variadic:
             each = self.reads[0][1]
             rules = tuple([(i, partial(self.dg[0], i)) for i, want in enumerate(wanted) if want])
-            return Plan(rules, rules, (self.reads[0][0], *[each] * len(wanted)))
+            return Plan(rules, rules, (self.reads[0][0], *[each] * len(wanted)), drops=self.drops)
         keep = [NOTHING] * (1 + self.arity)
         for want, reads in zip(wanted, self.reads):
             if want and reads is not None:
                 keep = [_stricter(self.name, before, more) for before, more in zip(keep, reads)]
         arrays, recorded = (tuple([(i, rule) for i, (rule, want) in enumerate(zip(rules, wanted)) if want and rule is not None])
                             for rules in (self.array_dg, self.dg))
-        return Plan(arrays, recorded, tuple(keep))
+        return Plan(arrays, recorded, tuple(keep), drops=self.drops)
 
     def plan_of(self, n: int, mask: int) -> Plan:
         """The plan of a variadic row with n operands, for those whose bit is in the mask."""
