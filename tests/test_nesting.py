@@ -211,3 +211,57 @@ def test_traced_checkpoints_note_the_delta_itself():
         tg.checkpoint(lambda x: x * x)(T(X)).sum().backward()
     note, = [note for note in t.notes if note.g == "checkpoint"]
     assert str(note.delta) == "1 .. 1 (1)"
+
+
+class TestWrites:
+    """A function may write into its argument, and its caller into what it gets: neither changes what is differentiated by."""
+
+    WRITES = {"*=": lambda a: a.__imul__(3), "[...]=": lambda a: a.__setitem__(..., a * 3),
+              "[i]=": lambda a: [a.__setitem__(i, a[i] * 3) for i in range(len(a))]}
+
+    def function(self, write):
+        def f(a):
+            write(a)
+            return a * a
+
+        return f
+
+    @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+    @pytest.mark.parametrize("differentiate, wanted", (
+        (lambda f, x: tg.grad(lambda a: f(a).sum())(x), 18 * X),
+        (lambda f, x: tg.elementwise_grad(f)(x), 18 * X),
+        (lambda f, x: tg.jvp(f, (x,), (X,))[1], 18 * X * X),
+        (lambda f, x: tg.vjp(f, x)[1](X)[0], 18 * X * X),
+        (lambda f, x: tg.hvp(lambda a: f(a).sum(), (x,), (X,))[0], 18 * X),
+        (lambda f, x: tg.jacobian(f)(x), np.diag(18 * X)),
+        (lambda f, x: tg.hessian(lambda a: f(a).sum())(x), 18 * np.eye(3)),
+        (lambda f, x: tg.autograd.grad(tg.checkpoint(lambda a: f(a * 1))(x).sum(), x)[0], 18 * X),
+    ), ids=("grad", "elementwise_grad", "jvp", "vjp", "hvp", "jacobian", "hessian", "checkpoint"))
+    def test_a_function_that_writes_into_its_argument(self, differentiate, wanted, write):
+        x = T(X) * 1
+        np.testing.assert_allclose(differentiate(self.function(write), x).data, wanted)
+        np.testing.assert_array_equal(x.data, X)
+
+    @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+    @pytest.mark.parametrize("x", (T(X), T(X).detach()), ids=("recorded", "constant"))
+    def test_a_pullback_after_a_write_to_what_came_with_it(self, x, write):
+        out, pullback = tg.vjp(lambda a: a * a, x)
+        write(out)
+        np.testing.assert_array_equal(pullback(np.ones(3))[0].data, 2 * X)
+
+
+class TestConsumed:
+    @pytest.mark.parametrize("consume", (lambda out, x: out.sum().backward(), lambda out, x: tg.autograd.grad(out.sum(), x)),
+                             ids=("backward", "autograd.grad"))
+    @pytest.mark.parametrize("f", (lambda a: a * a, tg.checkpoint(lambda a: a * a), lambda a: (a * a)[1:]))
+    def test_a_pullback_whose_run_has_been_consumed_says_so(self, f, consume):
+        x = T(X)
+        out, pullback = tg.vjp(f, x)
+        seed = np.ones(out.shape)
+        before, = pullback(seed)
+        consume(out, x)
+        with pytest.raises(errors.ConsumedTapeError, match="retain_graph=True"):
+            pullback(seed)
+        out, pullback = tg.vjp(f, x)
+        out.sum().backward(retain_graph=True)
+        np.testing.assert_array_equal(pullback(seed)[0].data, before.data)

@@ -44,7 +44,7 @@ _thread = _Thread()
 class Run:
     """One run of a function on tensors of its own.
 
-    inputs    those tensors, in the order of the arguments' leaves
+    inputs    those tensors as they were passed, in the order of the arguments' leaves
     outside   the registers of other people's tensors that the function read, or returned
     output    what the function returned
     entries   what it put on the tape
@@ -74,7 +74,7 @@ class Run:
         x = own(leaf)
         if x is None:
             return leaf
-        self.inputs.append(x)
+        self.inputs.append(_as_it_is(x))                # the function may write into its argument, which is then a result
         if type(x._register) is Leaf:
             self.leaves.add(x._register)
         return x
@@ -88,7 +88,8 @@ class Run:
 
     def part(self, more: Sequence[Entry] = (), wanted: Sequence[Any] = ()) -> Part:
         """What a sweep over this run walks: its entries, and more of them, down to what is from outside."""
-        return Part([*self.entries, *more], self.consumed, dict.fromkeys(wanted))
+        consumed = self.consumed.union([entry for entry in self.entries if entry.tape is None])   # since, by a sweep around
+        return Part([*self.entries, *more], consumed, dict.fromkeys(wanted))
 
     def outputs(self, name: str) -> list[Tensor]:
         """The leaves of the output, all of them tensors."""
@@ -178,8 +179,12 @@ class _Chosen:
 def snapshot(tree: Tree) -> Tree:
     """A structure whose arrays and tensors do not change when the caller's do; tensors keep their registers."""
     return rebuild(tree, iter([
-        wrap(x.detach()._data, x._register) if isinstance(x, Tensor) else x.copy() if isinstance(x, np.ndarray) else x
-        for x in leaves(tree)]))
+        _as_it_is(x) if isinstance(x, Tensor) else x.copy() if isinstance(x, np.ndarray) else x for x in leaves(tree)]))
+
+
+def _as_it_is(x: Tensor) -> Tensor:
+    """Another tensor with the value and the register that x has now."""
+    return wrap(x.detach()._data, x._register)
 
 
 def _positions(name: str, argnums: int | Sequence[int], args: Sequence[Tree]) -> tuple[int, ...]:
@@ -267,7 +272,8 @@ def elementwise_grad(fun: Function, argnums: int | Sequence[int] = 0) -> Functio
 def vjp(fun: Function, *primals: Tree) -> tuple[Tree, Callable[[Tree], tuple[Tree, ...]]]:
     """(out, pullback): the value of fun, and the linear function delta of out -> tuple of the deltas of the primals.
 
-    The pullback may be called several times. It raises ShapeError for a delta that has not the structure and shapes of out.
+    The pullback may be called several times. It raises ShapeError for a delta that has not the structure and shapes of out,
+    ConsumedTapeError after a backward() from out, or from a function of it, without retain_graph=True.
 
     >>> out, pullback = tg.vjp(lambda x, y: x * y, np.array([1.0, 2.0]), np.array([3.0, 4.0]))
     >>> out
@@ -276,7 +282,8 @@ def vjp(fun: Function, *primals: Tree) -> tuple[Tree, Callable[[Tree], tuple[Tre
     (array([3., 0.]), array([1., 0.]))
     """
     run = _Differentiation("vjp", fun, primals, {}, range(len(primals)))
-    outs = run.outputs(run.name)
+    returned = run.outputs(run.name)
+    outs = snapshot(returned)                           # the caller may write into what is returned
 
     def pullback(delta: Tree) -> tuple[Tree, ...]:
         if not same(run.output, delta):
@@ -286,7 +293,7 @@ def vjp(fun: Function, *primals: Tree) -> tuple[Tree, Callable[[Tree], tuple[Tre
         found: tuple[Tree, ...] = _structured(primals, range(len(primals)), (), run.pull(outs, seeds, on_tape))
         return found
 
-    return rebuild(run.output, iter([run.value(z) for z in outs])), pullback
+    return rebuild(run.output, iter([run.value(z) for z in returned])), pullback
 
 
 def _checked(name: str, seed: Any, z: Tensor) -> Any:
@@ -351,7 +358,8 @@ def jacobian(fun: Function, argnums: int | Sequence[int] = 0) -> Function:
                 rows.append(run.pull([z], [seed.reshape(z.shape)]))
             columns = list(zip(*rows)) or [() for _ in run.inputs]
             blocks.append(_structured(args, positions, argnums, [
-                _stacked(column, z, x) for column, x in zip(columns, run.inputs)]))
+                _stacked(column, z, x) if column else run.result(np.zeros((*z.shape, *x.shape), x.dtype))
+                for column, x in zip(columns, run.inputs)]))
         return rebuild(run.output, iter(blocks))
 
     return matrix
@@ -359,7 +367,7 @@ def jacobian(fun: Function, argnums: int | Sequence[int] = 0) -> Function:
 
 def _stacked(rows: Sequence[Any], z: Tensor, x: Tensor) -> Any:
     shape = (*z.shape, *x.shape)
-    if rows and isinstance(rows[0], Tensor):
+    if isinstance(rows[0], Tensor):
         return recorded.reshape(recorded.stack(rows, 0), shape)
     return np.array(rows, dtype=x.dtype).reshape(shape)
 
