@@ -285,7 +285,7 @@ class TensorBase(Handle):
                                     "again; call backward() after the sweep, or on another graph")
             running.add(me)
             try:
-                new = function(d)
+                new = function(np.asarray(d) if isinstance(d, np.generic) else d)
             finally:
                 running.discard(me)
             if new is None:
