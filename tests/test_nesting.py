@@ -7,6 +7,7 @@ import pytest
 
 import tapegrad as tg
 from tapegrad import errors
+from tapegrad.tree import leaves
 
 X = np.array([0.5, -1.0, 2.0])
 
@@ -250,6 +251,24 @@ class TestWrites:
         np.testing.assert_array_equal(pullback(np.ones(3))[0].data, 2 * X)
 
 
+    @pytest.mark.parametrize("f", (lambda a, b: (a, b), lambda a, b: a + b, lambda a, b: tg.sin(a + b), lambda a, b: (a, a)))
+    def test_derivatives_are_tensors_of_their_own(self, f):
+        x, u = T(X) * 1, T(X + 5)
+        out, pullback = tg.vjp(f, x, x * 2)
+        outs = out if isinstance(out, tuple) else (out,)
+        gradients = pullback((u,) * len(outs) if isinstance(out, tuple) else u)
+        moved = tg.jvp(f, (x, x * 2), (u, u))[1]
+        both = tg.grad(lambda a, b: sum(z.sum() for z in leaves(f(a, b))), (0, 1))(x, x)
+        for found in (gradients, moved, both):
+            tensors = [u, *leaves(found)]
+            before = [x.tolist() for x in tensors]
+            for i, z in enumerate(tensors[1:], 1):
+                z += 1
+                before[i] = (np.array(before[i]) + 1).tolist()
+                assert [x.tolist() for x in tensors] == before
+            assert u.is_leaf
+
+
 class TestConsumed:
     @pytest.mark.parametrize("consume", (lambda out, x: out.sum().backward(), lambda out, x: tg.autograd.grad(out.sum(), x)),
                              ids=("backward", "autograd.grad"))
@@ -265,3 +284,20 @@ class TestConsumed:
         out, pullback = tg.vjp(f, x)
         out.sum().backward(retain_graph=True)
         np.testing.assert_array_equal(pullback(seed)[0].data, before.data)
+
+
+@pytest.mark.parametrize("kind", (lambda x: x, tg.tensor), ids=("array", "tensor"))
+def test_a_checkpointed_function_may_write_into_its_constants(kind):
+    """Into the caller's, as without a checkpoint, and into copies when it is run again."""
+    def f(a, c):
+        c += 1
+        return a * c
+
+    x, c = T(X), kind(np.ones(3))
+    z = tg.checkpoint(f)(x, c).sum()
+    np.testing.assert_array_equal(np.asarray(c), [2, 2, 2])
+    for _ in range(2):
+        x.zero_grad()
+        z.backward(retain_graph=True)
+        np.testing.assert_array_equal(x.grad, [2, 2, 2])
+    np.testing.assert_array_equal(np.asarray(c), [2, 2, 2])

@@ -146,8 +146,8 @@ class _Differentiation(Run):
             seed._value if isinstance(seed, Tensor) else seed for seed in seeds]
         found = deltas(outputs, seeds, [x._register for x in self.inputs], create_graph=create,
                        part=self.part())
-        return [self.result(self.linked(x, np.zeros(x.shape, x.dtype) if delta is None else delta), create)
-                for x, delta in zip(self.inputs, found)]
+        return _separate([self.result(self.linked(x, np.zeros(x.shape, x.dtype) if delta is None else delta), create)
+                          for x, delta in zip(self.inputs, found)], seeds)
 
     def linked(self, x: Tensor, delta: Any) -> Any:
         """A gradient that is a constant on the tape, as a function of the argument."""
@@ -185,6 +185,17 @@ def snapshot(tree: Tree) -> Tree:
 def _as_it_is(x: Tensor) -> Tensor:
     """Another tensor with the value and the register that x has now."""
     return wrap(x.detach()._data, x._register)
+
+
+def _separate(found: Sequence[Any], given: Sequence[Any]) -> list[Any]:
+    """Results, each a tensor of its own where it is one: a derivative may be the delta that was given, or that of two arguments."""
+    taken, separate = {id(x) for x in given}, []
+    for x in found:
+        if isinstance(x, Tensor) and id(x) in taken:
+            x = own(x)
+        taken.add(id(x))
+        separate.append(x)
+    return separate
 
 
 def _positions(name: str, argnums: int | Sequence[int], args: Sequence[Tree]) -> tuple[int, ...]:
@@ -332,7 +343,8 @@ def jvp(fun: Function, primals: Sequence[Tree], tangents: Sequence[Tree]) -> tup
                        [(t if isinstance(t, Tensor) else wrap(t, None)) if create else getattr(t, "_value", t)
                         for _, t in linear], [seed._register for seed in seeds], create_graph=create,
                        part=run.part(mark.made()))
-    moved = [run.result(np.zeros(z.shape, z.dtype) if delta is None else delta, create) for z, delta in zip(outs, found)]
+    moved = _separate([run.result(np.zeros(z.shape, z.dtype) if delta is None else delta, create)
+                       for z, delta in zip(outs, found)], directions)
     return rebuild(run.output, iter([run.value(z) for z in outs])), rebuild(run.output, iter(moved))
 
 
