@@ -29,7 +29,7 @@ from tapegrad.typing import Tree
 class _Call:
     """A call to be run again. `read` is what the first run read: see _signature.
 
-    The arguments are kept as they were; what the function writes into is the caller's at first, and copies when it is run again.
+    The arguments are kept as they were: the function may write into those of the caller's at first, and into copies later.
     """
 
     def __init__(self, fun: Callable[..., Tree], args: Tree, kwargs: dict[str, Any]) -> None:

@@ -188,7 +188,7 @@ def _as_it_is(x: Tensor) -> Tensor:
 
 
 def _separate(found: Sequence[Any], given: Sequence[Any]) -> list[Any]:
-    """Results, each a tensor of its own where it is one: a derivative may be the delta that was given, or that of two arguments."""
+    """Tensors among the results as tensors of their own: a derivative may be the delta that was given, or one of two."""
     taken, separate = {id(x) for x in given}, []
     for x in found:
         if isinstance(x, Tensor) and id(x) in taken:
