@@ -269,6 +269,42 @@ class TestWrites:
             assert u.is_leaf
 
 
+class TestUnderNoGrad:
+    """create_graph=True records the sweep wherever it is called; a pullback gives constants where nothing is recorded."""
+
+    def test_backward(self):
+        x = T(X)
+        x.register_hook(lambda d: d * 2)
+        loss = (x ** 3).sum()
+        with tg.no_grad():
+            loss.backward(create_graph=True)
+            loss.backward(create_graph=True)
+            assert not (x * 2).requires_grad
+        g, x.grad = x.grad, None
+        np.testing.assert_allclose(g.data, 12 * X * X)
+        g.sum().backward()
+        np.testing.assert_allclose(x.grad, 48 * X)
+
+    def test_autograd_grad(self):
+        x = T(X)
+        with tg.no_grad():
+            g, = tg.autograd.grad(self.loss(x), x, create_graph=True)
+        np.testing.assert_allclose(tg.autograd.grad(g.sum(), x)[0].data, 6 * X)
+
+    def loss(self, x):
+        with tg.enable_grad():
+            return (x ** 3).sum()
+
+    @pytest.mark.parametrize("seed", (np.ones(3), T(np.ones(3))), ids=("array", "recorded"))
+    @pytest.mark.parametrize("x", (T(X), T(X) * 1, T(X).detach()), ids=("leaf", "result", "constant"))
+    def test_a_pullback(self, x, seed):
+        _, pullback = tg.vjp(lambda a: a ** 3, x)
+        with tg.no_grad():
+            g, = pullback(seed)
+        assert not g.requires_grad
+        np.testing.assert_allclose(g.data, 3 * X * X)
+
+
 class TestConsumed:
     @pytest.mark.parametrize("consume", (lambda out, x: out.sum().backward(), lambda out, x: tg.autograd.grad(out.sum(), x)),
                              ids=("backward", "autograd.grad"))

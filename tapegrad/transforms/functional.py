@@ -141,17 +141,19 @@ class _Differentiation(Run):
 
     def pull(self, outputs: Sequence[Tensor], seeds: Sequence[Any], on_tape: bool = False) -> list[Any]:
         """The deltas of the inputs for given deltas of outputs; zeros where an output does not depend on an input."""
-        create = self.nested or on_tape
+        create = (self.nested or on_tape) and thread.tape.recording      # a pullback may be called under no_grad
         seeds = [seed if isinstance(seed, Tensor) else wrap(seed, None) for seed in seeds] if create else [
             seed._value if isinstance(seed, Tensor) else seed for seed in seeds]
         found = deltas(outputs, seeds, [x._register for x in self.inputs], create_graph=create,
                        part=self.part())
-        return _separate([self.result(self.linked(x, np.zeros(x.shape, x.dtype) if delta is None else delta), create)
-                          for x, delta in zip(self.inputs, found)], seeds)
+        found = [np.zeros(x.shape, x.dtype) if delta is None else delta for x, delta in zip(self.inputs, found)]
+        if create:
+            found = [self.linked(x, delta) for x, delta in zip(self.inputs, found)]
+        return _separate([self.result(delta, create) for delta in found], seeds)
 
     def linked(self, x: Tensor, delta: Any) -> Any:
         """A gradient that is a constant on the tape, as a function of the argument."""
-        if self.nested and type(x._register) is Entry:
+        if type(x._register) is Entry:
             delta = delta if isinstance(delta, Tensor) else wrap(delta, None)
             return linked(delta, x._register.ys[0]) if delta._register is None else delta
         return delta

@@ -5,7 +5,7 @@ seen by what reads the tensor or the array afterwards, and by nothing else. What
 the errors; what the conventions leave open raises Undefined, and changes nothing.
 """
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 
@@ -342,6 +342,10 @@ class Model(Machine):
         return found
 
     def backward(self, t, gradient, retain, create):
+        with self.entered("enable_grad") if create else nullcontext():
+            self.swept_to_leaves(t, gradient, retain, create)
+
+    def swept_to_leaves(self, t, gradient, retain, create):
         t = self.names[t]
         seeds = self.seeds([t], [self.operand(gradient)])
         if not create:
@@ -353,8 +357,8 @@ class Model(Machine):
             maybe = [y for seed in seeds if (y := self.pair(seed)[0]) is not None]
             for where in [node] * node.is_leaf + node.retained:
                 new = after
-                if create and not (self.recording and node in sure):
-                    raise Undefined("create_graph where nothing is recorded, or perhaps nothing arrives")
+                if create and node not in sure:
+                    raise Undefined("whether there is a gradient")
                 if create:
                     new = self.result([t.node], [node], d, payload, True, maybe, [node] * node.is_leaf)
                     if node.factor != 1:
@@ -383,8 +387,6 @@ class Model(Machine):
         if any(x.node is None for x in [*outputs, *inputs]):
             raise Refused("GradientError")
         seeds = self.seeds(outputs, [self.operand(seed) for seed in seeds])
-        if create and not self.recording:
-            raise Undefined("create_graph where nothing is recorded")
         if not create:
             seeds = [self.pair(seed)[1] for seed in seeds]
         registers = [x.node for x in inputs]
@@ -626,9 +628,7 @@ class Model(Machine):
             raise Refused(*gone)
         if isinstance(seed, Tensor):
             self.certain(seed)
-        on_tape = p.nested or p.recording and self.pair(seed)[0] is not None
-        if on_tape and not self.recording:
-            raise Undefined("a pullback where nothing is recorded")
+        on_tape = self.recording and (p.nested or p.recording and self.pair(seed)[0] is not None)
         self.names.update(zip(zs, self.inner_gradients(out, seed, p.chosen, on_tape)))
 
     def jvp(self, zs, body, x, tangent):
