@@ -35,9 +35,13 @@ class Number:
 
     def __add__(self, other):
         other = number(other)
-        value = self.value + other.value
-        return Number({s: value if s == 0 else np.broadcast_to(self.parts.get(s, 0.0) + other.parts.get(s, 0.0), value.shape)
-                       for s in self.parts.keys() | other.parts.keys()})
+        found = {0: self.value + other.value}
+        for s in self.parts.keys() | other.parts.keys():
+            if s:
+                part = self.parts[s] if s not in other.parts else (
+                    other.parts[s] if s not in self.parts else self.parts[s] + other.parts[s])
+                found[s] = part if part.shape == found[0].shape else np.broadcast_to(part, found[0].shape)
+        return Number(found)
 
     def __mul__(self, other):
         return product(np.multiply, self, other)
@@ -67,6 +71,9 @@ def linear(f, x):
 
 def product(f, x, y):
     """A function that is linear in each of two arguments."""
+    if not isinstance(y, Number):
+        y = np.asarray(y, float)
+        return Number({s: np.asarray(f(u, y)) for s, u in number(x).parts.items()})
     found = {}
     for s, u in number(x).parts.items():
         for t, v in number(y).parts.items():
@@ -84,6 +91,9 @@ def joined(f, xs):
 
 def smooth(derivative, x):
     """f(x), where derivative(n, value) is the n-th derivative of f."""
+    if len(x.parts) <= 2:                               # the series as below, for one infinitesimal
+        slope = derivative(1, x.value) if len(x.parts) == 2 else None
+        return Number({s: slope * part if s else np.asarray(derivative(0, part)) for s, part in x.parts.items()})
     rest = Number({**x.parts, 0: np.zeros(x.shape)})
     term, found = number(np.ones(x.shape)), number(derivative(0, x.value))
     for n in range(1, max(x.parts).bit_length() + 1):

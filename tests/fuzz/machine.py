@@ -60,6 +60,7 @@ class Machine:
     def finish(self):
         """The observation of everything, at the end."""
         self.log.append({"outcome": {"ok"}, **self.observed(list(self.names))})
+        self.names = {}                                 # of which functions are part that hold the machine
         return self.log
 
     def function(self, body):
@@ -69,17 +70,22 @@ class Machine:
         def function(*arguments):
             before, self.names = self.names, {**captured, **{f"a{i}": x for i, x in enumerate(arguments)}}
             try:
-                result = "a0"
-                for kind, *step in body:
-                    if kind == "raise":
-                        raise Escape
-                    getattr(self, kind)(*step)
-                    result = step[0]
-                return self.names[result]
+                self.carry_out(body)
+                return self.names[body[-1][1]]
             finally:
                 self.names = before
 
         return function
+
+    def carry_out(self, body):
+        for kind, *step in body:
+            if kind == "raise":
+                raise Escape
+            if kind in BLOCKS:
+                with self.entered(kind):
+                    self.carry_out(step[0])
+            else:
+                getattr(self, kind)(*step)
 
     def operand(self, x):
         return self.names[x] if isinstance(x, str) else np.array(x) if isinstance(x, list) else x

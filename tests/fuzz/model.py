@@ -431,6 +431,14 @@ class Model(Machine):
         else:
             where.grad *= factor
 
+    def give(self, t, c):
+        where, c = self.held(t), self.names[c]
+        if where is None:
+            raise Refused("GradientError")
+        if c.shape != self.names[t].array.shape:
+            raise Refused("ShapeError")
+        where.grad, where.unclear = c, False
+
     def keep(self, z, t):
         where = self.held(t)
         if where is None or where.grad is None or where.unclear:
@@ -462,6 +470,9 @@ class Model(Machine):
 
     def tape(self):
         pass
+
+    def garbage(self, t, n):
+        self.certain(self.checked(self.names[t]))
 
     # Functions of functions
 

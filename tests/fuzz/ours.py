@@ -125,6 +125,9 @@ class Ours(Machine):
     def scale(self, t, factor):
         self.names[t].grad *= factor
 
+    def give(self, t, c):
+        self.names[t].grad = self.names[c]
+
     def keep(self, z, t):
         self.names[z] = self.names[t].grad
 
@@ -169,6 +172,11 @@ class Ours(Machine):
 
     def jacobian(self, z, body, x):
         self.names[z] = tg.jacobian(self.function(body))(self.names[x])
+
+    def garbage(self, t, n):
+        """Entries that nothing can reach."""
+        for _ in range(n):
+            self.names[t] * 2.0
 
     def tape(self):
         assert str(tg.tape()).count("\n") + 1 >= len(tg.tape())

@@ -14,11 +14,12 @@ SKIP = Undefined, Refused, ValueError, IndexError
 WEIGHTS = {
     "op": 34, "leaf": 3, "plain": 1, "array": 2, "large": 0.5, "view": 1, "same": 1, "detach": 1, "require": 1,
     "set": 5, "inplace": 5, "data": 3, "replace": 1, "lend": 2, "write": 3,
-    "backward": 12, "gradients": 4, "zero": 1, "scale": 1, "keep": 3, "hook": 4, "unhook": 2, "retain": 2, "tape": 0.3,
+    "backward": 12, "gradients": 4, "zero": 1, "scale": 1, "keep": 3, "give": 0.7, "hook": 4, "unhook": 2, "retain": 2,
+    "tape": 0.3, "garbage": 0.7,
     "checkpoint": 4, "grad": 5, "vjp": 3, "pull": 3, "jvp": 3, "hvp": 1, "jacobian": 1,
     "no_grad": 2, "enable_grad": 1, "traced": 2, "thread": 2}
 FAMILIES = {"elementwise": 7, "binary": 7, "reducing": 3, "along": 3, "shaping": 2, "joining": 1, "getitem": 4, "large": 1}
-PURE = {"op": 10, "set": 1, "inplace": 1, "checkpoint": 1, "grad": 1, "jvp": 0.5}     # in bodies
+PURE = {"op": 10, "set": 1, "inplace": 1, "no_grad": 0.7, "checkpoint": 1, "grad": 1, "jvp": 0.5}     # in bodies
 SWEEPS = "backward", "gradients", "pull"               # these change what the tape holds where they are refused, too
 
 
@@ -284,6 +285,12 @@ class Author:
         t = self.graded()
         return t and ("keep", self.fresh("g"), t)
 
+    def a_give(self):
+        t = self.tensor()
+        shape = self.known(t).shape
+        c = self.choose(self.of(np.ndarray, when=lambda c: c.shape == shape and c.flags.writeable))
+        return c and ("give", t, c)
+
     def a_hook(self):
         factor = "raise" if self.chance(0.08) else self.choose([None, None, 2.0, -0.5])
         return "hook", self.fresh("h"), self.tensor(lambda t: t.node is not None), factor
@@ -296,6 +303,9 @@ class Author:
 
     def a_tape(self):
         return ("tape",)
+
+    def a_garbage(self):
+        return "garbage", self.tensor(), int(self.rng.integers(1, 200))
 
     # Functions
 
@@ -322,6 +332,9 @@ class Author:
                 elif kind in ("set", "inplace"):
                     t = self.choose(mine)
                     step = t and getattr(self, f"a_{kind}")(t, other)
+                elif kind == "no_grad":
+                    step = self.a_op(self.fresh("b"), x, other)
+                    step = step and ("no_grad", [step])
                 elif depth == 0 or depths:
                     step = None
                 else:
@@ -333,17 +346,18 @@ class Author:
                 if not step:
                     continue
                 try:
-                    getattr(model, step[0])(*step[1:])
+                    model.carry_out([step])
                 except (*SKIP, Escape):
                     continue
                 steps.append(step)
-                local += [name for name in (step[1] if isinstance(step[1], list) else [step[1]]) if name not in local]
+                made = step[1][0][1] if kind == "no_grad" else step[1]
+                local += [name for name in (made if isinstance(made, list) else [made]) if name not in local]
         finally:
             model.names, model.recording = before, recording
         if steps and self.chance(0.03):
             steps.append(("raise",))
-        while steps and not isinstance(steps[-1][1] if len(steps[-1]) > 1 else "", str):
-            steps.pop()
+        while steps and (len(steps[-1]) > 1 and not isinstance(steps[-1][1], str)):
+            steps.pop()                                 # the last names the result
         return steps or None
 
     def arguments(self, n):
