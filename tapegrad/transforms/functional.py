@@ -74,7 +74,7 @@ class Run:
         x = own(leaf)
         if x is None:
             return leaf
-        self.inputs.append(_as_it_is(x))                # the function may write into its argument, which is then a result
+        self.inputs.append(x._again())                  # the function may write into its argument, which is then a result
         if type(x._register) is Leaf:
             self.leaves.add(x._register)
         return x
@@ -181,12 +181,7 @@ class _Chosen:
 def snapshot(tree: Tree) -> Tree:
     """A structure whose arrays and tensors do not change when the caller's do; tensors keep their registers."""
     return rebuild(tree, iter([
-        _as_it_is(x) if isinstance(x, Tensor) else x.copy() if isinstance(x, np.ndarray) else x for x in leaves(tree)]))
-
-
-def _as_it_is(x: Tensor) -> Tensor:
-    """Another tensor with the value and the register that x has now."""
-    return wrap(x.detach()._data, x._register)
+        x._again() if isinstance(x, Tensor) else x.copy() if isinstance(x, np.ndarray) else x for x in leaves(tree)]))
 
 
 def _separate(found: Sequence[Any], given: Sequence[Any]) -> list[Any]:
