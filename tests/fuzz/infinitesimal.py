@@ -20,6 +20,7 @@ class Undefined(Exception):
 class Number:
     """parts: {bits: array}, all of the shape of parts[0]; parts that are not there are zero."""
 
+    __slots__ = ("parts",)
     __array_ufunc__ = None
 
     def __init__(self, parts):
