@@ -65,6 +65,35 @@ def test_random_programs_in_threads_at_once():
     assert failures == [None] * 40
 
 
+REFUSED = {                                             # what the model refuses: in the words of both libraries
+    "a write into a leaf": lambda L, x: x.__setitem__(0, 1.0),
+    "+= on a leaf": lambda L, x: x.__iadd__(1.0),
+    "backward from what requires no gradient": lambda L, x: x.detach().sum().backward(),
+    "backward from more than a number": lambda L, x: (x * x).backward(),
+    "a gradient of another shape": lambda L, x: (x * x).backward(L.ones(2)),
+    "backward through what was consumed": lambda L, x: [z.backward() for z in [(x * x).sum()] * 2],
+    "backward to what was consumed": lambda L, x: [(h * h).sum().backward() for h in [x * x] * 2],
+    "a hook of a constant": lambda L, x: x.detach().register_hook(print),
+    "retain_grad of a constant": lambda L, x: x.detach().retain_grad(),
+    "requires_grad off for a result": lambda L, x: setattr(x * x, "requires_grad", False),
+    "requires_grad of integers": lambda L, x: setattr(L.arange(3), "requires_grad", True),
+    "a gradient of a constant": lambda L, x: L.autograd.grad((x * x).sum(), x.detach()),
+    "a gradient of what was not used": lambda L, x: L.autograd.grad((x * x).sum(), x * 1),
+    "+= that would broadcast": lambda L, x: (x * 1).__iadd__(L.ones((2, 3))),
+    "operands that do not fit": lambda L, x: x * L.ones(2),
+}
+
+
+@pytest.mark.parametrize("library", ("tapegrad", "torch"))
+@pytest.mark.parametrize("step", REFUSED.values(), ids=REFUSED)
+def test_what_is_refused_is_refused_by_pytorch_too(library, step):
+    L = pytest.importorskip(library)
+    x = L.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    with pytest.raises((RuntimeError, ValueError, TypeError)):
+        step(L, x)
+    np.testing.assert_array_equal(x.detach().numpy(), [1, 2, 3])
+
+
 class TestTheOracle:
     def test_programs_are_reproducible(self):
         assert program(3, Infinitesimals())[0] == program(3, Infinitesimals())[0]

@@ -98,7 +98,8 @@ def torch_getitem(x, index):
 def torch_assigned(x, y, index):
     """x with y at the index; of elements that are assigned to twice, PyTorch would give a gradient to both."""
     source = np.full(x.shape, -1)
-    while y.ndim > source[index].ndim and len(y) == 1:      # NumPy's rule for what is assigned
+    R.assigned(source, index, np.zeros(y.shape))        # whether NumPy would
+    while y.ndim > source[index].ndim:
         y = y[0]
     spread = T.broadcast_to(y, source[index].shape).reshape(-1) if y.numel() else y.reshape(-1)
     source[index] = np.arange(spread.numel()).reshape(source[index].shape)
