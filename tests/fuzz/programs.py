@@ -4,8 +4,9 @@ import numpy as np
 
 from fuzz.infinitesimal import Undefined
 from fuzz.machine import Escape
-from fuzz.model import Hook, Model, Pullback, Refused, Tensor
+from fuzz.model import Model
 from fuzz.operations import ALONG, BINARY, ELEMENTWISE, LARGE, REDUCING, SHAPING
+from fuzz.registers import Hook, Pullback, Refused, Tensor
 
 SHAPES = [(), (3,), (2,), (2, 2), (1, 3), (2, 1)]
 LARGEST = 12                                            # elements of a tensor
@@ -384,7 +385,7 @@ class Author:
         if p is None:
             return None
         pullback = self.model.names[p]
-        shape = pullback.array.shape
+        shape = pullback.out.array.shape
         seed = self.choose(self.of(Tensor, when=lambda x: x.array.shape == shape)) if self.chance(0.4) else None
         return "pull", [self.fresh("g") for _ in pullback.chosen], p, seed or self.values(shape)
 
