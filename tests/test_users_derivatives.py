@@ -98,6 +98,14 @@ class TestWhatTheyAreGiven:
             f(x, a, b, c=c)
         np.testing.assert_array_equal([x.data, a, b[0], c], [X, np.ones(3), np.ones(3), np.ones(3)])
 
+    def test_numbers_stay_what_they_are(self):
+        given, kinds = (2, 2.0, np.float64(2), np.int64(2), "a", None, (np.int64(1), [np.float32(2)])), []
+        f = tg.primitive(lambda d, z, x, a: d, name="numbers_in_a_test")(lambda x, a: kinds.append(a) or x * 1)
+        for a in given:
+            f(T(X), a)
+        assert str(kinds) == str([*given]) and [type(a) for a in kinds] == [type(a) for a in given]
+        assert type(kinds[-1][0]) is np.int64 and type(kinds[-1][1][0]) is np.float32
+
     @pytest.mark.parametrize("create", (False, True))
     @pytest.mark.parametrize("leaf", (False, True))
     def test_a_hook(self, create, leaf):

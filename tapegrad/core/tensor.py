@@ -35,8 +35,8 @@ Array = np.ndarray[Any, Any]
 
 def to_read(x: Any) -> Any:
     """What a user's function is given of an array or tensor that belongs to the tape: nothing it does changes that."""
-    if isinstance(x, (np.ndarray, np.generic)):
-        x = x.view() if isinstance(x, np.ndarray) else np.asarray(x)
+    if isinstance(x, np.ndarray):
+        x = x.view()
         x.setflags(write=False)
         return x
     return x._again() if isinstance(x, TensorBase) else x
@@ -294,7 +294,7 @@ class TensorBase(Handle):
                                     "again; call backward() after the sweep, or on another graph")
             running.add(me)
             try:
-                new = function(to_read(d))
+                new = function(to_read(np.asarray(d) if isinstance(d, np.generic) else d))
             finally:
                 running.discard(me)
             if new is None:
