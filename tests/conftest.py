@@ -15,9 +15,14 @@ def empty_tape():
 
 
 def pytest_terminal_summary(terminalreporter):
-    """How many rows and cells of the table of primitives the run has been through."""
-    cells = [report for report in terminalreporter.stats.get("passed", []) if "test_table.py" in report.nodeid]
+    """How many rows and cells of the table of primitives, and random programs, the run has been through."""
+    passed = terminalreporter.stats.get("passed", [])
+    cells = [report for report in passed if "test_table.py" in report.nodeid]
     if cells:
         from cases import CASES, CONSTANT
 
         terminalreporter.write_line(f"table of primitives: {len(CASES) + len(CONSTANT)} rows, {len(cells)} cells passed")
+    fuzzed = [dict(report.user_properties) for report in passed if "test_fuzz.py" in report.nodeid and report.user_properties]
+    if fuzzed:
+        kinds = "programs compared", "values compared"
+        terminalreporter.write_line(", ".join([f"{sum([counts[what] for counts in fuzzed])} {what}" for what in kinds]))

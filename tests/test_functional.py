@@ -193,6 +193,13 @@ class TestProducts:
         np.testing.assert_allclose(tg.hvp(lambda x, y: (x * y * y).sum(), (X, X), (t, t))[1], 4 * X * t)
 
 
+@pytest.mark.parametrize("x", (tg.tensor(X, requires_grad=True), tg.tensor(X), X), ids=("recorded", "tensor", "array"))
+def test_a_jacobian_without_rows_is_of_the_kind_of_its_argument(x):
+    for f in (lambda x: x[:0], lambda x: (x * 2)[:0], lambda x: tg.zeros((0, 2))):
+        found, like = tg.jacobian(f)(x), tg.jacobian(lambda x: x * 2)(x)
+        assert type(found) is type(like) and found.dtype == like.dtype and found.shape == (*f(tg.tensor(X)).shape, 3)
+
+
 class TestAutogradGrad:
     def test_pytorch_form(self):
         x, y = (tg.tensor(v, requires_grad=True) for v in (X, X + 1))

@@ -164,3 +164,14 @@ def test_a_python_number_does_not_widen_a_gradient(name, number):
             z = g(x)
             z.sum().backward()
         assert z.dtype == np.float32 and x.grad.dtype == np.float32
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (2,)])
+@pytest.mark.parametrize("index", [..., (), None, True], ids=str)
+def test_an_assignment_whose_delta_has_been_added_up(shape, index):
+    x, y = tg.tensor(np.ones(shape), requires_grad=True), tg.tensor(2.0, requires_grad=True)
+    z = x * 1
+    z[index] = y
+    (z * z + z + z).sum().backward()
+    np.testing.assert_array_equal(x.grad, np.zeros(shape))
+    assert y.grad == 6 * x.size

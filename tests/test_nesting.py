@@ -7,6 +7,7 @@ import pytest
 
 import tapegrad as tg
 from tapegrad import errors
+from tapegrad.tree import leaves
 
 X = np.array([0.5, -1.0, 2.0])
 
@@ -211,3 +212,128 @@ def test_traced_checkpoints_note_the_delta_itself():
         tg.checkpoint(lambda x: x * x)(T(X)).sum().backward()
     note, = [note for note in t.notes if note.g == "checkpoint"]
     assert str(note.delta) == "1 .. 1 (1)"
+
+
+class TestWrites:
+    """A function may write into its argument, and its caller into what it gets: neither changes what is differentiated by."""
+
+    WRITES = {"*=": lambda a: a.__imul__(3), "[...]=": lambda a: a.__setitem__(..., a * 3),
+              "[i]=": lambda a: [a.__setitem__(i, a[i] * 3) for i in range(len(a))]}
+
+    def function(self, write):
+        def f(a):
+            write(a)
+            return a * a
+
+        return f
+
+    @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+    @pytest.mark.parametrize("differentiate, wanted", (
+        (lambda f, x: tg.grad(lambda a: f(a).sum())(x), 18 * X),
+        (lambda f, x: tg.elementwise_grad(f)(x), 18 * X),
+        (lambda f, x: tg.jvp(f, (x,), (X,))[1], 18 * X * X),
+        (lambda f, x: tg.vjp(f, x)[1](X)[0], 18 * X * X),
+        (lambda f, x: tg.hvp(lambda a: f(a).sum(), (x,), (X,))[0], 18 * X),
+        (lambda f, x: tg.jacobian(f)(x), np.diag(18 * X)),
+        (lambda f, x: tg.hessian(lambda a: f(a).sum())(x), 18 * np.eye(3)),
+        (lambda f, x: tg.autograd.grad(tg.checkpoint(lambda a: f(a * 1))(x).sum(), x)[0], 18 * X),
+    ), ids=("grad", "elementwise_grad", "jvp", "vjp", "hvp", "jacobian", "hessian", "checkpoint"))
+    def test_a_function_that_writes_into_its_argument(self, differentiate, wanted, write):
+        x = T(X) * 1
+        np.testing.assert_allclose(differentiate(self.function(write), x).data, wanted)
+        np.testing.assert_array_equal(x.data, X)
+
+    @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+    @pytest.mark.parametrize("x", (T(X), T(X).detach()), ids=("recorded", "constant"))
+    def test_a_pullback_after_a_write_to_what_came_with_it(self, x, write):
+        out, pullback = tg.vjp(lambda a: a * a, x)
+        write(out)
+        np.testing.assert_array_equal(pullback(np.ones(3))[0].data, 2 * X)
+
+
+    @pytest.mark.parametrize("f", (lambda a, b: (a, b), lambda a, b: a + b, lambda a, b: tg.sin(a + b), lambda a, b: (a, a)))
+    def test_derivatives_are_tensors_of_their_own(self, f):
+        x, u = T(X) * 1, T(X + 5)
+        out, pullback = tg.vjp(f, x, x * 2)
+        outs = out if isinstance(out, tuple) else (out,)
+        gradients = pullback((u,) * len(outs) if isinstance(out, tuple) else u)
+        moved = tg.jvp(f, (x, x * 2), (u, u))[1]
+        both = tg.grad(lambda a, b: sum(z.sum() for z in leaves(f(a, b))), (0, 1))(x, x)
+        for found in (gradients, moved, both):
+            tensors = [u, *leaves(found)]
+            before = [x.tolist() for x in tensors]
+            for i, z in enumerate(tensors[1:], 1):
+                z += 1
+                before[i] = (np.array(before[i]) + 1).tolist()
+                assert [x.tolist() for x in tensors] == before
+            assert u.is_leaf
+
+
+class TestUnderNoGrad:
+    """create_graph=True records the sweep wherever it is called; a pullback gives constants where nothing is recorded."""
+
+    def test_backward(self):
+        x = T(X)
+        x.register_hook(lambda d: d * 2)
+        loss = (x ** 3).sum()
+        with tg.no_grad():
+            loss.backward(create_graph=True)
+            loss.backward(create_graph=True)
+            assert not (x * 2).requires_grad
+        g, x.grad = x.grad, None
+        np.testing.assert_allclose(g.data, 12 * X * X)
+        g.sum().backward()
+        np.testing.assert_allclose(x.grad, 48 * X)
+
+    def test_autograd_grad(self):
+        x = T(X)
+        with tg.no_grad():
+            g, = tg.autograd.grad(self.loss(x), x, create_graph=True)
+        np.testing.assert_allclose(tg.autograd.grad(g.sum(), x)[0].data, 6 * X)
+
+    def loss(self, x):
+        with tg.enable_grad():
+            return (x ** 3).sum()
+
+    @pytest.mark.parametrize("seed", (np.ones(3), T(np.ones(3))), ids=("array", "recorded"))
+    @pytest.mark.parametrize("x", (T(X), T(X) * 1, T(X).detach()), ids=("leaf", "result", "constant"))
+    def test_a_pullback(self, x, seed):
+        _, pullback = tg.vjp(lambda a: a ** 3, x)
+        with tg.no_grad():
+            g, = pullback(seed)
+        assert not g.requires_grad
+        np.testing.assert_allclose(g.data, 3 * X * X)
+
+
+class TestConsumed:
+    @pytest.mark.parametrize("consume", (lambda out, x: out.sum().backward(), lambda out, x: tg.autograd.grad(out.sum(), x)),
+                             ids=("backward", "autograd.grad"))
+    @pytest.mark.parametrize("f", (lambda a: a * a, tg.checkpoint(lambda a: a * a), lambda a: (a * a)[1:]))
+    def test_a_pullback_whose_run_has_been_consumed_says_so(self, f, consume):
+        x = T(X)
+        out, pullback = tg.vjp(f, x)
+        seed = np.ones(out.shape)
+        before, = pullback(seed)
+        consume(out, x)
+        with pytest.raises(errors.ConsumedTapeError, match="retain_graph=True"):
+            pullback(seed)
+        out, pullback = tg.vjp(f, x)
+        out.sum().backward(retain_graph=True)
+        np.testing.assert_array_equal(pullback(seed)[0].data, before.data)
+
+
+@pytest.mark.parametrize("kind", (lambda x: x, tg.tensor), ids=("array", "tensor"))
+def test_a_checkpointed_function_may_write_into_its_constants(kind):
+    """Into the caller's, as without a checkpoint, and into copies when it is run again."""
+    def f(a, c):
+        c += 1
+        return a * c
+
+    x, c = T(X), kind(np.ones(3))
+    z = tg.checkpoint(f)(x, c).sum()
+    np.testing.assert_array_equal(np.asarray(c), [2, 2, 2])
+    for _ in range(2):
+        x.zero_grad()
+        z.backward(retain_graph=True)
+        np.testing.assert_array_equal(x.grad, [2, 2, 2])
+    np.testing.assert_array_equal(np.asarray(c), [2, 2, 2])

@@ -1,10 +1,13 @@
 """Every public function of one array takes what NumPy's does: Python numbers, and lists, tensors among their elements."""
 
+import warnings
+
 import numpy as np
 import pytest
 
 import tapegrad as tg
 from tapegrad import functions
+from tapegrad.tree import leaves
 
 MORE = {                                                # what follows the first argument, where something has to
     "reshape": ((-1,),), "broadcast_to": ((2, 3),), "expand_dims": (0,), "moveaxis": (0, 0), "permute_dims": ((0,),),
@@ -34,7 +37,7 @@ def _attempt(f, *arguments):
     try:
         with np.errstate(all="ignore"):
             return f(*arguments)
-    except (TypeError, ValueError, RuntimeError, IndexError, AttributeError, AssertionError, ArithmeticError):
+    except (TypeError, ValueError, RuntimeError, IndexError, AttributeError, AssertionError, ArithmeticError, OSError):
         return None
 
 
@@ -98,3 +101,21 @@ def test_no_delta_is_lost_by_a_list_as_any_of_the_operands(name, f, start):
                 assert x.grad is None
             else:
                 np.testing.assert_allclose(x.grad, wanted, err_msg=f"operand {place} of {count}")
+
+
+AFTER = ((), (0,), (1,), (-1,), (None,), ((),), (0, 0), (0.0,), (None, None), (np.float64,))
+
+
+@pytest.mark.parametrize("name, f", _modules(), ids=[name for name, _ in _modules()])
+@pytest.mark.parametrize("recorded", (False, True))
+def test_no_result_is_an_operand_or_another_result(name, f, recorded):
+    """Otherwise a write into one would change the other."""
+    given = [tg.tensor(np.full(shape, 0.5), requires_grad=recorded) * 1 for shape in ((), (1,), (2,), (2, 2), (1, 1, 1))]
+    calls = [(x, *more) for x in given for more in (*AFTER, (x,), (x.shape,))] + [([x],) for x in given] + [
+        (path, x) for x in given for path in ("...", "i", "i->i", "ij->ij")]
+    for call in calls:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            results = [z for z in leaves(_attempt(f, *call)) if isinstance(z, tg.Tensor)]
+        assert not any(z is x for z in results for x in given), call
+        assert len({id(z) for z in results}) == len(results), call

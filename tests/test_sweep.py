@@ -82,6 +82,21 @@ class TestAccumulation:
         assert tg.tape().wengert() == [("h", "multiply", ("x", "3"))]
 
 
+@pytest.mark.parametrize("uses", (1, 2, 3))
+def test_gradients_of_scalars_are_arrays(uses):
+    x, seen = leaf(2.0), []
+    h = x * 3
+    h.retain_grad()
+    for z in (x, h):
+        z.register_hook(lambda d: seen.append(type(d)))
+    total = sum([h * k + x for k in range(uses)], 0.0)
+    for _ in range(3):
+        total.backward(retain_graph=True)
+        assert type(x.grad) is type(h.grad) is np.ndarray and x.grad.shape == h.grad.shape == ()
+    assert set(seen) == {np.ndarray}
+    assert x.grad == 3 * (uses + 3 * sum(range(uses)))
+
+
 class TestConsumption:
     def test_a_second_backward_says_what_to_do(self):
         x = leaf([1.0])

@@ -195,6 +195,18 @@ class TestNotes:
         assert x.grad == [2] and t.notes[0].g == "doubled_in_a_test" and t.notes[0].backward > 0
 
 
+@pytest.mark.parametrize("f", (lambda x: x * x, lambda x: tg.roll(x, 1), lambda x: x.sum(), lambda x: tg.stack([x, x]),
+                               lambda x: tg.checkpoint(lambda x: x * 2)(x)))
+def test_operands_that_were_consumed_before(f):
+    h = f(leaf([1.0, 2.0]))
+    h.sum().backward()
+    with tg.traced() as t:
+        z = tg.exp(h)
+    assert len(t) == 1 and "exp" in str(t.show()) and "exp" in str(tg.tape())
+    with pytest.raises(errors.ConsumedTapeError), tg.traced():
+        z.sum().backward()
+
+
 def test_threads():
     """A trace is of its own thread; others run as ever, and may trace by themselves."""
     x, seen = leaf([1.0, 2.0]), []

@@ -63,6 +63,66 @@ class TestWhatADerivativeReturns:
         np.testing.assert_array_equal(y.grad, 2 * (X + 1))
 
 
+class TestWhatTheyAreGiven:
+    """Arrays can't be written into; what happens to a tensor happens to a tensor of the user's own."""
+
+    @pytest.mark.parametrize("i", range(4), ids=("delta", "out", "x", "static"))
+    def test_a_derivative(self, i):
+        def write(*args):
+            args[i][...] = 7
+            return args[0]
+
+        f = tg.primitive(write, name="writing_in_a_test")(lambda x, a: x * 1)
+        x, w, seed = T(X), T(X), np.ones(3)
+        h = x * 1
+        z = w + f(h, np.ones(3)) + h * h
+        with pytest.raises(ValueError, match="read-only"):
+            z.backward(seed, retain_graph=True)
+        assert x.grad is w.grad is None
+        np.testing.assert_array_equal(seed, np.ones(3))
+        if i < 3:
+            g = tg.autograd.grad(z, [x, w], seed, create_graph=True)
+            np.testing.assert_array_equal(g[0].data, [7, 7, 7] + 2 * X if i == 0 else 1 + 2 * X)
+            np.testing.assert_array_equal(g[1].data, np.ones(3))
+        np.testing.assert_array_equal(h.data, X)
+
+    @pytest.mark.parametrize("i", range(4), ids=("x", "static", "structure", "keyword"))
+    def test_a_function(self, i):
+        def f(x, a, b, c=None):
+            (x, a, b[0], c)[i][...] = 7
+            return x * 1
+
+        f = tg.primitive(lambda d, z, *args, c=None: d, name="writing_in_a_test")(f)
+        x, a, b, c = T(X) * 1, np.ones(3), [np.ones(3)], np.ones(3)
+        with pytest.raises(ValueError, match="read-only"):
+            f(x, a, b, c=c)
+        np.testing.assert_array_equal([x.data, a, b[0], c], [X, np.ones(3), np.ones(3), np.ones(3)])
+
+    def test_numbers_stay_what_they_are(self):
+        given, kinds = (2, 2.0, np.float64(2), np.int64(2), "a", None, (np.int64(1), [np.float32(2)])), []
+        f = tg.primitive(lambda d, z, x, a: d, name="numbers_in_a_test")(lambda x, a: kinds.append(a) or x * 1)
+        for a in given:
+            f(T(X), a)
+        assert str(kinds) == str([*given]) and [type(a) for a in kinds] == [type(a) for a in given]
+        assert type(kinds[-1][0]) is np.int64 and type(kinds[-1][1][0]) is np.float32
+
+    @pytest.mark.parametrize("create", (False, True))
+    @pytest.mark.parametrize("leaf", (False, True))
+    def test_a_hook(self, create, leaf):
+        def write(d):
+            if create:
+                d *= 0
+            else:
+                with pytest.raises(ValueError, match="read-only"):
+                    d *= 0
+
+        x, w, seed = T(X), T(X), np.ones(3)
+        h = x if leaf else x * 1
+        h.register_hook(write)
+        g = tg.autograd.grad(w + h, [x, w], seed, create_graph=create)
+        np.testing.assert_array_equal([d.data for d in g] + [seed], np.ones((3, 3)))
+
+
 class TestArgumentsWithoutADerivative:
     @pytest.mark.parametrize("how", ("static", "keyword", "structure", "tensor"))
     def test_they_may_be_written_to_afterwards(self, how):

@@ -82,7 +82,8 @@ def added(held: Any, more: Any) -> Any:
     if getrefcount(held) <= LONE_PASSED and type(held) is type(more) is ndarray and held.base is None:
         held += more
         return held
-    return held + more
+    total = held + more
+    return asarray(total) if isinstance(total, generic) else total
 
 
 def owned(value: Any) -> Any:

@@ -27,6 +27,7 @@ from numpy import ndarray
 from tapegrad.core.entry import Entry, Leaf
 from tapegrad.core.record import recorded
 from tapegrad.core.refcount import LONE_LOCAL, added, owned
+from tapegrad.core.tape import enable_grad, thread
 from tapegrad.core.tensor import TensorBase
 from tapegrad.core.walk import Part, Walk, as_tensors, linked, replaced, seed_of
 from tapegrad.errors import GradientError
@@ -139,11 +140,14 @@ def backward(loss: TensorBase, gradient: Any = None, *, retain_graph: bool = Fal
 
     gradient       the delta of this tensor, of its shape and dtype; 1 where it is a scalar
     retain_graph   keep the part of the tape that was walked, so that another backward() can walk it
-    create_graph   record the walk itself; `.grad` is then a Tensor that can be differentiated again
+    create_graph   record the walk itself, under no_grad, too; `.grad` is then a Tensor that can be differentiated again
 
     Raises GradientError where there is nothing to walk, or no gradient is given for more than one number;
     ConsumedTapeError where an earlier backward() has been; ThreadError for results of another thread.
     """
+    if create_graph and not thread.tape.recording:
+        with enable_grad():
+            return backward(loss, gradient, create_graph=True)
     found = gradients(loss, gradient, retain_graph, create_graph)
     with _commit:
         for leaf in list(found):

@@ -33,6 +33,15 @@ T = TypeVar("T", bound="TensorBase")
 Array = np.ndarray[Any, Any]
 
 
+def to_read(x: Any) -> Any:
+    """What a user's function is given of an array or tensor that belongs to the tape: nothing it does changes that."""
+    if isinstance(x, np.ndarray):
+        x = x.view()
+        x.setflags(write=False)
+        return x
+    return x._again() if isinstance(x, TensorBase) else x
+
+
 class TensorBase(Handle):
     """An n-dimensional array whose operations are recorded on the tape where a gradient is required.
 
@@ -269,8 +278,8 @@ class TensorBase(Handle):
     def register_hook(self, function: Callable[[Any], Any]) -> Callable[[], None]:
         """Have every sweep call `function` with the complete delta of this tensor, and use what it returns, unless None.
 
-        The delta is an array, or a tensor with create_graph; it must not be changed in place. The hook of a result goes
-        with its entry, when a backward() consumes the tape; that of a leaf stays. Returns a function that takes it away.
+        The delta is an array that is read-only, or a tensor with create_graph. The hook of a result goes with its entry, when
+        a backward() consumes the tape; that of a leaf stays. Returns a function that takes it away.
         """
         if self._register is None:
             raise GradientError("register_hook: this tensor does not require a gradient")
@@ -285,7 +294,7 @@ class TensorBase(Handle):
                                     "again; call backward() after the sweep, or on another graph")
             running.add(me)
             try:
-                new = function(d)
+                new = function(to_read(np.asarray(d) if isinstance(d, np.generic) else d))
             finally:
                 running.discard(me)
             if new is None:
@@ -303,6 +312,12 @@ class TensorBase(Handle):
         """The same value as a constant: nothing flows back through it. Writing to one does not change the other."""
         z: T = _new(type(self))
         z._data, z._register = self._data if self._data is not None else self._take_back(), None
+        return z
+
+    def _again(self: T) -> T:
+        """Another tensor with the value and the register that this one has now."""
+        z = self.detach()
+        z._register = self._register
         return z
 
     def _become(self, other: TensorBase) -> None:

@@ -124,7 +124,7 @@ class Note:
             setattr(self, slot, None)
         self.place, self.row, self.ys = getattr(entry, "where", None), entry.g, ys
         self.shape, self.dtype, self.name = entry.shape, entry.dtype, getattr(entry, "name", None)
-        self.static = dict(zip(entry.g.static_names, entry.static))
+        self.static = {} if entry.saved is None else dict(zip(entry.g.static_names, entry.static))    # None: consumed
         self.contributions, self.leaves = [], {}
         self.kept, self.given = buffers.of(entry)
 

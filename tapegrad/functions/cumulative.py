@@ -11,7 +11,7 @@ from tapegrad.core.record import recorded
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.arguments import as_tensor, constant, normalized_axis, refuse_out, single_axis, value
 from tapegrad.functions.axes import part
-from tapegrad.functions.elementwise import add, astype, divide, multiply, not_equal, subtract
+from tapegrad.functions.elementwise import add, astype, divide, multiply, not_equal, positive, subtract
 from tapegrad.functions.joining import concatenate
 from tapegrad.functions.shaping import broadcast_to, ravel, reshape
 from tapegrad.functions.tensor import Tensor
@@ -127,7 +127,7 @@ def diff(a: TensorLike, n: int = 1, axis: int = -1, prepend: TensorLike | None =
     step = not_equal if value(a).dtype == bool else subtract
     for _ in range(n):
         a = step(part(a, axis, 1, None), part(a, axis, None, -1))
-    return as_tensor(a)
+    return as_tensor(a) if n else positive(a)
 
 
 def ediff1d(ary: TensorLike, to_end: TensorLike | None = None, to_begin: TensorLike | None = None) -> Tensor:

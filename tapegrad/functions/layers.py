@@ -14,7 +14,7 @@ from tapegrad.core.record import wrap
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.activations import softmax
 from tapegrad.functions.arguments import as_tensor, constant, floats, normalized_axis, number, value
-from tapegrad.functions.elementwise import absolute, matmul, maximum, sqrt, where
+from tapegrad.functions.elementwise import absolute, matmul, maximum, positive, sqrt, where
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.moments import squared_size
 from tapegrad.functions.reductions import max, mean, sum
@@ -200,7 +200,7 @@ def dropout(input: TensorLike, p: float = 0.5, training: bool = True, *,
     if not 0 <= p <= 1:
         raise ValueError(f"dropout: p={p}; a probability is from 0 to 1")
     if not training or p == 0:
-        return x
+        return positive(x)
     rng = np.random.default_rng(rng)
     kept: Any = rng.random(x.shape, np.float32 if x.dtype.itemsize <= 4 else np.float64) >= p
     return x * wrap(kept.astype(x.dtype) if p == 1 else kept * x.dtype.type(1 / (1 - p)), None)

@@ -19,7 +19,7 @@ import numpy as np
 from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
 from tapegrad.functions.arguments import as_tensor, conjugated, normalized_axis, refuse_out, single_axis, value
-from tapegrad.functions.elementwise import astype, matmul, multiply
+from tapegrad.functions.elementwise import astype, matmul, multiply, positive
 from tapegrad.functions.selecting import diagonal
 from tapegrad.functions.shaping import expand_dims, moveaxis, ravel, squeeze
 from tapegrad.functions.subscripts import explicit
@@ -215,7 +215,8 @@ def einsum(*operands: Any, out: None = None, optimize: Any = False, **kwargs: An
         for i in sorted(positions, reverse=True):
             del left[i]
         left.append(_contract(*taken, *step) if len(taken) == 2 else _summed(*taken, *step))
-    return as_tensor(left[0])
+    z = left[0]
+    return positive(z) if any(z is x for x in operands) else as_tensor(z)
 
 
 def _converted(operands: Sequence[TensorLike], dtype: DTypeLike | None = None, casting: Any = "safe",

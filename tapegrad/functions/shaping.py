@@ -13,7 +13,8 @@ import numpy as np
 
 from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
-from tapegrad.functions.arguments import as_tensor, normalized_axis, operand, single_axis, value
+from tapegrad.functions.arguments import as_tensor, normalized_axis, single_axis, value
+from tapegrad.functions.elementwise import positive
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import Axis, Shape, TensorLike
@@ -201,7 +202,7 @@ def atleast_1d(*arys: TensorLike) -> Any:
     >>> tg.atleast_1d(tg.tensor(2.0))
     tensor([2.])
     """
-    return _each(arys, lambda x: operand(x) if value(x).ndim >= 1 else _reshape(as_tensor(x), (1,)))
+    return _each(arys, lambda x: positive(x) if value(x).ndim >= 1 else _reshape(as_tensor(x), (1,)))
 
 
 def atleast_2d(*arys: TensorLike) -> Any:
@@ -210,7 +211,7 @@ def atleast_2d(*arys: TensorLike) -> Any:
     >>> tg.atleast_2d(tg.tensor([1.0, 2.0]))
     tensor([[1., 2.]])
     """
-    return _each(arys, lambda x: operand(x) if value(x).ndim >= 2 else _reshape(as_tensor(x), (1, -1)))
+    return _each(arys, lambda x: positive(x) if value(x).ndim >= 2 else _reshape(as_tensor(x), (1, -1)))
 
 
 def atleast_3d(*arys: TensorLike) -> Any:
@@ -222,7 +223,7 @@ def atleast_3d(*arys: TensorLike) -> Any:
     def one(x: TensorLike) -> Any:
         shape = value(x).shape
         if len(shape) >= 3:
-            return operand(x)
+            return positive(x)
         return _reshape(as_tensor(x), {0: (1, 1, 1), 1: (1, *shape, 1), 2: (*shape, 1)}[len(shape)])
 
     return _each(arys, one)

@@ -65,7 +65,7 @@ def _at(F, d, y_shape, index):
 
 
 def _setitem(x, y, index):
-    z = x.copy()
+    z = np.array(x)                                     # a copy, also of a 0-d delta that is a NumPy scalar
     z[index] = y
     return z
 

@@ -10,7 +10,7 @@ import numpy as np
 from tapegrad.core.entry import Leaf
 from tapegrad.core.record import recorded, unary, wrap
 from tapegrad.core.sweep import sweep
-from tapegrad.core.tape import thread
+from tapegrad.core.tape import enable_grad, thread
 from tapegrad.core.walk import Part, linked, replaced, seed_of
 from tapegrad.errors import GradientError, ShapeError, describe
 from tapegrad.functions.tensor import Tensor
@@ -70,8 +70,8 @@ def grad(outputs: Tensor | Sequence[Tensor], inputs: Tensor | Sequence[Tensor],
     inputs         a tensor, or a sequence of them: leaves, or results that the outputs were computed from
     grad_outputs   the delta of each output; may be left out for single numbers
     retain_graph   keep the tape for another sweep; by default as create_graph
-    create_graph   record the sweep, so that the gradients can be differentiated; by the same inputs that gives zeros where
-                   they do not change, as those of relu and abs
+    create_graph   record the sweep, under no_grad, too, so that the gradients can be differentiated; by the same inputs that
+                   gives zeros where they do not change, as those of relu and abs
     allow_unused   give None for an input that the outputs do not depend on, instead of raising GradientError
 
     Raises GradientError for an output or an input that requires no gradient, ShapeError for grad_outputs that do not fit.
@@ -84,6 +84,9 @@ def grad(outputs: Tensor | Sequence[Tensor], inputs: Tensor | Sequence[Tensor],
     >>> tg.autograd.grad(g, x)
     (tensor(18.),)
     """
+    if create_graph and not thread.tape.recording:
+        with enable_grad():
+            return grad(outputs, inputs, grad_outputs, retain_graph, True, allow_unused)
     ends, starts = _sequence(outputs), _sequence(inputs)
     for kind, tensors in (("output", ends), ("input", starts)):
         for i, x in enumerate(tensors):

@@ -27,14 +27,17 @@ from tapegrad.typing import Tree
 
 
 class _Call:
-    """A call to be run again. `read` is what the first run read: see _signature."""
+    """A call to be run again. `read` is what the first run read: see _signature.
+
+    The arguments are kept as they were: the function may write into those of the caller's at first, and into copies later.
+    """
 
     def __init__(self, fun: Callable[..., Tree], args: Tree, kwargs: dict[str, Any]) -> None:
-        self.fun, self.args, self.kwargs = fun, args, kwargs
+        self.fun, self.args, self.kwargs = fun, snapshot(args), snapshot(kwargs)
         self.read: tuple[Any, ...] = ()
 
     def run(self, own: Callable[[Any], Tensor | None]) -> Run:
-        return Run(self.fun, self.args, self.kwargs, own)
+        return Run(self.fun, snapshot(self.args), snapshot(self.kwargs), own)
 
     def __repr__(self) -> str:
         return getattr(self.fun, "__name__", "a function")
@@ -121,12 +124,11 @@ def checkpoint(fun: Callable[..., Tree]) -> Callable[..., Tree]:
     def checkpointed(*args: Any, **kwargs: Any) -> Tree:
         if not thread.tape.recording:
             return fun(*args, **kwargs)
-        args, kwargs = snapshot(args), snapshot(kwargs)
         call = _Call(fun, args, kwargs)
-        run = call.run(_fresh)
+        run = Run(fun, args, kwargs, _fresh)
         call.read = _signature(run)
         outs = run.outputs("checkpoint")
-        registers = [x._register for x in leaves(args) if isinstance(x, Tensor) and x._register is not None] + run.outside
+        registers = [x._register for x in leaves(call.args) if isinstance(x, Tensor) and x._register is not None] + run.outside
         _forget(run)
         if not registers:
             return rebuild(run.output, iter([z.detach() for z in outs]))

@@ -11,13 +11,14 @@ import numpy as np
 from tapegrad.core.record import general, recorded, recorder
 from tapegrad.core.refcount import owned
 from tapegrad.core.tape import thread
+from tapegrad.core.tensor import to_read
 from tapegrad.errors import GradientError, ShapeError, describe
 from tapegrad.functions.tensor import Tensor
 from tapegrad.kernels import elementwise as kernels
 from tapegrad.primitives import Primitive, add_row, arrays, table
 from tapegrad.transforms.functional import snapshot
 from tapegrad.transforms.gradient_check import gradcheck
-from tapegrad.tree import leaves
+from tapegrad.tree import leaves, rebuild
 
 users: set[str] = set()                                 # the names of the primitives that users made
 
@@ -27,6 +28,8 @@ class _Keywords(dict[str, Any]):
 
 
 def _call(f: Callable[..., Any], *args: Any) -> Any:
+    args = tuple([rebuild(x, iter([to_read(leaf) for leaf in leaves(x)])) if isinstance(x, (dict, list, tuple)) else to_read(x)
+                  for x in args])
     return f(*args[:-1], **args[-1]) if args and type(args[-1]) is _Keywords else f(*args)
 
 
@@ -147,6 +150,7 @@ def primitive(*derivatives: Callable[..., Any] | None, name: str | None = None, 
     derivatives   dfun(delta, out, *args) -> the contribution to the argument's delta, an array, tensor or number, or None
                   where there is none. Written with operators, NumPy's ufuncs or tapegrad's functions, it can be
                   differentiated itself. Arguments beyond those with a derivative, and keyword arguments, are copied.
+                  All arrays that it gets, and those that the function gets, are read-only
     name          its name on the tape; by default the function's
     check         arguments, as a tuple, to run gradcheck on at once
     scalar        the function and its derivatives are formulas of numbers, with if, loops and math's functions as you like:

@@ -44,7 +44,7 @@ _thread = _Thread()
 class Run:
     """One run of a function on tensors of its own.
 
-    inputs    those tensors, in the order of the arguments' leaves
+    inputs    those tensors as they were passed, in the order of the arguments' leaves
     outside   the registers of other people's tensors that the function read, or returned
     output    what the function returned
     entries   what it put on the tape
@@ -74,7 +74,7 @@ class Run:
         x = own(leaf)
         if x is None:
             return leaf
-        self.inputs.append(x)
+        self.inputs.append(x._again())                  # the function may write into its argument, which is then a result
         if type(x._register) is Leaf:
             self.leaves.add(x._register)
         return x
@@ -88,7 +88,8 @@ class Run:
 
     def part(self, more: Sequence[Entry] = (), wanted: Sequence[Any] = ()) -> Part:
         """What a sweep over this run walks: its entries, and more of them, down to what is from outside."""
-        return Part([*self.entries, *more], self.consumed, dict.fromkeys(wanted))
+        consumed = self.consumed.union([entry for entry in self.entries if entry.tape is None])   # since, by a sweep around
+        return Part([*self.entries, *more], consumed, dict.fromkeys(wanted))
 
     def outputs(self, name: str) -> list[Tensor]:
         """The leaves of the output, all of them tensors."""
@@ -143,17 +144,19 @@ class _Differentiation(Run):
 
     def pull(self, outputs: Sequence[Tensor], seeds: Sequence[Any], on_tape: bool = False) -> list[Any]:
         """The deltas of the inputs for given deltas of outputs; zeros where an output does not depend on an input."""
-        create = self.nested or on_tape
+        create = (self.nested or on_tape) and thread.tape.recording      # a pullback may be called under no_grad
         seeds = [seed if isinstance(seed, Tensor) else wrap(seed, None) for seed in seeds] if create else [
             seed._value if isinstance(seed, Tensor) else seed for seed in seeds]
         found = deltas(outputs, seeds, [x._register for x in self.inputs], create_graph=create,
                        part=self.part())
-        return [self.result(self.linked(x, np.zeros(x.shape, x.dtype) if delta is None else delta), create)
-                for x, delta in zip(self.inputs, found)]
+        found = [np.zeros(x.shape, x.dtype) if delta is None else delta for x, delta in zip(self.inputs, found)]
+        if create:
+            found = [self.linked(x, delta) for x, delta in zip(self.inputs, found)]
+        return _separate([self.result(delta, create) for delta in found], seeds)
 
     def linked(self, x: Tensor, delta: Any) -> Any:
         """A gradient that is a constant on the tape, as a function of the argument."""
-        if self.nested and type(x._register) is Entry:
+        if type(x._register) is Entry:
             delta = delta if isinstance(delta, Tensor) else wrap(delta, None)
             return linked(delta, x._register.ys[0]) if delta._register is None else delta
         return delta
@@ -181,8 +184,18 @@ class _Chosen:
 def snapshot(tree: Tree) -> Tree:
     """A structure whose arrays and tensors do not change when the caller's do; tensors keep their registers."""
     return rebuild(tree, iter([
-        wrap(x.detach()._data, x._register) if isinstance(x, Tensor) else x.copy() if isinstance(x, np.ndarray) else x
-        for x in leaves(tree)]))
+        x._again() if isinstance(x, Tensor) else x.copy() if isinstance(x, np.ndarray) else x for x in leaves(tree)]))
+
+
+def _separate(found: Sequence[Any], given: Sequence[Any]) -> list[Any]:
+    """Tensors among the results as tensors of their own: a derivative may be the delta that was given, or one of two."""
+    taken, separate = {id(x) for x in given}, []
+    for x in found:
+        if isinstance(x, Tensor) and id(x) in taken:
+            x = own(x)
+        taken.add(id(x))
+        separate.append(x)
+    return separate
 
 
 def _positions(name: str, argnums: int | Sequence[int], args: Sequence[Tree]) -> tuple[int, ...]:
@@ -270,7 +283,8 @@ def elementwise_grad(fun: Function, argnums: int | Sequence[int] = 0) -> Functio
 def vjp(fun: Function, *primals: Tree) -> tuple[Tree, Callable[[Tree], tuple[Tree, ...]]]:
     """(out, pullback): the value of fun, and the linear function delta of out -> tuple of the deltas of the primals.
 
-    The pullback may be called several times. It raises ShapeError for a delta that has not the structure and shapes of out.
+    The pullback may be called several times. It raises ShapeError for a delta that has not the structure and shapes of out,
+    ConsumedTapeError after a backward() from out, or from a function of it, without retain_graph=True.
 
     >>> out, pullback = tg.vjp(lambda x, y: x * y, np.array([1.0, 2.0]), np.array([3.0, 4.0]))
     >>> out
@@ -279,7 +293,8 @@ def vjp(fun: Function, *primals: Tree) -> tuple[Tree, Callable[[Tree], tuple[Tre
     (array([3., 0.]), array([1., 0.]))
     """
     run = _Differentiation("vjp", fun, primals, {}, range(len(primals)))
-    outs = run.outputs(run.name)
+    returned = run.outputs(run.name)
+    outs = snapshot(returned)                           # the caller may write into what is returned
 
     def pullback(delta: Tree) -> tuple[Tree, ...]:
         if not same(run.output, delta):
@@ -289,7 +304,7 @@ def vjp(fun: Function, *primals: Tree) -> tuple[Tree, Callable[[Tree], tuple[Tre
         found: tuple[Tree, ...] = _structured(primals, range(len(primals)), (), run.pull(outs, seeds, on_tape))
         return found
 
-    return rebuild(run.output, iter([run.value(z) for z in outs])), pullback
+    return rebuild(run.output, iter([run.value(z) for z in returned])), pullback
 
 
 def _checked(name: str, seed: Any, z: Tensor) -> Any:
@@ -328,7 +343,8 @@ def jvp(fun: Function, primals: Sequence[Tree], tangents: Sequence[Tree]) -> tup
                        [(t if isinstance(t, Tensor) else wrap(t, None)) if create else getattr(t, "_value", t)
                         for _, t in linear], [seed._register for seed in seeds], create_graph=create,
                        part=run.part(mark.made()))
-    moved = [run.result(np.zeros(z.shape, z.dtype) if delta is None else delta, create) for z, delta in zip(outs, found)]
+    moved = _separate([run.result(np.zeros(z.shape, z.dtype) if delta is None else delta, create)
+                       for z, delta in zip(outs, found)], directions)
     return rebuild(run.output, iter([run.value(z) for z in outs])), rebuild(run.output, iter(moved))
 
 
@@ -354,7 +370,8 @@ def jacobian(fun: Function, argnums: int | Sequence[int] = 0) -> Function:
                 rows.append(run.pull([z], [seed.reshape(z.shape)]))
             columns = list(zip(*rows)) or [() for _ in run.inputs]
             blocks.append(_structured(args, positions, argnums, [
-                _stacked(column, z, x) for column, x in zip(columns, run.inputs)]))
+                _stacked(column, z, x) if column else run.result(np.zeros((*z.shape, *x.shape), x.dtype))
+                for column, x in zip(columns, run.inputs)]))
         return rebuild(run.output, iter(blocks))
 
     return matrix
@@ -362,7 +379,7 @@ def jacobian(fun: Function, argnums: int | Sequence[int] = 0) -> Function:
 
 def _stacked(rows: Sequence[Any], z: Tensor, x: Tensor) -> Any:
     shape = (*z.shape, *x.shape)
-    if rows and isinstance(rows[0], Tensor):
+    if isinstance(rows[0], Tensor):
         return recorded.reshape(recorded.stack(rows, 0), shape)
     return np.array(rows, dtype=x.dtype).reshape(shape)
 
