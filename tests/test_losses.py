@@ -94,7 +94,7 @@ def test_the_axis_of_the_classes(shape, axis, weight):
     theirs = {} if weight is None else {"weight": torch.tensor(weight)}
     for target, to_theirs in ((classes, lambda t: t), (shares, moved)):
         agree(lambda x, t: tg.cross_entropy(x, t, weight=weight, **options),
-              lambda x, t: functional().cross_entropy(moved(x), to_theirs(t), **theirs), [x, target])
+              lambda x, t, f=to_theirs: functional().cross_entropy(moved(x), f(t), **theirs), [x, target])
     agree(lambda x: tg.nll_loss(tg.log_softmax(x, at), classes, weight=weight, **options),
           lambda x: functional().cross_entropy(moved(x), torch.tensor(classes), **theirs), [x])
 

@@ -443,3 +443,15 @@ def test_unique_has_its_gradient_at_the_first_of_equals():
     np.testing.assert_array_equal(tg.unique(rows, axis=0).data, np.unique(rows, axis=0))
     np.testing.assert_array_equal(tg.unique(rows.T, axis=-1).data, np.unique(rows.T, axis=-1))
     np.testing.assert_array_equal(gradient(lambda x: tg.unique(x, axis=0), rows), [[1, 1], [1, 1], [0, 0]])
+
+
+@pytest.mark.parametrize("name", "sum prod max min any all argmax argmin nansum nanmax count_nonzero squeeze".split())
+@pytest.mark.parametrize("axis", [0, -1])
+def test_a_scalar_has_an_axis_to_reduce_over_as_in_numpy(name, axis):
+    z = getattr(tg, name)(tg.tensor(3.5, requires_grad=True), axis=axis)
+    assert z.shape == () and z.item() == getattr(np, name)(np.array(3.5), axis=axis)
+    if z.requires_grad:
+        z.backward()
+    for call in (lambda: getattr(tg, name)(3.5, axis=1), lambda: tg.sort(tg.tensor(3.5), axis=0)):
+        with pytest.raises(ValueError, match=r"axis \d (of an operand with 0 axes|is out of bounds)"):
+            call()

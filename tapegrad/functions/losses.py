@@ -237,7 +237,7 @@ def _classes_last(name: str, scores: Any, axis: int | None, wanted: Array) -> tu
 
 
 def _check_classes(name: str, wanted: Array, scores: Array, axis: int, more: str) -> None:
-    """An error unless the target is an integer for each row of the scores, whose classes have been moved from `axis` to the end."""
+    """An error unless the target is an integer for each row of the scores, whose classes were moved from `axis` to the end."""
     *rows, classes = scores.shape
     if wanted.shape == tuple(rows) and wanted.dtype.kind in "iu":
         return

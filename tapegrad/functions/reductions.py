@@ -272,6 +272,10 @@ def average(a: TensorLike, axis: Axis = None, weights: TensorLike | None = None,
     return (z, total) if returned else z
 
 
+def _flat_or_single(name: str, x: TensorLike, axis: int | None) -> int | None:
+    return None if axis is None or not normalized_axis(name, x, int(axis)) else single_axis(name, x, axis)
+
+
 def argmax(a: TensorLike, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> Tensor:
     """The position of the greatest element, in the flattened tensor or along `axis`; the first where several tie.
 
@@ -283,7 +287,7 @@ def argmax(a: TensorLike, axis: int | None = None, out: None = None, *, keepdims
     tensor([1, 0], dtype=int64)
     """
     keepdims = checked("argmax", out, keepdims)
-    return recorded.argmax(a, axis if axis is None else single_axis("argmax", a, axis), keepdims)
+    return recorded.argmax(a, _flat_or_single("argmax", a, axis), keepdims)
 
 
 def argmin(a: TensorLike, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> Tensor:
@@ -297,4 +301,4 @@ def argmin(a: TensorLike, axis: int | None = None, out: None = None, *, keepdims
     tensor([0, 1], dtype=int64)
     """
     keepdims = checked("argmin", out, keepdims)
-    return recorded.argmin(a, axis if axis is None else single_axis("argmin", a, axis), keepdims)
+    return recorded.argmin(a, _flat_or_single("argmin", a, axis), keepdims)
