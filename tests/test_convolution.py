@@ -84,9 +84,10 @@ def test_convolve(m, n, mode):
 
 
 def test_modes_and_vectors_of_convolve():
+    np.testing.assert_array_equal(tg.convolve(2.0, [1.0, 3.0]).data, np.convolve(2.0, [1.0, 3.0]))
     with pytest.raises(ValueError, match="mode='middle'"):
         tg.convolve([1.0, 2.0], [1.0], "middle")
-    for x in ([], [[1.0]], 2.0):
+    for x in ([], [[1.0]]):
         with pytest.raises(errors.ShapeError, match="convolve: .*vectors"):
             tg.convolve(x, [1.0])
 

@@ -7,7 +7,7 @@ and TypeError for an out= that is given.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, TypeAlias
 
@@ -17,6 +17,7 @@ from tapegrad.core.record import recorded, wrap
 from tapegrad.errors import failed_call
 from tapegrad.functions.arguments import constant, refuse_out, value
 from tapegrad.functions.elementwise import astype
+from tapegrad.functions.keywords import explained_error
 from tapegrad.functions.shaping import ravel
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import TensorLike
@@ -37,6 +38,12 @@ def _wrapped(z: Any) -> Any:
     return wrap(np.asarray(z), None) if isinstance(z, (np.ndarray, np.generic)) else z
 
 
+def _failed(function: Callable[..., Any], values: Iterable[Any], error: Exception) -> Exception:
+    """The error to raise for that of NumPy's function."""
+    better = explained_error(function, error) if isinstance(error, TypeError) else error
+    return failed_call(function.__name__, values, error) if better is error else better
+
+
 def _constant(function: Callable[..., Any], what: str, at: str, given: str) -> Any:
     """NumPy's `function` as one of tensors, whose result is a constant; documented by what it does and an example."""
     name = function.__name__
@@ -48,7 +55,7 @@ def _constant(function: Callable[..., Any], what: str, at: str, given: str) -> A
         try:
             return _wrapped(function(*values, **{key: _plain(option) for key, option in options.items()}))
         except Exception as error:
-            raise failed_call(name, values, error) from error
+            raise _failed(function, values, error) from error
 
     op.__qualname__ = name
     shown = f"tg.{name}({at})" + ("" if given in ("True", "False") else ".tolist()")
@@ -100,7 +107,9 @@ def nextafter(x1: TensorLike, x2: TensorLike, /) -> Tensor:
     >>> tg.nextafter(1.0, 2.0).tolist()
     1.0000000000000002
     """
-    return wrap(np.asarray(np.nextafter(constant("nextafter", x1), constant("nextafter", x2))), None)
+    # A number has no dtype, and takes that of the other operand.
+    operands: list[Any] = [x if type(x) in (int, float) else constant("nextafter", x) for x in (x1, x2)]
+    return wrap(np.asarray(np.nextafter(*operands)), None)
 
 
 @wraps(np.unique, ("__name__",))
@@ -119,7 +128,7 @@ def unique(ar: TensorLike, return_index: bool = False, return_inverse: bool = Fa
         of_values: Any = np.unique
         _, index, *others = of_values(value(ar), True, return_inverse, return_counts, axis, **options)
     except Exception as error:
-        raise failed_call("unique", (value(ar),), error) from error
+        raise _failed(np.unique, (value(ar),), error) from error
     before = (slice(None),) * ((axis or 0) % max(value(ar).ndim, 1))
     z = recorded.getitem(ravel(ar) if axis is None else ar, (*before, index))
     results = (z, *_wrapped((index,) * return_index + tuple(others)))

@@ -86,7 +86,7 @@ def nanmean(a: TensorLike, axis: Axis = None, dtype: DTypeLike | None = None, ou
     array([0.5, 0. , 0.5])
     """
     keepdims = checked("nanmean", out, keepdims)
-    a = a if dtype is None else reductions.converted("nanmean", a, dtype)
+    a = a if dtype is None else reductions.floating("nanmean", a, dtype)
     axis, there = normalized_axis("nanmean", a, axis), _there(a, where)
     n = counted(a, there, axis, keepdims)
     if not np.all(n):
@@ -109,7 +109,7 @@ def nanvar(a: TensorLike, axis: Axis = None, dtype: DTypeLike | None = None, out
         if ddof != 0:
             raise ValueError("nanvar: ddof and correction are the same thing; give one of them")
         ddof = correction
-    a = a if dtype is None else reductions.converted("nanvar", a, dtype)
+    a = a if dtype is None else reductions.floating("nanvar", a, dtype)
     axis, there = normalized_axis("nanvar", a, axis), _there(a, where)
     n = counted(a, there, axis, keepdims)
     if np.any(n <= ddof):

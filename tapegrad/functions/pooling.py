@@ -21,8 +21,8 @@ from tapegrad.typing import Shape, TensorLike
 
 
 def _pooled(name: str, n: int, x: TensorLike, kernel_size: Shape, stride: Shape | None, padding: Shape, dilation: Shape,
-            ceil_mode: bool,
-            fill: float = -math.inf) -> tuple[Tensor, bool, tuple[Shape, Widths, tuple[int, ...], tuple[int, ...], tuple[int, ...]]]:
+            ceil_mode: bool, fill: float = -math.inf,
+            ) -> tuple[Tensor, bool, tuple[Shape, Widths, tuple[int, ...], tuple[int, ...], tuple[int, ...]]]:
     """The windows of each channel, (N, channels, elements of the kernel, *positions), and what is needed to finish."""
     if ceil_mode:
         raise ValueError(f"{name}: ceil_mode={ceil_mode}; only whole windows are pooled")

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from tapegrad.core.record import recorded
-from tapegrad.errors import ShapeError, describe
+from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions import elementwise
 from tapegrad.functions.arguments import normalized_axis, number, refuse_out, single_axis, value
 from tapegrad.functions.elementwise import absolute, add, astype, divide, floats, maximum, minimum, multiply, subtract
@@ -43,6 +43,13 @@ def converted(name: str, a: TensorLike, dtype: Any) -> Tensor:
     return astype(a, dtype)
 
 
+def floating(name: str, a: TensorLike, dtype: Any) -> Tensor:
+    """a in another dtype, which has to hold fractions; DtypeError for integers and booleans, in which they are lost."""
+    if type(dtype) is not bool and np.dtype(dtype).kind not in "fc":
+        raise DtypeError(f"{name}: dtype={np.dtype(dtype)} has no fractions; round the result")
+    return converted(name, a, dtype)
+
+
 def _of_dtype(z: Tensor, dtype: DTypeLike | None) -> Tensor:
     """The result in the dtype that was asked for: sums of small integers and booleans are made in a wider one."""
     return z if dtype is None or z.dtype == dtype else astype(z, dtype)
@@ -56,7 +63,7 @@ def _only(x: TensorLike, where: TensorLike, filler: float) -> TensorLike:
 def counted(x: TensorLike, where: TensorLike, axis: tuple[int, ...] | None, keepdims: bool = False) -> Array:
     """How many elements over `axis` take part, as numbers of the dtype of x."""
     mask = np.broadcast_to(value(where), value(x).shape)
-    kind = value(x).real.dtype if value(x).dtype.kind in "fc" else np.dtype(float)
+    kind = value(x).real.dtype.newbyteorder("=") if value(x).dtype.kind in "fc" else np.dtype(float)
     n: Array = np.sum(mask, axis, dtype=kind, keepdims=keepdims)
     return n
 
@@ -213,7 +220,7 @@ def _moment(name: str, row: Callable[..., Tensor], x: TensorLike, axis: Axis, dt
             raise ValueError(f"{name}: ddof and correction are the same thing; give one of them")
         ddof = correction
     ddof = ddof if type(ddof) in (int, float) else number(name, ddof)
-    x = x if dtype is None else converted(name, x, dtype)
+    x = x if dtype is None else floating(name, x, dtype)
     axis = normalized_axis(name, x, axis)
     if where is True and given is None:
         return row(x, axis, ddof, keepdims)

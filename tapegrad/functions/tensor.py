@@ -16,6 +16,7 @@ from tapegrad.core import sweep
 from tapegrad.core.record import recorded, results_are
 from tapegrad.core.tensor import TensorBase
 from tapegrad.errors import DtypeError, ShapeError, describe
+from tapegrad.functions.keywords import methods_explained
 from tapegrad.functions.numpy_protocol import array_function, array_ufunc
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def _in_place(name: str, op: Operator) -> Operator:
 
 
 @results_are
+@methods_explained
 class Tensor(TensorBase):
     __doc__ = f"""{TensorBase.__doc__}
     >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
@@ -406,21 +408,22 @@ class Tensor(TensorBase):
         """
         return functions.std(self, axis, dtype, out, ddof, keepdims, **options)
 
-    def median(self, axis: Axis = None, **options: Any) -> Tensor:
+    def median(self, axis: Axis = None, out: None = None, overwrite_input: bool = False, keepdims: bool = False) -> Tensor:
         """The middle element over `axis`. See tg.median.
 
         >>> tg.tensor([1.0, 2.0, 3.0]).median()
         tensor(2.)
         """
-        return functions.median(self, axis, **options)
+        return functions.median(self, axis, out, overwrite_input, keepdims)
 
-    def quantile(self, q: TensorLike, axis: Axis = None, **options: Any) -> Tensor:
+    def quantile(self, q: TensorLike, axis: Axis = None, out: None = None, overwrite_input: bool = False,
+                 method: str = "linear", keepdims: bool = False) -> Tensor:
         """The q-quantile over `axis`. See tg.quantile.
 
         >>> tg.tensor([1.0, 2.0, 3.0]).quantile(0.25)
         tensor(1.5)
         """
-        return functions.quantile(self, q, axis, **options)
+        return functions.quantile(self, q, axis, out, overwrite_input, method, keepdims)
 
     def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: DTypeLike | None = None,
               out: None = None) -> Tensor:
@@ -610,13 +613,13 @@ class Tensor(TensorBase):
         """
         return functions.log_softmax(self, axis)
 
-    def logsumexp(self, *arguments: Any, **options: Any) -> Tensor:
+    def logsumexp(self, axis: Axis = None, b: TensorLike | None = None, keepdims: bool = False) -> Tensor:
         """log(sum(e^x)). See tg.logsumexp.
 
         >>> tg.tensor([0.0, 0.0]).logsumexp().round(4)
         tensor(0.6931)
         """
-        return functions.logsumexp(self, *arguments, **options)
+        return functions.logsumexp(self, axis, b, keepdims)
 
     def conj(self) -> Tensor:
         """The complex conjugate. See tg.conj.
