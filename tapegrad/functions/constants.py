@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tapegrad.core.record import recorded, wrap
-from tapegrad.errors import failed_call
+from tapegrad.errors import failed_call, refuse_masked
 from tapegrad.functions.arguments import constant, refuse_out, value
 from tapegrad.functions.elementwise import astype
 from tapegrad.functions.keywords import explained_error
@@ -29,6 +29,7 @@ _Test: TypeAlias = Callable[..., bool]
 def _plain(x: Any) -> Any:
     if isinstance(x, Tensor):
         return x._value
+    refuse_masked(x)
     return type(x)(map(_plain, x)) if type(x) in (list, tuple) else x
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tapegrad.core.record import holds_tensors
-from tapegrad.errors import ShapeError
+from tapegrad.errors import ShapeError, refuse_masked
 from tapegrad.functions.arguments import as_tensor, value
 from tapegrad.functions.elementwise import add, astype, floor, log10, multiply, positive, power, sign, subtract
 from tapegrad.functions.joining import stack
@@ -77,8 +77,9 @@ def full(shape: Shape, fill_value: TensorLike, dtype: DTypeLike | None = None, o
     >>> tg.grad(lambda x: tg.full((2, 2), x).sum())(7.0)
     array(4.)
     """
-    z = broadcast_to(as_tensor(fill_value) if holds_tensors(fill_value) else fill_value if isinstance(fill_value, Tensor)
-                     else np.asarray(fill_value, dtype), shape)
+    refuse_masked(fill_value)
+    given = as_tensor(fill_value) if holds_tensors(fill_value) else fill_value
+    z = broadcast_to(given if isinstance(given, Tensor) else np.asarray(given, dtype), shape)
     return z if dtype is None else astype(z, dtype)
 
 

@@ -17,14 +17,14 @@ _explained: dict[Any, Any] = {}
 
 def explained_error(function: Any, error: TypeError) -> TypeError:
     """An error about a keyword that the function does not have, with what to write; other errors as they are."""
-    found = re.match(rf"(\w+\.)?{function.__name__}\(\) got an unexpected keyword argument '(\w+)'", str(error))
+    found = re.match(rf"(\w+\.)?{function.__name__}\(\) got an unexpected keyword argument '(\w+)'(?!;)", str(error))
     if not found:
         return error
     from difflib import get_close_matches
     from inspect import signature
     names, unknown = [*signature(function).parameters], found[2]
     known = [name for name in OTHER_KEYWORDS.get(unknown, ()) if name in names] or get_close_matches(unknown, names, 1, 0.7)
-    return TypeError(f"{error}; write {known[0]}=") if known else error
+    return TypeError(f"{found[0]}; write {known[0]}=") if known else error
 
 
 def explained(function: Any, module: str | None = None) -> Any:
