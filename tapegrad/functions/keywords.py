@@ -1,12 +1,14 @@
-"""Keywords that a function does not have: the TypeError says what to write, for PyTorch's `dim=` above all."""
+"""Keywords that a function does not have: the TypeError says what to write, for PyTorch's `dim=` above all.
+
+Functions with an axis are wrapped for users; methods, which are called more often, take the unknown keywords themselves.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import wraps
-from typing import Any, TypeVar
-
-T = TypeVar("T")
+from typing import Any
 
 # PyTorch's names of what NumPy's functions take.
 OTHER_KEYWORDS = {"dim": ("axis", "axes"), "dims": ("axis", "axes"), "keepdim": ("keepdims",), "correction": ("ddof",),
@@ -15,19 +17,29 @@ OTHER_KEYWORDS = {"dim": ("axis", "axes"), "dims": ("axis", "axes"), "keepdim": 
 _explained: dict[Any, Any] = {}
 
 
+def _suggestion(function: Any, unknown: str) -> str:
+    """What to write instead of a keyword; empty if nothing is like it."""
+    from difflib import get_close_matches
+    from inspect import signature
+    names = [name for name in signature(function).parameters if name != "unknown"]
+    known = [name for name in OTHER_KEYWORDS.get(unknown, ()) if name in names] or get_close_matches(unknown, names, 1, 0.7)
+    return f"; write {known[0]}=" if known else ""
+
+
+def unknown_keyword(method: Any, unknown: Iterable[str]) -> TypeError:
+    """The error of a method that was called with keywords that it does not have."""
+    name = next(iter(unknown))
+    return TypeError(f"{method.__qualname__}() got an unexpected keyword argument {name!r}{_suggestion(method, name)}")
+
+
 def explained_error(function: Any, error: TypeError) -> TypeError:
     """An error about a keyword that the function does not have, with what to write; other errors as they are."""
     found = re.match(rf"(\w+\.)?{function.__name__}\(\) got an unexpected keyword argument '(\w+)'(?!;)", str(error))
-    if not found:
-        return error
-    from difflib import get_close_matches
-    from inspect import signature
-    names, unknown = [*signature(function).parameters], found[2]
-    known = [name for name in OTHER_KEYWORDS.get(unknown, ()) if name in names] or get_close_matches(unknown, names, 1, 0.7)
-    return TypeError(f"{found[0]}; write {known[0]}=") if known else error
+    suggestion = _suggestion(function, found[2]) if found else ""
+    return TypeError(f"{found[0]}{suggestion}") if found and suggestion else error
 
 
-def explained(function: Any, module: str | None = None) -> Any:
+def explained(function: Any, module: str) -> Any:
     """A function with an axis, whose errors are explained; others as they are.
 
     It is for users, who find it in `module`: what is in this package calls the function itself.
@@ -40,6 +52,8 @@ def explained(function: Any, module: str | None = None) -> Any:
 
     @wraps(function)
     def op(*args: Any, **kwargs: Any) -> Any:
+        if not kwargs:
+            return function(*args)
         try:
             return function(*args, **kwargs)
         except TypeError as error:
@@ -48,14 +62,6 @@ def explained(function: Any, module: str | None = None) -> Any:
                 raise
             raise better from None
 
-    op.__module__ = module or function.__module__       # where pickle looks for it
+    op.__module__ = module                              # where pickle looks for it
     _explained[function] = op
     return op
-
-
-def methods_explained(cls: T) -> T:
-    """Decorator of a class: its methods, explained."""
-    for name, method in list(vars(cls).items()):
-        if not name.startswith("_") and explained(method) is not method:
-            setattr(cls, name, explained(method))
-    return cls
