@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from tapegrad import functions
 from tapegrad.core.tape import enable_grad as enable_grad, no_grad as no_grad, tape as tape
 from tapegrad.debug.views import Tape as Tape
+from tapegrad.functions.keywords import explained
 from tapegrad.functions.tensor import Tensor as Tensor, from_dlpack as from_dlpack, tensor as tensor
 
 if TYPE_CHECKING:                                       # what is loaded when it is first asked for, for editors
@@ -66,7 +67,7 @@ def __getattr__(name: str) -> Any:
     if name in MODULES:
         return import_module(f"tapegrad.{name}")
     home = import_module(f"tapegrad.{_module_of[name]}") if name in _module_of else functions
-    found = globals()[name] = getattr(home, name)
+    found = globals()[name] = explained(getattr(home, name), "tapegrad")
     return found
 
 

@@ -38,6 +38,30 @@ def test_error_functions_agree_with_pytorch(name):
     agree(getattr(tg, name), lambda x: getattr(pytest.importorskip("torch"), name)(x), [GRID])
 
 
+@pytest.mark.parametrize("name", [*SAME, "hardsigmoid", "erf", "erfc", "tanh", "softmax", "log_softmax", "logsumexp"])
+def test_long_doubles_are_computed_by_numpy(name):
+    """The kernels have no loop for them."""
+    x = tg.tensor(GRID[2:-2].astype(np.longdouble), requires_grad=True)
+    y = tg.tensor(GRID[2:-2], requires_grad=True)
+    a, b = getattr(tg, name)(x), getattr(tg, name)(y)
+    assert a.dtype == np.longdouble
+    np.testing.assert_allclose(a.data, b.data, rtol=1e-13, atol=1e-15)
+    a.sum().backward()
+    b.sum().backward()
+    assert x.grad.dtype == np.longdouble
+    np.testing.assert_allclose(x.grad, y.grad, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("f", [tg.softmax, tg.log_softmax, tg.logsumexp], ids=lambda f: f.__name__)
+def test_softmax_of_no_elements(f):
+    x = tg.tensor(np.zeros((2, 0)), requires_grad=True)
+    z = f(x, axis=1)
+    np.testing.assert_array_equal(z.data, np.full(2, -np.inf) if f is tg.logsumexp else np.zeros((2, 0)))
+    with np.errstate(invalid="ignore"):
+        z.sum().backward()
+    assert x.grad.shape == (2, 0)
+
+
 @pytest.mark.parametrize("axis", [0, 1, -1])
 def test_glu_agrees_with_pytorch(axis):
     x = np.random.default_rng(0).normal(size=(2, 4, 6))

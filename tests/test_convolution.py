@@ -84,9 +84,10 @@ def test_convolve(m, n, mode):
 
 
 def test_modes_and_vectors_of_convolve():
+    np.testing.assert_array_equal(tg.convolve(2.0, [1.0, 3.0]).data, np.convolve(2.0, [1.0, 3.0]))
     with pytest.raises(ValueError, match="mode='middle'"):
         tg.convolve([1.0, 2.0], [1.0], "middle")
-    for x in ([], [[1.0]], 2.0):
+    for x in ([], [[1.0]]):
         with pytest.raises(errors.ShapeError, match="convolve: .*vectors"):
             tg.convolve(x, [1.0])
 
@@ -151,3 +152,13 @@ def test_errors(call, kind, words):
     for word in words:
         assert word in str(caught.value)
     assert "conv" in str(caught.value) or "pool" in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", ["i1", "u1", "i8", "?", "f2"])
+def test_padding_of_maxima_is_the_least_number_of_the_dtype(dtype):
+    x = np.array([[-3, -5, -7, -1]]).astype(dtype)
+    z = tg.max_pool1d(x, 2, 1, 1)
+    assert z.dtype == x.dtype
+    np.testing.assert_array_equal(z.data[0], [x[0, 0], *np.maximum(x[0, 1:], x[0, :-1]), x[0, 3]])
+    with pytest.raises(errors.DtypeError, match="max_pool1d: complex"):
+        tg.max_pool1d(x.astype(complex), 2)

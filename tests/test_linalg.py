@@ -112,6 +112,21 @@ def test_matrix_norm(x, ord):
     agree(lambda x: linalg.matrix_norm(x, ord=ord), lambda x: torch().linalg.matrix_norm(x, ord), [x], rtol=1e-8, atol=1e-8)
 
 
+@pytest.mark.parametrize("call", [
+    *[lambda F, x, ord=ord: F.norm(x, ord, axis=1) for ord in VECTOR_ORDERS], lambda F, x: F.norm(x),
+    *[lambda F, x, ord=ord: F.norm(x, ord, axis=(0, 2)) for ord in ("fro", 1, -1, np.inf, -np.inf)],
+    lambda F, x: F.vector_norm(x, ord=3, keepdims=True), lambda F, x: F.matrix_norm(x)])
+def test_norms_of_complex_numbers_are_those_of_their_absolute_values(call):
+    other = rng.normal(size=TALL.shape)
+    np.testing.assert_allclose(call(linalg, TALL + 1j * other).data, call(np.linalg, TALL + 1j * other), rtol=1e-12)
+    tg.gradcheck(lambda x, y: call(linalg, x + 1j * y), TALL, other, order=2)
+    assert call(linalg, (TALL + 1j * other).astype(np.complex64)).dtype == np.float32
+    zeros = tg.tensor(np.zeros(TALL.shape, complex), requires_grad=True)
+    with np.errstate(divide="ignore"):                  # negative orders
+        call(linalg, zeros).sum().backward()
+    assert not zeros.grad.any()
+
+
 @pytest.mark.parametrize("p", [None, 2, -2, 1, np.inf, "fro"])
 def test_cond(p):
     agree_with_numpy("cond", A[0], p, of=(linalg, np.linalg))

@@ -81,11 +81,46 @@ def test_nll_loss_agrees_with_pytorch(options, reduction):
           lambda x: functional().nll_loss(x, torch.tensor(CLASSES), reduction=reduction, **theirs), [np.log(Q)])
 
 
-def test_the_classes_are_the_last_axis():
-    x, classes = rng.normal(size=(2, 3, 5)), rng.integers(0, 5, (2, 3))
-    agree(lambda x: tg.nll_loss(tg.log_softmax(x), classes, weight=WEIGHT),
-          lambda x: functional().cross_entropy(x.movedim(-1, 1), pytest.importorskip("torch").tensor(classes),
-                                               weight=pytest.importorskip("torch").tensor(WEIGHT)), [x])
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["even", "weighted"])
+@pytest.mark.parametrize("shape, axis", [((5,), None), ((2, 5), None), ((2, 5, 3), 1), ((2, 5, 3, 5), 1), ((5, 5, 5), 1),
+                                         ((2, 3, 5), -1), ((2, 3, 4, 5), -1), ((5, 5, 5), -1), ((4, 3, 5, 2), 2)])
+def test_the_axis_of_the_classes(shape, axis, weight):
+    torch = pytest.importorskip("torch")
+    x, shares = rng.normal(size=shape), np.exp(rng.normal(size=shape))
+    at = len(shape) - 1 if axis is None else axis % len(shape)
+    classes = rng.integers(0, 5, shape[:at] + shape[at + 1:])
+    options = {} if axis is None else {"axis": axis}
+    moved = lambda z: z.movedim(at, min(z.ndim - 1, 1))  # noqa: E731
+    theirs = {} if weight is None else {"weight": torch.tensor(weight)}
+    for target, to_theirs in ((classes, lambda t: t), (shares, moved)):
+        agree(lambda x, t: tg.cross_entropy(x, t, weight=weight, **options),
+              lambda x, t, f=to_theirs: functional().cross_entropy(moved(x), f(t), **theirs), [x, target])
+    agree(lambda x: tg.nll_loss(tg.log_softmax(x, at), classes, weight=weight, **options),
+          lambda x: functional().cross_entropy(moved(x), torch.tensor(classes), **theirs), [x])
+
+
+@pytest.mark.parametrize("loss", [tg.cross_entropy, tg.nll_loss])
+def test_classes_of_three_axes_are_where_the_target_says_or_asked_for(loss):
+    for shape in ((2, 5, 4), (2, 4, 5)):
+        x, axis = rng.normal(size=shape), shape.index(5)
+        target = rng.integers(0, 5, (2, 4))
+        np.testing.assert_array_equal(loss(x, target).data, loss(x, target, axis=axis).data)
+    with pytest.raises(errors.ShapeError, match="axis=1, which is PyTorch's layout, or axis=-1"):
+        loss(rng.normal(size=(2, 5, 5)), np.zeros((2, 5), int))
+    with pytest.raises(errors.ShapeError, match=r"float64 \(2, 5, 4\) with the classes in axis 2, and target int64 \(3,\)"):
+        loss(rng.normal(size=(2, 5, 4)), np.zeros(3, int))
+
+
+def test_distributions_of_three_axes_ask_for_the_axis():
+    with pytest.raises(errors.ShapeError, match="axis=1, which is PyTorch's layout, or axis=-1"):
+        tg.cross_entropy(np.ones((2, 3, 4)), np.ones((2, 3, 4)))
+
+
+def test_a_target_of_the_hinge_loss_that_is_no_sign_counts_as_both():
+    agree(lambda x: tg.hinge_embedding_loss(x, np.array([1.0, -1.0, 0.0, 3.0]), 1.0, "none"),
+          lambda x: functional().hinge_embedding_loss(
+              x, pytest.importorskip("torch").tensor([1.0, -1.0, 0.0, 3.0], dtype=x.dtype), 1.0, reduction="none"),
+          [np.array([0.25, 0.25, 0.25, 2.0])])
 
 
 @pytest.mark.parametrize("axis", [0, 1, -1])

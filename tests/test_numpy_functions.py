@@ -443,3 +443,71 @@ def test_unique_has_its_gradient_at_the_first_of_equals():
     np.testing.assert_array_equal(tg.unique(rows, axis=0).data, np.unique(rows, axis=0))
     np.testing.assert_array_equal(tg.unique(rows.T, axis=-1).data, np.unique(rows.T, axis=-1))
     np.testing.assert_array_equal(gradient(lambda x: tg.unique(x, axis=0), rows), [[1, 1], [1, 1], [0, 0]])
+
+
+@pytest.mark.parametrize("name", "sum prod max min any all argmax argmin nansum nanmax count_nonzero squeeze".split())
+@pytest.mark.parametrize("axis", [0, -1])
+def test_a_scalar_has_an_axis_to_reduce_over_as_in_numpy(name, axis):
+    z = getattr(tg, name)(tg.tensor(3.5, requires_grad=True), axis=axis)
+    assert z.shape == () and z.item() == getattr(np, name)(np.array(3.5), axis=axis)
+    if z.requires_grad:
+        z.backward()
+    for call in (lambda: getattr(tg, name)(3.5, axis=1), lambda: tg.sort(tg.tensor(3.5), axis=0)):
+        with pytest.raises(ValueError, match=r"axis \d (of an operand with 0 axes|is out of bounds)"):
+            call()
+
+
+@pytest.mark.parametrize("dtype", [int, np.int8, bool])
+@pytest.mark.parametrize("name", ["var", "std", "nanvar", "nanstd", "nanmean"])
+def test_a_dtype_without_fractions_is_refused_where_numpy_loses_them(name, dtype):
+    with pytest.raises(DtypeError, match=rf"{name.replace('std', 'var') if 'nan' in name else name}: dtype={np.dtype(dtype)}"):
+        getattr(tg, name)([1.0, 2.0, 4.0], dtype=dtype)
+
+
+def test_lists_of_tensors_as_ends_and_as_what_fills():
+    assert tg.gradcheck(lambda t, u: tg.ediff1d([1.0, 4.0], to_begin=[t], to_end=[u, 2.0, t * u]), 2.0, 3.0)
+    assert tg.gradcheck(lambda t, u: tg.full((3, 2), [t, u]) * np.arange(6.0).reshape(3, 2), 2.0, 3.0)
+    with pytest.raises(OverflowError):
+        tg.full(2, -5, dtype=np.uint8)
+
+
+@pytest.mark.parametrize("ends", [(1, np.int8(8)), (np.float16(1), 8.0), (1.0, np.array(8, "f4")), (np.uint8(2), np.uint8(200)),
+                                  (True, 8), (-1.0, -8.0)])
+def test_geomspace_computes_in_the_dtype_of_its_result(ends):
+    z, wanted = tg.geomspace(*ends, 4), np.geomspace(*ends, 4)
+    assert z.dtype == wanted.dtype == np.float64
+    np.testing.assert_allclose(z.data, wanted, rtol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", ["i1", "?", "f2", "F", "g"])
+@pytest.mark.parametrize("n", [0, 1, 3])
+def test_powers_of_matrices_keep_their_dtype(dtype, n):
+    a = np.array([[1, 1], [0, 1]]).astype(dtype)
+    z, wanted = tg.linalg.matrix_power(a, n), np.linalg.matrix_power(a, n)
+    assert z.dtype == wanted.dtype
+    np.testing.assert_array_equal(z.data, wanted)
+    tg.gradcheck(lambda x, y: abs(tg.linalg.matrix_power(x + 1j * y, 3)), np.eye(2) + 0.5, np.ones((2, 2)))
+
+
+def test_a_product_with_a_number_is_a_shape_error():
+    for call in (lambda: tg.matmul(2.0, np.ones((2, 2))), lambda: tg.tensor([[1.0]]) @ 2, lambda: tg.matmul(2.0, 3.0)):
+        with pytest.raises(tg.errors.ShapeError, match="matmul"):
+            call()
+
+
+def test_nextafter_of_a_number_takes_the_dtype_of_the_array():
+    for x in (np.float32(1), np.array([1.0, 2.0], "f2"), 1.0):
+        z, wanted = tg.nextafter(x, 2.0), np.nextafter(x, 2.0)
+        assert z.dtype == wanted.dtype
+        np.testing.assert_array_equal(z.data, wanted)
+
+
+def test_least_squares_of_float32_beside_float64_are_those_of_float64():
+    a, b = rng.normal(size=(4, 2)).astype("f4"), rng.normal(size=4)
+    np.testing.assert_allclose(tg.linalg.lstsq(a, b)[0].data, np.linalg.lstsq(a, b)[0], rtol=1e-12)
+
+
+def test_the_shape_may_be_an_array():
+    x = tg.tensor(np.arange(4.0))
+    for order in "CF":
+        np.testing.assert_array_equal(tg.reshape(x, np.array([2, 2]), order).data, np.arange(4.0).reshape((2, 2), order=order))

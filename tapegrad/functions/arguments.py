@@ -101,12 +101,17 @@ def normalized_axis(name: str, x: Any, axis: None) -> None: ...
 @overload
 def normalized_axis(name: str, x: Any, axis: int | Sequence[int]) -> tuple[int, ...]: ...
 def normalized_axis(name: str, x: Any, axis: Axis) -> tuple[int, ...] | None:
-    """None, or a tuple of axes counted from 0; an error that names the operation where there is no such axis."""
+    """None, or a tuple of axes counted from 0; an error that names the operation where there is no such axis.
+
+    As in NumPy, a scalar has an axis 0 over which nothing is reduced.
+    """
     if axis is None:
         return None
     ndim = value(x).ndim
     if type(axis) is int and -ndim <= axis < ndim:      # most are, and the rest takes four times as long
         return axis % ndim,
+    if ndim == 0 and isinstance(axis, (int, np.integer)) and axis in (0, -1):
+        return ()
     axes = axis if isinstance(axis, (tuple, list)) else (axis,)
     for i in axes:
         if not -ndim <= i < ndim:
@@ -119,4 +124,7 @@ def normalized_axis(name: str, x: Any, axis: Axis) -> tuple[int, ...] | None:
 
 def single_axis(name: str, x: Any, axis: int) -> int:
     """An axis counted from 0."""
-    return normalized_axis(name, x, int(axis))[0]
+    axes = normalized_axis(name, x, int(axis))
+    if not axes:
+        raise ShapeError(f"{name}: axis {axis} of an operand with 0 axes: {describe(value(x))}")
+    return axes[0]

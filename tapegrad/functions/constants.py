@@ -7,16 +7,17 @@ and TypeError for an out= that is given.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from tapegrad.core.record import recorded, wrap
-from tapegrad.errors import failed_call
+from tapegrad.errors import failed_call, refuse_masked
 from tapegrad.functions.arguments import constant, refuse_out, value
 from tapegrad.functions.elementwise import astype
+from tapegrad.functions.keywords import explained_error
 from tapegrad.functions.shaping import ravel
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import TensorLike
@@ -28,6 +29,7 @@ _Test: TypeAlias = Callable[..., bool]
 def _plain(x: Any) -> Any:
     if isinstance(x, Tensor):
         return x._value
+    refuse_masked(x)
     return type(x)(map(_plain, x)) if type(x) in (list, tuple) else x
 
 
@@ -35,6 +37,12 @@ def _wrapped(z: Any) -> Any:
     if isinstance(z, tuple):
         return tuple(map(_wrapped, z))
     return wrap(np.asarray(z), None) if isinstance(z, (np.ndarray, np.generic)) else z
+
+
+def _failed(function: Callable[..., Any], values: Iterable[Any], error: Exception) -> Exception:
+    """The error to raise for that of NumPy's function."""
+    better = explained_error(function, error) if isinstance(error, TypeError) else error
+    return failed_call(function.__name__, values, error) if better is error else better
 
 
 def _constant(function: Callable[..., Any], what: str, at: str, given: str) -> Any:
@@ -48,7 +56,7 @@ def _constant(function: Callable[..., Any], what: str, at: str, given: str) -> A
         try:
             return _wrapped(function(*values, **{key: _plain(option) for key, option in options.items()}))
         except Exception as error:
-            raise failed_call(name, values, error) from error
+            raise _failed(function, values, error) from error
 
     op.__qualname__ = name
     shown = f"tg.{name}({at})" + ("" if given in ("True", "False") else ".tolist()")
@@ -100,7 +108,9 @@ def nextafter(x1: TensorLike, x2: TensorLike, /) -> Tensor:
     >>> tg.nextafter(1.0, 2.0).tolist()
     1.0000000000000002
     """
-    return wrap(np.asarray(np.nextafter(constant("nextafter", x1), constant("nextafter", x2))), None)
+    # A number has no dtype, and takes that of the other operand.
+    operands: list[Any] = [x if type(x) in (int, float) else constant("nextafter", x) for x in (x1, x2)]
+    return wrap(np.asarray(np.nextafter(*operands)), None)
 
 
 @wraps(np.unique, ("__name__",))
@@ -119,7 +129,7 @@ def unique(ar: TensorLike, return_index: bool = False, return_inverse: bool = Fa
         of_values: Any = np.unique
         _, index, *others = of_values(value(ar), True, return_inverse, return_counts, axis, **options)
     except Exception as error:
-        raise failed_call("unique", (value(ar),), error) from error
+        raise _failed(np.unique, (value(ar),), error) from error
     before = (slice(None),) * ((axis or 0) % max(value(ar).ndim, 1))
     z = recorded.getitem(ravel(ar) if axis is None else ar, (*before, index))
     results = (z, *_wrapped((index,) * return_index + tuple(others)))

@@ -169,7 +169,7 @@ def convolve(a: TensorLike, v: TensorLike, mode: str = "full") -> Tensor:
     >>> tg.convolve(np.array([1.0, 2.0, 3.0]), np.array([1.0, 10.0]))
     tensor([ 1., 12., 23., 30.])
     """
-    x, y = as_tensor(a), as_tensor(v)
+    x, y = (reshape(z, (1,)) if z.ndim == 0 else z for z in (as_tensor(a), as_tensor(v)))
     if x.ndim != 1 or y.ndim != 1 or not x.size or not y.size:
         raise ShapeError(f"convolve: {describe(x)} and {describe(y)}; two vectors that are not empty are needed")
     if y.size > x.size:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from tapegrad.errors import ShapeError
-from tapegrad.functions.arguments import value
+from tapegrad.core.record import holds_tensors
+from tapegrad.errors import ShapeError, refuse_masked
+from tapegrad.functions.arguments import as_tensor, value
 from tapegrad.functions.elementwise import add, astype, floor, log10, multiply, positive, power, sign, subtract
 from tapegrad.functions.joining import stack
 from tapegrad.functions.shaping import broadcast_to, moveaxis, reshape
@@ -76,7 +77,9 @@ def full(shape: Shape, fill_value: TensorLike, dtype: DTypeLike | None = None, o
     >>> tg.grad(lambda x: tg.full((2, 2), x).sum())(7.0)
     array(4.)
     """
-    z = broadcast_to(fill_value if isinstance(fill_value, Tensor) else np.asarray(fill_value, dtype), shape)
+    refuse_masked(fill_value)
+    given = as_tensor(fill_value) if holds_tensors(fill_value) else fill_value
+    z = broadcast_to(given if isinstance(given, Tensor) else np.asarray(given, dtype), shape)
     return z if dtype is None else astype(z, dtype)
 
 
@@ -129,6 +132,9 @@ def geomspace(start: TensorLike, stop: TensorLike, num: int = 50, endpoint: bool
     >>> tg.grad(lambda stop: tg.geomspace(1.0, stop, 3).sum())(np.array([4.0])).round(6)
     array([1.25])
     """
+    kind = np.result_type(value(start), value(stop))
+    kind = kind if kind.kind in "fc" and value(start).dtype.kind in "fc" else np.result_type(kind, np.float64)
+    start, stop = astype(start, kind), astype(stop, kind)
     if np.any(value(start) == 0) or np.any(value(sign(start)) != value(sign(stop))):
         raise ValueError("geomspace: start and stop are not 0, and of one sign")
     exponents = linspace(log10(multiply(start, sign(start))), log10(multiply(stop, sign(stop))), num, endpoint, axis=0)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tapegrad.core.record import recorded
+from tapegrad.core.record import holds_tensors, recorded
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.arguments import as_tensor, constant, normalized_axis, refuse_out, single_axis, value
 from tapegrad.functions.axes import part
@@ -146,8 +146,8 @@ def ediff1d(ary: TensorLike, to_end: TensorLike | None = None, to_begin: TensorL
 
 def _like(x: TensorLike, y: Any) -> TensorLike:
     """y, as an array of the dtype of x if it isn't one of its own."""
-    if isinstance(y, Tensor):
-        return y
+    if isinstance(y, Tensor) or holds_tensors(y):
+        return as_tensor(y)
     if not np.can_cast(np.asarray(y).dtype, value(x).dtype, "same_kind"):
         raise DtypeError(f"ediff1d: ends {y!r} do not fit between elements of {describe(value(x))}; make these floats")
     return y if hasattr(y, "dtype") else np.asarray(y, value(x).dtype)

@@ -293,7 +293,7 @@ def float_power(x1: TensorLike, x2: TensorLike, /) -> Tensor:
 
 
 def _double(x: TensorLike) -> Tensor | Array:
-    kind = np.complex128 if value(x).dtype.kind == "c" else np.float64
+    kind = np.result_type(value(x), np.float64)
     return np.asarray(x, kind) if isinstance(x, np.ndarray) else astype(x, kind)
 
 

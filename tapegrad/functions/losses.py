@@ -1,4 +1,4 @@
-"""Losses under PyTorch's names, as compositions. The classes of a classifier are the last axis.
+"""Losses under PyTorch's names, as compositions. The classes of a classifier are one axis; see cross_entropy.
 
 Every loss takes reduction="mean" over its elements, "sum", or "none" for one loss per element; ValueError for another. The two
 operands have one shape, or the target is a single number; ShapeError where they differ. In what is said of them, x is the
@@ -9,6 +9,7 @@ of elements.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ from tapegrad.functions.elementwise import (
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.moments import squared_size
 from tapegrad.functions.reductions import mean, sum
-from tapegrad.functions.shaping import broadcast_to
+from tapegrad.functions.shaping import broadcast_to, moveaxis
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import Array, TensorLike
 
@@ -157,15 +158,18 @@ def binary_cross_entropy_with_logits(input: TensorLike, target: TensorLike, weig
 
 
 def cross_entropy(input: TensorLike, target: TensorLike, reduction: str = "mean", *, weight: TensorLike | None = None,
-                  ignore_index: int = -100, label_smoothing: float = 0.0) -> Tensor:
-    """-sum(target * log_softmax(input)) over the last axis: the loss of a classifier from its unnormalised scores.
+                  ignore_index: int = -100, label_smoothing: float = 0.0, axis: int | None = None) -> Tensor:
+    """-sum(target * log_softmax(input)) over the classes: the loss of a classifier from its unnormalised scores.
 
-    input             (..., classes), a float dtype
-    target            (...) integers, the class of each row; or (..., classes), a distribution over the classes for each row
+    input             (classes,), (N, classes), or more axes, see `axis`; a float dtype
+    target            the input's shape without the classes, integers: the class of each row; or the input's shape, a
+                      distribution over the classes for each row
     reduction         "mean" over the rows, "sum", or "none" for one loss per row
     weight            (classes,), the weight of each class; the mean over classes given as integers is then the weighted one
     ignore_index      rows with this integer as their class have loss 0 and are not counted
     label_smoothing   s from 0 to 1: the target is mixed with the uniform distribution, (1 - s) target + s / classes
+    axis              of the classes: of up to two axes the last. Of more, 1 (N, classes, ...), which is PyTorch's layout, or -1
+                      (N, ..., classes); ShapeError where it is not given and the shape of the target does not tell which
 
     Derivative: d (softmax(input) - target) to the input, the target as a distribution, without weights. Raises ShapeError,
     DtypeError, and IndexError for a class that is not there. Source: of label_smoothing, Szegedy et al. (2016).
@@ -175,23 +179,21 @@ def cross_entropy(input: TensorLike, target: TensorLike, reduction: str = "mean"
     >>> tg.grad(tg.cross_entropy)(np.array([[0.0, 0.0]]), [0])
     array([[-0.5,  0.5]])
     """
-    scores, wanted = value(input), value(target)
-    if scores.ndim == 0:
-        raise ShapeError(f"cross_entropy: input without a class axis: {describe(scores)}")
+    wanted = value(target)
+    input, axis = _classes_last("cross_entropy", input, axis, wanted)
+    scores = value(input)
     _check_reduction("cross_entropy", reduction)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing={label_smoothing}; it is from 0 to 1")
-    classes = scores.shape[-1]
-    if wanted.shape == scores.shape and wanted.dtype.kind == "f":
+    shape, classes = scores.shape[:-1], scores.shape[-1]
+    if wanted.ndim == scores.ndim and wanted.dtype.kind == "f" and wanted.shape == (*shape[:axis], classes, *shape[axis:]):
+        target = target if axis == len(shape) else moveaxis(target, axis, -1)
         if label_smoothing:
             target = as_tensor(target) * (1 - label_smoothing) + label_smoothing / classes
         if weight is not None:
             target = multiply(target, _class_weight("cross_entropy", weight, scores))
         return _reduced(negative(sum(multiply(log_softmax(input), target), axis=-1)), reduction)
-    if wanted.shape != scores.shape[:-1] or wanted.dtype.kind not in "iu":
-        kind = ShapeError if wanted.dtype.kind in "iuf" else DtypeError
-        raise kind(f"cross_entropy: input {describe(scores)} and target {describe(wanted)}; the target is one integer "
-                   "class per row, or one distribution per row in a float dtype")
+    _check_classes("cross_entropy", wanted, scores, axis, ", or one distribution per row in a float dtype")
     ignored = _are_ignored("cross_entropy", wanted, classes, ignore_index)
     if weight is None and not label_smoothing and not ignored:
         return _reduced(recorded.softmax_cross_entropy(input, np.array(wanted)), reduction)     # the tape saves the copy
@@ -199,7 +201,7 @@ def cross_entropy(input: TensorLike, target: TensorLike, reduction: str = "mean"
 
 
 def nll_loss(input: TensorLike, target: TensorLike, weight: TensorLike | None = None, ignore_index: int = -100,
-             reduction: str = "mean") -> Tensor:
+             reduction: str = "mean", *, axis: int | None = None) -> Tensor:
     """-input at the target class, where the input is log-probabilities: cross_entropy without its log_softmax.
 
     Derivative: -d at the target class, 0 elsewhere.
@@ -207,14 +209,40 @@ def nll_loss(input: TensorLike, target: TensorLike, weight: TensorLike | None = 
     >>> tg.nll_loss([[-0.5, -1.0], [-2.0, -0.25]], [0, 1])
     tensor(0.375)
     """
-    logs, wanted = floats(input), value(target)
+    wanted = value(target)
+    logs, axis = _classes_last("nll_loss", floats(input), axis, wanted)
     _check_reduction("nll_loss", reduction)
-    if logs.ndim == 0 or wanted.shape != logs.shape[:-1]:
-        raise ShapeError(f"nll_loss: {describe(logs)} and target {describe(wanted)}; the target is one integer class per row")
-    if wanted.dtype.kind not in "iu":
-        raise DtypeError(f"nll_loss: target of {wanted.dtype}; integers are needed")
+    _check_classes("nll_loss", wanted, value(logs), axis, "")
     _are_ignored("nll_loss", wanted, logs.shape[-1], ignore_index)
     return _of_classes("nll_loss", logs, wanted, weight, ignore_index, reduction, 0.0)
+
+
+def _classes_last(name: str, scores: Any, axis: int | None, wanted: Array) -> tuple[Any, int]:
+    """The scores with the classes as their last axis, and the axis that they were."""
+    shape = value(scores).shape
+    last = len(shape) - 1
+    if last < 0:
+        raise ShapeError(f"{name}: input without a class axis: {describe(value(scores))}")
+    if axis is not None:
+        axis = single_axis(name, scores, axis)
+    else:
+        axis = last
+        if last > 1 and (wanted.shape == shape or wanted.shape == shape[:1] + shape[2:]):
+            if wanted.shape in (shape, shape[:-1]):
+                raise ShapeError(f"{name}: the classes of {describe(value(scores))} may be axis 1 or the last; write axis=1, "
+                                 "which is PyTorch's layout, or axis=-1")
+            axis = 1
+    return scores if axis == last else moveaxis(scores, axis, -1), axis
+
+
+def _check_classes(name: str, wanted: Array, scores: Array, axis: int, more: str) -> None:
+    """An error unless the target is an integer for each row of the scores, whose classes were moved from `axis` to the end."""
+    *rows, classes = scores.shape
+    if wanted.shape == tuple(rows) and wanted.dtype.kind in "iu":
+        return
+    kind = DtypeError if wanted.dtype.kind not in "iuf" or wanted.shape == tuple(rows) and not more else ShapeError
+    raise kind(f"{name}: input {scores.dtype} {(*rows[:axis], classes, *rows[axis:])} with the classes in axis {axis}, and "
+               f"target {describe(wanted)}; the target is one integer class per row{more}")
 
 
 def _class_weight(name: str, weight: TensorLike, scores: Array) -> Array:
@@ -286,13 +314,15 @@ def kl_div(input: TensorLike, target: TensorLike, reduction: str = "mean", log_t
 
 
 def hinge_embedding_loss(input: TensorLike, target: TensorLike, margin: float = 1.0, reduction: str = "mean") -> Tensor:
-    """x where target is 1, max(margin - x, 0) where it is -1. Derivative to x: d, or -d where x < margin, else 0.
+    """x where target is 1, max(margin - x, 0) where it is -1; of another target, their sum, as PyTorch has it.
+
+    Derivative to x: d, or -d where x < margin, else 0.
 
     >>> tg.hinge_embedding_loss([0.25, 0.25], [1, -1], reduction="none")
     tensor([0.25, 0.75])
     """
     x, target = _pair("hinge_embedding_loss", input, target, reduction)
-    return _reduced(where(equal(target, 1), x, relu(margin - x)), reduction)
+    return _reduced(where(equal(target, -1), 0.0, x) + where(equal(target, 1), 0.0, relu(margin - x)), reduction)
 
 
 def margin_ranking_loss(input1: TensorLike, input2: TensorLike, target: TensorLike, margin: float = 0.0,

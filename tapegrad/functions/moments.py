@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tapegrad.core.record import recorded
+from tapegrad.errors import DtypeError
 from tapegrad.functions import elementwise
 from tapegrad.functions.arguments import value
 from tapegrad.functions.elementwise import absolute, add, astype, divide, maximum, multiply, square, subtract
@@ -19,6 +20,13 @@ def converted(name: str, a: TensorLike, dtype: Any) -> Tensor:
     if type(dtype) is bool:
         raise TypeError(f"{name}: dtype={dtype}; what follows the axis is dtype=, and keepdims= is best given by name")
     return astype(a, dtype)
+
+
+def floating(name: str, a: TensorLike, dtype: Any) -> Tensor:
+    """a in another dtype, which has to hold fractions; DtypeError for integers and booleans, in which they are lost."""
+    if type(dtype) is not bool and np.dtype(dtype).kind not in "fc":
+        raise DtypeError(f"{name}: dtype={np.dtype(dtype)} has no fractions; round the result")
+    return converted(name, a, dtype)
 
 
 def squared_size(x: Tensor) -> Tensor:
@@ -34,7 +42,7 @@ def only(x: TensorLike, where: TensorLike, filler: float) -> TensorLike:
 def counted(x: TensorLike, where: TensorLike, axis: tuple[int, ...] | None, keepdims: bool = False) -> Array:
     """How many elements over `axis` take part, as numbers of the dtype of x."""
     mask = np.broadcast_to(value(where), value(x).shape)
-    kind = value(x).real.dtype if value(x).dtype.kind in "fc" else np.dtype(float)
+    kind = value(x).real.dtype.newbyteorder("=") if value(x).dtype.kind in "fc" else np.dtype(float)
     n: Array = np.sum(mask, axis, dtype=kind, keepdims=keepdims)
     return n
 

@@ -17,7 +17,7 @@ from tapegrad.functions import elementwise, reductions
 from tapegrad.functions.arguments import checked, normalized_axis, value
 from tapegrad.functions.cumulative import cumprod, cumsum
 from tapegrad.functions.elementwise import divide
-from tapegrad.functions.moments import converted, counted, root, variance
+from tapegrad.functions.moments import counted, floating, root, variance
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import Array, Axis, DTypeLike, TensorLike
 
@@ -86,7 +86,7 @@ def nanmean(a: TensorLike, axis: Axis = None, dtype: DTypeLike | None = None, ou
     array([0.5, 0. , 0.5])
     """
     keepdims = checked("nanmean", out, keepdims)
-    a = a if dtype is None else converted("nanmean", a, dtype)
+    a = a if dtype is None else floating("nanmean", a, dtype)
     axis, there = normalized_axis("nanmean", a, axis), _there(a, where)
     n = counted(a, there, axis, keepdims)
     if not np.all(n):
@@ -109,7 +109,7 @@ def nanvar(a: TensorLike, axis: Axis = None, dtype: DTypeLike | None = None, out
         if ddof != 0:
             raise ValueError("nanvar: ddof and correction are the same thing; give one of them")
         ddof = correction
-    a = a if dtype is None else converted("nanvar", a, dtype)
+    a = a if dtype is None else floating("nanvar", a, dtype)
     axis, there = normalized_axis("nanvar", a, axis), _there(a, where)
     n = counted(a, there, axis, keepdims)
     if np.any(n <= ddof):

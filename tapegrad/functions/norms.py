@@ -1,4 +1,5 @@
-"""Norms of vectors and matrices, and numbers made from singular values. Real dtypes only.
+"""Norms of vectors and matrices, and numbers made from singular values. Those of complex numbers are norms of their absolute
+values; what takes singular values takes real dtypes only.
 
 They raise ShapeError for shapes and axes that do not fit, ValueError for an `ord` that there is not.
 """
@@ -18,7 +19,12 @@ from tapegrad.functions.matrices import matrices, real
 from tapegrad.functions.shaping import expand_dims, moveaxis
 from tapegrad.functions.solving import inv
 from tapegrad.functions.tensor import Tensor
-from tapegrad.typing import Axis, TensorLike
+from tapegrad.typing import Array, Axis, TensorLike
+
+
+def _sizes(name: str, x: TensorLike) -> Tensor | Array:
+    """The absolute values of complex numbers, of others x itself in a float dtype."""
+    return absolute(x) if value(x).dtype.kind == "c" else real(name, x)
 
 
 def vector_norm(x: TensorLike, /, *, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> Tensor:
@@ -33,7 +39,7 @@ def vector_norm(x: TensorLike, /, *, axis: Axis = None, keepdims: bool = False, 
     >>> tg.grad(tg.linalg.vector_norm)(np.array([3.0, -4.0]))
     array([ 0.6, -0.8])
     """
-    x = real("vector_norm", x)
+    x = _sizes("vector_norm", x)
     axis = normalized_axis("vector_norm", x, axis)
     if not isinstance(ord, (int, float, np.number)):
         raise ValueError(f"vector_norm: ord={ord!r}; a number is needed")
@@ -57,7 +63,8 @@ def matrix_norm(x: TensorLike, /, *, keepdims: bool = False, ord: Any = "fro") -
     >>> tg.linalg.matrix_norm(np.array([[3.0, 0.0], [1.0, 4.0]]), ord=np.inf)
     tensor(5.)
     """
-    x = matrices("matrix_norm", x)
+    if value(x).dtype.kind != "c" or value(x).ndim < 2:
+        x = matrices("matrix_norm", x)
     return _matrix_norm(x, ord, keepdims)
 
 
@@ -65,7 +72,7 @@ def _matrix_norm(x: TensorLike, ord: Any, keepdims: bool) -> Tensor:
     z: Tensor
     rows, columns = value(x).ndim - 2, value(x).ndim - 1
     if ord in (None, "fro", "f"):
-        z = recorded.norm(x, 2, (rows, columns), keepdims)
+        z = recorded.norm(_sizes("norm", x), 2, (rows, columns), keepdims)
         return z
     if ord in (2, -2, "nuc"):
         z = vector_norm(svdvals(x), axis=-1, ord={2: np.inf, -2: -np.inf, "nuc": 1}[ord])
@@ -93,12 +100,13 @@ def norm(x: TensorLike, ord: Any = None, axis: Axis = None, keepdims: bool = Fal
     >>> tg.grad(tg.linalg.norm)(np.array([3.0, -4.0]))
     array([ 0.6, -0.8])
     """
-    x = real("norm", x)
+    if value(x).dtype.kind != "c":
+        x = real("norm", x)
     ndim = value(x).ndim
     axes = normalized_axis("norm", x, axis)
     if axes is None:
         if ord is None:
-            return recorded.norm(x, 2, None, keepdims)
+            return recorded.norm(_sizes("norm", x), 2, None, keepdims)
         axes = tuple(range(ndim))
     if len(axes) == 1:
         if isinstance(ord, str):

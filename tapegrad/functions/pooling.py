@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 from tapegrad.core.record import wrap
+from tapegrad.errors import DtypeError, describe
 from tapegrad.functions.reductions import max, sum
 from tapegrad.functions.shaping import reshape
 from tapegrad.functions.tensor import Tensor
@@ -20,8 +21,8 @@ from tapegrad.typing import Shape, TensorLike
 
 
 def _pooled(name: str, n: int, x: TensorLike, kernel_size: Shape, stride: Shape | None, padding: Shape, dilation: Shape,
-            ceil_mode: bool,
-            fill: float) -> tuple[Tensor, bool, tuple[Shape, Widths, tuple[int, ...], tuple[int, ...], tuple[int, ...]]]:
+            ceil_mode: bool, fill: float = -math.inf,
+            ) -> tuple[Tensor, bool, tuple[Shape, Widths, tuple[int, ...], tuple[int, ...], tuple[int, ...]]]:
     """The windows of each channel, (N, channels, elements of the kernel, *positions), and what is needed to finish."""
     if ceil_mode:
         raise ValueError(f"{name}: ceil_mode={ceil_mode}; only whole windows are pooled")
@@ -33,6 +34,10 @@ def _pooled(name: str, n: int, x: TensorLike, kernel_size: Shape, stride: Shape 
     if any(2 * width > k for width, k in zip(padding, kernel)):
         raise ValueError(f"{name}: padding={padding} is more than half of kernel_size={kernel}")
     widths = tuple([(width, width) for width in padding])
+    if fill == -math.inf and x.dtype.kind != "f":       # the least number of the dtype
+        if x.dtype.kind == "c":
+            raise DtypeError(f"{name}: {describe(x)}; complex numbers have no greatest")
+        fill = False if x.dtype.kind == "b" else np.iinfo(x.dtype).min
     covered = windows(name, padded(x, widths, fill), kernel, stride, dilation)
     together = reshape(covered, (*x.shape[:2], math.prod(kernel), *covered.shape[-n:]))
     return together, single, (x.shape[2:], widths, kernel, stride, dilation)
@@ -40,7 +45,7 @@ def _pooled(name: str, n: int, x: TensorLike, kernel_size: Shape, stride: Shape 
 
 def _max_pool(name: str, n: int, x: TensorLike, kernel_size: Shape, stride: Shape | None, padding: Shape,
               dilation: Shape, ceil_mode: bool) -> Tensor:
-    covered, single, _ = _pooled(name, n, x, kernel_size, stride, padding, dilation, ceil_mode, -math.inf)
+    covered, single, _ = _pooled(name, n, x, kernel_size, stride, padding, dilation, ceil_mode)
     return unbatched(max(covered, 2), single)
 
 

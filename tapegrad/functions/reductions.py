@@ -23,7 +23,7 @@ from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
 from tapegrad.functions.arguments import checked, floats, normalized_axis, number, single_axis, value
 from tapegrad.functions.elementwise import add, astype, divide, maximum, minimum, multiply, subtract
-from tapegrad.functions.moments import converted, counted, only, root, variance
+from tapegrad.functions.moments import converted, counted, floating, only, root, variance
 from tapegrad.functions.shaping import reshape, transpose
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import Axis, Binary, DTypeLike, TensorLike
@@ -186,7 +186,7 @@ def _moment(name: str, row: Callable[..., Tensor], x: TensorLike, axis: Axis, dt
             raise ValueError(f"{name}: ddof and correction are the same thing; give one of them")
         ddof = correction
     ddof = ddof if type(ddof) in (int, float) else number(name, ddof)
-    x = x if dtype is None else converted(name, x, dtype)
+    x = x if dtype is None else floating(name, x, dtype)
     axis = normalized_axis(name, x, axis)
     if where is True and given is None:
         return row(x, axis, ddof, keepdims)
@@ -228,6 +228,10 @@ def average(a: TensorLike, axis: Axis = None, weights: TensorLike | None = None,
     return (z, total) if returned else z
 
 
+def _flat_or_single(name: str, x: TensorLike, axis: int | None) -> int | None:
+    return None if axis is None or not normalized_axis(name, x, int(axis)) else single_axis(name, x, axis)
+
+
 def argmax(a: TensorLike, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> Tensor:
     """The position of the greatest element, in the flattened tensor or along `axis`; the first where several tie.
 
@@ -239,7 +243,7 @@ def argmax(a: TensorLike, axis: int | None = None, out: None = None, *, keepdims
     tensor([1, 0], dtype=int64)
     """
     keepdims = checked("argmax", out, keepdims)
-    return recorded.argmax(a, axis if axis is None else single_axis("argmax", a, axis), keepdims)
+    return recorded.argmax(a, _flat_or_single("argmax", a, axis), keepdims)
 
 
 def argmin(a: TensorLike, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> Tensor:
@@ -253,4 +257,4 @@ def argmin(a: TensorLike, axis: int | None = None, out: None = None, *, keepdims
     tensor([0, 1], dtype=int64)
     """
     keepdims = checked("argmin", out, keepdims)
-    return recorded.argmin(a, axis if axis is None else single_axis("argmin", a, axis), keepdims)
+    return recorded.argmin(a, _flat_or_single("argmin", a, axis), keepdims)

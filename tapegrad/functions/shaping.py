@@ -39,7 +39,8 @@ def reshape(a: TensorLike, /, shape: Shape, order: str = "C", *, copy: bool | No
     >>> tg.grad(lambda x: tg.reshape(x, (2, -1))[0].sum())(np.array([1.0, 2.0, 3.0, 4.0]))
     array([1., 1., 0., 0.])
     """
-    counts = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+    counts = tuple(shape) if isinstance(shape, (tuple, list)) else (
+        tuple(shape.tolist()) if isinstance(shape, np.ndarray) and shape.ndim == 1 else (shape,))
     if order != "C":
         _check_order("reshape", order)
         return _transpose(_reshape(_transpose(a, None), counts[::-1]), None)

@@ -14,9 +14,9 @@ import numpy as np
 
 from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
-from tapegrad.functions.arguments import as_tensor, refuse_out, value
+from tapegrad.functions.arguments import as_tensor, operand, refuse_out, value
 from tapegrad.functions.decompositions import svdvals
-from tapegrad.functions.elementwise import matmul, positive, square
+from tapegrad.functions.elementwise import astype, matmul, positive, square
 from tapegrad.functions.matrices import matrices, real, symmetrised
 from tapegrad.functions.products import einsum
 from tapegrad.functions.reductions import sum
@@ -83,6 +83,8 @@ def lstsq(a: TensorLike, b: TensorLike, rcond: float | None = None) -> tuple[Ten
     a, b = matrices("lstsq", a), real("lstsq", b)
     if value(a).ndim != 2 or value(b).ndim not in (1, 2) or value(a).shape[0] != value(b).shape[0]:
         raise ShapeError(f"lstsq: {describe(value(a))} and {describe(value(b))}; (m, n) and (m,) or (m, k) are needed")
+    kind = np.result_type(value(a), value(b))
+    a, b = (x if value(x).dtype == kind else astype(x, kind) for x in (a, b))
     m, n = value(a).shape
     if rcond is None:
         rcond = np.finfo(value(a).dtype).eps * max(m, n)
@@ -129,7 +131,9 @@ def matrix_power(a: TensorLike, n: int) -> Tensor:
     tensor([[1., 3.],
             [0., 1.]])
     """
-    a = matrices("matrix_power", a, square=True)
+    a = operand(a)
+    if value(a).ndim < 2 or value(a).shape[-1] != value(a).shape[-2]:
+        raise ShapeError(f"matrix_power: {describe(value(a))}; square matrices (.., n, n) are needed")
     if not isinstance(n, (int, np.integer)):
         raise TypeError(f"matrix_power: exponent {n!r}; an integer is needed")
     if n == 0:

@@ -7,7 +7,7 @@ function of the same name, with the same arguments after the first.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Never
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from tapegrad.core import sweep
 from tapegrad.core.record import recorded, results_are
 from tapegrad.core.tensor import TensorBase
 from tapegrad.errors import DtypeError, ShapeError, describe
+from tapegrad.functions.keywords import unknown_keyword
 from tapegrad.functions.numpy_protocol import array_function, array_ufunc
 
 if TYPE_CHECKING:
@@ -261,12 +262,14 @@ class Tensor(TensorBase):
         """
         return functions.swapaxes(self, axis1, axis2)
 
-    def squeeze(self, axis: Axis = None) -> Tensor:
+    def squeeze(self, axis: Axis = None, **unknown: Never) -> Tensor:
         """Without the axes of length 1. See tg.squeeze.
 
         >>> tg.zeros((1, 3, 1)).squeeze().shape
         (3,)
         """
+        if unknown:
+            raise unknown_keyword(Tensor.squeeze, unknown)
         return functions.squeeze(self, axis)
 
     def ravel(self, order: str = "C") -> Tensor:
@@ -285,20 +288,25 @@ class Tensor(TensorBase):
         """
         return functions.flatten(self, order)
 
-    def repeat(self, repeats: Any, axis: int | None = None) -> Tensor:
+    def repeat(self, repeats: Any, axis: int | None = None, **unknown: Never) -> Tensor:
         """Each element `repeats` times. See tg.repeat.
 
         >>> tg.tensor([1.0, 2.0]).repeat(2)
         tensor([1., 1., 2., 2.])
         """
+        if unknown:
+            raise unknown_keyword(Tensor.repeat, unknown)
         return functions.repeat(self, repeats, axis)
 
-    def take(self, indices: TensorLike, axis: int | None = None, out: None = None, mode: str = "raise") -> Tensor:
+    def take(self, indices: TensorLike, axis: int | None = None, out: None = None,
+             mode: str = "raise", **unknown: Never) -> Tensor:
         """The elements at the positions `indices`. See tg.take.
 
         >>> tg.tensor([1.0, 2.0, 3.0]).take([2, 0])
         tensor([3., 1.])
         """
+        if unknown:
+            raise unknown_keyword(Tensor.take, unknown)
         return functions.take(self, indices, axis, out, mode)
 
     def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
@@ -336,91 +344,115 @@ class Tensor(TensorBase):
     # Reductions
 
     def sum(self, axis: Axis = None, dtype: DTypeLike | None = None, out: None = None, keepdims: bool = False,
-            initial: TensorLike | None = None, where: TensorLike = True) -> Tensor:
+            initial: TensorLike | None = None, where: TensorLike = True, **unknown: Never) -> Tensor:
         """The sum over `axis`. See tg.sum.
 
         >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).sum(axis=0)
         tensor([4., 6.])
         """
+        if unknown:
+            raise unknown_keyword(Tensor.sum, unknown)
         return functions.sum(self, axis, dtype, out, keepdims, initial, where)
 
     def prod(self, axis: Axis = None, dtype: DTypeLike | None = None, out: None = None, keepdims: bool = False,
-             initial: TensorLike | None = None, where: TensorLike = True) -> Tensor:
+             initial: TensorLike | None = None, where: TensorLike = True, **unknown: Never) -> Tensor:
         """The product over `axis`. See tg.prod.
 
         >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).prod(axis=0)
         tensor([3., 8.])
         """
+        if unknown:
+            raise unknown_keyword(Tensor.prod, unknown)
         return functions.prod(self, axis, dtype, out, keepdims, initial, where)
 
     def mean(self, axis: Axis = None, dtype: DTypeLike | None = None, out: None = None, keepdims: bool = False, *,
-             where: TensorLike = True) -> Tensor:
+             where: TensorLike = True, **unknown: Never) -> Tensor:
         """The arithmetic mean over `axis`. See tg.mean.
 
         >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).mean(axis=0)
         tensor([2., 3.])
         """
+        if unknown:
+            raise unknown_keyword(Tensor.mean, unknown)
         return functions.mean(self, axis, dtype, out, keepdims, where=where)
 
     def max(self, axis: Axis = None, out: None = None, keepdims: bool = False, initial: TensorLike | None = None,
-            where: TensorLike = True) -> Tensor:
+            where: TensorLike = True, **unknown: Never) -> Tensor:
         """The greatest element over `axis`. See tg.max.
 
         >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).max(axis=0)
         tensor([3., 4.])
         """
+        if unknown:
+            raise unknown_keyword(Tensor.max, unknown)
         return functions.max(self, axis, out, keepdims, initial, where)
 
     def min(self, axis: Axis = None, out: None = None, keepdims: bool = False, initial: TensorLike | None = None,
-            where: TensorLike = True) -> Tensor:
+            where: TensorLike = True, **unknown: Never) -> Tensor:
         """The least element over `axis`. See tg.min.
 
         >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).min(axis=0)
         tensor([1., 2.])
         """
+        if unknown:
+            raise unknown_keyword(Tensor.min, unknown)
         return functions.min(self, axis, out, keepdims, initial, where)
 
-    def ptp(self, axis: Axis = None, out: None = None, keepdims: bool = False) -> Tensor:
+    def ptp(self, axis: Axis = None, out: None = None, keepdims: bool = False, **unknown: Never) -> Tensor:
         """The greatest element less the least, over `axis`. See tg.ptp.
 
         >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).ptp()
         tensor(3.)
         """
+        if unknown:
+            raise unknown_keyword(Tensor.ptp, unknown)
         return functions.ptp(self, axis, out, keepdims)
 
     def var(self, axis: Axis = None, dtype: DTypeLike | None = None, out: None = None, ddof: float = 0,
-            keepdims: bool = False, **options: Any) -> Tensor:
+            keepdims: bool = False, *, where: TensorLike = True, mean: TensorLike | None = None,
+            correction: float | None = None, **unknown: Never) -> Tensor:
         """The variance over `axis`. See tg.var.
 
         >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).var()
         tensor(1.25)
         """
-        return functions.var(self, axis, dtype, out, ddof, keepdims, **options)
+        if unknown:
+            raise unknown_keyword(Tensor.var, unknown)
+        return functions.var(self, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction)
 
     def std(self, axis: Axis = None, dtype: DTypeLike | None = None, out: None = None, ddof: float = 0,
-            keepdims: bool = False, **options: Any) -> Tensor:
+            keepdims: bool = False, *, where: TensorLike = True, mean: TensorLike | None = None,
+            correction: float | None = None, **unknown: Never) -> Tensor:
         """The standard deviation over `axis`. See tg.std.
 
         >>> tg.tensor([1.0, 3.0]).std()
         tensor(1.)
         """
-        return functions.std(self, axis, dtype, out, ddof, keepdims, **options)
+        if unknown:
+            raise unknown_keyword(Tensor.std, unknown)
+        return functions.std(self, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction)
 
-    def median(self, axis: Axis = None, **options: Any) -> Tensor:
+    def median(self, axis: Axis = None, out: None = None, overwrite_input: bool = False,
+               keepdims: bool = False, **unknown: Never) -> Tensor:
         """The middle element over `axis`. See tg.median.
 
         >>> tg.tensor([1.0, 2.0, 3.0]).median()
         tensor(2.)
         """
-        return functions.median(self, axis, **options)
+        if unknown:
+            raise unknown_keyword(Tensor.median, unknown)
+        return functions.median(self, axis, out, overwrite_input, keepdims)
 
-    def quantile(self, q: TensorLike, axis: Axis = None, **options: Any) -> Tensor:
+    def quantile(self, q: TensorLike, axis: Axis = None, out: None = None, overwrite_input: bool = False,
+                 method: str = "linear", keepdims: bool = False, **unknown: Never) -> Tensor:
         """The q-quantile over `axis`. See tg.quantile.
 
         >>> tg.tensor([1.0, 2.0, 3.0]).quantile(0.25)
         tensor(1.5)
         """
-        return functions.quantile(self, q, axis, **options)
+        if unknown:
+            raise unknown_keyword(Tensor.quantile, unknown)
+        return functions.quantile(self, q, axis, out, overwrite_input, method, keepdims)
 
     def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: DTypeLike | None = None,
               out: None = None) -> Tensor:
@@ -431,53 +463,68 @@ class Tensor(TensorBase):
         """
         return functions.trace(self, offset, axis1, axis2, dtype, out)
 
-    def argmax(self, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> Tensor:
+    def argmax(self, axis: int | None = None, out: None = None, *, keepdims: bool = False, **unknown: Never) -> Tensor:
         """The position of the greatest element: a constant. See tg.argmax.
 
         >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).argmax(axis=1)
         tensor([1, 1], dtype=int64)
         """
+        if unknown:
+            raise unknown_keyword(Tensor.argmax, unknown)
         return functions.argmax(self, axis, out, keepdims=keepdims)
 
-    def argmin(self, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> Tensor:
+    def argmin(self, axis: int | None = None, out: None = None, *, keepdims: bool = False, **unknown: Never) -> Tensor:
         """The position of the least element: a constant. See tg.argmin.
 
         >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).argmin(axis=1)
         tensor([0, 0], dtype=int64)
         """
+        if unknown:
+            raise unknown_keyword(Tensor.argmin, unknown)
         return functions.argmin(self, axis, out, keepdims=keepdims)
 
-    def all(self, axis: Axis = None, out: None = None, keepdims: bool = False, *, where: TensorLike = True) -> Tensor:
+    def all(self, axis: Axis = None, out: None = None, keepdims: bool = False, *,
+            where: TensorLike = True, **unknown: Never) -> Tensor:
         """Whether all elements over an axis are true: a constant. See tg.all.
 
         >>> tg.tensor([True, False]).all()
         tensor(False, dtype=bool)
         """
+        if unknown:
+            raise unknown_keyword(Tensor.all, unknown)
         return functions.all(self, axis, out=out, keepdims=keepdims, where=where)
 
-    def any(self, axis: Axis = None, out: None = None, keepdims: bool = False, *, where: TensorLike = True) -> Tensor:
+    def any(self, axis: Axis = None, out: None = None, keepdims: bool = False, *,
+            where: TensorLike = True, **unknown: Never) -> Tensor:
         """Whether an element over an axis is true: a constant. See tg.any.
 
         >>> tg.tensor([True, False]).any()
         tensor(True, dtype=bool)
         """
+        if unknown:
+            raise unknown_keyword(Tensor.any, unknown)
         return functions.any(self, axis, out=out, keepdims=keepdims, where=where)
 
     def argsort(self, axis: int | None = -1, kind: str | None = None, order: None = None, *,
-                stable: bool | None = None) -> Tensor:
+                stable: bool | None = None, **unknown: Never) -> Tensor:
         """The positions of the elements in ascending order: a constant. See tg.argsort.
 
         >>> tg.tensor([3.0, 1.0, 2.0]).argsort()
         tensor([1, 2, 0], dtype=int64)
         """
+        if unknown:
+            raise unknown_keyword(Tensor.argsort, unknown)
         return functions.argsort(self, axis, kind, order, stable=stable)
 
-    def argpartition(self, kth: Any, axis: int | None = -1, kind: str = "introselect", order: None = None) -> Tensor:
+    def argpartition(self, kth: Any, axis: int | None = -1, kind: str = "introselect",
+                     order: None = None, **unknown: Never) -> Tensor:
         """The positions of the elements as partition puts them: a constant. See tg.argpartition.
 
         >>> tg.tensor([3.0, 1.0, 2.0]).argpartition(1)
         tensor([1, 2, 0], dtype=int64)
         """
+        if unknown:
+            raise unknown_keyword(Tensor.argpartition, unknown)
         return functions.argpartition(self, kth, axis, kind, order)
 
     def searchsorted(self, v: TensorLike, side: str = "left", sorter: TensorLike | None = None) -> Tensor:
@@ -488,20 +535,24 @@ class Tensor(TensorBase):
         """
         return functions.searchsorted(self, v, side, sorter)
 
-    def cumsum(self, axis: int | None = None, dtype: DTypeLike | None = None, out: None = None) -> Tensor:
+    def cumsum(self, axis: int | None = None, dtype: DTypeLike | None = None, out: None = None, **unknown: Never) -> Tensor:
         """The running sum along `axis`. See tg.cumsum.
 
         >>> tg.tensor([1.0, 2.0, 3.0]).cumsum()
         tensor([1., 3., 6.])
         """
+        if unknown:
+            raise unknown_keyword(Tensor.cumsum, unknown)
         return functions.cumsum(self, axis, dtype, out)
 
-    def cumprod(self, axis: int | None = None, dtype: DTypeLike | None = None, out: None = None) -> Tensor:
+    def cumprod(self, axis: int | None = None, dtype: DTypeLike | None = None, out: None = None, **unknown: Never) -> Tensor:
         """The running product along `axis`. See tg.cumprod.
 
         >>> tg.tensor([1.0, 2.0, 3.0]).cumprod()
         tensor([1., 2., 6.])
         """
+        if unknown:
+            raise unknown_keyword(Tensor.cumprod, unknown)
         return functions.cumprod(self, axis, dtype, out)
 
     def dot(self, other: TensorLike, out: None = None) -> Tensor:
@@ -594,29 +645,35 @@ class Tensor(TensorBase):
         """
         return functions.relu(self)
 
-    def softmax(self, axis: int = -1) -> Tensor:
+    def softmax(self, axis: int = -1, **unknown: Never) -> Tensor:
         """e^x / sum(e^x) along `axis`. See tg.softmax.
 
         >>> tg.tensor([0.0, 0.0]).softmax()
         tensor([0.5, 0.5])
         """
+        if unknown:
+            raise unknown_keyword(Tensor.softmax, unknown)
         return functions.softmax(self, axis)
 
-    def log_softmax(self, axis: int = -1) -> Tensor:
+    def log_softmax(self, axis: int = -1, **unknown: Never) -> Tensor:
         """The logarithm of softmax along `axis`. See tg.log_softmax.
 
         >>> tg.tensor([0.0, 0.0]).log_softmax().round(4)
         tensor([-0.6931, -0.6931])
         """
+        if unknown:
+            raise unknown_keyword(Tensor.log_softmax, unknown)
         return functions.log_softmax(self, axis)
 
-    def logsumexp(self, *arguments: Any, **options: Any) -> Tensor:
+    def logsumexp(self, axis: Axis = None, b: TensorLike | None = None, keepdims: bool = False, **unknown: Never) -> Tensor:
         """log(sum(e^x)). See tg.logsumexp.
 
         >>> tg.tensor([0.0, 0.0]).logsumexp().round(4)
         tensor(0.6931)
         """
-        return functions.logsumexp(self, *arguments, **options)
+        if unknown:
+            raise unknown_keyword(Tensor.logsumexp, unknown)
+        return functions.logsumexp(self, axis, b, keepdims)
 
     def conj(self) -> Tensor:
         """The complex conjugate. See tg.conj.

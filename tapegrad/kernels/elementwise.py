@@ -19,12 +19,13 @@ def plain_sigmoid(x, out=None):
 
 
 def of_real_numbers(function):
-    """The function, raising TypeError for complex numbers as the ufunc does that it replaces."""
+    """The function, taking integers to the floats and refusing complex numbers as the ufunc does that it replaces."""
     @wraps(function)
     def plain(x, out=None):
-        if np.iscomplexobj(x):
+        x = np.asarray(x)
+        if x.dtype.kind == "c":
             raise TypeError(f"{function.__name__} expected real numbers, got complex")
-        return function(x, out=out)
+        return function(x if x.dtype.kind == "f" else x.astype(np.result_type(x, np.float32)), out=out)
 
     return plain
 

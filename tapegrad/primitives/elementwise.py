@@ -50,6 +50,7 @@ def _sinc(x, n):
     """The n-th derivative of sin(u) / u, u = pi x: its series where u is small, else u f(n) = sin(u + n pi / 2) - n f(n-1)."""
     if n == 0:
         return np.sinc(x)
+    x, dtype = np.asarray(x, np.result_type(x, np.float64)), np.asarray(x).dtype        # its series has great terms
     u = np.pi * x
     small = np.abs(u) <= n + 1
     away = np.where(small, 1.0, u)
@@ -60,7 +61,7 @@ def _sinc(x, n):
     near = np.where(small, u, 0.0)
     series = sum((-1) ** k * math.perm(2 * k, n) / math.factorial(2 * k + 1) * near ** (2 * k - n)
                  for k in range((n + 1) // 2, n + 14))
-    return np.pi ** n * np.where(small, series, far)
+    return (np.pi ** n * np.where(small, series, far)).astype(dtype)
 
 
 def _bessel(x, n):

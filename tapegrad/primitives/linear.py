@@ -14,7 +14,10 @@ def _matmul(x, y):
 
 
 def _fast_matmul(x, y):
-    if x.ndim != 2 or y.ndim != 2:
+    try:
+        if x.ndim != 2 or y.ndim != 2:
+            return np.matmul(x, y)
+    except AttributeError:                              # a number: NumPy says what is wrong with it
         return np.matmul(x, y)
     if x.size >= limits.LOOKED_UP and (z := indicator.product(x, y)) is not None:
         return z

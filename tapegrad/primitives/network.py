@@ -20,7 +20,7 @@ def _floats(x):
 
 def _logsumexp(x, axis):
     x = _floats(x)
-    top = np.maximum.reduce(x, axis, None, None, True)
+    top = np.maximum.reduce(x, axis, None, None, True, -np.inf)
     top = np.where(np.isfinite(top), top, 0)
     with np.errstate(divide="ignore"):                  # where every element is -inf, so is the result
         return np.log(np.add.reduce(np.exp(x - top), axis, None, None, True)) + top
@@ -33,13 +33,15 @@ def _logsumexp_dx(F, d, z, x, axis):
 
 def _log_softmax(x, axis):
     x = _floats(x)
+    if not x.size:
+        return x.copy()
     shifted = x - np.maximum.reduce(x, axis, None, None, True)
     return shifted - np.log(np.add.reduce(np.exp(shifted), axis, None, None, True))
 
 
 def _softmax(x, axis):
     x = _floats(x)
-    z = np.exp(x - np.maximum.reduce(x, axis, None, None, True))
+    z = np.exp(x - np.maximum.reduce(x, axis, None, None, True, -np.inf))
     z /= np.add.reduce(z, axis, None, None, True)
     return z
 
@@ -80,8 +82,7 @@ def _softplus(x, beta, threshold):
 
 def _softplus_dx(F, d, _z, x, beta, threshold):
     y = x * beta
-    slope = F.sigmoid(y) if y.dtype.char != "g" else F.exp(-F.logaddexp(-y, 0.0))       # there is no kernel of long doubles
-    return F.where(F.greater(y, threshold), d, d * slope)
+    return F.where(F.greater(y, threshold), d, d * F.sigmoid(y))
 
 
 def _elu(x, alpha, rate):

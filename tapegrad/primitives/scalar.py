@@ -83,8 +83,13 @@ def kernel(name, dg):
     def first_call(x):
         ufunc = kernels.forward(name)
 
-        def forward(x):                                 # the ufunc takes float16 to float32
-            z = ufunc(x)
+        def forward(x):                                 # the ufunc takes float16 to float32, and no long double
+            try:
+                z = ufunc(x)
+            except TypeError:
+                if x.dtype.char != "g":
+                    raise
+                return row.plain(x)
             return z if z.dtype is not SINGLE or x.dtype.char != "e" else z.astype(np.float16)
 
         row.fast(forward=forward)
@@ -98,7 +103,12 @@ def kernel(name, dg):
             rule = dg
         elif reads == ["d", "z"]:
             def rule(F, d, z, x):
-                c = ufunc(d, z)
+                try:
+                    c = ufunc(d, z)
+                except TypeError:
+                    if d.dtype.char != "g":
+                        raise
+                    return dg(F, d, z, x)
                 return c if d.dtype.char != "e" else c.astype(np.float16)
         else:
             rule = lambda F, *values: ufunc(*[value for value in values if value is not None])  # noqa: E731
