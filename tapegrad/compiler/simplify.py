@@ -10,8 +10,10 @@ SMALL = 4096        # elements of a constant that is computed beforehand
 
 def folded(graph):
     """Constant folding: nodes of constants only are computed here."""
+    outputs = set(graph.outputs)
+
     def change(node, operands):
-        if not node.row.variadic and node.size <= SMALL and not any([isinstance(x, Node) for x in operands]):
+        if node not in outputs and not node.row.variadic and node.size <= SMALL and not any([isinstance(x, Node) for x in operands]):
             with np.errstate(all="ignore"):
                 return np.asarray(node.row.g(*operands, *node.static))
         return with_operands(node, operands)
@@ -85,3 +87,35 @@ def _narrower(x):
 
 def _is(x, *names):
     return isinstance(x, Node) and x.row is not None and x.row.name in names
+
+
+class Lifted:
+    """A graph whose constants are inputs: graph, and constants, {input: its array}."""
+
+    def __init__(self, graph, constants):
+        self.graph, self.constants = graph, constants
+
+
+def lifted(graph):
+    """Constants as inputs, which kernels read; but not small numbers, which are part of their text."""
+    constants, known = {}, {}
+
+    def lift(x, node):
+        if isinstance(x, Node) or type(x) in (int, float) and (x in LITERAL or not node.row.elementwise):
+            return x
+        value = np.asarray(x, None if hasattr(x, "dtype") else node.dtype)
+        key = value.shape, value.dtype, value.tobytes()
+        if key not in known:
+            known[key] = Node(None, (), (), value.shape, value.dtype)
+            constants[known[key]] = value
+        return known[key]
+
+    def change(node, operands):
+        return with_operands(node, [lift(x, node) for x in operands])
+
+    new = mapped(graph, change)
+    outputs = [x if isinstance(x, Node) else lift(x, x) for x in new.outputs]
+    return Lifted(type(graph)([*new.inputs, *constants], outputs), constants)
+
+
+LITERAL = {0, 1, -1, 2, -2, 3, 4, 0.5, -0.5, 0.25}

@@ -40,7 +40,7 @@ ONES = Primitive("ones", np.ones, ())
 
 
 class Reverse:
-    """The deltas of a graph's last output.
+    """The deltas of a graph's last output, or of several, from `seeds`, pairs (output, its delta).
 
     deltas    {node: the node of its delta}, for the nodes in `wrt` that a delta reaches
     needed    the nodes through which a delta can reach one of `wrt`, and these
@@ -49,14 +49,21 @@ class Reverse:
     marks     [(first serial, the node whose derivative the nodes from there on belong to)]
     """
 
-    def __init__(self, graph, wrt, seed=None, whole=False):
+    def __init__(self, graph, wrt, seed=None, whole=False, seeds=None):
         self.deltas, self.sums, self.delta_of, self.marks = {}, {}, {}, []
         self.contribution = _whole if whole else _expanded
         self.needed = needed(graph.nodes, wrt)
-        if (output := graph.outputs[-1]) in self.needed:
+        if seeds is None:
+            output = graph.outputs[-1]
+            if output not in self.needed:
+                return
             self._mark(output)
-            seed = node_of(ONES, (), (output.shape, output.dtype)) if seed is None else seed
-            self._walk(list(graph.nodes), set(wrt), {output: seed})
+            seeds = [(output, node_of(ONES, (), (output.shape, output.dtype)) if seed is None else seed)]
+        deltas = {}
+        for output, seed in seeds:
+            if output in self.needed:
+                deltas[output] = seed if output not in deltas else deltas[output] + seed
+        self._walk(list(graph.nodes), set(wrt), deltas)
 
     def origin(self, node, among=None):
         """The node whose derivative a node of the reverse graph belongs to; with `among`, the one of these it came from."""

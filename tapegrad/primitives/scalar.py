@@ -16,18 +16,22 @@ FORMS = {
     "maximum": "where(greater({0}, {1}) | ({0} != {0}), {0}, {1})",
     "minimum": "where(greater({1}, {0}) | ({0} != {0}), {0}, {1})",
     "strong_multiply": "where({0} == number(0), number(0), {0} * {1})",
-    **{name: f"np.{name}({{0}})" for name in ("exp", "log", "sqrt", "sin", "cos", "tanh")},
+    "square": "({0} * {0})", "reciprocal": "(number(1) / {0})",
+    **{name: f"np.{name}({{0}})" for name in ("exp", "log", "sqrt", "sin", "cos")},
+    **{name: f"{name}({{0}})" for name in ("sigmoid", "tanh", "relu")},
     "equal": "({0} == {1})", "not_equal": "({0} != {1})", "greater": "greater({0}, {1})", "less": "greater({1}, {0})",
     "greater_equal": "(greater({0}, {1}) | ({0} == {1}))", "less_equal": "(greater({1}, {0}) | ({0} == {1}))"}
 COMPARISONS = "equal", "not_equal", "greater", "less", "greater_equal", "less_equal"
+OF_CONDITIONS = {"logical_and": "({0} & {1})", "logical_or": "({0} | {1})", "logical_not": "({0} == False)"}
+CONDITIONS = *COMPARISONS, *OF_CONDITIONS
 OF_ZERO = {"greater": "positive({0})", "less": "positive(-{0})"}
 NUMBER, SINGLE, CONDITION = np.dtype(float), np.dtype(np.float32), np.dtype(bool)
 
 
 def _maker(row):
-    if row.name not in FORMS and row.name not in ("power", "where"):
+    if row.name not in FORMS and row.name not in OF_CONDITIONS and row.name not in ("power", "where"):
         raise AttributeError(f"{row.name} has no scalar text")
-    return lambda *operands: Node(row, operands, (), (), CONDITION if row.name in COMPARISONS else NUMBER)
+    return lambda *operands: Node(row, operands, (), (), CONDITION if row.name in CONDITIONS else NUMBER)
 
 
 scalars = Vocabulary(of_row=_maker)
@@ -52,8 +56,19 @@ def _formula(name, operands, names):
         if not (isinstance(x, Node) and x.dtype == CONDITION):
             raise TypeError("F.where takes a comparison")
         return f"where({_formula(x.row.name, x.operands, names)}, {_text(operands[1], names)}, {_text(y, names)})"
+    if name in OF_CONDITIONS:
+        if not all([isinstance(operand, Node) and operand.dtype == CONDITION for operand in operands]):
+            raise TypeError(f"F.{name} takes comparisons")
+        return OF_CONDITIONS[name].format(*[_formula(operand.row.name, operand.operands, names) for operand in operands])
     by_zero = name in OF_ZERO and not isinstance(y, Node) and np.ndim(y) == 0 and y == 0
     return (OF_ZERO if by_zero else FORMS)[name].format(*[_text(operand, names) for operand in operands])
+
+
+def formula(node, names):
+    """The text that computes a node from those in `names`, {node: its name}."""
+    if node.row.name == "astype":
+        return _text(node.operands[0], names)
+    return _formula(node.row.name, node.operands, names)
 
 
 def _power(x, y, names):

@@ -1,0 +1,159 @@
+"""Which nodes are computed together: the instructions of a program, in their order.
+
+Elementwise nodes of one shape that need each other become one kernel: their values need not be written, unless something else
+reads them. A node has a slot: the earliest at which what it reads is there, or, where what it reads is kept until then anyway,
+that of its first use: so a derivative of a value that is kept is computed where it is used.
+"""
+
+from collections import defaultdict
+
+from tapegrad.compiler.library import reduction
+from tapegrad.compiler.text import is_elementwise, values_read
+from tapegrad.graph.graph import operands_of
+
+LIMIT = 100             # nodes of a kernel
+KERNEL, PRODUCT, REDUCE, PYTHON, JOIN, VIEW = "kernel", "product", "reduce", "python", "join", "view"
+
+
+class Instruction:
+    """Nodes that are computed by one instruction, of one of the kinds above.
+
+    nodes    operands first
+    results  those of them that something else reads
+    """
+
+    __slots__ = ("kind", "nodes", "results")
+
+    def __init__(self, kind, nodes, results):
+        self.kind, self.nodes, self.results = kind, nodes, results
+
+    def operands(self):
+        """What is read, each once."""
+        inside = set(self.nodes)
+        return list(dict.fromkeys([x for node in self.nodes for x in reads(node) if x not in inside]))
+
+
+def kind_of(node):
+    """How a node is computed. What is neither elementwise nor known otherwise is computed by its row, in Python."""
+    name = node.row.name
+    if is_elementwise(node):
+        return KERNEL
+    if name == "matmul" and _is_product(node):
+        return PRODUCT
+    if name in ("getitem", "reshape") and operands_of(node):
+        return VIEW
+    if name == "concatenate" and _is_join(node):
+        return JOIN
+    return REDUCE if reduction(node) else PYTHON
+
+
+def _is_product(node):
+    x, y = node.operands
+    return (node.dtype.char in "fd" and all([hasattr(z, "row") and z.dtype == node.dtype for z in (x, y)]) and 1 <= x.ndim <= 2
+            and 1 <= y.ndim <= 2 and node.size > 0 and x.size > 0)
+
+
+def _is_join(node):
+    return (node.static[0] in (0, node.ndim - 1) and node.size > 0
+            and all([hasattr(x, "row") and x.dtype == node.dtype for x in node.operands]))
+
+
+def reads(node):
+    """The nodes whose values computing this one reads."""
+    return values_read(node) if is_elementwise(node) else operands_of(node)
+
+
+def needed_values(graph):
+    """The nodes whose value is computed: all but comparisons that kernels compute where they are used."""
+    wanted = set(graph.outputs)
+    for node in graph.nodes:
+        wanted.update(reads(node))
+    return [node for node in graph.nodes if node in wanted]
+
+
+class Schedule:
+    """The instructions of a graph, those that the first `count` outputs need before all others.
+
+    first, second    the two parts
+    kinds            {node: its kind}
+    """
+
+    def __init__(self, graph, count):
+        order = needed_values(graph)
+        self.kinds = {node: kind_of(node) for node in order}
+        early = self._needed(order, graph.outputs[:count])
+        self.users = defaultdict(list)
+        for node in order:
+            for x in reads(node):
+                self.users[x].append(node)
+        self.kept = set(graph.outputs)
+        self.first = self._instructions([node for node in order if node in early])
+        self.second = self._instructions([node for node in order if node not in early])
+
+    def _needed(self, order, outputs):
+        found = set(outputs)
+        for node in reversed(order):
+            if node in found:
+                found.update(reads(node))
+        return found
+
+    def _instructions(self, order):
+        slots = self._earliest(order)
+        self._delay(order, slots)
+        kernels, others = defaultdict(list), []
+        for node in order:
+            if self.kinds[node] == KERNEL:
+                kernels[slots[node], node.shape, node.dtype].append(node)
+            else:
+                others.append((slots[node], self.kinds[node] in (JOIN, VIEW), node.serial, self._one(self.kinds[node], [node])))
+        for (slot, _, _), nodes in kernels.items():
+            for part in self._connected(nodes):
+                others.append((slot, False, part[0].serial, self._one(KERNEL, part)))
+        return [instruction for *_, instruction in sorted(others, key=lambda item: item[:3])]
+
+    def _one(self, kind, nodes):
+        inside = set(nodes)
+        results = [node for node in nodes if node in self.kept or any([user not in inside for user in self.users[node]])]
+        return Instruction(kind, nodes, results)
+
+    def _earliest(self, order):
+        slots = {}
+        for node in order:
+            kind = self.kinds[node]
+            if kind == KERNEL:
+                slots[node] = max([slots.get(x, -1) + (not self._fused(x, node)) for x in reads(node)], default=0)
+            else:
+                slots[node] = max([slots.get(x, -1) for x in reads(node)], default=-1) + (kind not in (VIEW, JOIN))
+        return slots
+
+    def _fused(self, x, node):
+        return self.kinds.get(x) == KERNEL and x.shape == node.shape and x.dtype == node.dtype
+
+    def _delay(self, order, slots):
+        """Move elementwise nodes to the first use of their value, where what they read is kept until then anyway."""
+        inside = set(order)
+        for node in reversed(order):
+            if self.kinds[node] != KERNEL or node in self.kept or not self.users[node]:
+                continue
+            latest = min([slots.get(user, slots[node]) - (not self._fused(node, user)) for user in self.users[node]])
+            if latest > slots[node] and all([self._outlives(x, node, slots, inside) for x in reads(node)]):
+                slots[node] = latest
+
+    def _outlives(self, x, node, slots, inside):
+        """Whether x is kept after its slot for another reason than `node`."""
+        return (self.kinds.get(x) != KERNEL or x in self.kept or x not in inside or slots[x] < slots[node]
+                or any([user is not node and (slots.get(user, slots[x]) > slots[x] or self.kinds[user] != KERNEL
+                                              or user not in inside) for user in self.users[x]]))
+
+    def _connected(self, nodes):
+        """Nodes of one slot, by which need each other, cut into pieces that compile fast."""
+        group = {}
+        for node in nodes:
+            mine = group[node] = [node]
+            for x in reads(node):
+                if x in group and (other := group[x]) is not mine:
+                    less, mine = sorted((mine, other), key=len)
+                    mine += less
+                    group.update(dict.fromkeys(less, mine))
+        wholes = {id(part): sorted(part, key=lambda node: node.serial) for part in group.values()}
+        return [whole[i:i + LIMIT] for whole in wholes.values() for i in range(0, len(whole), LIMIT)]
