@@ -7,12 +7,13 @@ that of its first use: so a derivative of a value that is kept is computed where
 
 from collections import defaultdict
 
+from tapegrad.compiler import products
 from tapegrad.compiler.library import reduction
 from tapegrad.compiler.text import is_elementwise, values_read
 from tapegrad.graph.graph import operands_of
 
 LIMIT = 100             # nodes of a kernel
-KERNEL, PRODUCT, REDUCE, PYTHON, JOIN, VIEW = "kernel", "product", "reduce", "python", "join", "view"
+KERNEL, PRODUCT, REDUCE, LOOK_UP, PYTHON, JOIN, VIEW = "kernel", "product", "reduce", "look_up", "python", "join", "view"
 
 
 class Instruction:
@@ -40,6 +41,8 @@ def kind_of(node):
         return KERNEL
     if name == "matmul" and _is_product(node):
         return PRODUCT
+    if node.row in (products.LOOK_UP, products.COLLECT):
+        return LOOK_UP
     if name in ("getitem", "reshape") and operands_of(node):
         return VIEW
     if name == "concatenate" and _is_join(node):
@@ -139,11 +142,13 @@ class Schedule:
             if latest > slots[node] and all([self._outlives(x, node, slots, inside) for x in reads(node)]):
                 slots[node] = latest
 
-    def _outlives(self, x, node, slots, inside):
-        """Whether x is kept after its slot for another reason than `node`."""
-        return (self.kinds.get(x) != KERNEL or x in self.kept or x not in inside or slots[x] < slots[node]
-                or any([user is not node and (slots.get(user, slots[x]) > slots[x] or self.kinds[user] != KERNEL
-                                              or user not in inside) for user in self.users[x]]))
+    def _outlives(self, x, node, slots, inside, depth=8):
+        """Whether x is kept after its slot for another reason than `node`, or can be computed later itself."""
+        if self.kinds.get(x) != KERNEL or x in self.kept or x not in inside or slots[x] < slots[node]:
+            return True
+        others = [user for user in self.users[x] if user is not node]
+        later = [user not in inside or self.kinds[user] != KERNEL or slots[user] > slots[x] for user in others]
+        return any(later) or not others and depth > 0 and all([self._outlives(y, x, slots, inside, depth - 1) for y in reads(x)])
 
     def _connected(self, nodes):
         """Nodes of one slot, by which need each other, cut into pieces that compile fast."""

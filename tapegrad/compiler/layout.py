@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from tapegrad.compiler.fusion import JOIN, KERNEL, PRODUCT, VIEW
+from tapegrad.compiler.fusion import JOIN, KERNEL, LOOK_UP, PRODUCT, VIEW
 
 ALIGNED = 64            # bytes
 
@@ -169,7 +169,7 @@ class Layout:
             rows, columns = rows_of(x.shape), columns_of(x.shape)
             place = Place(at.storage, at.start + (start if side_by_side else start * at.stride), rows, columns, at.stride)
             start += columns if side_by_side else rows
-            in_place = self.kinds.get(x) in (KERNEL, PRODUCT, JOIN) and x not in self.places
+            in_place = self.kinds.get(x) in (KERNEL, PRODUCT, LOOK_UP, JOIN) and x not in self.places
             if in_place:
                 self.places[x] = place
             else:

@@ -16,13 +16,13 @@ import numpy as np
 from tapegrad.compiler.rewriting import Group, mapped, regrouped, with_operands
 from tapegrad.compiler.simplify import shared
 from tapegrad.graph.graph import operands_of
-from tapegrad.primitives import table
+from tapegrad.primitives import Primitive, table
 from tapegrad.primitives.node import Node, node_of, nodes
 
 
 def gathered(graph):
     """All of the passes, in the order in which they help each other."""
-    for step in sums, shared, beside, shared, stacked, shared:
+    for step in sums, shared, beside, shared, stacked, shared, turned, looked_up:
         graph = step(graph)
     return graph
 
@@ -236,3 +236,60 @@ def _stacked(y, turned_y, found):
         return parts
 
     return Group([node for x in xs for node in found[x]], [y, *xs], build)
+
+
+# How products are computed
+
+def _positions(x):
+    there = x != 0
+    fits = bool(np.all(x[there] == 1) and np.all(np.count_nonzero(there, 1) <= 1))
+    return np.append(np.where(there.any(1), there.argmax(1), -1), fits)
+
+
+# x.T in memory of its own, in order
+TURNED = Primitive("turned", lambda x: np.ascontiguousarray(x.T), (None,))
+# for each row of x the column of its 1, or -1, and at the end whether all rows have one 1 and zeros, or zeros only
+POSITIONS = Primitive("positions", _positions, (None,))
+# x @ y and x.T @ y by the positions of x: a look-up of rows where those are ones
+LOOK_UP = Primitive("look_up", lambda at, x, y: x @ y, (None,) * 3)
+COLLECT = Primitive("collect", lambda at, x, y: x.T @ y, (None,) * 3)
+OFTEN = 3               # products with a transposed matrix: then one in order is made, with which they are faster
+MANY = 1024             # elements of a matrix that may be one-hot
+
+
+def turned(graph):
+    """The transposes of matrices that are right operands often, in memory of their own."""
+    uses = Counter([_base(node.operands[1]) for node in graph.nodes if _is_product(node)])
+    often = {x for (x, transposed), n in uses.items() if transposed and n >= OFTEN}
+    made = {}
+
+    def change(node, operands):
+        if _is_product(node) and (base := _base(node.operands[1]))[1] and base[0] in often:
+            x = operands[1].operands[0]
+            if x not in made:
+                made[x] = node_of(TURNED, (x,))
+            operands[1] = made[x]
+        return with_operands(node, operands)
+
+    return mapped(graph, change)
+
+
+def looked_up(graph):
+    """Products of a matrix that the caller gives, which may be one-hot: that is looked at when the program runs."""
+    given, made = set(graph.inputs), {}
+    for node in graph.nodes:
+        if node.row.name in ("concatenate", "getitem", "reshape") and all([x in given for x in node.operands]):
+            given.add(node)
+
+    def change(node, operands):
+        if _is_product(node):
+            (x, transposed), y = _base(node.operands[0]), operands[1]
+            if x in given and x.size >= MANY and x.shape[1] > 1 and not _base(y)[1]:
+                x = operands[0].operands[0] if transposed else operands[0]
+                at = made.get(x)
+                if at is None:
+                    at = made[x] = node_of(POSITIONS, (x,))
+                return node_of(COLLECT if transposed else LOOK_UP, (at, x, y))
+        return with_operands(node, operands)
+
+    return mapped(graph, change)

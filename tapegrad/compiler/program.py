@@ -8,11 +8,9 @@ Nothing is shared between calls but the code: each call gets memory from a pool,
 
 import numpy as np
 
-from tapegrad.compiler import simplify
-from tapegrad.compiler.fusion import JOIN, KERNEL, PRODUCT, PYTHON, REDUCE, VIEW, Schedule
-from tapegrad.compiler.layout import ALIGNED, Layout, Storage, columns_of, rows_of, whole
-from tapegrad.compiler.library import reduction
-from tapegrad.compiler.products import gathered
+from tapegrad.compiler import library, products, simplify
+from tapegrad.compiler.fusion import JOIN, Schedule
+from tapegrad.compiler.layout import ALIGNED, Layout, columns_of, rows_of
 from tapegrad.compiler.text import form_of, kernel_text
 from tapegrad.graph import Graph, Reverse, verify
 from tapegrad.graph.graph import operands_of
@@ -20,7 +18,7 @@ from tapegrad.kernels import program as machine
 from tapegrad.kernels.opcodes import CALL, COPY, PRODUCT_32, PRODUCT_64, STOP
 from tapegrad.primitives.node import Node
 
-PASSES = simplify.folded, simplify.tidied, simplify.shared, gathered, simplify.tidied, simplify.shared, simplify.lifted
+PASSES = simplify.folded, simplify.tidied, simplify.shared, products.gathered, simplify.tidied, simplify.shared, simplify.lifted
 POOL, SAVED, SCRATCH = range(3)
 PLAIN, TRANSPOSED = 111, 112
 
@@ -226,21 +224,37 @@ class _Code:
         z = self.places[node]
         operands = [(z, z.stride if node.shape and node.shape[-1] != 1 and node.ndim == x.ndim or z.columns == 1 and z.rows > 1 else 1)]
         operands += [(self.places[y], self.places[y].stride) for y in operands_of(node)]
-        self._call(reduction(node), node.dtype, rows_of(x.shape), columns_of(x.shape), operands)
+        self._call(library.reduction(node), x.dtype, rows_of(x.shape), columns_of(x.shape), operands)
+
+    def _look_up(self, one):
+        node = one.nodes[0]
+        at, x, y = node.operands
+        places = [self.places[z] for z in (node, at, x, y)]
+        collects = node.row is products.COLLECT
+        length = x.shape[1] if collects else y.shape[0]
+        self._call(library.COLLECT if collects else library.LOOK_UP, node.dtype, len(x), columns_of(node.shape),
+                   [(place, place.stride) for place in places] + [(places[0], length)])
+        base, offset = self._where(places[1])
+        self._gemm(node, (x, collects), (y, False), len(node), length if not collects else len(x),
+                   (base, offset + 8 * len(x)))
 
     def _product(self, one):
         node = one.nodes[0]
-        (x, turned_x), (y, turned_y) = [_turned(z) for z in node.operands]
-        px, py, pz = self.places[x], self.places[y], self.places[node]
         m, k = _as_matrix(node.operands[0].shape, left=True)
-        _, n = _as_matrix(node.operands[1].shape, left=False)
-        strides = [1 if z.ndim == 1 and not left else place.stride for z, place, left in ((x, px, True), (y, py, False))]
+        self._gemm(node, _turned(node.operands[0]), _turned(node.operands[1]), m, k)
+
+    def _gemm(self, node, left, right, m, k, skip=(-1, 0)):
+        """A product by BLAS, of pairs (matrix, whether it is transposed), m x k the left one; left out if the word at `skip`
+        is not 0."""
+        (x, turned_x), (y, turned_y) = left, right
+        px, py, pz = self.places[x], self.places[y], self.places[node]
+        n = node.size // m
+        strides = [1 if z.ndim == 1 and not on_left else place.stride for z, place, on_left in ((x, px, True), (y, py, False))]
         self.words += [PRODUCT_32 if node.dtype.itemsize == 4 else PRODUCT_64, TRANSPOSED if turned_x else PLAIN,
                        TRANSPOSED if turned_y else PLAIN, m, n, k]
-        ldz = pz.stride if node.ndim == 2 else n
-        for place, stride in ((px, strides[0]), (py, strides[1]), (pz, ldz)):
+        for place, stride in ((px, strides[0]), (py, strides[1]), (pz, pz.stride if node.ndim == 2 else n)):
             self.words += [*self._where(place), stride]
-        self.words += [0, -1, 0]
+        self.words += [0, *skip]
 
     def _join(self, one):
         for x, place in self.joint.layout.copies[one.nodes[0]]:

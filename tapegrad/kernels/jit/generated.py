@@ -76,7 +76,7 @@ def kernel(text, number):
 
 def _compiled(text, number):
     name = f"kernel_{zlib.crc32(text.encode()):08x}_{zlib.adler32(text.encode()):08x}_{number.__name__}"
-    names = dict(names_in(number)) | {"get": get, "put": put, "int64": np.int64}
+    names = dict(names_in(number)) | {"get": get, "put": put, "int64": np.int64, "int32": np.int32}
     define(text.replace("def kernel(", f"def {name}(", 1), __file__, names)
     function = names[name]
     function.__qualname__ = f"{name}_{CHECKSUM}"
