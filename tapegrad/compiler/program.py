@@ -10,17 +10,24 @@ import numpy as np
 
 from tapegrad.compiler import library, products, simplify
 from tapegrad.compiler.fusion import JOIN, Schedule
+from tapegrad.compiler.plain import Plain
 from tapegrad.compiler.layout import ALIGNED, Layout, columns_of, rows_of
 from tapegrad.compiler.text import form_of, kernel_text
 from tapegrad.graph import Graph, Reverse, verify
 from tapegrad.graph.graph import operands_of
+from tapegrad.graph.reverse import needed
 from tapegrad.kernels import program as machine
 from tapegrad.kernels.opcodes import CALL, COPY, PRODUCT_32, PRODUCT_64, STOP
 from tapegrad.primitives.node import Node
 
-PASSES = simplify.folded, simplify.tidied, simplify.shared, products.gathered, simplify.tidied, simplify.shared, simplify.lifted
+PASSES = simplify.folded, simplify.tidied, simplify.shared, products.gathered, simplify.tidied, simplify.shared, simplify.with_constants_as_inputs
 POOL, SAVED, SCRATCH = range(3)
 PLAIN, TRANSPOSED = 111, 112
+
+
+def program_of(inputs, outputs, wrt):
+    """The fastest program that there is here."""
+    return Program(inputs, outputs, wrt) if machine.available() else Plain(inputs, outputs, wrt)
 
 
 class Program:
@@ -28,7 +35,9 @@ class Program:
 
     def __init__(self, inputs, outputs, wrt=(), checked=False):
         self.inputs, self.outputs, self.wrt, self.checked = list(inputs), list(outputs), list(wrt), checked
-        self.joint, self.mask = {}, tuple([bool(self.wrt) and node.dtype.kind == "f" for node in self.outputs])
+        through = needed(Graph(inputs, outputs).nodes, wrt) if wrt else set()
+        self.joint, self.mask = {}, tuple([node in through for node in self.outputs])
+        self.reached = self.mask
 
     def _joint(self, mask):
         if mask not in self.joint:
@@ -44,6 +53,7 @@ class Program:
     def backward(self, saved, deltas):
         """The deltas of `wrt`, None where none flows, from those of the outputs, None where there is none."""
         joint, memory, values = saved
+        deltas = [d if there else None for d, there in zip(deltas, self.reached)]
         mask = tuple([d is not None for d in deltas])
         if mask != joint.mask:                          # other outputs have a delta than the time before
             self.mask, joint = mask, self._joint(mask)
@@ -58,7 +68,7 @@ class _Joint:
         self.mask, self.count = mask, len(outputs)
         given = [z for z, wanted in zip(outputs, mask) if wanted]
         self.seeds = [Node(None, (), (), z.shape, z.dtype) for z in given]
-        deltas = Reverse(Graph(inputs, outputs), wrt, seeds=list(zip(given, self.seeds))).deltas if wrt else {}
+        deltas = Reverse(Graph(inputs, outputs), wrt, dict(zip(given, self.seeds))).deltas if given else {}
         self.found = [node in deltas for node in wrt]
         graph = Graph([*inputs, *self.seeds], [*outputs, *[deltas[node] for node in wrt if node in deltas]])
         for step in PASSES:

@@ -58,7 +58,7 @@ def _tidy(node, operands):
     name, x = node.row.name, operands[0] if operands else None
     if isinstance(x, Node) and not node.row.variadic:
         same = x.shape == node.shape and x.dtype == node.dtype
-        if same and name in ("alias", "reshape", "broadcast_to", "astype", "positive"):
+        if same and name in ("alias", "reshape", "broadcast_to", "astype", "positive", "stop"):
             return x
         if name == "transpose" and x.ndim < 2:
             return x
@@ -101,7 +101,7 @@ class Lifted:
         self.graph, self.constants = graph, constants
 
 
-def lifted(graph):
+def with_constants_as_inputs(graph):
     """Constants as inputs, which kernels read; but not small numbers, which are part of their text."""
     constants, known = {}, {}
 

@@ -13,7 +13,7 @@ import numpy as np
 from tapegrad.core.record import wrap
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.activations import softmax
-from tapegrad.functions.arguments import as_tensor, constant, normalized_axis, number, value
+from tapegrad.functions.arguments import as_tensor, constant, like, normalized_axis, number, value
 from tapegrad.functions.elementwise import absolute, floats, matmul, maximum, sqrt, squared_size, where
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.reductions import max, mean, sum
@@ -31,8 +31,8 @@ def linear(input: TensorLike, weight: TensorLike, bias: TensorLike | None = None
     tensor([ 1.,  2., 13.])
     """
     x, W = as_tensor(input), as_tensor(weight)
-    if W.ndim != 2 or x.ndim == 0 or x.shape[-1] != W.shape[1] or bias is not None and value(bias).shape != W.shape[:1]:
-        given = "" if bias is None else f", bias {describe(value(bias))}"
+    if W.ndim != 2 or x.ndim == 0 or x.shape[-1] != W.shape[1] or bias is not None and like(bias).shape != W.shape[:1]:
+        given = "" if bias is None else f", bias {describe(like(bias))}"
         raise ShapeError(f"linear: input {describe(x)}, weight {describe(W)}{given}; they are (..., in), (out, in) and (out,)")
     z = matmul(x, transpose(W))
     return z if bias is None else z + bias
@@ -89,8 +89,8 @@ def _last_axes(name: str, x: TensorLike, normalized_shape: Shape,
     if not shape or x.shape[-len(shape):] != shape:
         raise ShapeError(f"{name}: normalized_shape={shape} is not the end of the shape of x {describe(x)}")
     for parameter in parameters:
-        if parameter is not None and value(parameter).shape != shape:
-            raise ShapeError(f"{name}: a parameter {describe(value(parameter))} for normalized_shape={shape}")
+        if parameter is not None and like(parameter).shape != shape:
+            raise ShapeError(f"{name}: a parameter {describe(like(parameter))} for normalized_shape={shape}")
     return x, tuple(range(x.ndim - len(shape), x.ndim))
 
 
@@ -152,8 +152,8 @@ def batch_norm(input: TensorLike, running_mean: Tensor | Array | None = None, ru
         raise ShapeError(f"batch_norm: x {describe(x)} without an axis of channels; it is (N, channels, ...)")
     channels = x.shape[1]
     for parameter in (running_mean, running_var, weight, bias):
-        if parameter is not None and value(parameter).shape != (channels,):
-            raise ShapeError(f"batch_norm: a parameter {describe(value(parameter))} for {channels} channels: x {describe(x)}")
+        if parameter is not None and like(parameter).shape != (channels,):
+            raise ShapeError(f"batch_norm: a parameter {describe(like(parameter))} for {channels} channels: x {describe(x)}")
     if (running_mean is None) != (running_var is None) or not training and running_mean is None:
         raise ValueError("batch_norm: give running_mean and running_var, or training=True and neither")
     along = (1, channels) + (1,) * (x.ndim - 2)

@@ -40,7 +40,7 @@ ONES = Primitive("ones", np.ones, ())
 
 
 class Reverse:
-    """The deltas of a graph's last output, or of several, from `seeds`, pairs (output, its delta).
+    """The deltas of a graph's last output, or of several: `seed` is then {output: its delta}.
 
     deltas    {node: the node of its delta}, for the nodes in `wrt` that a delta reaches
     needed    the nodes through which a delta can reach one of `wrt`, and these
@@ -49,21 +49,16 @@ class Reverse:
     marks     [(first serial, the node whose derivative the nodes from there on belong to)]
     """
 
-    def __init__(self, graph, wrt, seed=None, whole=False, seeds=None):
+    def __init__(self, graph, wrt, seed=None, whole=False):
         self.deltas, self.sums, self.delta_of, self.marks = {}, {}, {}, []
         self.contribution = _whole if whole else _expanded
         self.needed = needed(graph.nodes, wrt)
-        if seeds is None:
-            output = graph.outputs[-1]
-            if output not in self.needed:
-                return
-            self._mark(output)
-            seeds = [(output, node_of(ONES, (), (output.shape, output.dtype)) if seed is None else seed)]
-        deltas = {}
-        for output, seed in seeds:
-            if output in self.needed:
-                deltas[output] = seed if output not in deltas else deltas[output] + seed
-        self._walk(list(graph.nodes), set(wrt), deltas)
+        seeds = seed if isinstance(seed, dict) else {graph.outputs[-1]: seed}
+        seeds = {z: d for z, d in seeds.items() if z in self.needed}
+        if seeds:
+            self._mark(next(reversed(seeds)))
+            self._walk(list(graph.nodes), set(wrt), {
+                z: node_of(ONES, (), (z.shape, z.dtype)) if d is None else d for z, d in seeds.items()})
 
     def origin(self, node, among=None):
         """The node whose derivative a node of the reverse graph belongs to; with `among`, the one of these it came from."""
