@@ -49,7 +49,11 @@ def kernel(text, dtype):
         return jit.kernel(text, NUMBERS[dtype])
 
 
+PARAMETERS = 1024           # words for the parameters of a kernel
+
+
 def run(code, at, arrays, checked):
     """Run the instructions of `code` from position `at`; returns the position of the STOP, or -1 - k if arrays[k] is not in
     order, which is tested for those from `checked` on."""
-    return jit.run(code, at, arrays, len(arrays), checked, *_products())
+    work = np.empty(len(arrays) + PARAMETERS, np.int64)
+    return jit.run(code, at, arrays, len(arrays), checked, work, *_products())

@@ -15,9 +15,9 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from tapegrad.kernels.jit.blas import PARAMETERS
 from tapegrad.kernels.jit.compiled import CHECKSUM, compiled, remove_cached
-from tapegrad.kernels.jit.objects import address, elements, half_word, item, python_object, word
+from tapegrad.kernels.jit.gemm import ROW_MAJOR, dgemm, sgemm
+from tapegrad.kernels.jit.objects import address, half_word, item, python_object, word
 from tapegrad.kernels.jit.ufunc import FUSED, OPTIONS, define, names_in
 from tapegrad.kernels.objects import DATA, FLAGS, IN_ORDER
 from tapegrad.kernels.opcodes import CALL, COPY, PRODUCT_32, PRODUCT_64, STOP
@@ -101,24 +101,6 @@ def call(typing, function, parameters):
     return types.void(types.intp, types.intp), called
 
 
-def _gemm(real):
-    parameters = [real if kind == numba.float32 else kind for kind in PARAMETERS]
-
-    @intrinsic
-    def gemm(typing, place, layout, form_x, form_y, m, n, k, alpha, x, ldx, y, ldy, beta, z, ldz):
-        def called(context, builder, signature, operands):
-            function = ir.FunctionType(ir.VoidType(), [context.get_value_type(kind) for kind in parameters])
-            builder.call(builder.inttoptr(operands[0], function.as_pointer()), operands[1:])
-            return context.get_dummy_value()
-
-        return types.void(types.intp, *parameters), called
-
-    return gemm
-
-
-sgemm, dgemm = _gemm(numba.float32), _gemm(numba.float64)
-
-
 @intrinsic
 def copied(typing, to, of, count):
     """memcpy"""
@@ -132,49 +114,65 @@ def copied(typing, to, of, count):
     return types.void(types.intp, types.intp, types.intp), called
 
 
-def _run(code, at, arrays, count, checked, sgemm_at, dgemm_at):
+@intrinsic
+def store(typing, place, value):
+    """Write a word."""
+    def stored(context, builder, signature, operands):
+        builder.store(operands[1], builder.inttoptr(operands[0], ir.IntType(64).as_pointer()))
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp), stored
+
+
+def _run(code, at, arrays, count, checked, work, sgemm_at, dgemm_at):
     """Run the program from the instruction at `at`; returns where it stopped, or -1 - k if array k is not in order.
 
-    code      an array of words, see kernels/opcodes.py
+    code      an array of words, see kernels/program.py
     arrays    the tuple of arrays that places refer to, `count` of them; those from `checked` on are checked
+    work      an array of words: first the addresses of the arrays, then the parameters of a kernel
     """
-    base, p = np.empty(count, np.int64), np.empty(1024, np.int64)
+    base, code = word(address(work) + DATA), word(address(code) + DATA)
+    p = base + 8 * count
     for k in range(count):
         array = item(arrays, k)
         if k >= checked and half_word(array + FLAGS) & IN_ORDER != IN_ORDER:
             return -1 - k
-        base[k] = word(array + DATA)
-    i, parameters, code = at, p.ctypes.data, elements(address(code), np.int64)
+        store(base + 8 * k, word(array + DATA))
+    i = code + 8 * at
     while True:
-        what = code[i]
+        what = word(i)
         if what == CALL:
-            p[0], p[1], n = code[i + 3], code[i + 4], code[i + 2]
-            for k in range(n):
-                j = i + 5 + 3 * k
-                p[2 + 2 * k] = base[code[j]] + code[j + 1]
-                p[3 + 2 * k] = code[j + 2]
-            call(code[i + 1], parameters)
-            i += 5 + 3 * n
-        elif what == PRODUCT_32 or what == PRODUCT_64:
-            # form_x, form_y, m, n, k, (x, stride), (y, stride), (z, stride), add, skip: a place of a word, or -1
-            x, y, z = base[code[i + 6]] + code[i + 7], base[code[i + 9]] + code[i + 10], base[code[i + 12]] + code[i + 13]
-            skip = code[i + 16] >= 0 and word(base[code[i + 16]] + code[i + 17]) != 0
-            if not skip:
-                if what == PRODUCT_32:
-                    sgemm(sgemm_at, 101, code[i + 1], code[i + 2], code[i + 3], code[i + 4], code[i + 5], np.float32(1),
-                          x, code[i + 8], y, code[i + 11], np.float32(code[i + 15]), z, code[i + 14])
-                else:
-                    dgemm(dgemm_at, 101, code[i + 1], code[i + 2], code[i + 3], code[i + 4], code[i + 5], 1.0,
-                          x, code[i + 8], y, code[i + 11], np.float64(code[i + 15]), z, code[i + 14])
-            i += 18
+            n = word(i + 16)
+            store(p, word(i + 24))
+            store(p + 8, word(i + 32))
+            j, q = i + 40, p + 16
+            i = j + 24 * n
+            while j < i:
+                store(q, word(base + 8 * word(j)) + word(j + 8))
+                store(q + 8, word(j + 16))
+                j, q = j + 24, q + 16
+            call(word(i - 24 * n - 32), p)
         elif what == COPY:
-            # rows, bytes of a row, (x, stride in bytes), (z, stride in bytes)
-            x, z = base[code[i + 3]] + code[i + 4], base[code[i + 6]] + code[i + 7]
-            for r in range(code[i + 1]):
-                copied(z + r * code[i + 8], x + r * code[i + 5], code[i + 2])
-            i += 9
+            x, z = word(base + 8 * word(i + 24)) + word(i + 32), word(base + 8 * word(i + 48)) + word(i + 56)
+            for r in range(word(i + 8)):
+                copied(z + r * word(i + 64), x + r * word(i + 40), word(i + 16))
+            i += 72
+        elif what == STOP:
+            return (i - code) >> 3
         else:
-            return i
+            x, y = word(base + 8 * word(i + 48)) + word(i + 56), word(base + 8 * word(i + 72)) + word(i + 80)
+            z, skip = word(base + 8 * word(i + 96)) + word(i + 104), word(i + 128)
+            if skip < 0 or word(word(base + 8 * skip) + word(i + 136)) == 0:
+                m, n, k = word(i + 24), word(i + 32), word(i + 40)
+                turned_x, turned_y = np.int32(word(i + 8)), np.int32(word(i + 16))
+                if what == PRODUCT_32:
+                    sgemm(sgemm_at, ROW_MAJOR, turned_x, turned_y, m, n, k, np.float32(1), x, word(i + 64), y, word(i + 88),
+                          np.float32(word(i + 120)), z, word(i + 112))
+                else:
+                    dgemm(dgemm_at, ROW_MAJOR, turned_x, turned_y, m, n, k, 1.0, x, word(i + 64), y, word(i + 88),
+                          np.float64(word(i + 120)), z, word(i + 112))
+            i += 144
 
 
-run = compiled(_run, numba.int64(python_object, numba.int64, python_object, *[numba.int64] * 4), error_model="numpy")
+run = compiled(_run, numba.int64(python_object, numba.int64, python_object, numba.int64, numba.int64, python_object,
+                                 numba.int64, numba.int64), error_model="numpy")
