@@ -151,14 +151,21 @@ class Schedule:
         return any(later) or not others and depth > 0 and all([self._outlives(y, x, slots, inside, depth - 1) for y in reads(x)])
 
     def _connected(self, nodes):
-        """Nodes of one slot, by which need each other, cut into pieces that compile fast."""
-        group = {}
+        """Nodes of one slot and shape, by which need each other, or read the same, cut into pieces that compile fast."""
+        above = {}
+
+        def top(x):
+            while above.setdefault(x, x) is not x:
+                above[x] = above[above[x]]
+                x = above[x]
+            return x
+
+        inside = set(nodes)
         for node in nodes:
-            mine = group[node] = [node]
             for x in reads(node):
-                if x in group and (other := group[x]) is not mine:
-                    less, mine = sorted((mine, other), key=len)
-                    mine += less
-                    group.update(dict.fromkeys(less, mine))
-        wholes = {id(part): sorted(part, key=lambda node: node.serial) for part in group.values()}
+                if x in inside or x.row is not None and x.shape == node.shape:
+                    above[top(x)] = top(node)
+        wholes = defaultdict(list)
+        for node in nodes:
+            wholes[top(node)].append(node)
         return [whole[i:i + LIMIT] for whole in wholes.values() for i in range(0, len(whole), LIMIT)]
