@@ -371,7 +371,7 @@ def delete(arr: TensorLike, obj: Any, axis: int | None = None) -> Tensor:
     return along(arr, left, axis)
 
 
-def along(x: TensorLike, ids: Array, axis: int) -> Tensor:
+def along(x: TensorLike, ids: Any, axis: int) -> Tensor:
     """x[.., ids, ..] with an array of integers at `axis`."""
     return getitem(x, (slice(None),) * axis + (ids,) if axis else ids)
 

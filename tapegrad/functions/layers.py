@@ -6,6 +6,7 @@ x is the input. Their derivatives are those of the functions that they are made 
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from tapegrad.core.record import wrap
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.activations import softmax
-from tapegrad.functions.arguments import as_tensor, constant, like, normalized_axis, number, value
+from tapegrad.functions.arguments import as_tensor, constant, derived, like, normalized_axis, number, value
 from tapegrad.functions.elementwise import absolute, floats, matmul, maximum, sqrt, squared_size, where
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.reductions import max, mean, sum
@@ -47,11 +48,10 @@ def one_hot(input: TensorLike, num_classes: int = -1, dtype: DTypeLike = np.floa
     tensor([[0., 0., 1.],
             [1., 0., 0.]])
     """
-    ids = value(input)
-    if ids.dtype.kind not in "iu":
-        raise DtypeError(f"one_hot: ids of {ids.dtype}; integers are needed")
-    classes = int(ids.max(initial=-1)) + 1 if num_classes == -1 else num_classes
-    return Tensor(np.eye(classes, dtype=dtype)[ids])
+    if like(input).dtype.kind not in "iu":
+        raise DtypeError(f"one_hot: ids of {like(input).dtype}; integers are needed")
+    classes = int(derived("most", lambda ids: ids.max(initial=-1), input)) + 1 if num_classes == -1 else num_classes
+    return as_tensor(derived("one_hot", lambda ids: np.eye(classes, dtype=dtype)[ids], input))
 
 
 def embedding(input: TensorLike, weight: TensorLike, padding_idx: int | None = None) -> Tensor:
@@ -64,21 +64,26 @@ def embedding(input: TensorLike, weight: TensorLike, padding_idx: int | None = N
     tensor([[3., 4.],
             [3., 4.]])
     """
-    ids, W = value(input), as_tensor(weight)
+    ids, W = like(input), as_tensor(weight)
     if ids.dtype.kind not in "iu":
         raise DtypeError(f"embedding: ids of {ids.dtype}; integers are needed")
     if W.ndim != 2:
         raise ShapeError(f"embedding: weight {describe(W)}; it is (rows, width)")
     rows = W.shape[0]
-    if ids.size and not (0 <= ids.min() and ids.max() < rows):
-        raise IndexError(f"embedding: ids from {ids.min()} to {ids.max()} for {rows} rows")
-    z = getitem(W, ids)
+    derived("checked", partial(_check_ids, rows), input)
+    z = getitem(W, input)
     if padding_idx is None:
         return z
     if not -rows <= padding_idx < rows:
         raise IndexError(f"embedding: padding_idx={padding_idx} for {rows} rows")
-    padding = (ids == padding_idx % rows)[..., None]
-    return where(padding, getitem(W.detach(), ids), z)
+    padding = derived("is_padding", lambda ids: (ids == padding_idx % rows)[..., None], input)
+    return where(padding, getitem(W.detach(), input), z)
+
+
+def _check_ids(rows: int, ids: Array) -> bool:
+    if ids.size and not (0 <= ids.min() and ids.max() < rows):
+        raise IndexError(f"embedding: ids from {ids.min()} to {ids.max()} for {rows} rows")
+    return True
 
 
 def _last_axes(name: str, x: TensorLike, normalized_shape: Shape,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from tapegrad.core.record import recorded
 from tapegrad.errors import DtypeError, ShapeError, describe
-from tapegrad.functions.arguments import as_tensor, constant, like, normalized_axis, refuse_out, single_axis, value
+from tapegrad.functions.arguments import (
+    as_tensor, constant, derived, like, normalized_axis, refuse_out, single_axis, value)
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.joining import along
 from tapegrad.functions.reductions import sum
@@ -34,8 +35,9 @@ def take(a: TensorLike, indices: TensorLike, axis: int | None = None, out: None 
     if axis is None:
         a, axis = ravel(a), 0
     axis = single_axis("take", a, axis)
-    ids = _within("take", _integers("take", indices), like(a).shape[axis], mode)
-    return along(a, ids, axis) if ids.ndim else getitem(a, (slice(None),) * axis + (int(ids),))
+    n = like(a).shape[axis]
+    ids = derived("positions", lambda ids: _within("take", _integers("take", ids), n, mode), indices)
+    return along(a, ids, axis) if ids.ndim or isinstance(ids, Tensor) else getitem(a, (slice(None),) * axis + (int(ids),))
 
 
 def take_along_axis(arr: TensorLike, indices: TensorLike, axis: int | None = -1) -> Tensor:
@@ -51,14 +53,14 @@ def take_along_axis(arr: TensorLike, indices: TensorLike, axis: int | None = -1)
     array([[0., 1.],
            [1., 0.]])
     """
-    ids = _integers("take_along_axis", indices)
+    ids = derived("positions", lambda ids: _integers("take_along_axis", ids), indices)
     if axis is None:
         arr, axis = ravel(arr), 0
     axis = single_axis("take_along_axis", arr, axis)
     shape = like(arr).shape
     if ids.ndim != len(shape):
         raise ShapeError(f"take_along_axis: indices of {ids.ndim} axes: {describe(like(arr))}")
-    grid = [np.arange(n).reshape((1,) * i + (-1,) + (1,) * (len(shape) - 1 - i)) for i, n in enumerate(shape)]
+    grid: list[Any] = [np.arange(n).reshape((1,) * i + (-1,) + (1,) * (len(shape) - 1 - i)) for i, n in enumerate(shape)]
     grid[axis] = ids
     return getitem(arr, tuple(grid))
 

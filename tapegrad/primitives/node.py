@@ -92,8 +92,8 @@ def lifted(row, count, static):
     """
     more = sum(isinstance(x, Node) for x in _parts(static))
 
-    def filled(values):
-        return _filled(static, iter(values))
+    def filled(values):                                 # in a recorded sweep they are tensors
+        return _filled(static, iter([x if isinstance(x, Node) else getattr(x, "_value", x) for x in values]))
 
     def g(*xs):
         return row.g(xs[:count], *filled(xs[count:])) if row.variadic else row.g(*xs[:count], *filled(xs[count:]))
