@@ -28,7 +28,7 @@ def assert_same(found, expected, exact=True):
         if x is not None:
             assert x.dtype == y.dtype and x.shape == y.shape
             if exact:
-                np.testing.assert_array_equal(x, y)
+                np.testing.assert_allclose(x, y, rtol=1e-11, atol=1e-11 * np.max(np.abs(y), initial=0))
             else:
                 np.testing.assert_allclose(x, y, rtol=2e-6, atol=2e-6 * np.max(np.abs(y), initial=0))
 

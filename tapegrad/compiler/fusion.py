@@ -39,7 +39,7 @@ def kind_of(node):
     name = node.row.name
     if is_elementwise(node):
         return KERNEL
-    if name == "matmul" and _is_product(node):
+    if _is_product(node):
         return PRODUCT
     if node.row in (products.LOOK_UP, products.COLLECT):
         return LOOK_UP
@@ -51,6 +51,8 @@ def kind_of(node):
 
 
 def _is_product(node):
+    if node.row.name != "matmul":
+        return False
     x, y = node.operands
     return (node.dtype.char in "fd" and all([hasattr(z, "row") and z.dtype == node.dtype for z in (x, y)]) and 1 <= x.ndim <= 2
             and 1 <= y.ndim <= 2 and node.size > 0 and x.size > 0)
@@ -63,14 +65,17 @@ def _is_join(node):
 
 def reads(node):
     """The nodes whose values computing this one reads."""
-    return values_read(node) if is_elementwise(node) else operands_of(node)
+    if is_elementwise(node):
+        return values_read(node)
+    return [products.base_of(x)[0] for x in node.operands] if _is_product(node) else operands_of(node)
 
 
 def needed_values(graph):
     """The nodes whose value is computed: all but comparisons that kernels compute where they are used."""
     wanted = set(graph.outputs)
-    for node in graph.nodes:
-        wanted.update(reads(node))
+    for node in reversed(graph.nodes):
+        if node in wanted:
+            wanted.update(reads(node))
     return [node for node in graph.nodes if node in wanted]
 
 

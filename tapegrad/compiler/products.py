@@ -42,9 +42,9 @@ def _blocks_of(x):
     return x.operands if x.row is not None and x.row.name == "concatenate" and x.static == (0,) and x.ndim == 2 else None
 
 
-def _base(x):
+def base_of(x):
     """(the matrix, whether x is its transpose)"""
-    if x.row is not None and x.row.name == "transpose" and x.ndim == 2 and isinstance(x.operands[0], Node):
+    if x.row is not None and x.row.name == "transpose" and x.ndim == 2 and x.static[0] in (None, (1, 0)):
         return x.operands[0], True
     return x, False
 
@@ -120,7 +120,7 @@ class _Terms:
         alike, self.rows, self.rest = {}, [], []
         for x in terms:
             if uses[x] == 1 and _is_product(x) and x not in kept:
-                (left, turned_x), (right, turned_y) = map(_base, x.operands)
+                (left, turned_x), (right, turned_y) = map(base_of, x.operands)
                 alike.setdefault((turned_x, turned_y), []).append((x, left, right))
             elif uses[x] == 1 and _is_sum_of_rows(x):
                 self.rows.append(x)
@@ -165,7 +165,7 @@ def beside(graph):
     orders, alike = _orders(graph), {}
     for node in graph.nodes:
         if _is_product(node):
-            (x, turned_x), (y, turned_y) = map(_base, node.operands)
+            (x, turned_x), (y, turned_y) = map(base_of, node.operands)
             alike.setdefault((x, turned_x, turned_y), {}).setdefault(y, []).append(node)
         elif _is_sum_of_rows(node) and (tall := _blocks_of(node.operands[0])):
             alike.setdefault((None, len(tall), tall[0].shape, node.dtype), {}).setdefault(node.operands[0], []).append(node)
@@ -218,7 +218,7 @@ def _alike_on_the_right(graph):
     alike, level = {}, levels(graph)
     for node in graph.nodes:
         if _is_product(node):
-            (x, turned_x), (y, turned_y) = map(_base, node.operands)
+            (x, turned_x), (y, turned_y) = map(base_of, node.operands)
             if not turned_x:
                 alike.setdefault((y, turned_y, level[x]), {}).setdefault(x, []).append(node)
     return [(key[:2], found) for key, found in alike.items() if len(found) > 1]
@@ -259,12 +259,12 @@ MANY = 1024             # elements of a matrix that may be one-hot
 
 def turned(graph):
     """The transposes of matrices that are right operands often, in memory of their own."""
-    uses = Counter([_base(node.operands[1]) for node in graph.nodes if _is_product(node)])
+    uses = Counter([base_of(node.operands[1]) for node in graph.nodes if _is_product(node)])
     often = {x for (x, transposed), n in uses.items() if transposed and n >= OFTEN}
     made = {}
 
     def change(node, operands):
-        if _is_product(node) and (base := _base(node.operands[1]))[1] and base[0] in often:
+        if _is_product(node) and (base := base_of(node.operands[1]))[1] and base[0] in often:
             x = operands[1].operands[0]
             if x not in made:
                 made[x] = node_of(TURNED, (x,))
@@ -283,8 +283,8 @@ def looked_up(graph):
 
     def change(node, operands):
         if _is_product(node):
-            (x, transposed), y = _base(node.operands[0]), operands[1]
-            if x in given and x.size >= MANY and x.shape[1] > 1 and not _base(y)[1]:
+            (x, transposed), y = base_of(node.operands[0]), operands[1]
+            if x in given and x.size >= MANY and x.shape[1] > 1 and not base_of(y)[1]:
                 x = operands[0].operands[0] if transposed else operands[0]
                 at = made.get(x)
                 if at is None:

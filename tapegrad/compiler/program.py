@@ -20,7 +20,7 @@ from tapegrad.kernels import program as machine
 from tapegrad.kernels.opcodes import CALL, COPY, PRODUCT_32, PRODUCT_64, STOP
 from tapegrad.primitives.node import Node
 
-PASSES = simplify.folded, simplify.tidied, simplify.shared, products.gathered, simplify.tidied, simplify.shared, simplify.with_constants_as_inputs
+PASSES = simplify.folded, simplify.tidied, simplify.shared, products.gathered, simplify.tidied, simplify.shared
 POOL, SAVED, SCRATCH = range(3)
 PLAIN, TRANSPOSED = 111, 112
 
@@ -76,7 +76,7 @@ class _Joint:
             if checked:
                 verify(graph)
         self.given = len(inputs)
-        self.graph, constants = graph.graph, graph.constants
+        self.graph, constants = simplify.with_constants_as_inputs(graph)
         self.schedule = Schedule(self.graph, self.count)
         self.layout = Layout(self.schedule, self.graph, self.count)
         self._pool(constants)
@@ -251,7 +251,7 @@ class _Code:
     def _product(self, one):
         node = one.nodes[0]
         m, k = _as_matrix(node.operands[0].shape, left=True)
-        self._gemm(node, _turned(node.operands[0]), _turned(node.operands[1]), m, k)
+        self._gemm(node, *map(products.base_of, node.operands), m, k)
 
     def _gemm(self, node, left, right, m, k, skip=(-1, 0)):
         """A product by BLAS, of pairs (matrix, whether it is transposed), m x k the left one; left out if the word at `skip`
@@ -296,12 +296,6 @@ class _Code:
 
         self.steps[len(self.words)] = step
         self.words.append(STOP)
-
-
-def _turned(x):
-    if x.row is not None and x.row.name == "transpose" and x.ndim == 2:
-        return x.operands[0], True
-    return x, False
 
 
 def _as_matrix(shape, left):

@@ -94,21 +94,15 @@ def _is(x, *names):
 OF_CLASSES = Primitive("softmax_cross_entropy", table["softmax_cross_entropy"].g, (None, None))
 
 
-class Lifted:
-    """A graph whose constants are inputs: graph, and constants, {input: its array}."""
-
-    def __init__(self, graph, constants):
-        self.graph, self.constants = graph, constants
-
-
 def with_constants_as_inputs(graph):
-    """Constants as inputs, which kernels read; but not small numbers, which are part of their text."""
+    """(the graph, {input: its array}): constants as inputs, which kernels read; but not small numbers, which are part of
+    their text."""
     constants, known = {}, {}
 
     def lift(x, node):
-        if isinstance(x, Node) or type(x) in (int, float) and (x in LITERAL or not node.row.elementwise):
+        if isinstance(x, Node) or not hasattr(x, "dtype") and (x in LITERAL or not _reads_numbers(node)):
             return x
-        value = np.asarray(x, None if hasattr(x, "dtype") else node.dtype)
+        value = np.asarray(x, None if hasattr(x, "dtype") else next(y.dtype for y in node.operands if isinstance(y, Node)))
         key = value.shape, value.dtype, value.tobytes()
         if key not in known:
             known[key] = Node(None, (), (), value.shape, value.dtype)
@@ -122,7 +116,13 @@ def with_constants_as_inputs(graph):
 
     new = mapped(graph, change)
     outputs = [x if isinstance(x, Node) else lift(x, x) for x in new.outputs]
-    return Lifted(type(graph)([*new.inputs, *constants], outputs), constants)
+    return type(graph)([*new.inputs, *constants], outputs), constants
+
+
+def _reads_numbers(node):
+    """Whether a number among the operands has the dtype of the others."""
+    given = [type(x) in (int, float) for x in node.operands if not hasattr(x, "dtype")]
+    return node.row.elementwise and all(given) and all([x.dtype.kind == "f" for x in node.operands if isinstance(x, Node)])
 
 
 LITERAL = {0, 1, -1, 2, -2, 3, 4, 0.5, -0.5, 0.25}
