@@ -15,7 +15,7 @@ import numpy as np
 from tapegrad.primitives.node import Node
 from tapegrad.primitives.scalar import COMPARISONS, CONDITION, FORMS, OF_CONDITIONS, formula
 
-REAL = np.dtype(np.float32), np.dtype(np.float64)
+REAL, WHOLE = (np.dtype(np.float32), np.dtype(np.float64)), np.dtype(np.int64)
 
 
 def form_of(shape, of):
@@ -35,6 +35,8 @@ def is_condition(x):
         return False
     if x.row.name in OF_CONDITIONS:
         return all(map(is_condition, x.operands))
+    if x.row.name in ("equal", "not_equal") and all([getattr(y, "dtype", None) == WHOLE for y in x.operands]):
+        return all([isinstance(y, Node) for y in x.operands])
     return x.row.name in COMPARISONS and all([y.dtype in REAL if isinstance(y, Node) else np.ndim(y) == 0 for y in x.operands])
 
 
@@ -56,7 +58,8 @@ def is_elementwise(node):
 
 
 def _readable(node):
-    return (all([x.dtype == node.dtype and form_of(x.shape, node.shape) for x in values_read(node)])
+    return (all([x.dtype in (node.dtype, WHOLE) and form_of(x.shape, node.shape) for x in values_read(node)])
+            and all([x.dtype == node.dtype for x in node.operands if isinstance(x, Node) and not is_condition(x)])
             and all([isinstance(x, Node) or type(x) in (int, float) for x in node.operands]))
 
 
@@ -73,7 +76,7 @@ def kernel_text(nodes, results, shape):
     for k, x in enumerate((*results, *operands)):
         form = forms[k - len(results)] if k >= len(results) else "full"
         before.append(f"a{k}, s{k} = p[{2 + 2 * k}], p[{3 + 2 * k}]")
-        read = f"{names[x]} = get(a{k}, {{}}, {k}, {n}, number)"
+        read = f"{names[x]} = get(a{k}, {{}}, {k}, {n}, {'int64' if x.dtype == WHOLE else 'number'})"
         if form == "scalar":
             before.append(read.format(0))
         elif form == "column":
@@ -128,5 +131,5 @@ def _digest(node, found, inside, shape):
         elif is_condition(x):
             parts.append(_digest(x, found, inside, shape))
         else:
-            parts.append(found[x] if x in inside else form_of(x.shape, shape))
+            parts.append(found[x] if x in inside else (form_of(x.shape, shape), x.dtype.kind))
     return zlib.crc32(repr(parts).encode())
