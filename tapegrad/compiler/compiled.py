@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import warnings
 from collections.abc import Callable
@@ -11,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from tapegrad.compiler.guards import Reader, Unreadable
-from tapegrad.compiler.recording import MISS, Place, Recording
-from tapegrad.compiler.tracer import Tracer, users_line
+from tapegrad.compiler.recording import FAILED, MISS, Place, Recording
+from tapegrad.compiler.tracer import Tracer
 from tapegrad.core.tape import thread
 from tapegrad.errors import CompileError
 from tapegrad.functions.tensor import Tensor
@@ -55,10 +56,9 @@ class Compiled:
                 continue
             if recording.place.reason is not None:
                 return self._plainly(recording.place.reason, recording.place.where, args, kwargs)
-            try:
-                result = recording.replay(found)
-            except CompileError:
-                raise
+            result = recording.replay(found)
+            if result is FAILED:                        # the function itself raises the error, at the user's line
+                return self.fun(*args, **kwargs)
             if result is MISS:
                 missed = recording
                 continue
@@ -82,13 +82,17 @@ class Compiled:
             raise CompileError(f"compile: {self.name} can't be replayed: {reason}{where and f', {where}'}")
         if self.fallback == "warn" and (reason, where) not in self.said:
             self.said.add((reason, where))
-            warnings.warn(f"compile: {self.name} is run as it is, and not replayed: {reason}{where and f', {where}'}", stacklevel=4)
+            warnings.warn(f"compile: {self.name} is run as it is, and not replayed: {reason}{where and f', {where}'}",
+                          stacklevel=4)
 
     def _record(self, args: Any, kwargs: Any, missed: Recording | None) -> Any:
         if self.always is not None:
             return self._plainly(*self.always, args, kwargs)
+        known = self.recorded
         with self.lock:
-            return self._traced(args, kwargs, missed)
+            if self.recorded == known:
+                return self._traced(args, kwargs, missed)
+        return self(*args, **kwargs)                    # another thread has recorded meanwhile
 
     def _reader(self, args: Any, kwargs: Any) -> tuple[Reader, Any]:
         reader = Reader()
@@ -100,7 +104,8 @@ class Compiled:
         try:
             reader, match = self._reader(args, kwargs)
         except (Unreadable, RecursionError) as error:
-            self.always = (str(error), "") if not isinstance(error, RecursionError) else ("its code reads nested structures", "")
+            deep = isinstance(error, RecursionError)
+            self.always = "it can reach structures that are nested too deeply" if deep else str(error), ""
             return self._plainly(*self.always, args, kwargs)
         tracer = Tracer(self.name, self.fallback == "error")
         recording, states = thread.tape.recording, _states(reader.fragile)
@@ -120,8 +125,8 @@ class Compiled:
                     if tracer.reason is None:
                         made.build(tracer, output, recording)
         for x in reader.inputs:
-            if id(x) in ndarrays and ndarrays[id(x)]._array is not x and tracer.reason is not None:
-                _write_back(x, ndarrays[id(x)])
+            if id(x) in ndarrays and tracer.reason is not None and x.flags.writeable and x.shape == ndarrays[id(x)].shape:
+                x[...] = ndarrays[id(x)]._array         # what the function has written to the tensor that it was given for it
         found = match(args, kwargs, recording)
         if tracer.reason is None and (found is None or _states(reader.fragile) != states):
             tracer.refuse("it changes a value, a container or a random generator that it can read, or that was given")
@@ -130,7 +135,9 @@ class Compiled:
             self.changing += 1
             if self.changing >= 3:
                 self.always = tracer.reason or "", tracer.where
-        self._keep(made if tracer.reason is None else Recording(self.name, match, Place(tracer.reason, tracer.where), reader), missed)
+        if tracer.reason is not None:
+            made = Recording(self.name, match, Place(tracer.reason, tracer.where), reader)
+        self._keep(made, missed)
         if tracer.reason is not None:
             self._say(tracer.reason, tracer.where)
         return output
@@ -141,7 +148,7 @@ class Compiled:
             missed.place.count += 1
             if missed.place.count > ALIKE:
                 missed.place.reason = f"what it looks at differs from call to call, and has been recorded {ALIKE} times"
-                missed.place.where = missed.is_missed()
+                missed.place.where = missed.lines_looked_at()
         self.cache = [recording, *self.cache][:RECORDINGS]
         if self.recorded > RECORDINGS and self.recorded > sum([other.replays for other in self.cache]):
             self.always = "its arguments, or the values that it reads, differ from call to call; give tensors or arrays", ""
@@ -151,6 +158,32 @@ class Compiled:
         with self.lock:
             self.cache, self.always, self.recorded, self.changing = [], None, 0, 0
             self.said.clear()
+
+    def program(self, *args: Any, **kwargs: Any) -> Text:
+        """The recorded list of a call with these arguments, and beside it what runs; the call is made if it has not been."""
+        recording = self._recording(args, kwargs)
+        if recording is None or recording.place.reason is not None:
+            return self.explain(*args, **kwargs)
+        return Text(recording.listing())
+
+    def explain(self, *args: Any, **kwargs: Any) -> Text:
+        """What is compared before a call with these arguments is replayed; or why it is run as it is."""
+        recording = self._recording(args, kwargs)
+        if self.always is not None or recording is None:
+            reason, where = self.always or ("the call changes what it reads", "")
+            return Text(f"{self.name} is run as it is: {reason}{where and f', {where}'}")
+        if recording.place.reason is not None:
+            place = recording.place
+            return Text(f"{self.name} is run as it is: {place.reason}{place.where and f', {place.where}'}")
+        return Text(recording.explanation())
+
+    def profile(self, *args: Any, **kwargs: Any) -> Text:
+        """The time that each instruction of a call with these arguments takes."""
+        recording = self._recording(args, kwargs)
+        found = None if recording is None else recording.match(args, kwargs, thread.tape.recording)
+        if recording is None or recording.place.reason is not None or found is None:
+            return self.explain(*args, **kwargs)
+        return Text(recording.program.profile(found[0]))
 
     def _recording(self, args: Any, kwargs: Any) -> Recording | None:
         """The recording that a call with these arguments would replay, made if there is none."""
@@ -162,19 +195,18 @@ class Compiled:
         return None
 
 
+class Text(str):
+    """Text that a prompt shows as it is."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
+
+
 def _states(generators: list[Any]) -> Any:
-    import random
-    states = [np.random.get_state()[1:3], random.getstate()]
-    return repr([(x[0].tobytes(), *x[1:]) if isinstance(x[0], np.ndarray) else x for x in states]
-                + [g.bit_generator.state if isinstance(g, np.random.Generator) else g.get_state() if hasattr(g, "get_state")
-                   else g.getstate() for g in generators])
-
-
-def _write_back(x: Any, tensor: Tensor) -> None:
-    """An array that the function has been given as a tensor gets what was written to that."""
-    with np.errstate(all="ignore"):
-        if x.flags.writeable and x.shape == tensor.shape:
-            x[...] = tensor._array
+    states: list[Any] = [np.random.get_state()[1:3], random.getstate()]     # type: ignore[index]
+    states += [g.bit_generator.state if isinstance(g, np.random.Generator) else g.get_state() if hasattr(g, "get_state")
+               else g.getstate() for g in generators]
+    return repr([(x[0].tobytes(), *x[1:]) if isinstance(x, tuple) and isinstance(x[0], np.ndarray) else x for x in states])
 
 
 def compile(fun: Callable[..., Any] | None = None, *, fallback: str = "warn", memory: int | None = None) -> Any:
