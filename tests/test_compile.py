@@ -1,8 +1,11 @@
 """tg.compile: what a compiled function does is what the function does, at the first call and at every later one."""
 
 import gc
+import io
+import logging
 import resource
 import threading
+import time
 import warnings
 
 import numpy as np
@@ -445,7 +448,10 @@ SIDE_EFFECTS = {
     "append": "seen.append(1)", "counter": "counter[0] += 1", "attribute": "config.count = config.count + 1",
     "dict": "table['k'] = table.get('k', 0) + 1", "new": "config.fresh = getattr(config, 'fresh', 0) + 1", "global": "bump()",
     "array": "array[0] += 1", "np.random": "np.random.rand()", "generator": "rng.normal()", "random": "random.random()",
-    "argument": "x[0] = x[0] * 1 + 1", "in place": "x += 1"}
+    "argument": "x[0] = x[0] * 1 + 1", "in place": "x += 1", "print": "print('said', file=out)", "write": "out.write('said')",
+    "clock": "clock()", "constructor": "Counted()", "new generator": "x = x + np.random.default_rng().normal() * 0",
+    "setattr": "setattr(config, 'count', config.count + 1)", "nested": "(lambda: seen.append(2))()",
+    "logging": "log.error('a')"}
 
 
 @pytest.mark.parametrize("effect", SIDE_EFFECTS)
@@ -456,11 +462,21 @@ def test_side_effects_are_never_lost(effect):
         class Config:
             count = 0
 
+        class Counted:
+            def __init__(self):
+                space["COUNT"] += 1
+
+        class Handler(logging.Handler):
+            def emit(self, record):
+                space["out"].write(record.getMessage())
+
         def bump():
             space["COUNT"] += 1
 
         space = {"COUNT": 0, "seen": [], "counter": [0], "config": Config(), "table": {}, "np": np, "random": random, "tg": tg,
-                 "rng": np.random.default_rng(0), "bump": bump, "array": np.zeros(2)}
+                 "rng": np.random.default_rng(0), "bump": bump, "array": np.zeros(2), "out": io.StringIO(), "Counted": Counted,
+                 "log": logging.Logger("compiled"), "clock": lambda: space["seen"].append(time.perf_counter() > 0)}
+        space["log"].addHandler(Handler())
         np.random.seed(0)
         random.seed(0)
         exec(f"def f(x):\n    {SIDE_EFFECTS[effect]}\n    return x * 2.0", space)
@@ -468,7 +484,8 @@ def test_side_effects_are_never_lost(effect):
         for i in range(5):
             x = tg.tensor([float(i), 1.0])
             outs += [f(x).tolist(), x.tolist()]
-        return (outs, *[space[name] for name in ("COUNT", "seen", "counter", "table")], vars(space["config"]),
+        return (outs, space["out"].getvalue(),
+                *[space[name] for name in ("COUNT", "seen", "counter", "table")], vars(space["config"]),
                 space["array"].tolist(), np.random.rand(), random.random(), space["rng"].normal())
 
     assert run(lambda f: tg.compile(f, fallback="silent")) == run(lambda f: f)
@@ -743,3 +760,34 @@ def test_memory_is_flat():
         step(x)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 4096
     assert len(tg.tape()) == 0
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_randomness_is_fresh_and_reproducible(inside):
+    rng = np.random.default_rng(5)
+
+    def f(x):
+        y = tg.dropout(x, 0.5, rng=rng)
+        if inside and y.sum() > 50:
+            return y * 2
+        return y + tg.dropout(x, 0.25, rng=rng)
+
+    def run(f):
+        rng.bit_generator.state = np.random.default_rng(5).bit_generator.state
+        x = tg.tensor(np.ones(50), requires_grad=True)
+        outs = []
+        for _ in range(20):
+            z = f(x)
+            x.grad = None
+            z.sum().backward()
+            outs += [z.data, x.grad]
+        return [*outs, rng.random()]
+
+    compiled = strict(f)
+    for found, expected in zip(run(compiled), run(f)):
+        np.testing.assert_array_equal(found, expected)
+    assert sum(replays(compiled)) >= 18 and len(compiled.cache) == 1 + inside
+    fresh = strict(lambda x: tg.dropout(x))
+    assert len({str(fresh(tg.tensor(np.ones(50))).tolist()) for _ in range(5)}) == 5
+    seeded = strict(lambda x: tg.dropout(x, rng=3))
+    assert len({str(seeded(tg.tensor(np.ones(50))).tolist()) for _ in range(5)}) == 1

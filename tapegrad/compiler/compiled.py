@@ -14,6 +14,7 @@ import numpy as np
 from tapegrad.compiler.guards import Reader, Unreadable
 from tapegrad.compiler.recording import FAILED, MISS, Place, Recording
 from tapegrad.compiler.tracer import Tracer
+from tapegrad.compiler.watching import GENERATORS, watched
 from tapegrad.core.tape import thread
 from tapegrad.errors import CompileError
 from tapegrad.functions.tensor import Tensor
@@ -94,21 +95,18 @@ class Compiled:
                 return self._traced(args, kwargs, missed)
         return self(*args, **kwargs)                    # another thread has recorded meanwhile
 
-    def _reader(self, args: Any, kwargs: Any) -> tuple[Reader, Any]:
-        reader = Reader()
-        reader.arguments(args, kwargs, thread.tape.recording)
-        reader.function(self.fun)
-        return reader, reader.compiled()
-
     def _traced(self, args: Any, kwargs: Any, missed: Recording | None) -> Any:
         try:
-            reader, match = self._reader(args, kwargs)
+            reader = Reader()
+            reader.arguments(args, kwargs, thread.tape.recording)
+            reader.function(self.fun)
         except (Unreadable, RecursionError) as error:
             deep = isinstance(error, RecursionError)
             self.always = "it can reach structures that are nested too deeply" if deep else str(error), ""
             return self._plainly(*self.always, args, kwargs)
         tracer = Tracer(self.name, self.fallback == "error")
-        recording, states = thread.tape.recording, _states(reader.fragile)
+        recording = thread.tape.recording
+        tracer.states = _states(reader.fragile)
         ndarrays = {id(x): Tensor(x) for x in reader.inputs if isinstance(x, np.ndarray)}
         with tracer.listens():
             for x in reader.inputs:
@@ -116,10 +114,13 @@ class Compiled:
             given = args, kwargs
             if ndarrays:
                 given = rebuild((args, kwargs), iter([ndarrays.get(id(x), x) for x in leaves((args, kwargs))]))
-            output = self.fun(*given[0], **given[1])
+            if generators := GENERATORS & reader.names:
+                tracer.refuse(f"it can make a random generator, by {', '.join(generators)}")
+            with watched(reader, tracer):
+                output = self.fun(*given[0], **given[1])
+            match = reader.compiled()
             if tracer.reason is None:
-                place = missed.place if missed is not None else Place()
-                made = Recording(self.name, match, place, reader)
+                made = Recording(self.name, match, missed.place if missed is not None else Place(), reader)
                 with tracer.silence():
                     tracer.finish()
                     if tracer.reason is None:
@@ -128,7 +129,7 @@ class Compiled:
             if id(x) in ndarrays and tracer.reason is not None and x.flags.writeable and x.shape == ndarrays[id(x)].shape:
                 x[...] = ndarrays[id(x)]._array         # what the function has written to the tensor that it was given for it
         found = match(args, kwargs, recording)
-        if tracer.reason is None and (found is None or _states(reader.fragile) != states):
+        if tracer.reason is None and (found is None or _states(reader.fragile) != tracer.states):
             tracer.refuse("it changes a value, a container or a random generator that it can read, or that was given")
             tracer.where = ""
         if found is None:
@@ -202,11 +203,15 @@ class Text(str):
     __repr__ = str.__str__
 
 
-def _states(generators: list[Any]) -> Any:
-    states: list[Any] = [np.random.get_state()[1:3], random.getstate()]     # type: ignore[index]
-    states += [g.bit_generator.state if isinstance(g, np.random.Generator) else g.get_state() if hasattr(g, "get_state")
-               else g.getstate() for g in generators]
-    return repr([(x[0].tobytes(), *x[1:]) if isinstance(x, tuple) and isinstance(x[0], np.ndarray) else x for x in states])
+def _states(generators: list[Any]) -> dict[int, str]:
+    """{id: state} of random generators, and of those of NumPy and of Python."""
+    held: Any = np.random.get_state()
+    found = {0: repr((held[1].tobytes(), held[2])), 1: repr(random.getstate())}
+    for g in generators:
+        state = g.bit_generator.state if isinstance(g, np.random.Generator) else g.get_state() if hasattr(g, "get_state") \
+            else g.getstate()
+        found[id(g)] = repr(state)
+    return found
 
 
 def compile(fun: Callable[..., Any] | None = None, *, fallback: str = "warn", memory: int | None = None) -> Any:

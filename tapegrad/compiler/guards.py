@@ -125,6 +125,14 @@ class Reader:
     def function(self, fun: Any) -> None:
         """What `fun`, and all that it leads to, can read."""
         self.visit(fun, self._bound(fun), getattr(fun, "__name__", "the function"))
+        self._reach()
+
+    def code(self, code: types.CodeType, space: dict[str, Any]) -> None:
+        """What a code, with the globals `space`, can read."""
+        self._code(code, space)
+        self._reach()
+
+    def _reach(self) -> None:
         read = -1
         while read != len(self.names):                  # more names may be found with more code
             read = len(self.names)

@@ -61,7 +61,7 @@ class Recording:
     """
 
     __slots__ = ("name", "match", "place", "replays", "reader", "inputs", "outputs", "wrt", "raw", "program", "nodes", "guards",
-                 "results", "constants", "tree", "live", "effects", "row", "wrapped", "single")
+                 "results", "draws", "tree", "live", "effects", "row", "wrapped", "single")
 
     def __init__(self, name: str, match: Match, place: Place, reader: Reader) -> None:
         self.name, self.match, self.place, self.reader, self.replays = name, match, place, reader, 0
@@ -75,7 +75,8 @@ class Recording:
         rest = [slot.node for slot in wanted if slot.node is not None] + [node for node, _, _ in tracer.reads]
         self.outputs: list[Any] = list(dict.fromkeys([*live, *rest]))
         at = {node: i for i, node in enumerate(self.outputs)}
-        self.inputs = [held.node for held in tracer.inputs]
+        self.inputs = [held.node for held in tracer.inputs] + [node for node, _, _ in tracer.draws]
+        self.draws = [(generator, g) for _, generator, g in tracer.draws]
         self.wrt = [i for i, held in enumerate(tracer.inputs) if held.node in tracer.reach] if recording and live else []
         self.raw = [i for i, x in enumerate(self.reader.inputs) if isinstance(x, np.ndarray)]
         self.program = Plain(self.inputs, self.outputs, [self.inputs[i] for i in self.wrt])
@@ -107,13 +108,23 @@ class Recording:
             values = list(values)
             for i in self.raw:
                 values[i] = private(values[i])
+        if self.draws:
+            sources = [generator() for generator, _ in self.draws]
+            states = [source.bit_generator.state for source in sources]
+            values = [*values, *[g(source) for source, (_, g) in zip(sources, self.draws)]]
         try:
             outs, saved = self.program.forward(values)
         except Exception:
-            return FAILED
-        for place, value, _ in self.guards:
-            if not same_array(outs[place], value):
-                return MISS
+            outs = FAILED
+        else:
+            for place, value, _ in self.guards:
+                if not same_array(outs[place], value):
+                    outs = MISS
+                    break
+        if outs is MISS or outs is FAILED:
+            for source, state in zip(reversed(sources), reversed(states)) if self.draws else ():
+                source.bit_generator.state = state
+            return outs
         made: dict[int, Any] = {}
         if self.live:
             call = Call(self, values, saved, [tensors[i]._register for i in self.wrt], self.wrt)

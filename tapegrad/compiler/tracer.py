@@ -89,6 +89,8 @@ class Tracer:
         self.changed: set[int] = set()                  # ids of tensors that an effect has changed
         self.reach: set[Node] = set()                   # what depends on an input that requires a gradient
         self.stops: dict[Node, Node] = {}
+        self.draws: list[tuple[Node, Any, Any]] = []
+        self.states: dict[int, str] = {}                # of random generators that the function can reach
         self.lendings: list[tuple[Tensor, Any]] = []
         self.silent = 0
 
@@ -128,9 +130,26 @@ class Tracer:
         if x._data is not None:
             self._keep(array, node)
 
+    def draw(self, generator: Callable[[], np.random.Generator], g: Callable[[np.random.Generator], Any]) -> Any:
+        """Random numbers, g(generator()): an input of their own, drawn at each replay."""
+        source = generator()
+        if (before := self.states.get(id(source))) is not None and before != repr(source.bit_generator.state):
+            self.refuse("it draws from a random generator")
+        array = g(source)
+        if id(source) in self.states:
+            self.states[id(source)] = repr(source.bit_generator.state)
+        node = Node(None, (), (), array.shape, array.dtype)
+        self.draws.append((node, generator, g))
+        self._keep(array, node)
+        return array
+
     def _keep(self, array: Any, node: Node) -> None:
         self.nodes[id(array)] = node
         self.kept.append(array)
+
+    def is_known(self, array: Any) -> bool:
+        """Whether the trace has met an array."""
+        return id(array) in self.nodes or id(array) in self.constants
 
     def refuse(self, reason: str) -> None:
         """Note why this can't be replayed, and listen no longer: the run goes on as it would have."""
