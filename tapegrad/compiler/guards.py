@@ -273,12 +273,12 @@ class Reader:
             return
         self.codes.add(code)
         self.names |= {*code.co_names, *[x for x in code.co_consts if isinstance(x, str) and x.isidentifier()]}
-        bound = None
+        bound, stored = None, stored_globals(code)
         for name in code.co_names:
             if name in space:
                 bound = bound or self._global(space)
                 self.visit(space[name], f"{bound}.get({name!r}, M)", name)
-            elif not hasattr(builtins, name) and name in stored_globals(code):
+            elif not hasattr(builtins, name) and name in stored:
                 bound = bound or self._global(space)
                 self._check(f"{name!r} in {bound}")
         for inner in code.co_consts:
@@ -360,6 +360,8 @@ def kind_of(x: Any) -> Any:
 
 def stored_globals(code: types.CodeType) -> set[str]:
     """The names that a code assigns to as globals."""
+    if dis.opmap["STORE_GLOBAL"] not in code.co_code[::2] and dis.opmap["DELETE_GLOBAL"] not in code.co_code[::2]:
+        return set()
     return {step.argval for step in dis.get_instructions(code) if step.opname in ("STORE_GLOBAL", "DELETE_GLOBAL")}
 
 
