@@ -44,7 +44,7 @@ def _blocks_of(x):
 
 def base_of(x):
     """(the matrix, whether x is its transpose)"""
-    if x.row is not None and x.row.name == "transpose" and x.ndim == 2 and x.static[0] in (None, (1, 0)):
+    if x.row is not None and x.row.name == "transpose" and x.ndim == 2 and x.static in ((None,), ((1, 0),)):
         return x.operands[0], True
     return x, False
 
