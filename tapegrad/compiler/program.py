@@ -6,6 +6,8 @@
 Nothing is shared between calls but the code: each call gets memory from a pool, and results of its own.
 """
 
+from functools import partial
+
 import numpy as np
 
 from tapegrad.compiler import library, products, simplify
@@ -21,7 +23,7 @@ from tapegrad.kernels import program as machine
 from tapegrad.kernels.opcodes import CALL, COPY, PRODUCT_32, PRODUCT_64, STOP
 from tapegrad.primitives.node import Node
 
-PASSES = simplify.folded, simplify.tidied, simplify.shared, products.gathered, simplify.tidied, simplify.shared
+TIDYING = simplify.folded, simplify.tidied, simplify.shared
 POOL, SAVED, SCRATCH = range(3)
 PLAIN, TRANSPOSED = 111, 112
 
@@ -81,7 +83,7 @@ class _Joint:
         deltas = Reverse(Graph(inputs, outputs), wrt, dict(zip(given, self.seeds))).deltas if given else {}
         self.found = [node in deltas for node in wrt]
         graph = Graph([*inputs, *self.seeds], [*outputs, *[deltas[node] for node in wrt if node in deltas]])
-        for step in PASSES:
+        for step in (*TIDYING, partial(products.gathered, count=self.count), simplify.tidied, simplify.shared):
             graph = step(graph)
             if checked:
                 verify(graph)
