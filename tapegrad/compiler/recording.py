@@ -115,7 +115,6 @@ class Recording:
         try:
             outs, saved = self.program.forward(values)
         except Exception:
-            import traceback; traceback.print_exc()
             outs = FAILED
         else:
             for place, value, _ in self.guards:
