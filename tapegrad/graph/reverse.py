@@ -10,7 +10,8 @@ undone by the same `fit`, so running the graph over arrays gives the same bits. 
     expanded    the derivative rule, run over nodes: rows of the registry, which can be written out, optimised, differentiated
     whole       one node of a row Derivative: run.py runs the row's rule for arrays
 
-A row with `expand(*operands)`, which returns its result as nodes of other rows, is replaced by these.
+A row with `expand(*operands)`, which returns its result as nodes of other rows, is replaced by these. A row with `together`
+gives the contributions to all its operands at once (compiler/loop.py).
 """
 
 from bisect import bisect_right
@@ -40,7 +41,9 @@ ONES = Primitive("ones", np.ones, ())
 
 
 class Reverse:
-    """The deltas of a graph's last output.
+    """The deltas of a graph's last output, or of several.
+
+    seed      the delta of the last output, 1 if not given; or {node: its delta} for any nodes of the graph and its inputs
 
     deltas    {node: the node of its delta}, for the nodes in `wrt` that a delta reaches
     needed    the nodes through which a delta can reach one of `wrt`, and these
@@ -53,7 +56,10 @@ class Reverse:
         self.deltas, self.sums, self.delta_of, self.marks = {}, {}, {}, []
         self.contribution = _whole if whole else _expanded
         self.needed = needed(graph.nodes, wrt)
-        if (output := graph.outputs[-1]) in self.needed:
+        if isinstance(seed, dict):
+            self._mark(graph.outputs[-1])
+            self._walk(list(graph.nodes), set(wrt), dict(seed))
+        elif (output := graph.outputs[-1]) in self.needed:
             self._mark(output)
             seed = node_of(ONES, (), (output.shape, output.dtype)) if seed is None else seed
             self._walk(list(graph.nodes), set(wrt), {output: seed})
@@ -82,6 +88,11 @@ class Reverse:
                 self.needed |= needed(more, self.needed)
                 waiting += more
                 deltas[inner] = d if inner not in deltas else self._sum(deltas[inner], d)
+                continue
+            if (together := getattr(z.row, "together", None)) is not None:
+                for y, c, total in together(z, d, self.needed, deltas):
+                    deltas[y] = c if total or y not in deltas else self._sum(deltas[y], c)
+                    self.delta_of.setdefault(deltas[y], y)
                 continue
             for i, y in enumerate(z.operands):
                 if isinstance(y, Node) and y in self.needed:
