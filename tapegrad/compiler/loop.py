@@ -51,6 +51,7 @@ class Loop:
         self.body, self.carries, self.rows, self.count, self.backward = body, carries, rows, count, backward
         self.arity = len(body.inputs)
         self.shapes = [z.shape if i < carries else (count, *z.shape) for i, z in enumerate(body.outputs)]
+        self.operand_shapes = [x.shape if i < self.arity - rows else (count, *x.shape) for i, x in enumerate(body.inputs)]
         self.dtypes = [z.dtype for z in body.outputs]
         kinds = {dtype.kind for dtype in self.dtypes}
         if not kinds <= {"f", "c"}:
@@ -61,7 +62,17 @@ class Loop:
         self.size = ends[-1]
 
     def __str__(self):
-        return f"{self.count} steps{', the last first' * self.backward}, {self.carries} carried values:\n{self.body}"
+        """The loop as a program: what is carried, c1, c2, ..; x1, .. what every step reads; rows x[k]; results z[k]."""
+        inputs, first = self.body.inputs, self.arity - self.rows
+        names = {x: f"c{i + 1}" if i < self.carries else f"x{i + 1 - self.carries}" + "[k]" * (i >= first)
+                 for i, x in enumerate(inputs)}
+        names |= {z: f"z{i}" for i, z in enumerate(self.body.nodes, start=1)}
+        body = Graph(inputs, self.body.outputs, names)
+        last = [f"y{i}[k] = {names[z]}" for i, z in enumerate(self.body.outputs[self.carries:], start=1)]
+        new = self.body.outputs[:self.carries]
+        last += [f"{', '.join([names[x] for x in inputs[:self.carries]])} = {', '.join([names[z] for z in new])}"] * bool(new)
+        steps = f"reversed(range({self.count}))" if self.backward else f"range({self.count})"
+        return "\n    ".join([f"for k in {steps}:", *str(body).splitlines(), *last])
 
     def of(self, operands):
         """The node of this loop."""
@@ -69,8 +80,7 @@ class Loop:
 
     def kind(self, operands):
         """(shape, dtype) of the node. Raises TypeError for operands that the body does not take."""
-        for i, (x, y) in enumerate(zip(operands, self.body.inputs, strict=True)):
-            wanted = (self.count, *y.shape) if i >= self.arity - self.rows else y.shape
+        for i, (x, y, wanted) in enumerate(zip(operands, self.body.inputs, self.operand_shapes, strict=True)):
             if (x.shape, x.dtype) != (wanted, y.dtype):
                 raise TypeError(f"loop: expected {y.dtype} {wanted} as operand {i}, got {x.dtype} {x.shape}")
         return (self.size,), self.dtype
@@ -84,12 +94,17 @@ class Loop:
 
     @cached_property
     def kernel(self):
-        """The compiled loop; None if there is none."""
+        """The compiled loop (scalars.Kernel); None if there is none."""
         return scalars.kernel(self)
 
     def g(self, *operands):
         z = np.empty(self.size, self.dtype)
-        if self.kernel is None or not self.kernel(operands, z):
+        if any([x is None for x in operands]):          # a delta that nothing has contributed to
+            operands = [np.zeros(shape, y.dtype) if x is None else x
+                        for x, shape, y in zip(operands, self.operand_shapes, self.body.inputs)]
+        if self.kernel is not None:
+            self.kernel(operands, z)
+        else:
             self.by_nodes(operands, z)
         return z
 

@@ -23,9 +23,12 @@ from tapegrad.compiler.loop import Loop
 from tapegrad.graph.graph import Graph, reached
 from tapegrad.primitives.node import Node, nodes
 
-LEAST = 4                   # blocks of a region
+LEAST = 32                  # blocks of a region
 FARTHEST = 4                # blocks back that a value is carried
 MOSTLY = 0.8                # of the blocks read the same: then the others are not blocks of the region
+WORTH = 0.05                # of a part of the list, saved by its regions: else no more are looked for in the gaps
+ENOUGH = 0.95               # of a part of the list, saved by one period: no others are tried
+RUNS = 256                  # of one period in which regions are looked for
 LONG = 256                  # nodes of a body in which loops are looked for
 NEAR = 64                   # nodes: distances to operands that tell letters apart while a period is looked for
 NUMBERS = int, float
@@ -136,30 +139,40 @@ def _regions(listed, least):
         start, stop = waiting.pop()
         if stop - start < 2 * least:
             continue
-        region = _best(listed, start, stop, least)
-        if region is not None:
-            found.append(region)
-            waiting += [(start, region.start), (region.stop, stop)]
+        regions = _best(listed, start, stop, least)
+        found += regions
+        if sum([region.saved for region in regions]) > WORTH * (stop - start):
+            ends = [start, *[place for region in regions for place in (region.start, region.stop)], stop]
+            waiting += zip(ends[::2], ends[1::2])
     return sorted(found, key=lambda region: region.start)
 
 
 def _best(listed, start, stop, least):
-    """The region between two places that saves most nodes."""
-    letters, best, seen = listed.letters[start:stop], None, set()
+    """The regions between two places, of one period, that save most nodes."""
+    letters, best, saved, tried = listed.letters[start:stop], [], 0, set()
     for candidates in _periods(listed, start, stop):
         for p in candidates:
-            if p in seen:
-                continue
-            seen.add(p)
-            for low, high in _runs(letters, p, least):
-                if best is not None and (high - low) // p * p - p <= best.saved:
-                    continue
-                region = _region(listed, start + low, start + high, p, least)
-                if region is not None and (best is None or region.saved > best.saved):
-                    best = region
-        if best is not None and 2 * (best.stop - best.start) > stop - start:
+            if p not in tried:
+                tried.add(p)
+                runs = _runs(letters, p, least)
+                if sum([high - low - p for low, high in runs]) > saved:
+                    regions = [_region(listed, start + low, start + high, p, least) for low, high in runs]
+                    regions = _apart([region for region in regions if region is not None])
+                    total = sum([region.saved for region in regions])
+                    if total > saved:
+                        best, saved = regions, total
+        if saved > ENOUGH * (stop - start):
             break
     return best
+
+
+def _apart(regions):
+    """The regions in order, without those that overlap with the one before."""
+    found = []
+    for region in sorted(regions, key=lambda region: region.start):
+        if not found or region.start >= found[-1].stop:
+            found.append(region)
+    return found
 
 
 def _periods(listed, start, stop):
@@ -196,7 +209,7 @@ def _runs(letters, p, least):
     same = np.concatenate([[False], letters[p:] == letters[:-p], [False]])
     edges = np.flatnonzero(same[1:] != same[:-1])
     runs = [(int(low), int(high) + p) for low, high in zip(edges[::2], edges[1::2]) if high - low >= (least - 1) * p]
-    return sorted(runs, key=lambda run: run[0] - run[1])[:8]
+    return sorted(runs, key=lambda run: run[0] - run[1])[:RUNS]
 
 
 # Regions

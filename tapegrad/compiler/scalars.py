@@ -17,7 +17,9 @@ from tapegrad.primitives.node import Node
 from tapegrad.primitives.registry import table
 from tapegrad.primitives.scalar import formula, has_formula, scalar_node
 
-STATEMENTS = 1500           # of a kernel: compiling more takes seconds
+STATEMENTS = 400, 1500      # of a kernel for few steps, and for many: compiling takes 3 ms for each
+MANY = 10                   # steps for which a statement more is compiled
+FEWEST = 2000               # statements that all steps run: fewer take about as many us, node by node
 ELEMENTS = 64               # of an array
 MOVING = "alias", "reshape", "transpose", "broadcast_to", "getitem", "stack", "concatenate", "roll"
 LITERALS = {0, 1, 2, 3, 4, -1, -2, 0.5, -0.5}       # other constants are read: another value is not another kernel
@@ -37,16 +39,17 @@ class Flat:
     elements   the scalar nodes and literals
     """
 
-    def __init__(self, graph, dtype):
-        self.dtype, self.lines, self.names, self.constants = dtype, [], {}, []
+    def __init__(self, graph, dtype, longest):
+        self.dtype, self.longest, self.lines, self.names, self.constants = dtype, longest, [], {}, []
         self.of, self.elements, self._places = {}, [], {}
         for i, x in enumerate(graph.inputs):
-            self.of[x] = self._inputs(f"x{i}", self._checked(x))
+            places = [self._place(self._named(f"x{i}_{j}", x.dtype)) for j in range(prod(self._checked(x).shape))]
+            self.of[x] = np.array(places, np.intp).reshape(x.shape)
         for node in graph.nodes:
             self.of[node] = self._node(self._checked(node))
 
     def _checked(self, x):
-        if x.dtype != self.dtype and not (x.dtype.kind == "b" and x.row is not None) or prod(x.shape) > ELEMENTS:
+        if x.dtype != self.dtype and x.dtype.kind != "b" or prod(x.shape) > ELEMENTS:
             raise Unfit(f"{x.dtype} {x.shape}")
         return x
 
@@ -63,25 +66,24 @@ class Flat:
             return len(self.elements) - 1
         key = type(x), x or repr(x)
         if key not in self._places:
-            if not isinstance(x, bool) and x not in LITERALS:
-                node = self._named(f"c{len(self.constants)}")
-                self.constants.append(x)
-                self._places[key] = self._place(node)
+            if isinstance(x, bool) or x in LITERALS:
+                self._places[key] = self._literal(x)
             else:
-                self.elements.append(x)
-                self._places[key] = len(self.elements) - 1
+                self._places[key] = self._place(self._named(f"c{len(self.constants)}", self.dtype))
+                self.constants.append(x)
         return self._places[key]
 
-    def _named(self, name):
-        node = Node(None, (), (), (), self.dtype)
+    def _literal(self, x):
+        self.elements.append(x)
+        return len(self.elements) - 1
+
+    def _named(self, name, dtype):
+        node = Node(None, (), (), (), dtype)
         self.names[node] = name
         return node
 
-    def _inputs(self, name, x):
-        return np.array([self._place(self._named(f"{name}_{i}")) for i in range(prod(x.shape))], np.intp).reshape(x.shape)
-
     def _line(self, row, *operands):
-        if len(self.lines) >= STATEMENTS:
+        if len(self.lines) >= self.longest:
             raise Unfit("too many statements")
         node = scalar_node(row, tuple([self.elements[x] for x in operands]))
         name = f"t{len(self.lines)}"
@@ -103,6 +105,8 @@ class Flat:
 
     def _node(self, z):
         name, xs = z.row.name, [self._operand(x) for x in z.operands]
+        if name == "power" and type(z.operands[1]) in (int, float):
+            xs[1] = np.array(self._literal(z.operands[1]))      # whole powers are products
         if name in MOVING:
             moved = z.row.plain(xs, *z.static) if z.row.variadic else z.row.plain(*xs, *z.static)
             return np.asarray(moved)
@@ -113,9 +117,6 @@ class Flat:
         return self._elementwise(z.row, z.shape, xs)
 
     def _elementwise(self, row, shape, xs):
-        if row.name == "power" and all(isinstance(self.elements[x], Node) and self.names[self.elements[x]][0] == "c"
-                                       for x in np.ravel(xs[1])):
-            raise Unfit("a power that is a constant is text")
         columns = [np.broadcast_to(x, shape).ravel() for x in xs]
         return np.array([self._line(row, *places) for places in zip(*columns)], np.intp).reshape(shape)
 
@@ -185,18 +186,23 @@ def source(loop):
     dtype, body, first = loop.dtype, loop.body, loop.arity - loop.rows
     if dtype not in (np.dtype(float), np.dtype(np.float32)) or len(set(loop.dtypes)) > 1:
         raise Unfit(str(dtype))
-    flat = Flat(body, dtype)
+    few, most = STATEMENTS
+    flat = Flat(body, dtype, min(most, max(few, loop.count * MANY)))
     sizes = [prod(x.shape) for x in (*body.inputs, *body.outputs)]
     operands, results = sizes[:loop.arity], sizes[loop.arity:]
+    if len(flat.lines) * loop.count < FEWEST:
+        raise Unfit("too few statements")
     text = ["def loop(params):", "n = params[0]", "z = pointer(params[1], number)"]
     text += [f"p{i} = pointer(params[{2 + i}], number)" for i in range(loop.arity)]
     if flat.constants:
         text += [f"c = pointer(params[{2 + loop.arity}], number)"]
         text += [f"c{i} = c[{i}]" for i in range(len(flat.constants))]
-    text += [f"x{i}_{j} = p{i}[{j}]" for i in range(first) for j in range(operands[i])]
+    truth = [" != number(0)" if x.dtype.kind == "b" else "" for x in body.inputs]       # a condition comes as a number
+    text += [f"x{i}_{j} = p{i}[{j}]{truth[i]}" for i in range(first) for j in range(operands[i])]
     text.append("for step in range(n):")
     inside = ["k = n - 1 - step" if loop.backward else "k = step"]
-    inside += [f"x{i}_{j} = p{i}[k * {operands[i]} + {j}]" for i in range(first, loop.arity) for j in range(operands[i])]
+    inside += [f"x{i}_{j} = p{i}[k * {operands[i]} + {j}]{truth[i]}"
+               for i in range(first, loop.arity) for j in range(operands[i])]
     inside += [f"{name} = {formula(node, flat.names)}" for name, node in flat.lines]
     begin, stacked = sum(results[:loop.carries]), 0
     for z, size in zip(body.outputs[loop.carries:], results[loop.carries:]):
@@ -214,21 +220,28 @@ def source(loop):
 
 
 
+class Kernel:
+    """A compiled loop, called as kernel(operands, z): it fills the vector z.
+
+    address     void(int64 *params): see above; operands are in order, and of the loop's dtype, conditions too
+    constants   the constants whose address is the last of the params
+    text        its source
+    """
+
+    def __init__(self, loop, compiled, text, constants):
+        self.run, self.address, self.text, self.constants = compiled, compiled.address, text, np.array(constants, loop.dtype)
+        self.count, self.dtype = loop.count, loop.dtype
+
+    def __call__(self, operands, z):
+        held = [z, *[np.ascontiguousarray(x, self.dtype) for x in operands], self.constants]
+        self.run(np.array([self.count, *[x.__array_interface__["data"][0] for x in held]], np.int64))
+
+
 def kernel(loop):
-    """A function (operands, z) that runs a Loop into the vector z and returns True; None if no kernel can do it."""
+    """The Kernel of a Loop, or None if there is none: no numba, or the body is not one of few numbers."""
     try:
         text, constants = source(loop)
     except Unfit:
         return None
     compiled = loops.compiled(text, loop.dtype)
-    if compiled is None:
-        return None
-    constants, dtype, count = np.array(constants, loop.dtype), loop.dtype, loop.count
-
-    def run(operands, z):
-        given = [np.ascontiguousarray(x, dtype) for x in operands]
-        places = [x.__array_interface__["data"][0] for x in (z, *given, constants)]
-        compiled(np.array([count, *places], np.int64))
-        return True
-
-    return run
+    return compiled and Kernel(loop, compiled, text, constants)
