@@ -314,7 +314,7 @@ CASES = {function.__name__: Case(function, *shapes, **facts) for function, shape
 ]}
 
 
-IN_KERNELS = "rk4", "powers", "functions", "vectors", "branches_of_where", "outputs_of_carried"     # second derivatives, float32
+IN_KERNELS = "rk4", "powers", "functions", "vectors", "branches_of_where", "outputs_of_carried"  # also float32
 
 
 def prepared(function, arrays):
