@@ -25,6 +25,7 @@ from tapegrad.functions.tensor import Tensor as Tensor, from_dlpack as from_dlpa
 
 if TYPE_CHECKING:                                       # what is loaded when it is first asked for, for editors
     from tapegrad import autograd as autograd, fft as fft, linalg as linalg, optim as optim, wengert as wengert, xman as xman
+    from tapegrad.compiler.compiled import compile as compile
     from tapegrad.config import show_config as show_config
     from tapegrad.debug.anomaly import detect_anomaly as detect_anomaly
     from tapegrad.debug.blame import blame as blame
@@ -44,6 +45,7 @@ __version__ = "0.1.0"
 
 # What is not needed to compute and to walk back is loaded when it is first asked for.
 LATER = {
+    "compiler.compiled": "compile",
     "config": "show_config",
     "debug.anomaly": "detect_anomaly",
     "debug.blame": "blame",

@@ -241,7 +241,7 @@ def kernel(loop):
     """The Kernel of a Loop, or None if there is none: no numba, or the body is not one of few numbers."""
     try:
         text, constants = source(loop)
-    except Unfit:
+    except (Unfit, TypeError):                          # a form has no text for these operands
         return None
     compiled = loops.compiled(text, loop.dtype)
     return compiled and Kernel(loop, compiled, text, constants)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, overload
 
 import numpy as np
 
 from tapegrad.core.record import constant as constant_of
-from tapegrad.core.record import holds_tensors, stacked
-from tapegrad.core.tape import thread
+from tapegrad.core.record import holds_tensors, stacked, wrap
+from tapegrad.core.tape import thread, tracer
 from tapegrad.errors import DtypeError, GradientError, ShapeError, describe, refuse_masked
 from tapegrad.functions.tensor import Tensor
+from tapegrad.primitives import Primitive
 from tapegrad.tree import leaves
 from tapegrad.typing import Array, Axis, TensorLike
 
@@ -37,6 +38,33 @@ def value(x: Any) -> Array:
     if type(x) is not np.ndarray:
         refuse_masked(x)
     return np.asarray([value(part) for part in x] if holds_tensors(x) else x)
+
+
+def like(x: Any) -> Array:
+    """What `value(x)` is, for its shape and dtype: what is done does not depend on the elements."""
+    if isinstance(x, Tensor):
+        return x._array
+    if type(x) is not np.ndarray:
+        refuse_masked(x)
+    return np.asarray([like(part) for part in x] if holds_tensors(x) else x)
+
+
+def static(x: Any) -> Array:
+    """A copy of the value of x, to become a static argument. A tracer knows which value it is."""
+    array = np.array(like(x) if isinstance(x, Tensor) else value(x))
+    if isinstance(x, Tensor) and (listener := tracer()) is not None:
+        listener.linked(array, x)
+    return array
+
+
+def derived(name: str, g: Callable[..., Any], *xs: Any) -> Any:
+    """g(*values), of which there is no derivative. To a tracer it is an operation; then the result is a tensor."""
+    listener = tracer()
+    if listener is None or any([not isinstance(x, (Tensor, np.ndarray)) for x in xs]):
+        return g(*map(value, xs))
+    z = wrap(np.asarray(g(*map(like, xs))), None)
+    listener.operation(Primitive(name, lambda *arrays: np.asarray(g(*arrays)), (None,) * len(xs)), xs, list(map(like, xs)), (), z)
+    return z
 
 
 def constant(name: str, x: Any) -> Array:
@@ -87,16 +115,16 @@ def normalized_axis(name: str, x: Any, axis: Axis) -> tuple[int, ...] | None:
     """None, or a tuple of axes counted from 0; an error that names the operation where there is no such axis."""
     if axis is None:
         return None
-    ndim = value(x).ndim
+    ndim = like(x).ndim
     if type(axis) is int and -ndim <= axis < ndim:      # most are, and the rest takes four times as long
         return axis % ndim,
     axes = axis if isinstance(axis, (tuple, list)) else (axis,)
     for i in axes:
         if not -ndim <= i < ndim:
-            raise ShapeError(f"{name}: axis {i} of an operand with {ndim} axes: {describe(value(x))}")
+            raise ShapeError(f"{name}: axis {i} of an operand with {ndim} axes: {describe(like(x))}")
     counted = tuple([int(i) % ndim for i in axes])
     if len(set(counted)) < len(counted):
-        raise ShapeError(f"{name}: axis {tuple(axes)} names an axis twice: {describe(value(x))}")
+        raise ShapeError(f"{name}: axis {tuple(axes)} names an axis twice: {describe(like(x))}")
     return counted
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tapegrad.errors import ShapeError
-from tapegrad.functions.arguments import value
+from tapegrad.functions.arguments import like, value
 from tapegrad.functions.elementwise import add, astype, floor, log10, multiply, positive, power, sign, subtract
 from tapegrad.functions.joining import stack
 from tapegrad.functions.shaping import broadcast_to, moveaxis, reshape
@@ -95,7 +95,7 @@ def linspace(start: TensorLike, stop: TensorLike, num: int = 50, endpoint: bool 
     if num < 0:
         raise ShapeError(f"linspace: num={num}; it is at least 0")
     ndim = np.broadcast(value(start), value(stop)).ndim
-    kind = np.result_type(1.0, *[value(end).dtype for end in (start, stop) if type(end) not in (int, float)])
+    kind = np.result_type(1.0, *[like(end).dtype for end in (start, stop) if type(end) not in (int, float)])
     nearness = np.linspace(0, 1, num, endpoint).astype(kind).reshape(-1, *[1] * ndim)
     z = moveaxis(add(multiply(start, 1 - nearness), multiply(stop, nearness)), 0, axis)
     z = z if dtype is None else astype(floor(z) if np.dtype(dtype).kind in "iu" else z, dtype)

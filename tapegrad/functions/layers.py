@@ -6,6 +6,7 @@ x is the input. Their derivatives are those of the functions that they are made 
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from tapegrad.core.record import wrap
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.activations import softmax
-from tapegrad.functions.arguments import as_tensor, constant, normalized_axis, number, value
+from tapegrad.functions.arguments import as_tensor, constant, derived, like, normalized_axis, number, value
 from tapegrad.functions.elementwise import absolute, floats, matmul, maximum, sqrt, squared_size, where
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.reductions import max, mean, sum
@@ -31,8 +32,8 @@ def linear(input: TensorLike, weight: TensorLike, bias: TensorLike | None = None
     tensor([ 1.,  2., 13.])
     """
     x, W = as_tensor(input), as_tensor(weight)
-    if W.ndim != 2 or x.ndim == 0 or x.shape[-1] != W.shape[1] or bias is not None and value(bias).shape != W.shape[:1]:
-        given = "" if bias is None else f", bias {describe(value(bias))}"
+    if W.ndim != 2 or x.ndim == 0 or x.shape[-1] != W.shape[1] or bias is not None and like(bias).shape != W.shape[:1]:
+        given = "" if bias is None else f", bias {describe(like(bias))}"
         raise ShapeError(f"linear: input {describe(x)}, weight {describe(W)}{given}; they are (..., in), (out, in) and (out,)")
     z = matmul(x, transpose(W))
     return z if bias is None else z + bias
@@ -47,11 +48,10 @@ def one_hot(input: TensorLike, num_classes: int = -1, dtype: DTypeLike = np.floa
     tensor([[0., 0., 1.],
             [1., 0., 0.]])
     """
-    ids = value(input)
-    if ids.dtype.kind not in "iu":
-        raise DtypeError(f"one_hot: ids of {ids.dtype}; integers are needed")
-    classes = int(ids.max(initial=-1)) + 1 if num_classes == -1 else num_classes
-    return Tensor(np.eye(classes, dtype=dtype)[ids])
+    if like(input).dtype.kind not in "iu":
+        raise DtypeError(f"one_hot: ids of {like(input).dtype}; integers are needed")
+    classes = int(derived("most", lambda ids: ids.max(initial=-1), input)) + 1 if num_classes == -1 else num_classes
+    return as_tensor(derived("one_hot", lambda ids: np.eye(classes, dtype=dtype)[ids], input))
 
 
 def embedding(input: TensorLike, weight: TensorLike, padding_idx: int | None = None) -> Tensor:
@@ -64,21 +64,26 @@ def embedding(input: TensorLike, weight: TensorLike, padding_idx: int | None = N
     tensor([[3., 4.],
             [3., 4.]])
     """
-    ids, W = value(input), as_tensor(weight)
+    ids, W = like(input), as_tensor(weight)
     if ids.dtype.kind not in "iu":
         raise DtypeError(f"embedding: ids of {ids.dtype}; integers are needed")
     if W.ndim != 2:
         raise ShapeError(f"embedding: weight {describe(W)}; it is (rows, width)")
     rows = W.shape[0]
-    if ids.size and not (0 <= ids.min() and ids.max() < rows):
-        raise IndexError(f"embedding: ids from {ids.min()} to {ids.max()} for {rows} rows")
-    z = getitem(W, ids)
+    derived("checked", partial(_check_ids, rows), input)
+    z = getitem(W, input)
     if padding_idx is None:
         return z
     if not -rows <= padding_idx < rows:
         raise IndexError(f"embedding: padding_idx={padding_idx} for {rows} rows")
-    padding = (ids == padding_idx % rows)[..., None]
-    return where(padding, getitem(W.detach(), ids), z)
+    padding = derived("is_padding", lambda ids: (ids == padding_idx % rows)[..., None], input)
+    return where(padding, getitem(W.detach(), input), z)
+
+
+def _check_ids(rows: int, ids: Array) -> bool:
+    if ids.size and not (0 <= ids.min() and ids.max() < rows):
+        raise IndexError(f"embedding: ids from {ids.min()} to {ids.max()} for {rows} rows")
+    return True
 
 
 def _last_axes(name: str, x: TensorLike, normalized_shape: Shape,
@@ -89,8 +94,8 @@ def _last_axes(name: str, x: TensorLike, normalized_shape: Shape,
     if not shape or x.shape[-len(shape):] != shape:
         raise ShapeError(f"{name}: normalized_shape={shape} is not the end of the shape of x {describe(x)}")
     for parameter in parameters:
-        if parameter is not None and value(parameter).shape != shape:
-            raise ShapeError(f"{name}: a parameter {describe(value(parameter))} for normalized_shape={shape}")
+        if parameter is not None and like(parameter).shape != shape:
+            raise ShapeError(f"{name}: a parameter {describe(like(parameter))} for normalized_shape={shape}")
     return x, tuple(range(x.ndim - len(shape), x.ndim))
 
 
@@ -152,8 +157,8 @@ def batch_norm(input: TensorLike, running_mean: Tensor | Array | None = None, ru
         raise ShapeError(f"batch_norm: x {describe(x)} without an axis of channels; it is (N, channels, ...)")
     channels = x.shape[1]
     for parameter in (running_mean, running_var, weight, bias):
-        if parameter is not None and value(parameter).shape != (channels,):
-            raise ShapeError(f"batch_norm: a parameter {describe(value(parameter))} for {channels} channels: x {describe(x)}")
+        if parameter is not None and like(parameter).shape != (channels,):
+            raise ShapeError(f"batch_norm: a parameter {describe(like(parameter))} for {channels} channels: x {describe(x)}")
     if (running_mean is None) != (running_var is None) or not training and running_mean is None:
         raise ValueError("batch_norm: give running_mean and running_var, or training=True and neither")
     along = (1, channels) + (1,) * (x.ndim - 2)

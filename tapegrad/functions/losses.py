@@ -9,13 +9,14 @@ of elements.
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 
 from tapegrad.core.record import recorded
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.activations import log_softmax, relu, softplus
-from tapegrad.functions.arguments import as_tensor, constant, single_axis, value
+from tapegrad.functions.arguments import as_tensor, constant, derived, like, single_axis, static, value
 from tapegrad.functions.elementwise import (
     absolute,
     astype,
@@ -176,7 +177,7 @@ def cross_entropy(input: TensorLike, target: TensorLike, reduction: str = "mean"
     >>> tg.grad(tg.cross_entropy)(np.array([[0.0, 0.0]]), [0])
     array([[-0.5,  0.5]])
     """
-    scores, wanted = value(input), value(target)
+    scores, wanted = like(input), like(target)
     if scores.ndim == 0:
         raise ShapeError(f"cross_entropy: input without a class axis: {describe(scores)}")
     _check_reduction("cross_entropy", reduction)
@@ -193,10 +194,10 @@ def cross_entropy(input: TensorLike, target: TensorLike, reduction: str = "mean"
         kind = ShapeError if wanted.dtype.kind in "iuf" else DtypeError
         raise kind(f"cross_entropy: input {describe(scores)} and target {describe(wanted)}; the target is one integer "
                    "class per row, or one distribution per row in a float dtype")
-    ignored = _are_ignored("cross_entropy", wanted, classes, ignore_index)
+    ignored = _are_ignored("cross_entropy", target, classes, ignore_index)
     if weight is None and not label_smoothing and not ignored:
-        return _reduced(recorded.softmax_cross_entropy(input, np.array(wanted)), reduction)     # the tape saves the copy
-    return _of_classes("cross_entropy", log_softmax(input), wanted, weight, ignore_index, reduction, label_smoothing)
+        return _reduced(recorded.softmax_cross_entropy(input, static(target)), reduction)       # the tape saves the copy
+    return _of_classes("cross_entropy", log_softmax(input), target, weight, ignore_index, ignored, reduction, label_smoothing)
 
 
 def nll_loss(input: TensorLike, target: TensorLike, weight: TensorLike | None = None, ignore_index: int = -100,
@@ -208,14 +209,14 @@ def nll_loss(input: TensorLike, target: TensorLike, weight: TensorLike | None = 
     >>> tg.nll_loss([[-0.5, -1.0], [-2.0, -0.25]], [0, 1])
     tensor(0.375)
     """
-    logs, wanted = floats(input), value(target)
+    logs, wanted = floats(input), like(target)
     _check_reduction("nll_loss", reduction)
     if logs.ndim == 0 or wanted.shape != logs.shape[:-1]:
         raise ShapeError(f"nll_loss: {describe(logs)} and target {describe(wanted)}; the target is one integer class per row")
     if wanted.dtype.kind not in "iu":
         raise DtypeError(f"nll_loss: target of {wanted.dtype}; integers are needed")
-    _are_ignored("nll_loss", wanted, logs.shape[-1], ignore_index)
-    return _of_classes("nll_loss", logs, wanted, weight, ignore_index, reduction, 0.0)
+    ignored = _are_ignored("nll_loss", target, logs.shape[-1], ignore_index)
+    return _of_classes("nll_loss", logs, target, weight, ignore_index, ignored, reduction, 0.0)
 
 
 def _class_weight(name: str, weight: TensorLike, scores: Array) -> Array:
@@ -225,8 +226,12 @@ def _class_weight(name: str, weight: TensorLike, scores: Array) -> Array:
     return held.astype(scores.dtype)
 
 
-def _are_ignored(name: str, wanted: Array, classes: int, ignore_index: int) -> bool:
+def _are_ignored(name: str, target: TensorLike, classes: int, ignore_index: int) -> bool:
     """Whether some of the classes are ignore_index; IndexError where others are not there."""
+    return bool(derived("ignored", partial(_ignored, name, classes, ignore_index), target))
+
+
+def _ignored(name: str, classes: int, ignore_index: int, wanted: Array) -> bool:
     if not wanted.size:
         return False
     if not 0 <= ignore_index < classes and np.maximum.reduce(wanted.view(f"u{wanted.itemsize}"), None) < classes:
@@ -240,27 +245,32 @@ def _are_ignored(name: str, wanted: Array, classes: int, ignore_index: int) -> b
     return ignored
 
 
-def _of_classes(name: str, logs: Tensor, wanted: Array, weight: TensorLike | None, ignore_index: int, reduction: str,
-                smoothing: float) -> Tensor:
-    """The loss of log-probabilities at integer classes."""
-    classes, ignored = logs.shape[-1], wanted == ignore_index
-    some = ignored.any()
+def _of_classes(name: str, logs: Tensor, target: TensorLike, weight: TensorLike | None, ignore_index: int, some: bool,
+                reduction: str, smoothing: float) -> Tensor:
+    """The loss of log-probabilities at integer classes, `some` of which are ignore_index."""
+    classes, wanted = logs.shape[-1], target
+    weights = None if weight is None else _class_weight(name, weight, like(logs))
     if some:
-        wanted = np.where(ignored, 0, wanted)
-    rows: tuple[Array, ...] = tuple(np.indices(wanted.shape, sparse=True))
+        wanted = derived("classes", lambda ids: np.where(ids == ignore_index, 0, ids), target)
+    rows: tuple[Array, ...] = tuple(np.indices(like(target).shape, sparse=True))
     losses = negative(getitem(logs, (*rows, wanted)))
-    if weight is not None:
-        weight = _class_weight(name, weight, value(logs))
-        losses = losses * weight[wanted]
+    if weights is not None:
+        losses = losses * derived("weights", lambda ids: weights[ids], wanted)
     if smoothing:
-        uniform = sum(logs if weight is None else logs * weight, axis=-1)
+        uniform = sum(logs if weights is None else logs * weights, axis=-1)
         losses = losses * (1 - smoothing) - uniform * (smoothing / classes)
     if some:
-        losses = where(ignored, 0.0, losses)
-    if reduction == "mean" and (some or weight is not None):
-        counted = np.where(ignored, 0, 1 if weight is None else weight[wanted])
-        return sum(losses) / float(counted.sum())
+        losses = where(derived("ignored", lambda ids: ids == ignore_index, target), 0.0, losses)
+    if reduction == "mean" and (some or weights is not None):
+        counted = derived("counted", partial(_counted, weights, ignore_index), target)
+        return sum(losses) / (astype(counted, losses.dtype) if isinstance(counted, Tensor) else counted)
     return _reduced(losses, reduction)
+
+
+def _counted(weights: Array | None, ignore_index: int, ids: Array) -> float:
+    """The sum of the weights of the classes that are not ignored."""
+    there = ids != ignore_index
+    return float(there.sum() if weights is None else weights[ids[there]].sum())
 
 
 def kl_div(input: TensorLike, target: TensorLike, reduction: str = "mean", log_target: bool = False) -> Tensor:

@@ -22,7 +22,7 @@ import numpy as np
 from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
 from tapegrad.functions import elementwise
-from tapegrad.functions.arguments import normalized_axis, number, refuse_out, single_axis, value
+from tapegrad.functions.arguments import like, normalized_axis, number, refuse_out, single_axis, value
 from tapegrad.functions.elementwise import absolute, add, astype, divide, floats, maximum, minimum, multiply, subtract
 from tapegrad.functions.shaping import reshape, transpose
 from tapegrad.functions.tensor import Tensor
@@ -55,8 +55,8 @@ def _only(x: TensorLike, where: TensorLike, filler: float) -> TensorLike:
 
 def counted(x: TensorLike, where: TensorLike, axis: tuple[int, ...] | None, keepdims: bool = False) -> Array:
     """How many elements over `axis` take part, as numbers of the dtype of x."""
-    mask = np.broadcast_to(value(where), value(x).shape)
-    kind = value(x).real.dtype if value(x).dtype.kind in "fc" else np.dtype(float)
+    mask = np.broadcast_to(value(where), like(x).shape)
+    kind = like(x).real.dtype if like(x).dtype.kind in "fc" else np.dtype(float)
     n: Array = np.sum(mask, axis, dtype=kind, keepdims=keepdims)
     return n
 
@@ -150,11 +150,11 @@ def _extremum(name: str, two: Binary, worst: Any, x: TensorLike, axis: Axis, out
         if where is not True:
             raise ValueError(f"{name}: with where=, say by initial= what the result is where no element takes part")
         return row(x, axis, keepdims)
-    if where is not True or value(x).size == 0:
-        worst = worst if value(x).dtype.kind == "f" else initial
-        if value(x).size == 0:
+    if where is not True or like(x).size == 0:
+        worst = worst if like(x).dtype.kind == "f" else initial
+        if like(x).size == 0:
             kept = np.sum(value(x), axis, keepdims=keepdims)
-            return add(Tensor(np.zeros_like(kept, value(x).dtype)), initial)
+            return add(Tensor(np.zeros_like(kept, like(x).dtype)), initial)
         x = _only(x, where, worst)
     return two(row(x, axis, keepdims), initial)
 
@@ -228,7 +228,7 @@ def variance(x: TensorLike, axis: tuple[int, ...] | None, ddof: float, keepdims:
     if mean is None:
         mean = divide(recorded.sum(_only(x, where, 0), axis, True), n)
     off = _only(subtract(x, mean), where, 0)
-    z = recorded.sum(multiply(off, off) if value(off).dtype.kind != "c" else absolute(off) ** 2, axis, keepdims)
+    z = recorded.sum(multiply(off, off) if like(off).dtype.kind != "c" else absolute(off) ** 2, axis, keepdims)
     return divide(z, maximum(counted(x, where, axis, keepdims) - ddof, 0))
 
 
@@ -255,17 +255,17 @@ def average(a: TensorLike, axis: Axis = None, weights: TensorLike | None = None,
     keepdims, axis = bool(keepdims), normalized_axis("average", a, axis)
     if weights is None:
         z = recorded.mean(a, axis, keepdims)
-        total = Tensor(np.full(z.shape, value(a).size / np.maximum(value(z).size, 1), z.dtype))
+        total = Tensor(np.full(z.shape, like(a).size / np.maximum(like(z).size, 1), z.dtype))
         return (z, total) if returned else z
-    shape, given = value(a).shape, value(weights).shape
+    shape, given = like(a).shape, like(weights).shape
     if given != shape:
         if axis is None or given != tuple(shape[i] for i in axis):
-            raise ShapeError(f"average: weights {describe(value(weights))} for {describe(value(a))} and axis {axis}; "
+            raise ShapeError(f"average: weights {describe(like(weights))} for {describe(like(a))} and axis {axis}; "
                              "they have the shape of the operand, or of the axes that are averaged over")
         weights = reshape(transpose(weights, tuple(np.argsort(axis).tolist())),
                           tuple(n if i in axis else 1 for i, n in enumerate(shape)))
-    a, weights = (floats(x) if value(x).dtype.kind in "biu" else x for x in (a, weights))
-    total = recorded.sum(multiply(weights, np.ones(shape, value(weights).dtype)), axis, keepdims)
+    a, weights = (floats(x) if like(x).dtype.kind in "biu" else x for x in (a, weights))
+    total = recorded.sum(multiply(weights, np.ones(shape, like(weights).dtype)), axis, keepdims)
     if not value(total).all():
         raise ZeroDivisionError("average: the weights sum to 0")
     z = divide(recorded.sum(multiply(a, weights), axis, keepdims), total)

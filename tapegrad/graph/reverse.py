@@ -41,9 +41,7 @@ ONES = Primitive("ones", np.ones, ())
 
 
 class Reverse:
-    """The deltas of a graph's last output, or of several.
-
-    seed      the delta of the last output, 1 if not given; or {node: its delta} for any nodes of the graph and its inputs
+    """The deltas of a graph's last output, or of several: `seed` is then {a node of the graph, or an input: its delta}.
 
     deltas    {node: the node of its delta}, for the nodes in `wrt` that a delta reaches
     needed    the nodes through which a delta can reach one of `wrt`, and these
@@ -56,13 +54,12 @@ class Reverse:
         self.deltas, self.sums, self.delta_of, self.marks = {}, {}, {}, []
         self.contribution = _whole if whole else _expanded
         self.needed = needed(graph.nodes, wrt)
-        if isinstance(seed, dict):
-            self._mark(graph.outputs[-1])
-            self._walk(list(graph.nodes), set(wrt), dict(seed))
-        elif (output := graph.outputs[-1]) in self.needed:
-            self._mark(output)
-            seed = node_of(ONES, (), (output.shape, output.dtype)) if seed is None else seed
-            self._walk(list(graph.nodes), set(wrt), {output: seed})
+        seeds = seed if isinstance(seed, dict) else {graph.outputs[-1]: seed}
+        seeds = {z: d for z, d in seeds.items() if z in self.needed}
+        if seeds:
+            self._mark(next(reversed(seeds)))
+            self._walk(list(graph.nodes), set(wrt), {
+                z: node_of(ONES, (), (z.shape, z.dtype)) if d is None else d for z, d in seeds.items()})
 
     def origin(self, node, among=None):
         """The node whose derivative a node of the reverse graph belongs to; with `among`, the one of these it came from."""

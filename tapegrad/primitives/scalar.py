@@ -22,13 +22,13 @@ FORMS = {
         "exp", "log", "sqrt", "sin", "cos", "exp2", "expm1", "log2", "log10", "log1p", "tan", "arcsin", "arccos", "arctan",
         "sinh", "cosh", "arcsinh", "arccosh", "arctanh", "floor", "ceil", "trunc")},
     **{name: f"np.{name}({{0}}, {{1}})" for name in ("arctan2", "hypot", "copysign")},
-    **{name: f"{name}({{0}})" for name in ("tanh", "sigmoid", "relu")},
+    **{name: f"{name}({{0}})" for name in ("sigmoid", "tanh", "relu")},
     "isnan": "({0} != {0})", "isinf": "(abs({0}) == number(np.inf))", "isfinite": "(abs({0}) < number(np.inf))",
-    "logical_and": "({0} & {1})", "logical_or": "({0} | {1})", "logical_not": "({0} == False)",
     "equal": "({0} == {1})", "not_equal": "({0} != {1})", "greater": "greater({0}, {1})", "less": "greater({1}, {0})",
     "greater_equal": "(greater({0}, {1}) | ({0} == {1}))", "less_equal": "(greater({1}, {0}) | ({0} == {1}))"}
 COMPARISONS = "equal", "not_equal", "greater", "less", "greater_equal", "less_equal", "isnan", "isinf", "isfinite"
-LOGICAL = "logical_and", "logical_or", "logical_not"
+OF_CONDITIONS = {"logical_and": "({0} & {1})", "logical_or": "({0} | {1})", "logical_not": "({0} == False)"}
+CONDITIONS = *COMPARISONS, *OF_CONDITIONS
 OF_ZERO = {"greater": "positive({0})", "less": "positive(-{0})"}
 NUMBER, SINGLE, CONDITION = np.dtype(float), np.dtype(np.float32), np.dtype(bool)
 
@@ -39,9 +39,14 @@ def _maker(row):
     return lambda *operands: scalar_node(row, operands)
 
 
+def has_formula(row):
+    """Whether there is a scalar text for a row."""
+    return row.name in FORMS or row.name in OF_CONDITIONS or row.name in ("power", "where")
+
+
 def scalar_node(row, operands):
     """The node of a row for scalars. Its dtype tells only whether it is a condition or a number."""
-    return Node(row, operands, (), (), CONDITION if row.name in COMPARISONS or row.name in LOGICAL else NUMBER)
+    return Node(row, operands, (), (), CONDITION if row.name in CONDITIONS else NUMBER)
 
 
 scalars = Vocabulary(of_row=_maker)
@@ -66,26 +71,23 @@ def _formula(name, operands, names):
         if not (isinstance(x, Node) and x.dtype == CONDITION):
             raise TypeError("F.where takes a comparison")
         return f"where({_condition(x, names)}, {_text(operands[1], names)}, {_text(y, names)})"
-    if name in LOGICAL:
-        return FORMS[name].format(*[_condition(operand, names) for operand in operands])
+    if name in OF_CONDITIONS:
+        if not all([isinstance(operand, Node) and operand.dtype == CONDITION for operand in operands]):
+            raise TypeError(f"F.{name} takes comparisons")
+        return OF_CONDITIONS[name].format(*[_condition(operand, names) for operand in operands])
     by_zero = name in OF_ZERO and not isinstance(y, Node) and np.ndim(y) == 0 and y == 0
     return (OF_ZERO if by_zero else FORMS)[name].format(*[_text(operand, names) for operand in operands])
 
 
 def _condition(x, names):
-    if not (isinstance(x, Node) and x.dtype == CONDITION):
-        return f"({_text(x, names)} != number(0))"
     return names.get(x) or _formula(x.row.name, x.operands, names)
 
 
 def formula(node, names):
-    """The text of a scalar node whose operands are numbers or have names."""
+    """The text that computes a node from those in `names`, {node: its name}."""
+    if node.row.name == "astype":
+        return _text(node.operands[0], names)
     return _formula(node.row.name, node.operands, names)
-
-
-def has_formula(row):
-    """Whether there is a scalar text for a row."""
-    return row.name in FORMS or row.name in ("power", "where")
 
 
 def _power(x, y, names):

@@ -1,0 +1,302 @@
+"""A graph and its derivative as a program: forward(values) -> (outputs, saved), backward(saved, deltas) -> deltas of inputs.
+
+    graph -> the joint graph of outputs and deltas (graph/reverse.py) -> passes (simplify.py, products.py)
+          -> instructions (fusion.py) -> places (layout.py) -> words (this file) -> kernels/program.py
+
+Nothing is shared between calls but the code: each call gets memory from a pool, and results of its own.
+"""
+
+import numpy as np
+
+from tapegrad.compiler import library, products, simplify
+from tapegrad.compiler.fusion import JOIN, Schedule
+from tapegrad.compiler.plain import Plain
+from tapegrad.compiler.layout import ALIGNED, Layout, columns_of, rows_of
+from tapegrad.compiler.text import form_of, kernel_text
+from tapegrad.graph import Graph, Reverse, verify
+from tapegrad.graph.graph import operands_of
+from tapegrad.graph.reverse import needed
+from tapegrad.kernels import program as machine
+from tapegrad.kernels.opcodes import CALL, COPY, PRODUCT_32, PRODUCT_64, STOP
+from tapegrad.primitives.node import Node
+
+PASSES = simplify.folded, simplify.tidied, simplify.shared, products.gathered, simplify.tidied, simplify.shared
+POOL, SAVED, SCRATCH = range(3)
+PLAIN, TRANSPOSED = 111, 112
+
+
+def program_of(inputs, outputs, wrt):
+    """The fastest program that there is here."""
+    return Program(inputs, outputs, wrt) if machine.available() else Plain(inputs, outputs, wrt)
+
+
+class Program:
+    """Outputs as a function of inputs, and the deltas of those in `wrt`, compiled."""
+
+    def __init__(self, inputs, outputs, wrt=(), checked=False):
+        self.inputs, self.outputs, self.wrt, self.checked = list(inputs), list(outputs), list(wrt), checked
+        through = needed(Graph(inputs, outputs).nodes, wrt) if wrt else set()
+        self.joint, self.mask = {}, tuple([node in through for node in self.outputs])
+        self.reached = self.mask
+
+    def _joint(self, mask):
+        if mask not in self.joint:
+            self.joint[mask] = _Joint(self.inputs, self.outputs, self.wrt, mask, self.checked)
+        return self.joint[mask]
+
+    def forward(self, values):
+        """(the outputs, arrays of the caller's; what a backward needs)"""
+        joint = self._joint(self.mask)
+        outputs, memory = joint.forward(values)
+        return outputs, (joint, memory, values)
+
+    def backward(self, saved, deltas):
+        """The deltas of `wrt`, None where none flows, from those of the outputs, None where there is none."""
+        joint, memory, values = saved
+        deltas = [d if there else None for d, there in zip(deltas, self.reached)]
+        mask = tuple([d is not None for d in deltas])
+        if mask != joint.mask:                          # other outputs have a delta than the time before
+            self.mask, joint = mask, self._joint(mask)
+            _, memory = joint.forward(values)
+        return joint.backward(memory, [d for d in deltas if d is not None])
+
+
+class _Joint:
+    """The program for deltas of the outputs in `mask`."""
+
+    def __init__(self, inputs, outputs, wrt, mask, checked):
+        self.mask, self.count = mask, len(outputs)
+        given = [z for z, wanted in zip(outputs, mask) if wanted]
+        self.seeds = [Node(None, (), (), z.shape, z.dtype) for z in given]
+        deltas = Reverse(Graph(inputs, outputs), wrt, dict(zip(given, self.seeds))).deltas if given else {}
+        self.found = [node in deltas for node in wrt]
+        graph = Graph([*inputs, *self.seeds], [*outputs, *[deltas[node] for node in wrt if node in deltas]])
+        for step in PASSES:
+            graph = step(graph)
+            if checked:
+                verify(graph)
+        self.given = len(inputs)
+        self.graph, constants = simplify.with_constants_as_inputs(graph)
+        self.schedule = Schedule(self.graph, self.count)
+        self.layout = Layout(self.schedule, self.graph, self.count)
+        self._pool(constants)
+        self._place()
+        self.parts = [_Code(self, self.schedule.first, self.layout.outputs[0]),
+                      _Code(self, self.schedule.second, self.layout.outputs[1])]
+        self.free = [], []
+
+    def _pool(self, constants):
+        size = 0
+        for node, value in constants.items():
+            storage = self.layout.places[node].storage
+            storage.owner, storage.offset = "pool", size
+            size += -(-value.nbytes // ALIGNED) * ALIGNED
+        self.pool = np.zeros(max(size, 1), np.uint8)
+        for node, value in constants.items():
+            self.layout.places[node].array(self.pool, node.shape)[...] = value
+
+    def _place(self):
+        """Offsets for what is neither given nor returned."""
+        storages, position = {}, 0
+        for late, (part, copied) in enumerate(zip((self.schedule.first, self.schedule.second), self.layout.outputs)):
+            for touched in [*[self._touched(one) for one in part], [self.layout.places[node] for node, _ in copied]]:
+                for place in touched:
+                    storage = place.storage
+                    if storage.owner == "scratch":
+                        storages[id(storage)] = storage
+                        storage.first, storage.last = min(storage.first, position), max(storage.last, position)
+                        storage.late |= bool(late)
+                        storage.early |= not late
+                position += 1
+        self.size = [0, 0]
+        alive = []
+        for storage in sorted(storages.values(), key=lambda storage: storage.first):
+            nbytes = -(-storage.nbytes // ALIGNED) * ALIGNED
+            if storage.early and storage.late:
+                storage.owner, storage.offset = "saved", self.size[0]
+                self.size[0] += nbytes
+                continue
+            alive = [held for held in alive if held[2] >= storage.first]
+            at = 0
+            for low, high, _ in alive:
+                if low - at >= nbytes:
+                    break
+                at = max(at, high)
+            storage.offset = at
+            alive.append((at, at + nbytes, storage.last))
+            alive.sort()
+            self.size[1] = max(self.size[1], at + nbytes)
+
+    def _touched(self, one):
+        places = self.layout.places
+        found = [places[node] for node in (*one.operands(), *one.results) if node in places]
+        if one.kind == JOIN:
+            found += [place for _, place in self.layout.copies[one.nodes[0]]]
+        return found
+
+    def base(self, storage):
+        """The position of a storage's array among those that a run gets."""
+        if storage.owner == "input":
+            late = storage.number >= self.given
+            return 3 + storage.number + (self.count if late else 0)
+        if storage.owner == "output":
+            return 3 + self.given + storage.number + (len(self.seeds) if storage.number >= self.count else 0)
+        return {"pool": POOL, "saved": SAVED, "scratch": SCRATCH}[storage.owner]
+
+    def _memory(self, k):
+        try:
+            return self.free[k].pop()
+        except IndexError:
+            return np.empty(max(self.size[k], 1), np.uint8)
+
+    def _results(self, nodes):
+        return [np.empty(node.shape, node.dtype) for node in nodes]
+
+    def forward(self, values):
+        outputs = self._results(self.graph.outputs[:self.count])
+        saved, scratch = self._memory(0), self._memory(1)
+        arrays = self.parts[0].run([self.pool, saved, scratch, *values, *outputs])
+        self.free[1].append(scratch)
+        return outputs, _Saved(self, saved, arrays[3:])
+
+    def backward(self, memory, deltas):
+        found = self._results(self.graph.outputs[self.count:])
+        scratch = self._memory(1)
+        self.parts[1].run([self.pool, memory.array, scratch, *memory.rest, *deltas, *found])
+        self.free[1].append(scratch)
+        found = iter(found)
+        return [next(found) if there else None for there in self.found]
+
+
+class _Saved:
+    """What is kept from a forward to its backward; the memory goes back to the pool with it."""
+
+    def __init__(self, joint, array, rest):
+        self.joint, self.array, self.rest = joint, array, rest
+
+    def __del__(self):
+        self.joint.free[0].append(self.array)
+
+
+class _Code:
+    """The words of one part, and what Python does at its stops."""
+
+    def __init__(self, joint, instructions, copied):
+        self.joint, self.words, self.steps, self.lines = joint, [], {}, []
+        self.places = joint.layout.places
+        for one in instructions:
+            start = len(self.words)
+            getattr(self, f"_{one.kind}")(one)
+            if len(self.words) > start:
+                self.lines.append((start, one))
+        for node, place in copied:
+            self._copy(node, self.places[node], place)
+        self.words.append(STOP)
+        self.code = np.array(self.words, np.int64)
+
+    def run(self, arrays):
+        """Run on these arrays; returns them, those that were not in order copied."""
+        at, checked = 0, 3
+        while True:
+            at, before = machine.run(self.code, at, tuple(arrays), checked), at
+            if at < 0:
+                arrays[-1 - at] = np.ascontiguousarray(arrays[-1 - at])
+                at = before
+                continue
+            step, checked = self.steps.get(at), len(arrays)
+            if step is None:
+                return arrays
+            step(arrays)
+            at += 1
+
+    def _where(self, place):
+        return self.joint.base(place.storage), place.storage.offset + place.start * place.storage.dtype.itemsize
+
+    def _kernel(self, one):
+        shape = one.nodes[0].shape
+        text, results, operands = kernel_text(one.nodes, one.results, shape)
+        forms = ["full"] * len(results) + [form_of(x.shape, shape) for x in operands]
+        places = [self.places[x] for x in (*results, *operands)]
+        strides = [0 if place.rows == 1 and rows_of(shape) > 1 else place.stride for place in places]
+        rows, columns = rows_of(shape), columns_of(shape)
+        if rows > 1 and all([form == "scalar" or form == "full" and stride == columns for form, stride in zip(forms, strides)]):
+            rows, columns = 1, rows * columns
+        self._call(text, one.nodes[0].dtype, rows, columns, list(zip(places, strides)))
+
+    def _call(self, text, dtype, rows, columns, operands):
+        self.words += [CALL, machine.kernel(text, dtype), len(operands), rows, columns]
+        for place, stride in operands:
+            self.words += [*self._where(place), stride]
+
+    def _reduce(self, one):
+        node = one.nodes[0]
+        x = node.operands[0]
+        z = self.places[node]
+        operands = [(z, z.stride if node.shape and node.shape[-1] != 1 and node.ndim == x.ndim or z.columns == 1 and z.rows > 1 else 1)]
+        operands += [(self.places[y], self.places[y].stride) for y in operands_of(node)]
+        self._call(library.reduction(node), x.dtype, rows_of(x.shape), columns_of(x.shape), operands)
+
+    def _look_up(self, one):
+        node = one.nodes[0]
+        at, x, y = node.operands
+        places = [self.places[z] for z in (node, at, x, y)]
+        collects = node.row is products.COLLECT
+        length = x.shape[1] if collects else y.shape[0]
+        self._call(library.COLLECT if collects else library.LOOK_UP, node.dtype, len(x), columns_of(node.shape),
+                   [(place, place.stride) for place in places] + [(places[0], length)])
+        base, offset = self._where(places[1])
+        self._gemm(node, (x, collects), (y, False), len(node), length if not collects else len(x),
+                   (base, offset + 8 * len(x)))
+
+    def _product(self, one):
+        node = one.nodes[0]
+        m, k = _as_matrix(node.operands[0].shape, left=True)
+        self._gemm(node, *map(products.base_of, node.operands), m, k)
+
+    def _gemm(self, node, left, right, m, k, skip=(-1, 0)):
+        """A product by BLAS, of pairs (matrix, whether it is transposed), m x k the left one; left out if the word at `skip`
+        is not 0."""
+        (x, turned_x), (y, turned_y) = left, right
+        px, py, pz = self.places[x], self.places[y], self.places[node]
+        n = node.size // m
+        strides = [1 if z.ndim == 1 and not on_left else place.stride for z, place, on_left in ((x, px, True), (y, py, False))]
+        self.words += [PRODUCT_32 if node.dtype.itemsize == 4 else PRODUCT_64, TRANSPOSED if turned_x else PLAIN,
+                       TRANSPOSED if turned_y else PLAIN, m, n, k]
+        for place, stride in ((px, strides[0]), (py, strides[1]), (pz, pz.stride if node.ndim == 2 else n)):
+            self.words += [*self._where(place), stride]
+        self.words += [0, *skip]
+
+    def _join(self, one):
+        for x, place in self.joint.layout.copies[one.nodes[0]]:
+            self._copy(x, self.places[x], place)
+
+    def _copy(self, node, of, to):
+        item = node.dtype.itemsize
+        rows, columns = to.rows, to.columns
+        if of.rows == rows and of.in_order and to.in_order:
+            rows, columns = 1, rows * columns
+        self.words += [COPY, rows, columns * item, *self._where(of), of.stride * item, *self._where(to), to.stride * item]
+
+    def _view(self, one):
+        if one.nodes[0] in self.joint.layout.moved:
+            self._python(one)
+
+    def _python(self, one):
+        node, base = one.nodes[0], self.joint.base
+        operands = [(base(self.places[x].storage), self.places[x], x.shape) if isinstance(x, Node) else (None, x, None)
+                    for x in node.operands]
+        out = self.places[node]
+        to, row = base(out.storage), node.row
+
+        def step(arrays):
+            values = [x if k is None else x.array(arrays[k], shape) for k, x, shape in operands]
+            with np.errstate(all="ignore"):
+                z = row.g(values, *node.static) if row.variadic else row.g(*values, *node.static)
+            out.array(arrays[to], node.shape)[...] = z
+
+        self.steps[len(self.words)] = step
+        self.words.append(STOP)
+
+
+def _as_matrix(shape, left):
+    return shape if len(shape) == 2 else (1, shape[0]) if left else (shape[0], 1)

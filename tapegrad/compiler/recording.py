@@ -1,0 +1,118 @@
+"""A recording: what a run of a function came to, and its replay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tapegrad.compiler.call import Call, put, row_of
+from tapegrad.compiler.guards import Reader, same_array
+from tapegrad.compiler.program import program_of
+from tapegrad.compiler.tracer import Slot, Tracer
+from tapegrad.core.constants import private
+from tapegrad.core.record import wrap
+from tapegrad.graph import Graph
+from tapegrad.primitives.node import Node
+from tapegrad.tree import leaves, rebuild
+
+MISS = object()
+Match = Callable[[Any, Any, bool], Any]
+
+
+class Place:
+    """Recordings of one signature, told apart by what the function looked at.
+
+    count    how many there have been
+    reason   why the function is run as it is, if so
+    """
+
+    __slots__ = ("count", "reason", "where")
+
+    def __init__(self, reason: str | None = None, where: str = "") -> None:
+        self.count, self.reason, self.where = 1, reason, where
+
+
+class Recording:
+    """Guards, a program, results and effects.
+
+    match      (args, kwargs, recording) -> (arrays, tensors) of the inputs, or None where the signature or what the code can
+               read differs
+    place      shared by the recordings of a signature; with a reason there, calls are run as they are
+    replays    how many there have been
+    """
+
+    __slots__ = ("name", "match", "place", "replays", "reader", "inputs", "outputs", "wrt", "raw", "program", "nodes", "guards",
+                 "results", "constants", "tree", "live", "effects", "row", "wrapped", "single")
+
+    def __init__(self, name: str, match: Match, place: Place, reader: Reader) -> None:
+        self.name, self.match, self.place, self.reader, self.replays = name, match, place, reader, 0
+
+    def build(self, tracer: Tracer, output: Any, recording: bool) -> None:
+        """The program and what is done around it, from a trace and what the run returned."""
+        slots = self._results(tracer, output)
+        wanted = [slot for slot in slots if isinstance(slot, Slot)]
+        wanted += [x for effect in tracer.effects for x in leaves([effect.args, effect.kwargs]) if isinstance(x, Slot)]
+        live = list(dict.fromkeys([slot.node for slot in wanted if slot.node is not None and slot.live]))
+        rest = [slot.node for slot in wanted if slot.node is not None] + [node for node, _, _ in tracer.reads]
+        self.outputs: list[Any] = list(dict.fromkeys([*live, *rest]))
+        at = {node: i for i, node in enumerate(self.outputs)}
+        self.inputs = [held.node for held in tracer.inputs]
+        self.wrt = [i for i, held in enumerate(tracer.inputs) if held.node in tracer.reach] if recording and live else []
+        self.raw = [i for i, x in enumerate(self.reader.inputs) if isinstance(x, np.ndarray)]
+        self.program = program_of(self.inputs, self.outputs, [self.inputs[i] for i in self.wrt])
+        self.nodes = Graph(self.inputs, self.outputs).nodes
+        self.guards = [(at[node], value, where) for node, value, where in tracer.reads]
+        self.effects = tracer.effects
+        self.live = [(node, at[node]) for node in live] if self.wrt else []
+        alive = {place for _, place in self.live}
+        self.wrapped = [at[node] for node in dict.fromkeys([slot.node for slot in wanted if slot.node is not None])]
+        self.wrapped = [place for place in self.wrapped if place not in alive]
+        self.results = [(x.at, None if x.node is None else at[x.node]) if isinstance(x, Slot) else x for x in slots]
+        for effect in self.effects:
+            for x in leaves([effect.args, effect.kwargs]):
+                if isinstance(x, Slot) and x.node is not None:
+                    x.place = at[x.node]
+        self.single = self.results[0][1] if not isinstance(output, (dict, list, tuple)) and type(self.results[0]) is tuple else None
+        self.row = row_of(self.name)
+
+    def _results(self, tracer: Tracer, output: Any) -> list[Any]:
+        self.tree = rebuild(output, iter([None] * len(leaves(output))))
+        return [tracer.result(x) for x in leaves(output)]
+
+    def replay(self, found: Any) -> Any:
+        """The results, or MISS where the function would look at something else. Nothing has been done then."""
+        values, tensors = found
+        if self.raw:
+            values = list(values)
+            for i in self.raw:
+                values[i] = private(values[i])
+        outs, saved = self.program.forward(values)
+        for place, value, _ in self.guards:
+            if not same_array(outs[place], value):
+                return MISS
+        made: dict[int, Any] = {}
+        if self.live:
+            call = Call(self, values, saved, [tensors[i]._register for i in self.wrt], self.wrt)
+            for (_, place), entry in zip(self.live, put(self.row, call, outs, self.live)):
+                made[place] = wrap(outs[place], entry)
+        for place in self.wrapped:
+            made[place] = wrap(outs[place], None)
+        for effect in self.effects:
+            args, kwargs = rebuild([effect.args, effect.kwargs], iter([
+                x if type(x) is not Slot else tensors[x.at] if x.at is not None else made[x.place]
+                for x in leaves([effect.args, effect.kwargs])]))
+            effect.function(*args, **kwargs)
+        if self.single is not None:
+            return made[self.single]
+        return rebuild(self.tree, iter([
+            x if type(x) is not tuple else x.copy() if isinstance(x, np.ndarray) else tensors[x[0]] if x[1] is None else made[x[1]]
+            for x in self.results]))
+
+    def is_missed(self) -> str:
+        return ", ".join(dict.fromkeys([where for _, _, where in self.guards]))
+
+
+def nodes_of(recording: Recording) -> list[Node]:
+    return recording.nodes

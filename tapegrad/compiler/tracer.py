@@ -1,0 +1,359 @@
+"""Tracing: a run of a function, for real, of which every operation becomes a node.
+
+Recorders (core/record.py) tell the tracer of a thread the operands' arrays and the result. Tensors have value semantics, so
+an array stands for its value, and the tracer knows it by its identity: {id(array): node}, with the arrays kept alive. An
+array that no input leads to is a constant of the graph.
+
+A node says nothing about what was recorded. So where an operation that was recorded reads a value that has no register
+(of detach(), or computed under no_grad) and that depends on an input with one, a node `stop` without a derivative is put
+between: derivatives of the graph are those of the tape.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tapegrad.core.constants import private
+from tapegrad.core.entry import Entry, Leaf
+from tapegrad.core.tape import listening, thread
+from tapegrad.core.tensor import TensorBase
+from tapegrad.errors import CompileError, describe
+from tapegrad.functions.tensor import Tensor
+from tapegrad.primitives import Primitive
+from tapegrad.primitives.node import Node, lifted
+from tapegrad.tree import leaves, rebuild
+
+GUARDED = 64                            # elements: a larger array that a function looks at is no guard
+HOME = str(Path(__file__).parents[1])
+STOP = Primitive("stop", lambda x: x, (None,), view=True)
+
+
+class Held:
+    """A tensor that the trace knows without an array that is its alone: an input, or one that has lent its array."""
+
+    __slots__ = ("tensor", "node", "array", "at")
+
+    def __init__(self, tensor: Tensor, node: Node | None, array: Any, at: int | None = None) -> None:
+        self.tensor, self.node, self.array, self.at = tensor, node, array, at
+
+
+class Effect:
+    """`function(*args, **kwargs)`, to be done again at each replay. Tensors among the arguments are Slots."""
+
+    __slots__ = ("function", "args", "kwargs", "where")
+
+    def __init__(self, function: Callable[..., Any], args: Any, kwargs: Any, where: str) -> None:
+        self.function, self.args, self.kwargs, self.where = function, args, kwargs, where
+
+
+class Slot:
+    """A tensor of a recording: the input at a position, or the value of a node."""
+
+    __slots__ = ("at", "node", "live", "place")
+
+    def __init__(self, at: int | None = None, node: Node | None = None, live: bool = False) -> None:
+        self.at, self.node, self.live = at, node, live
+        self.place = -1                                 # among the outputs of the program
+
+
+class Tracer:
+    """Listens to this thread while `with tracer.listens():`.
+
+    inputs    the tensors that are inputs, as Held, in order
+    reads     [(node, its value, the line)]: the elements that the function has looked at
+    effects   what it did besides computing, in order
+    reason    why it can't be replayed, or None
+    """
+
+    def __init__(self, name: str, strict: bool) -> None:
+        self.name, self.strict = name, strict
+        self.inputs: list[Held] = []
+        self.reads: list[tuple[Node, Any, str]] = []
+        self.effects: list[Effect] = []
+        self.reason: str | None = None
+        self.where = ""
+        self.nodes: dict[int, Node] = {}
+        self.kept: list[Any] = []
+        self.constants: set[int] = set()                # ids of arrays of tensors that were made meanwhile
+        self.held: dict[int, Held] = {}                 # by the tensor's id and its register's
+        self.changed: set[int] = set()                  # ids of tensors that an effect has changed
+        self.reach: set[Node] = set()                   # what depends on an input that requires a gradient
+        self.stops: dict[Node, Node] = {}
+        self.lendings: list[tuple[Tensor, Any]] = []
+        self.silent = 0
+
+    @contextmanager
+    def listens(self) -> Iterator[None]:
+        tape = thread.tape
+        tape.tracer = self
+        listening.append(self)
+        try:
+            yield
+        finally:
+            tape.tracer = None
+            listening.remove(self)
+
+    @contextmanager
+    def silence(self) -> Iterator[None]:
+        tape = thread.tape
+        before, tape.tracer = tape.tracer, None
+        try:
+            yield
+        finally:
+            if self.reason is None:
+                tape.tracer = before
+
+    def add_input(self, x: Tensor) -> None:
+        """Have a tensor that is there before the run as an input."""
+        if x._data is not None and id(x._data) in self.nodes:
+            x._data = x._data.copy()                    # two inputs that share an array are two values
+        array = x._array
+        node = Node(None, (), (), array.shape, array.dtype)
+        held = Held(x, node, array if x._data is not None else array.copy(), len(self.inputs))
+        self.inputs.append(held)
+        self.held[id(x)] = held
+        if x._register is not None:
+            self.held[id(x._register)] = held
+            self.reach.add(node)
+        if x._data is not None:
+            self._keep(array, node)
+
+    def _keep(self, array: Any, node: Node) -> None:
+        self.nodes[id(array)] = node
+        self.kept.append(array)
+
+    def refuse(self, reason: str) -> None:
+        """Note why this can't be replayed, and listen no longer: the run goes on as it would have."""
+        if self.reason is not None:
+            return
+        self.reason, self.where = reason, users_line()
+        thread.tape.tracer = None
+        if self.strict:
+            raise CompileError(f"compile: {self.name} can't be replayed: {reason}, {self.where}")
+
+    # What recorders and tensors tell
+
+    def operation(self, row: Primitive, xs: Any, values: Any, static: tuple[Any, ...], z: Tensor) -> None:
+        """z = row(*xs, *static) has run on the arrays `values`; xs are tensors, registers, arrays or numbers."""
+        zd, live = z._data, z._register is not None
+        operands = [self._operand(x, value, live) for x, value in zip(xs, values)]
+        if self.reason is not None:
+            return
+        for operand, value in zip(operands, values):
+            if zd is value:                             # the same value: an alias
+                if isinstance(operand, Node):
+                    self._keep(zd, operand)
+                else:
+                    self._constant(zd)
+                return
+        static, more = self._static(static)
+        if not more and not any([isinstance(operand, Node) for operand in operands]):
+            self._constant(zd)
+            return
+        if more:
+            row, operands, static = lifted(row, len(operands), static), [*operands, *more], ()
+        node = Node(row, tuple(operands), static, zd.shape, zd.dtype)
+        if not self.reach.isdisjoint([operand for operand in operands if isinstance(operand, Node)]):
+            self.reach.add(node)
+        self._keep(zd, node)
+
+    def derived(self, name: str, g: Callable[..., Any], xs: Any, z: Tensor) -> None:
+        """z has been computed as g(*arrays of the tensors xs), without a derivative."""
+        if self.silent:
+            return
+        self.operation(Primitive(name, g, (None,) * len(xs)), xs, [x._array for x in xs], (), z)
+
+    def made(self, z: Tensor, of: Any = None) -> None:
+        """A tensor has been made, of the array or the value of the tensor `of`, if not of nothing."""
+        array = z._data
+        source = of._array if isinstance(of, TensorBase) else of
+        if array is None or id(array) in self.nodes and source is not array:
+            return
+        node = None
+        if isinstance(of, TensorBase):
+            node = self._known(of, source)
+        elif source is not None:
+            node = self.nodes.get(id(source))
+        if node is None or array.dtype != source.dtype:
+            self._constant(array)
+        elif array is not source:
+            self._keep(array, self._stopped(node))
+        if isinstance(of, TensorBase) and z._data is None:
+            self.held[id(z)] = Held(z, node, array)
+
+    def same(self, copy: Any, array: Any) -> None:
+        """An array is a copy of another one, for reading only."""
+        node = self.nodes.get(id(array))
+        if node is not None:
+            self._keep(copy, node)
+        elif id(array) in self.constants:
+            self._constant(copy)
+
+    def linked(self, array: Any, x: Tensor) -> None:
+        """An array is the value of a tensor, to become a static argument."""
+        node = self._known(x, x._array)
+        if node is not None:
+            self._keep(array, node)
+
+    def read(self, x: Tensor) -> None:
+        """The elements of a tensor are looked at."""
+        array = x._array
+        self.looked_at(self._known(x, array), array)
+
+    def looked_at(self, node: Node | None, array: Any) -> None:
+        if node is None or self.reason is not None:
+            return
+        if array.size > GUARDED:
+            self.refuse(f"it looks at the elements of {describe(array)}, more than {GUARDED} that could be compared at each call")
+        elif all([node is not other for other, _, _ in self.reads]):
+            self.reads.append((node, array.copy(), users_line()))
+
+    def leaves(self, array: Any) -> None:
+        """An array goes out to the function as it is."""
+        self.looked_at(self.nodes.get(id(array)), array)
+
+    def lent(self, x: Tensor) -> None:
+        """The array of a tensor is handed out, and may be written to."""
+        array = x._array
+        node = self._known(x, array)
+        self.looked_at(node, array)
+        if self.reason is None:
+            self.lendings.append((x, array.copy()))
+            if id(x) not in self.held:
+                self.held[id(x)] = Held(x, node, array.copy())
+                if x._register is not None:
+                    self.held[id(x._register)] = self.held[id(x)]
+
+    def gradient(self, x: Tensor) -> None:
+        """`.grad` is read."""
+        self.refuse("it reads .grad; tg.grad and tg.autograd.grad give gradients that can be computed with")
+
+    def effect(self, method: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """Do, and note, what changes things outside of tensors' values."""
+        slots = [self._slot(x) if isinstance(x, TensorBase) else x for x in leaves([args, kwargs])]
+        args_, kwargs_ = rebuild([args, kwargs], iter(slots))
+        if self.reason is None:
+            if kwargs.get("create_graph"):
+                self.refuse("backward(create_graph=True) keeps gradients on the tape; tg.grad nests")
+            self.effects.append(Effect(method, args_, kwargs_, users_line()))
+        with self.silence():
+            out = method(*args, **kwargs)
+        if method.__name__ == "step":
+            self.changed |= {id(x) for x in args[0].parameters}
+        return out
+
+    # What they are
+
+    def _constant(self, array: Any) -> None:
+        self.nodes.pop(id(array), None)
+        self.constants.add(id(array))
+        self.kept.append(array)
+
+    def _stopped(self, node: Node) -> Node:
+        if node not in self.reach:
+            return node
+        if node not in self.stops:
+            self.stops[node] = Node(STOP, (node,), (), node.shape, node.dtype)
+        return self.stops[node]
+
+    def _operand(self, x: Any, value: Any, live: bool) -> Any:
+        if not isinstance(value, np.ndarray):
+            return value
+        tensor = isinstance(x, (TensorBase, Entry, Leaf))
+        node = self.nodes.get(id(value))
+        if node is None:
+            if not tensor:
+                return value if id(value) in self.constants else private(value)
+            node = self._known(x, value)
+            if node is None:
+                return value if id(value) in self.constants else value.copy()
+        if live and tensor and (x._register if isinstance(x, TensorBase) else x) is None:
+            return self._stopped(node)
+        return node if not live or tensor else self._stopped(node)
+
+    def _known(self, x: Any, array: Any) -> Node | None:
+        """The node of a tensor, or of its register; None for a constant. Refuses a tensor of unknown origin."""
+        node = self.nodes.get(id(array))
+        if node is not None or id(array) in self.constants:
+            return node
+        register = x._register if isinstance(x, TensorBase) else x
+        held = self.held.get(id(x)) or self.held.get(id(register))
+        if held is None:
+            self.refuse("it reads a tensor that none of its arguments, closures and globals leads to")
+            return None
+        if id(held.tensor) in self.changed or not _equal(array, held.array):
+            self.refuse(f"it reads a tensor {describe(array)} that was changed before in the same call")
+            return None
+        if held.node is not None:
+            self._keep(array, held.node)
+        else:
+            self._constant(array)
+        return held.node
+
+    def _static(self, static: tuple[Any, ...]) -> tuple[tuple[Any, ...], list[Node]]:
+        """Static arguments, with the nodes of those arrays that are the values of tensors in their places."""
+        more: list[Node] = []
+
+        def place(item: Any) -> Any:
+            if isinstance(item, tuple):
+                return tuple([place(part) for part in item])
+            node = self.nodes.get(id(item)) if isinstance(item, np.ndarray) else None
+            if node is None:
+                return item
+            more.append(node)
+            return node
+
+        return tuple([place(item) for item in static]), more
+
+    def _slot(self, x: Tensor) -> Slot:
+        held = self.held.get(id(x))
+        if held is not None and held.at is not None:
+            return Slot(at=held.at)
+        node = self._known(x, x._array)
+        if node is None:
+            self.refuse("it does something to a tensor that does not depend on its inputs")
+        return Slot(node=node, live=x._register is not None)
+
+    def result(self, z: Tensor) -> Any:
+        """What a tensor that the function returns is: a Slot, or its array."""
+        held = self.held.get(id(z))
+        if held is not None and held.at is not None:
+            return Slot(at=held.at)
+        node = self._known(z, z._array)
+        if node is None:
+            if z._register is not None:
+                self.refuse("a result requires a gradient, and does not depend on the inputs that do")
+            return z._array.copy()
+        if z._register is not None and node not in self.reach:
+            self.refuse("a result requires a gradient, and does not depend on the inputs that do")
+        return Slot(node=node, live=z._register is not None)
+
+    def finish(self) -> None:
+        """After the run: whether what it was given is as it was."""
+        for x, before in self.lendings:
+            if not _equal(x._array, before) and id(x) not in self.changed:
+                self.refuse("it writes to the array of a tensor")
+        for held in self.inputs:
+            x = held.tensor
+            if id(x) not in self.changed and (x._array is not held.array and not _equal(x._array, held.array)
+                                              or (self.held.get(id(x._register)) is not held
+                                                  if x._register is not None else held.node in self.reach)):
+                self.refuse(f"it changes a tensor {describe(x)} that it was given, or reads")
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return one.shape == other.shape and one.dtype == other.dtype and one.tobytes() == other.tobytes()
+
+
+def users_line() -> str:
+    """`file:line` of the user's code that runs."""
+    frame: Any = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(HOME):
+        frame = frame.f_back
+    return "" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
