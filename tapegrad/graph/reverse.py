@@ -10,7 +10,8 @@ undone by the same `fit`, so running the graph over arrays gives the same bits. 
     expanded    the derivative rule, run over nodes: rows of the registry, which can be written out, optimised, differentiated
     whole       one node of a row Derivative: run.py runs the row's rule for arrays
 
-A row with `expand(*operands)`, which returns its result as nodes of other rows, is replaced by these.
+A row with `expand(*operands)`, which returns its result as nodes of other rows, is replaced by these. A row with `together`
+gives the contributions to all its operands at once (compiler/loop.py).
 """
 
 from bisect import bisect_right
@@ -40,7 +41,7 @@ ONES = Primitive("ones", np.ones, ())
 
 
 class Reverse:
-    """The deltas of a graph's last output, or of several: `seed` is then {output: its delta}.
+    """The deltas of a graph's last output, or of several: `seed` is then {a node of the graph, or an input: its delta}.
 
     deltas    {node: the node of its delta}, for the nodes in `wrt` that a delta reaches
     needed    the nodes through which a delta can reach one of `wrt`, and these
@@ -84,6 +85,11 @@ class Reverse:
                 self.needed |= needed(more, self.needed)
                 waiting += more
                 deltas[inner] = d if inner not in deltas else self._sum(deltas[inner], d)
+                continue
+            if (together := getattr(z.row, "together", None)) is not None:
+                for y, c, total in together(z, d, self.needed, deltas):
+                    deltas[y] = c if total or y not in deltas else self._sum(deltas[y], c)
+                    self.delta_of.setdefault(deltas[y], y)
                 continue
             for i, y in enumerate(z.operands):
                 if isinstance(y, Node) and y in self.needed:
