@@ -791,3 +791,62 @@ def test_randomness_is_fresh_and_reproducible(inside):
     assert len({str(fresh(tg.tensor(np.ones(50))).tolist()) for _ in range(5)}) == 5
     seeded = strict(lambda x: tg.dropout(x, rng=3))
     assert len({str(seeded(tg.tensor(np.ones(50))).tolist()) for _ in range(5)}) == 1
+
+
+def test_lists():
+    f = [("z1", "dot", ("x", "W")), ("z2", "tanh", ("z1",)), ("z3", "sum", ("z2", "axis=1")), ("loss", "mean", ("z3",))]
+    both = tg.wengert.compile(f)
+    rng = np.random.default_rng(0)
+    for k in range(6):
+        for dtype in ("f8", "f4"):
+            val = {"x": rng.normal(size=(3 + k // 4, 2)).astype(dtype), "W": rng.normal(size=(2, 4)).astype(dtype)}
+            values, deltas = both(val, seed=2.0)
+            expected = tg.wengert.eval(f, val)
+            wanted = tg.wengert.backprop(f, expected, seed=2.0)
+            assert values.keys() == expected.keys() and deltas.keys() == wanted.keys()
+            for found, right in ((values, expected), (deltas, wanted)):
+                for name in right:
+                    assert found[name].dtype == right[name].dtype
+                    np.testing.assert_allclose(found[name], right[name], rtol=1e-11 if dtype == "f8" else 2e-5, atol=1e-6)
+    assert sum(replays(both.both)) >= 4
+    scalar = tg.wengert.compile([("z", "square", ("x",)), ("f", "add", ("z", "x"))])
+    for x in (2, 3, 2.0, 3.0, 4.0):
+        values, deltas = scalar({"x": x})
+        assert values["f"] == x * x + x and deltas["x"] == 2 * x + 1
+    with pytest.raises(ValueError, match="no value"):
+        scalar({})
+
+
+def test_running_statistics_move_at_each_replay():
+    def run(wrap):
+        mean, var, rng = tg.tensor(np.zeros(3)), tg.tensor(np.ones(3)), np.random.default_rng(0)
+        f = wrap(lambda x: tg.batch_norm(x, mean, var, training=True))
+        return [f(rng.normal(size=(5, 3))).tolist() for _ in range(4)], mean.tolist(), var.tolist(), f
+
+    *found, f = run(strict)
+    *expected, _ = run(lambda f: f)
+    assert found == expected and replays(f) == [3]
+
+
+def test_recordings_keep_no_arguments():
+    from weakref import ref
+    f = strict(lambda x, p: (x * p["W"]).sum() if np.isfinite(x).all() else x)
+    x, W = tg.tensor(np.ones(10)), x_of(1.0)
+    kept = ref(x), ref(W)
+    f(x, {"W": W}).backward()
+    f(x, {"W": W})
+    del x, W
+    tg.tape().reap()
+    gc.collect()
+    assert [r() for r in kept] == [None, None]
+
+
+def test_looked_at_step_by_step_it_is_the_function():
+    f = strict(lambda x: tg.sin(x) * 2)
+    x = x_of(1.0)
+    f(x)
+    with tg.traced() as t:
+        f(x)
+    assert "2 entries" in repr(t)
+    with tg.detect_anomaly():
+        f(x).backward()

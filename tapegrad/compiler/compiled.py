@@ -48,8 +48,8 @@ class Compiled:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         tape = thread.tape
-        if tape.tracer is not None:                     # a part of another one that is being recorded
-            return self.fun(*args, **kwargs)
+        if tape.tracer is not None or tape.watch is not None or type(tape.entries) is not list:
+            return self.fun(*args, **kwargs)            # a part of what is being recorded, or of what is looked at step by step
         missed = None
         for i, recording in enumerate(self.cache):
             found = recording.match(args, kwargs, tape.recording)
@@ -138,6 +138,7 @@ class Compiled:
                 self.always = tracer.reason or "", tracer.where
         if tracer.reason is not None:
             made = Recording(self.name, match, Place(tracer.reason, tracer.where), reader)
+        reader.forget()
         self._keep(made, missed)
         if tracer.reason is not None:
             self._say(tracer.reason, tracer.where)

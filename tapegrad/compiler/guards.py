@@ -110,6 +110,10 @@ class Reader:
         exec(compile(text, "<guards of a compiled function>", "exec"), space)     # noqa: S102
         return space["match"]           # type: ignore[no-any-return]
 
+    def forget(self) -> None:
+        """Keep no object that was read: only what is compared."""
+        self.inputs, self.found, self.objects, self.fragile = [], {}, [], []
+
     # Reading
 
     def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any], recording: bool) -> None:

@@ -267,8 +267,10 @@ class Tracer:
             self.effects.append(Effect(method, args_, kwargs_, users_line()))
         with self.silence():
             out = method(*args, **kwargs)
-        if method.__name__ == "step":
-            self.changed |= {id(x) for x in args[0].parameters}
+        for x in getattr(method, "changes", lambda *args, **kwargs: ())(*args, **kwargs):
+            self.changed.add(id(x))
+        if out is not None and not isinstance(out, TensorBase):
+            self.refuse(f"it uses what {method.__qualname__} returns")
         return out
 
     # What they are
