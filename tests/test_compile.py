@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import tapegrad as tg
-from tapegrad.errors import CompileError, ConsumedTapeError
+from tapegrad.errors import CompileError, ConsumedTapeError, ThreadError
 
 SCALE = 2.0
 WEIGHT = tg.tensor([1.0, 2.0], requires_grad=True)
@@ -850,3 +850,41 @@ def test_looked_at_step_by_step_it_is_the_function():
     assert "2 entries" in repr(t)
     with tg.detect_anomaly():
         f(x).backward()
+
+
+def test_a_function_of_arrays_returns_arrays():
+    f = strict(lambda a: {"sum": np.sum(a), "sin": np.sin(a) * 2, "same": a, "n": 3})
+    g = strict(lambda a: tg.sin(a))
+    for seed in range(3):
+        a = np.random.default_rng(seed).normal(size=3)
+        found = f(a)
+        assert type(found["sum"]) is np.float64 and found["sum"] == a.sum() and type(found["sin"]) is np.ndarray
+        np.testing.assert_array_equal(found["sin"], np.sin(a) * 2)
+        assert found["same"] is a and isinstance(g(a), tg.Tensor)
+        found["sin"][:] = 0.0
+    assert replays(f) == [2]
+
+
+def test_functions_that_tensors_do_not_know():
+    f = tg.compile(lambda a: np.histogram(a, bins=3)[0].sum() * tg.ones(2), fallback="silent")
+    for _ in range(3):
+        assert f(np.arange(5.0)).tolist() == [5.0, 5.0]
+    g = tg.compile(lambda a: a.tobytes(), fallback="silent")
+    for _ in range(3):
+        assert g(np.arange(2.0)) == np.arange(2.0).tobytes()
+    h = tg.compile(lambda a, out: np.add(a, a, out=out), fallback="silent")
+    for _ in range(3):
+        out = np.zeros(2)
+        assert h(np.ones(2), out) is out and out.tolist() == [2.0, 2.0]
+
+
+def test_a_tensor_of_another_thread():
+    f, made = strict(lambda x: x * 2), []
+    other = threading.Thread(target=lambda: made.append(x_of(1.0) * 3))
+    other.start()
+    other.join()
+    for _ in range(3):
+        z = f(made[0])
+        assert z.item() == 6.0
+        with pytest.raises(ThreadError, match="another thread"):
+            z.backward()

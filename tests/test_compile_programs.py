@@ -88,7 +88,11 @@ def run(steps, x, values, flag, n, closure, ids):
 
 def results(f, x, y, *rest):
     x, y = tg.tensor(x, requires_grad=True), tg.tensor(y, requires_grad=True)
-    z = f(x, y, *rest)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return differentiated(f(x, y, *rest), x, y)
+
+
+def differentiated(z, x, y):
     if not z.requires_grad:
         return [z.data]
     first = tg.autograd.grad((z * z).sum(), [x, y], create_graph=True, allow_unused=True)

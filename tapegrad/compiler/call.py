@@ -74,24 +74,33 @@ class Call:
         part = Part(made, set(), {})
         return deltas([z for z, _ in outs], [d for _, d in outs], [inputs[i]._register for i in self.wrt], True, part=part)
 
+
+class Result:
+    """A result of a call, as the static argument of its entry."""
+
+    __slots__ = ("call", "node")
+
+    def __init__(self, call: Call, node: Node | None) -> None:
+        self.call, self.node = call, node
+
     def __repr__(self) -> str:
-        return "a replay"
+        return f"{len(self.call.program.nodes)} operations"
 
 
 def _array(d: Any) -> Any:
     return d._value if isinstance(d, Tensor) else d
 
 
-def _whole(F: Any, d: Any, _z: Any, _shapes: Any, call: Call, node: Node | None) -> list[Any]:
-    return call.deltas(F, d, node)
+def _whole(F: Any, d: Any, _z: Any, _shapes: Any, replayed: Result) -> list[Any]:
+    return replayed.call.deltas(F, d, replayed.node)
 
 
 def row_of(name: str) -> Primitive:
     """The row of the calls of a compiled function."""
-    return Primitive(name, None, (lambda i, F, d, _z, _xs, call, node: d[i],), variadic=True, complex=LINEAR)
+    return Primitive(name, None, (lambda i, F, d, _z, _xs, replayed: d[i],), variadic=True, complex=LINEAR)
 
 
-_result = Primitive("result", None, (lambda F, d, _z, _call, node, place: Bundle({node: d}),), complex=LINEAR)
+_result = Primitive("result", None, (lambda F, d, _z, _call, replayed: Bundle({replayed.node: d}),), complex=LINEAR)
 
 
 def put(row: Primitive, call: Call, outs: list[Any], group: list[tuple[Node, int]]) -> list[Entry]:
@@ -102,7 +111,7 @@ def put(row: Primitive, call: Call, outs: list[Any], group: list[tuple[Node, int
         plan = row.plans[len(registers), (1 << len(registers)) - 1] = plan.by(_whole)
     if len(group) == 1:
         (node, place), = group
-        return [append(row, plan, registers, (None, None, call, node), outs[place])]
-    entry = append(row, plan, registers, (None, None, call, None), Bundle)
+        return [append(row, plan, registers, (None, None, Result(call, node)), outs[place])]
+    entry = append(row, plan, registers, (None, None, Result(call, None)), Bundle)
     of = _result.planned()[1]
-    return [append(_result, of, (entry,), (None, None, node, k), outs[place]) for k, (node, place) in enumerate(group)]
+    return [append(_result, of, (entry,), (None, None, Result(call, node)), outs[place]) for node, place in group]

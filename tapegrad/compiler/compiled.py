@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tapegrad.compiler.guards import Reader, Unreadable
-from tapegrad.compiler.recording import FAILED, MISS, Place, Recording
+from tapegrad.compiler.recording import FAILED, MISS, Place, Recording, array_of
 from tapegrad.compiler.tracer import Tracer
 from tapegrad.compiler.watching import GENERATORS, watched
 from tapegrad.core.tape import thread
@@ -22,6 +22,7 @@ from tapegrad.tree import leaves, rebuild
 
 RECORDINGS = 64                         # of a function, the last ones used
 ALIKE = 8                               # of one signature, for different values that the function looks at
+CHANGING = 3                            # calls that change what the function reads, before it is recorded no more
 FALLBACKS = "warn", "error", "silent"
 
 
@@ -96,53 +97,66 @@ class Compiled:
         return self(*args, **kwargs)                    # another thread has recorded meanwhile
 
     def _traced(self, args: Any, kwargs: Any, missed: Recording | None) -> Any:
+        """The function, run once, and what came of it as a recording."""
+        reader = Reader()
         try:
-            reader = Reader()
             reader.arguments(args, kwargs, thread.tape.recording)
             reader.function(self.fun)
         except (Unreadable, RecursionError) as error:
-            deep = isinstance(error, RecursionError)
-            self.always = "it can reach structures that are nested too deeply" if deep else str(error), ""
-            return self._plainly(*self.always, args, kwargs)
-        tracer = Tracer(self.name, self.fallback == "error")
-        recording = thread.tape.recording
+            why = "it can reach structures that are nested too deeply" if isinstance(error, RecursionError) else str(error)
+            if not reader.in_arguments:
+                self.always = why, ""
+            return self._plainly(why, "", args, kwargs)
+        tracer, recording = Tracer(self.name, self.fallback == "error"), thread.tape.recording
         tracer.states = _states(reader.fragile)
-        ndarrays = {id(x): Tensor(x) for x in reader.inputs if isinstance(x, np.ndarray)}
+        made = Recording(self.name, missed.place if missed is not None else Place(), reader)
+        given = Given(args, kwargs, reader.inputs)
         with tracer.listens():
             for x in reader.inputs:
-                tracer.add_input(ndarrays.get(id(x), x))
-            given = args, kwargs
-            if ndarrays:
-                given = rebuild((args, kwargs), iter([ndarrays.get(id(x), x) for x in leaves((args, kwargs))]))
+                tracer.add_input(given.tensors.get(id(x), x))
             if generators := GENERATORS & reader.names:
                 tracer.refuse(f"it can make a random generator, by {', '.join(generators)}")
-            with watched(reader, tracer):
-                output = self.fun(*given[0], **given[1])
-            match = reader.compiled()
+            try:
+                with watched(reader, tracer):
+                    output = self.fun(*given.args, **given.kwargs)
+            except (TypeError, AttributeError) as error:
+                if not given.tensors or isinstance(error, CompileError):
+                    raise
+                tracer.refuse(f"it does not take tensors for its arrays: {type(error).__name__}: {error}")
+                given = Given(args, kwargs, [])         # it may take the arrays
+                output = self.fun(*args, **kwargs)
+            made.match = reader.compiled()
             if tracer.reason is None:
-                made = Recording(self.name, match, missed.place if missed is not None else Place(), reader)
                 with tracer.silence():
-                    tracer.finish()
-                    if tracer.reason is None:
-                        made.build(tracer, output, recording)
-        for x in reader.inputs:
-            if id(x) in ndarrays and tracer.reason is not None and x.flags.writeable and x.shape == ndarrays[id(x)].shape:
-                x[...] = ndarrays[id(x)]._array         # what the function has written to the tensor that it was given for it
-        found = match(args, kwargs, recording)
-        if tracer.reason is None and (found is None or _states(reader.fragile) != tracer.states):
+                    self._built(made, tracer, output, recording)
+        if tracer.reason is not None:
+            given.write_back()
+        unchanged = made.match(args, kwargs, recording) is not None
+        if tracer.reason is None and not (unchanged and _states(reader.fragile) == tracer.states):
             tracer.refuse("it changes a value, a container or a random generator that it can read, or that was given")
             tracer.where = ""
-        if found is None:
+        if not unchanged:
             self.changing += 1
-            if self.changing >= 3:
+            if self.changing >= CHANGING:
                 self.always = tracer.reason or "", tracer.where
         if tracer.reason is not None:
-            made = Recording(self.name, match, Place(tracer.reason, tracer.where), reader)
+            made.place = Place(tracer.reason, tracer.where)
+        output = given.returned(output, reader.knows_tensors)
         reader.forget()
         self._keep(made, missed)
         if tracer.reason is not None:
             self._say(tracer.reason, tracer.where)
         return output
+
+    def _built(self, made: Recording, tracer: Tracer, output: Any, recording: bool) -> None:
+        tracer.finish()
+        if tracer.reason is None:
+            try:
+                made.build(tracer, output, recording)
+            except CompileError:
+                raise
+            except Exception as error:                  # the run was right, whatever can't be made of it
+                tracer.refuse(f"no program can be made of it: {type(error).__name__}: {error}")
 
     def _keep(self, recording: Recording, missed: Recording | None) -> None:
         self.recorded += 1
@@ -195,6 +209,34 @@ class Compiled:
                     return recording
             self(*args, **kwargs)
         return None
+
+
+class Given:
+    """The arguments as the traced function gets them: with a tensor for each array.
+
+    tensors   {id of an array: the tensor}
+    """
+
+    def __init__(self, args: Any, kwargs: Any, inputs: list[Any]) -> None:
+        self.args, self.kwargs = args, kwargs
+        self.arrays = [x for x in inputs if isinstance(x, np.ndarray)]
+        self.tensors = {id(x): Tensor(x) for x in self.arrays}
+        if self.tensors:
+            self.args, self.kwargs = rebuild((args, kwargs), iter([self.tensors.get(id(x), x) for x in leaves((args, kwargs))]))
+
+    def write_back(self) -> None:
+        """Write to the arrays what the function has written to their tensors."""
+        for x in self.arrays:
+            if x.flags.writeable and x.shape == self.tensors[id(x)].shape:
+                x[...] = self.tensors[id(x)]._array
+
+    def returned(self, output: Any, knows_tensors: bool) -> Any:
+        """What the function returned, as it would have from the arrays."""
+        own = {id(self.tensors[id(x)]): x for x in self.arrays}
+        found = [own.get(id(x), x) for x in leaves(output)]
+        if not knows_tensors:
+            found = [array_of(x) if isinstance(x, Tensor) else x for x in found]
+        return rebuild(output, iter(found))
 
 
 class Text(str):

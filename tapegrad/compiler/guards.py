@@ -75,6 +75,7 @@ class Reader:
         self.objects: list[tuple[Any, str, set[str]]] = []
         self.fragile: list[Any] = []
         self.in_arguments = False
+        self.knows_tensors = False                      # whether the code can reach a tensor, or anything of tapegrad's
         self.count = 0
 
     # Writing
@@ -145,6 +146,9 @@ class Reader:
 
     def visit(self, x: Any, expression: str, path: str) -> None:
         kind = type(x)
+        home = x.__name__ if kind is types.ModuleType else getattr(x, "__module__", None)
+        if kind is Tensor or isinstance(home, str) and home.split(".")[0] == "tapegrad":
+            self.knows_tensors = True
         if kind in ATOMS:
             v = self._fetch(expression)
             c = self._bound(x)

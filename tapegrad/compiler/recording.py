@@ -13,6 +13,7 @@ from tapegrad.compiler.plain import Plain
 from tapegrad.compiler.tracer import Slot, Tracer
 from tapegrad.core.constants import private
 from tapegrad.core.record import wrap
+from tapegrad.functions.tensor import Tensor
 from tapegrad.graph import Graph
 from tapegrad.graph.graph import operands_of
 from tapegrad.primitives.node import Node
@@ -20,6 +21,11 @@ from tapegrad.tree import leaves, rebuild
 
 MISS, FAILED = object(), object()
 Match = Callable[[Any, Any, bool], Any]
+
+
+def array_of(x: Tensor) -> Any:
+    """A tensor as what NumPy's functions return."""
+    return np.array(x._array)[()]
 
 
 class Place:
@@ -61,10 +67,12 @@ class Recording:
     """
 
     __slots__ = ("name", "match", "place", "replays", "reader", "inputs", "outputs", "wrt", "raw", "program", "nodes", "guards",
-                 "results", "draws", "tree", "live", "effects", "row", "wrapped", "single")
+                 "results", "draws", "as_arrays", "tree", "live", "effects", "row", "wrapped", "single")
 
-    def __init__(self, name: str, match: Match, place: Place, reader: Reader) -> None:
-        self.name, self.match, self.place, self.reader, self.replays = name, match, place, reader, 0
+    match: Match
+
+    def __init__(self, name: str, place: Place, reader: Reader) -> None:
+        self.name, self.place, self.reader, self.replays = name, place, reader, 0
 
     def build(self, tracer: Tracer, output: Any, recording: bool) -> None:
         """The program and what is done around it, from a trace and what the run returned."""
@@ -93,7 +101,8 @@ class Recording:
                 if isinstance(x, Slot) and x.node is not None:
                     x.place = at[x.node]
         alone = not isinstance(output, (dict, list, tuple)) and type(self.results[0]) is tuple
-        self.single = self.results[0][1] if alone else None
+        self.as_arrays = not self.reader.knows_tensors      # a function of NumPy's functions: it returns what they do
+        self.single = self.results[0][1] if alone and not self.as_arrays else None
         self.row = row_of(self.name)
 
     def _results(self, tracer: Tracer, output: Any) -> list[Any]:
@@ -143,6 +152,8 @@ class Recording:
         return rebuild(self.tree, iter([self._result(x, tensors, made) for x in self.results]))
 
     def _result(self, x: Any, tensors: Any, made: dict[int, Any]) -> Any:
+        if type(x) is tuple and self.as_arrays:
+            return array_of(made[x[1]]) if x[1] is not None else tensors[x[0]]
         if type(x) is tuple:
             return tensors[x[0]] if x[1] is None else made[x[1]]
         return x.copy() if type(x) is np.ndarray else x
