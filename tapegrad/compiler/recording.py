@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tapegrad.compiler.call import Call, put, row_of
+from tapegrad.compiler.call import Call, plan_of, put, row_of
 from tapegrad.compiler.guards import Reader, same_array
 from tapegrad.compiler.plain import Plain
 from tapegrad.compiler.tracer import Slot, Tracer
@@ -67,7 +67,7 @@ class Recording:
     """
 
     __slots__ = ("name", "match", "place", "replays", "reader", "inputs", "outputs", "wrt", "raw", "program", "nodes", "guards",
-                 "results", "draws", "as_arrays", "tree", "live", "effects", "row", "wrapped", "single")
+                 "results", "draws", "as_arrays", "tree", "live", "effects", "row", "plan", "wrapped", "single", "simple")
 
     match: Match
 
@@ -91,7 +91,7 @@ class Recording:
         self.nodes = Graph(self.inputs, self.outputs).nodes
         self.guards = [(at[node], value, where) for node, value, where in tracer.reads]
         self.effects = tracer.effects
-        self.live = [[(node, at[node]) for node in group] for group in _groups(live, tracer.reach)] if self.wrt else []
+        self.live = [[at[node] for node in group] for group in _groups(live, tracer.reach)] if self.wrt else []
         alive = {at[node] for node in live} if self.wrt else set()
         self.wrapped = [at[node] for node in dict.fromkeys([slot.node for slot in wanted if slot.node is not None])]
         self.wrapped = [place for place in self.wrapped if place not in alive]
@@ -104,6 +104,8 @@ class Recording:
         self.as_arrays = not self.reader.knows_tensors      # a function of NumPy's functions: it returns what they do
         self.single = self.results[0][1] if alone and not self.as_arrays else None
         self.row = row_of(self.name)
+        self.plan = plan_of(self.row, len(self.wrt))
+        self.simple = self.single is not None and not (self.raw or self.draws or self.guards or self.effects)
 
     def _results(self, tracer: Tracer, output: Any) -> list[Any]:
         self.tree = rebuild(output, iter([None] * len(leaves(output))))
@@ -113,6 +115,8 @@ class Recording:
         """The results; MISS where the function would look at something else, FAILED where an operation raises. Nothing has been
         done then."""
         values, tensors = found
+        if self.simple:
+            return self._simply(values, tensors)
         if self.raw:
             values = list(values)
             for i in self.raw:
@@ -136,9 +140,9 @@ class Recording:
             return outs
         made: dict[int, Any] = {}
         if self.live:
-            call = Call(self, values, saved, [tensors[i]._register for i in self.wrt], self.wrt)
+            call = Call(self, values, saved, tuple([tensors[i]._register for i in self.wrt]))
             for group in self.live:
-                for (_, place), entry in zip(group, put(self.row, call, outs, group)):
+                for place, entry in zip(group, put(self.row, self.plan, call, outs, group)):
                     made[place] = wrap(outs[place], entry)
         for place in self.wrapped:
             made[place] = wrap(outs[place], None)
@@ -150,6 +154,17 @@ class Recording:
         if self.single is not None:
             return made[self.single]
         return rebuild(self.tree, iter([self._result(x, tensors, made) for x in self.results]))
+
+    def _simply(self, values: Any, tensors: Any) -> Any:
+        """The only result, of a function that does nothing but compute it."""
+        try:
+            outs, saved = self.program.forward(values)
+        except Exception:
+            return FAILED
+        if not self.live:
+            return wrap(outs[self.single], None)
+        call = Call(self, values, saved, tuple([tensors[i]._register for i in self.wrt]))
+        return wrap(outs[self.single], put(self.row, self.plan, call, outs, self.live[0])[0])
 
     def _result(self, x: Any, tensors: Any, made: dict[int, Any]) -> Any:
         if type(x) is tuple and self.as_arrays:
