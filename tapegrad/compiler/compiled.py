@@ -100,7 +100,7 @@ class Compiled:
         """The function, run once, and what came of it as a recording."""
         reader = Reader()
         try:
-            reader.arguments(args, kwargs, thread.tape.recording)
+            reader.arguments(self.fun, args, kwargs, thread.tape.recording)
             reader.function(self.fun)
         except (Unreadable, RecursionError) as error:
             why = "it can reach structures that are nested too deeply" if isinstance(error, RecursionError) else str(error)

@@ -117,14 +117,17 @@ class Reader:
 
     # Reading
 
-    def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any], recording: bool) -> None:
+    def arguments(self, fun: Any, args: tuple[Any, ...], kwargs: dict[str, Any], recording: bool) -> None:
+        """What `fun` is called with."""
+        code = getattr(fun, "__code__", None)
+        names = code.co_varnames[:code.co_argcount] if code is not None else ()
         self._check("not recording" if recording else "recording")
         self._check(f"len(a) != {len(args)} or len(k) != {len(kwargs)}")
         self.in_arguments = True
         for i, x in enumerate(args):
-            self.visit(x, f"a[{i}]", f"argument {i}")
+            self.visit(x, f"a[{i}]", names[i] if i < len(names) else f"argument{i}")
         for name, x in kwargs.items():
-            self.visit(x, f"k.get({name!r}, M)", f"argument {name}")
+            self.visit(x, f"k.get({name!r}, M)", name)
         self.in_arguments = False
 
     def function(self, fun: Any) -> None:
