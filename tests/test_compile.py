@@ -451,7 +451,7 @@ SIDE_EFFECTS = {
     "argument": "x[0] = x[0] * 1 + 1", "in place": "x += 1", "print": "print('said', file=out)", "write": "out.write('said')",
     "clock": "clock()", "constructor": "Counted()", "new generator": "x = x + np.random.default_rng().normal() * 0",
     "setattr": "setattr(config, 'count', config.count + 1)", "nested": "(lambda: seen.append(2))()",
-    "logging": "log.error('a')"}
+    "logging": "log.error('a')", "function attribute": "bump.calls = getattr(bump, 'calls', 0) + 1"}
 
 
 @pytest.mark.parametrize("effect", SIDE_EFFECTS)
@@ -486,6 +486,7 @@ def test_side_effects_are_never_lost(effect):
             outs += [f(x).tolist(), x.tolist()]
         return (outs, space["out"].getvalue(),
                 *[space[name] for name in ("COUNT", "seen", "counter", "table")], vars(space["config"]),
+                vars(bump),
                 space["array"].tolist(), np.random.rand(), random.random(), space["rng"].normal())
 
     assert run(lambda f: tg.compile(f, fallback="silent")) == run(lambda f: f)
@@ -888,3 +889,57 @@ def test_a_tensor_of_another_thread():
         assert z.item() == 6.0
         with pytest.raises(ThreadError, match="another thread"):
             z.backward()
+
+
+def test_programs_and_lists_of_tapes_with_replays(tmp_path):
+    """What is made of a tape has the operations that a replay stands for."""
+    f = strict(lambda x, W: (tg.tanh(x @ W), (x ** 2).sum()))
+    g = strict(lambda x, W: tg.tanh(x @ W).sum())
+    x, W = tg.tensor(np.ones((2, 3)), name="x", requires_grad=True), tg.tensor(np.ones((3, 2)), name="W", requires_grad=True)
+    for _ in range(2):
+        a, b = f(x, W)
+        loss = g(x * 2, W) + a.sum() * b
+    program, space = tg.export_numpy(loss), {}
+    exec(program.text, space)
+    value, gradients = space["step"](**program.inputs)
+    loss.backward()
+    np.testing.assert_allclose(value, loss.item(), rtol=1e-12)
+    for name, leaf in (("x", x), ("W", W)):
+        np.testing.assert_allclose(gradients[name], leaf.grad, rtol=1e-12)
+
+
+@pytest.mark.parametrize("change", ["xs.append(xs[0] * 2)", "xs[0] = xs[0] * 2", "d['new'] = xs[0] * 3", "del d['k']",
+                                    "xs[1].pop()"])
+def test_containers_of_arrays_that_are_changed(change):
+    def run(wrap):
+        space = {}
+        exec(f"def f(xs, d):\n    {change}\n    return xs[0] * 1.0", space)
+        f, seen = wrap(space["f"]), []
+        for i in range(3):
+            xs, d = [np.full(2, 1.0 + i), [np.ones(1), np.ones(1)]], {"k": np.ones(3)}
+            z = f(xs, d)
+            seen.append(str((np.asarray(z), [np.asarray(x).tolist() if not isinstance(x, list) else len(x) for x in xs],
+                             {key: np.asarray(x).tolist() for key, x in d.items()})))
+        return seen
+
+    assert run(lambda f: tg.compile(f, fallback="silent")) == run(lambda f: f)
+
+
+def test_the_warning_names_the_line_of_the_call():
+    f = tg.compile(lambda x: x * float(np.asarray(x).sum()))
+    with pytest.warns(UserWarning) as seen:
+        f(tg.tensor(np.ones(100)))
+    assert seen[0].filename == __file__
+
+
+def test_structures_that_cannot_be_rebuilt():
+    from collections import OrderedDict, defaultdict, namedtuple
+    Pair = namedtuple("Pair", "a b")
+
+    @tg.compile(fallback="silent")
+    def f(x, kind):
+        return {"default": defaultdict(list, x=x * 2), "ordered": OrderedDict(x=x * 2), "pair": Pair(x * 2, 1)}[kind]
+
+    for _ in range(3):
+        x = np.ones(2)
+        assert f(x, "default")["x"].tolist() == f(x, "ordered")["x"].tolist() == f(x, "pair").a.tolist() == [2.0, 2.0]

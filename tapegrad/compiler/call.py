@@ -101,9 +101,35 @@ def _recorded(call: Call, given: list[Any]) -> list[Any]:
     return deltas([z for z, _ in outs], [d for _, d in outs], [inputs[i]._register for i in recording.wrt], True, part=part)
 
 
-def row_of(name: str) -> Primitive:
+class Row(Primitive):
     """The row of the calls of a compiled function."""
-    return Primitive(name, None, (lambda i, F, d, _z, _xs, replayed: d[i],), variadic=True, complex=LINEAR)
+
+    __slots__ = ()
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, None, (lambda i, F, d, _z, _xs, replayed: d[i],), variadic=True, complex=LINEAR)
+
+    def opened(self, operands: list[Any], result: Result) -> Node:
+        """The node of a result as one of the recorded operations, for graphs of a tape. Of all results, a node of this row."""
+        if result.place is None:
+            return Node(self, tuple(operands), (result,), (), BUNDLE)
+        recording, given = result.call.recording, dict(zip(result.call.recording.wrt, operands))
+        known = {node: given.get(i, value) for i, (node, value) in enumerate(zip(recording.inputs, result.call.values))}
+        for node in recording.nodes:
+            known[node] = Node(node.row, tuple([known[x] if isinstance(x, Node) else x for x in node.operands]), node.static,
+                               node.shape, node.dtype)
+        return known[recording.outputs[result.place]]           # type: ignore[no-any-return]
+
+
+class _ResultRow(Primitive):
+    """The row of the results of a call that has several."""
+
+    __slots__ = ()
+
+    def opened(self, operands: list[Any], result: Result) -> Node:
+        """The node of a result as one of the recorded operations."""
+        call, = operands
+        return call.row.opened(call.operands, result)           # type: ignore[no-any-return]
 
 
 def plan_of(row: Primitive, n: int) -> Plan:
@@ -111,7 +137,7 @@ def plan_of(row: Primitive, n: int) -> Plan:
     return row.plan_of(n, (1 << n) - 1).by(_whole)
 
 
-_result = Primitive("result", None, (lambda F, d, _z, _call, replayed: Bundle({replayed.place: d}),), complex=LINEAR)
+_result = _ResultRow("result", None, (lambda F, d, _z, _call, replayed: Bundle({replayed.place: d}),), complex=LINEAR)
 
 
 def put(row: Primitive, plan: Plan, call: Call, outs: list[Any], places: list[int]) -> list[Entry]:

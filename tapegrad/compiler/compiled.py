@@ -7,18 +7,20 @@ import threading
 import warnings
 from collections.abc import Callable
 from functools import partial, update_wrapper
+from itertools import zip_longest
+from operator import is_
 from typing import Any
 
 import numpy as np
 
 from tapegrad.compiler.guards import Reader, Unreadable
 from tapegrad.compiler.recording import FAILED, MISS, Place, Recording, array_of
-from tapegrad.compiler.tracer import Tracer
+from tapegrad.compiler.tracer import Tracer, depth_of_user
 from tapegrad.compiler.watching import GENERATORS, watched
 from tapegrad.core.tape import thread
 from tapegrad.errors import CompileError
 from tapegrad.functions.tensor import Tensor
-from tapegrad.tree import leaves, rebuild
+from tapegrad.tree import leaves, rebuild, same
 
 RECORDINGS = 64                         # of a function, the last ones used
 ALIKE = 8                               # of one signature, for different values that the function looks at
@@ -85,7 +87,7 @@ class Compiled:
         if self.fallback == "warn" and (reason, where) not in self.said:
             self.said.add((reason, where))
             warnings.warn(f"compile: {self.name} is run as it is, and not replayed: {reason}{where and f', {where}'}",
-                          stacklevel=4)
+                          stacklevel=depth_of_user())
 
     def _record(self, args: Any, kwargs: Any, missed: Recording | None) -> Any:
         if self.always is not None:
@@ -131,6 +133,8 @@ class Compiled:
                     self._built(made, tracer, output, recording)
         if tracer.reason is not None:
             given.write_back()
+        if not given.is_same():
+            tracer.refuse("it changes a container that it was given")
         unchanged = made.match(args, kwargs, recording) is not None
         if tracer.reason is None and not (unchanged and _states(reader.fragile) == tracer.states):
             tracer.refuse("it changes a value, a container or a random generator that it can read, or that was given")
@@ -221,8 +225,19 @@ class Given:
         self.args, self.kwargs = args, kwargs
         self.arrays = [x for x in inputs if isinstance(x, np.ndarray)]
         self.tensors = {id(x): Tensor(x) for x in self.arrays}
+        self.original = args, kwargs
         if self.tensors:
             self.args, self.kwargs = rebuild((args, kwargs), iter([self.tensors.get(id(x), x) for x in leaves((args, kwargs))]))
+        self.given = leaves((self.args, self.kwargs))
+
+    def is_same(self) -> bool:
+        """Whether the function has left the containers that it was given as they were; if not, the caller's become alike."""
+        now = leaves((self.args, self.kwargs))
+        if len(now) == len(self.given) and all(map(is_, now, self.given)) and same(self.original, (self.args, self.kwargs)):
+            return True
+        own = {id(self.tensors[id(x)]): x for x in self.arrays}
+        _make_alike(self.original, (self.args, self.kwargs), own)
+        return False
 
     def write_back(self) -> None:
         """Write to the arrays what the function has written to their tensors."""
@@ -233,10 +248,31 @@ class Given:
     def returned(self, output: Any, knows_tensors: bool) -> Any:
         """What the function returned, as it would have from the arrays."""
         own = {id(self.tensors[id(x)]): x for x in self.arrays}
-        found = [own.get(id(x), x) for x in leaves(output)]
+        before = leaves(output)
+        found = [own.get(id(x), x) for x in before]
         if not knows_tensors:
             found = [array_of(x) if isinstance(x, Tensor) else x for x in found]
-        return rebuild(output, iter(found))
+        return output if all(map(is_, found, before)) else rebuild(output, iter(found))
+
+
+def _make_alike(original: Any, given: Any, own: dict[int, Any]) -> None:
+    """Give lists and dicts the contents of those that stood for them."""
+    if isinstance(original, (list, tuple)) and isinstance(given, (list, tuple)):
+        for x, y in zip(original, given):
+            _make_alike(x, y, own)
+        if isinstance(original, list):
+            original[:] = [x if isinstance(x, (list, tuple, dict)) and type(x) is type(y) else own.get(id(y), y)
+                           for x, y in zip_longest(original[:len(given)], given)]
+    elif isinstance(original, dict) and isinstance(given, dict):
+        for key in list(original):
+            if key not in given:
+                del original[key]
+        for key, y in given.items():
+            x = original.get(key)
+            if isinstance(x, (list, tuple, dict)) and type(x) is type(y):
+                _make_alike(x, y, own)
+            else:
+                original[key] = own.get(id(y), y)
 
 
 class Text(str):

@@ -202,6 +202,7 @@ class Reader:
         elif kind is types.FunctionType:
             self._check(f"type({v}) is not {self._bound(kind)} or {v}.__code__ is not {self._bound(x.__code__)}")
             if x.__module__ in (None, "builtins") or not is_library(x.__module__):
+                self._object(x, v)
                 self._function(x, v, path)
             elif x.__closure__:
                 for i, cell in enumerate(x.__closure__):    # a wrapper of a library's around a function of the user's
@@ -223,13 +224,21 @@ class Reader:
             self._check(f"{v} is not {self._bound(x)}")
             if (fun := getattr(x, "fun", None)) is not None and kind.__module__.startswith("tapegrad"):
                 self.visit(fun, f"{v}.fun", path)       # a compiled function
+                self._object(x, v)
         else:
             self._check(f"type({v}) is not {self._bound(kind)}")
             if callable(x) and not isinstance(x, type):
                 self._class(kind, path)
-            self.objects.append((x, v, set()))
+            self._object(x, v)
             if (wrapped := getattr(x, "__wrapped__", None)) is not None:
                 self.visit(wrapped, f"{v}.__wrapped__", path)
+
+    def _object(self, x: Any, v: str) -> None:
+        """Have those attributes of an object read whose names occur in the code, now or later."""
+        own = getattr(x, "__dict__", None)
+        if type(own) is dict and not isinstance(x, types.ModuleType):
+            self._check(f"len({v}.__dict__) != {len(own)}")
+        self.objects.append((x, v, set()))
 
     def _items(self, x: Any, v: str, path: str) -> None:
         if len(x) > 64 and all([type(item) in ATOMS or type(item) is float for item in x]):
@@ -306,9 +315,9 @@ class Reader:
         if isinstance(x, type):
             if not is_library(x.__module__):
                 self._class(x, path)
-                self.objects.append((x, v, set()))
+                self._object(x, v)
         elif isinstance(x, types.ModuleType) and not is_library(x.__name__):
-            self.objects.append((x, v, set()))
+            self._object(x, v)
         elif isinstance(x, types.BuiltinFunctionType) and x.__self__ is not None \
                 and not isinstance(x.__self__, (types.ModuleType, type)):
             self.visit(x.__self__, f"{v}.__self__", f"{path}.__self__")
@@ -320,8 +329,6 @@ class Reader:
 
     def _attributes(self, obj: Any, at: str, seen: set[str]) -> None:
         own = getattr(obj, "__dict__", {})
-        if not seen and isinstance(own, dict):
-            self._check(f"len({at}.__dict__) != {len(own)}")
         names = {*self.names, *own} if {"__dict__", "vars"} & self.names else self.names
         kinds = () if isinstance(obj, (type, types.ModuleType)) else type(obj).__mro__
         bases = obj.__mro__ if isinstance(obj, type) else ()

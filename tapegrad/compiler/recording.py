@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tapegrad.compiler.call import Call, plan_of, put, row_of
+from tapegrad.compiler.call import Call, Row, plan_of, put
 from tapegrad.compiler.guards import Reader, same_array
 from tapegrad.compiler.plain import Plain
 from tapegrad.compiler.tracer import Slot, Tracer
@@ -103,7 +103,7 @@ class Recording:
         alone = not isinstance(output, (dict, list, tuple)) and type(self.results[0]) is tuple
         self.as_arrays = not self.reader.knows_tensors      # a function of NumPy's functions: it returns what they do
         self.single = self.results[0][1] if alone and not self.as_arrays else None
-        self.row = row_of(self.name)
+        self.row = Row(self.name)
         self.plan = plan_of(self.row, len(self.wrt))
         self.simple = self.single is not None and not (self.raw or self.draws or self.guards or self.effects)
 

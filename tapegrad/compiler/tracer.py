@@ -92,7 +92,7 @@ class Tracer:
         self.draws: list[tuple[Node, Any, Any]] = []
         self.states: dict[int, str] = {}                # of random generators that the function can reach
         self.lendings: list[tuple[Tensor, Any]] = []
-        self.silent = 0
+        self.drawing = False
 
     @contextmanager
     def listens(self) -> Iterator[None]:
@@ -132,10 +132,12 @@ class Tracer:
 
     def draw(self, generator: Callable[[], np.random.Generator], g: Callable[[np.random.Generator], Any]) -> Any:
         """Random numbers, g(generator()): an input of their own, drawn at each replay."""
+        self.drawing = True
         source = generator()
         if (before := self.states.get(id(source))) is not None and before != repr(source.bit_generator.state):
             self.refuse("it draws from a random generator")
         array = g(source)
+        self.drawing = False
         if id(source) in self.states:
             self.states[id(source)] = repr(source.bit_generator.state)
         node = Node(None, (), (), array.shape, array.dtype)
@@ -185,12 +187,6 @@ class Tracer:
         if not self.reach.isdisjoint([operand for operand in operands if isinstance(operand, Node)]):
             self.reach.add(node)
         self._keep(zd, node)
-
-    def derived(self, name: str, g: Callable[..., Any], xs: Any, z: Tensor) -> None:
-        """z has been computed as g(*arrays of the tensors xs), without a derivative."""
-        if self.silent:
-            return
-        self.operation(Primitive(name, g, (None,) * len(xs)), xs, [x._array for x in xs], (), z)
 
     def made(self, z: Tensor, of: Any = None) -> None:
         """A tensor has been made, of the array or the value of the tensor `of`, if not of nothing."""
@@ -341,7 +337,7 @@ class Tracer:
         if held is not None and held.at is not None:
             return Slot(at=held.at)
         node = self._known(x, x._array)
-        if node is None:
+        if node is None or x._register is not None and node not in self.reach:
             self.refuse("it does something to a tensor that does not depend on its inputs")
         return Slot(node=node, live=x._register is not None)
 
@@ -378,6 +374,14 @@ class Tracer:
 
 def _equal(one: Any, other: Any) -> bool:
     return one.shape == other.shape and one.dtype == other.dtype and one.tobytes() == other.tobytes()
+
+
+def depth_of_user() -> int:
+    """How many calls the user's code is above the function that asks, for warnings."""
+    frame, depth = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(HOME):
+        frame, depth = frame.f_back, depth + 1
+    return depth
 
 
 def users_line() -> str:
