@@ -15,7 +15,7 @@ from tapegrad.core.constants import private
 from tapegrad.core.record import wrap
 from tapegrad.functions.tensor import Tensor
 from tapegrad.graph import Graph
-from tapegrad.graph.graph import operands_of
+from tapegrad.graph.graph import operands_of, reached
 from tapegrad.primitives.node import Node
 from tapegrad.tree import leaves, rebuild
 
@@ -88,7 +88,7 @@ class Recording:
         self.wrt = [i for i, held in enumerate(tracer.inputs) if held.node in tracer.reach] if recording and live else []
         self.raw = [i for i, x in enumerate(self.reader.inputs) if isinstance(x, np.ndarray)]
         self.program = Plain(self.inputs, self.outputs, [self.inputs[i] for i in self.wrt])
-        self.nodes = Graph(self.inputs, self.outputs).nodes
+        self.nodes = reached(self.outputs, self.inputs)
         self.guards = [(at[node], value, where) for node, value, where in tracer.reads]
         self.effects = tracer.effects
         self.live = [[at[node] for node in group] for group in _groups(live, tracer.reach)] if self.wrt else []
