@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial, update_wrapper
 from itertools import zip_longest
 from operator import is_
@@ -93,7 +95,7 @@ class Compiled:
         if self.always is not None:
             return self._plainly(*self.always, args, kwargs)
         known = self.recorded
-        with self.lock:
+        with self.lock, uncollected():
             if self.recorded == known:
                 return self._traced(args, kwargs, missed)
         return self(*args, **kwargs)                    # another thread has recorded meanwhile
@@ -213,6 +215,18 @@ class Compiled:
                     return recording
             self(*args, **kwargs)
         return None
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Without garbage collection: it would walk all nodes again and again, as they are made."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class Given:
