@@ -41,7 +41,7 @@ def kind_of(node):
         return KERNEL
     if _is_product(node):
         return PRODUCT
-    if node.row in (products.LOOK_UP, products.COLLECT):
+    if node.row in (products.LOOK_UP, products.COLLECT, products.TAKE, products.SPREAD):
         return LOOK_UP
     if name in ("getitem", "reshape") and node.static and operands_of(node):
         return VIEW

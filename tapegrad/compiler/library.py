@@ -151,6 +151,23 @@ COLLECT = """def kernel(p):
                     total += get(x, r * sx + k, 2, 4, number) * get(d, r * sd + c, 3, 4, number)
                 put(z, k * t + c, total, 0, 4, number)
 """
+TAKE = """def kernel(p):
+    R, C, z, t, at, y, s = p[0], p[1], p[2], p[3], p[4], p[6], p[7]
+    for r in range(R):
+        k = get(at, r, 1, 3, int64)
+        for c in range(C):
+            put(z, r * t + c, get(y, k * s + c, 2, 3, number), 0, 3, number)
+"""
+SPREAD = """def kernel(p):
+    R, C, z, t, at, d, s = p[0], p[1], p[2], p[3], p[4], p[6], p[7]
+    for k in range(p[9]):
+        for c in range(C):
+            put(z, k * t + c, number(0), 0, 3, number)
+    for r in range(R):
+        k = get(at, r, 1, 3, int64)
+        for c in range(C):
+            put(z, k * t + c, get(z, k * t + c, 0, 3, number) + get(d, r * s + c, 2, 3, number), 0, 3, number)
+"""
 TURNED = """def kernel(p):
     R, C, z, t, x, s = p[0], p[1], p[2], p[3], p[4], p[5]
     for low in range(0, C, 16):

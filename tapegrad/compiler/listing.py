@@ -42,7 +42,7 @@ class Listing:
         if one.kind == PRODUCT:
             x, y = [names[z] + (".T" if turned else "") for z, turned in map(base_of, node.operands)]
             return f"{left} = {x} @ {y}", " @ ".join([_shape(z) for z in node.operands])
-        if one.kind == LOOK_UP:
+        if one.kind == LOOK_UP and len(node.operands) == 3:
             at, x, y = [names[z] for z in node.operands]
             product = f"{x}.T @ {y}" if node.row is COLLECT else f"{x} @ {y}"
             return f"{left} = {product}", f"{_shape(node)} by rows, where {at} says that {x} is one-hot"

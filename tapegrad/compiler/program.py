@@ -270,6 +270,12 @@ class _Code:
 
     def _look_up(self, one):
         node = one.nodes[0]
+        if node.row in (products.TAKE, products.SPREAD):
+            at, y = node.operands
+            operands = [(place, place.stride) for place in (self.places[node], self.places[at], self.places[y])]
+            text = library.TAKE if node.row is products.TAKE else library.SPREAD
+            self._call(text, node.dtype, at.size, columns_of(node.shape), [*operands, (operands[0][0], len(node))])
+            return
         at, x, y = node.operands
         places = [self.places[z] for z in (node, at, x, y)]
         collects = node.row is products.COLLECT

@@ -9,6 +9,7 @@ import numpy as np
 
 from tapegrad.compiler.call import Call, Row, plan_of, put
 from tapegrad.compiler.guards import Reader, same_array
+from tapegrad.compiler.plain import Plain
 from tapegrad.compiler.program import program_of
 from tapegrad.compiler.tracer import Slot, Tracer
 from tapegrad.core.constants import private
