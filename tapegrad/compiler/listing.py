@@ -33,7 +33,7 @@ class Listing:
         """`z5, z8 = kernel A(z1, x2)    3 operations on (16, 32): add, sigmoid, multiply`"""
         node, names = one.nodes[0], self.names
         if one.kind == KERNEL:
-            text, results, operands = kernel_text(one.nodes, one.results, node.shape)
+            text, results, operands = kernel_text(one.nodes, one.results, node.shape, self.joint.schedule.splits[node])
             letter = self.kernels.setdefault(text, f"{len(self.kernels) + 1}")
             counts = Counter([node.row.name for node in one.nodes])
             what = ", ".join([name if n == 1 else f"{n} {name}" for name, n in counts.items()])

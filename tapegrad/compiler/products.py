@@ -38,6 +38,11 @@ def _joined(parts, axis):
     return parts[0] if len(parts) == 1 else node_of(table["concatenate"], tuple(parts), (axis,))
 
 
+def _place(x):
+    """Blocks are in the order of time, as a rule; what is given comes before what is computed, whenever its node was made."""
+    return x.row is not None, x.serial
+
+
 def _orders(graph):
     """{set of blocks that stand side by side: their order}, which others are to keep."""
     return {frozenset(node.operands): node.operands for node in graph.nodes
@@ -154,7 +159,7 @@ class _Terms:
         if len(self.rows) == 1:
             self.rest += self.rows
         self.rest += [found[0][0] for found in alike.values() if len(found) == 1]
-        self.products = {key: sorted([pair[1:] for pair in found], key=lambda pair: pair[not key[0]].serial)
+        self.products = {key: sorted([pair[1:] for pair in found], key=lambda pair: _place(pair[not key[0]]))
                          for key, found in alike.items() if len(found) > 1}
 
     def right_operands(self):
@@ -171,7 +176,7 @@ class _Terms:
             total.append(_product(x, turned_x, y, turned_y, rows))
         if len(self.rows) > 1:
             parts = [x.operands[0] for x in self.rows]
-            parts = orders.get(frozenset(parts)) or sorted(parts, key=lambda x: x.serial)
+            parts = orders.get(frozenset(parts)) or sorted(parts, key=_place)
             total.append(nodes.sum_rows(_joined([new.get(x, x) for x in parts], 0)))
         return _added_up(total)
 
@@ -230,7 +235,7 @@ def _in_order(ys, orders):
         if found := orders.get(frozenset(row)):
             place = {block: i for i, block in enumerate(found)}
             return [y for _, y in sorted(zip([place[block] for block in row], ys), key=lambda pair: pair[0])]
-    return sorted(ys, key=lambda y: y.serial)
+    return sorted(ys, key=_place)
 
 
 def stacked(graph, count=0):
@@ -251,7 +256,7 @@ def _alike_on_the_right(graph, count):
 
 def _stacked(y, turned_y, found):
     """The group of x @ y for each x in `found`, {x: nodes}."""
-    xs = sorted(found, key=lambda x: x.serial)
+    xs = sorted(found, key=_place)
 
     def build(new):
         z, parts, start = _product(_joined([new.get(x, x) for x in xs], 0), False, new.get(y, y), turned_y, None), {}, 0
