@@ -14,7 +14,7 @@ def folded(graph):
     outputs = set(graph.outputs)
 
     def change(node, operands):
-        if node not in outputs and not node.row.variadic and node.size <= SMALL and not any([isinstance(x, Node) for x in operands]):
+        if node not in outputs and not node.row.variadic and not node.row.view and node.size <= SMALL and not any([isinstance(x, Node) for x in operands]):
             with np.errstate(all="ignore"):
                 return np.asarray(node.row.g(*operands, *node.static))
         return with_operands(node, operands)
