@@ -193,12 +193,16 @@ def _added_up(terms):
 def beside(graph, count=0):
     """Products with the same left operand, and sums of the rows of blocks that stand side by side."""
     orders, alike, early = _orders(graph), {}, _early(graph, count)
+    of = {block: blocks for blocks in orders for block in blocks}
     for node in graph.nodes:
         if _is_product(node):
             (x, turned_x), (y, turned_y) = _factors(node)
             alike.setdefault((x, turned_x, turned_y, len(node), node in early), {}).setdefault(y, []).append(node)
         elif _is_sum_of_rows(node) and (tall := _blocks_of(node.operands[0])):
-            alike.setdefault((None, len(tall), tall[0].shape, node.dtype, node in early), {}).setdefault(node.operands[0], []).append(node)
+            side_by_side = next((of[block] for block in tall if block in of), None)
+            if side_by_side:                            # where the blocks are beside each other anyway
+                key = None, len(tall), tall[0].shape, side_by_side, node in early
+                alike.setdefault(key, {}).setdefault(node.operands[0], []).append(node)
     return regrouped(graph, [_beside(key, found, orders) for key, found in alike.items() if len(found) > 1])
 
 

@@ -90,12 +90,14 @@ class _Joint:
 
     def __init__(self, inputs, outputs, wrt, mask, checked):
         self.mask, self.count = mask, len(outputs)
+        self.given, constants = len(inputs), {}
+        graph = simplify.with_constants_as_inputs(Graph(inputs, outputs), constants, numbers=False)
+        outputs = graph.outputs
         given = [z for z, wanted in zip(outputs, mask) if wanted]
         self.seeds = [Node(None, (), (), z.shape, z.dtype) for z in given]
-        deltas = Reverse(Graph(inputs, outputs), wrt, dict(zip(given, self.seeds))).deltas if given else {}
+        deltas = Reverse(graph, wrt, dict(zip(given, self.seeds))).deltas if given else {}
         self.found = [node in deltas for node in wrt]
-        graph = Graph([*inputs, *self.seeds], [*outputs, *[deltas[node] for node in wrt if node in deltas]])
-        self.given, constants = len(inputs), {}
+        graph = Graph([*inputs, *self.seeds, *constants], [*outputs, *[deltas[node] for node in wrt if node in deltas]])
         for step in (*TIDYING, partial(simplify.with_constants_as_inputs, constants=constants),
                      partial(products.gathered, count=self.count), simplify.tidied, simplify.shared):
             graph = step(graph)

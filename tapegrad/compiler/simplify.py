@@ -96,13 +96,15 @@ def _is(x, *names):
 OF_CLASSES = Primitive("softmax_cross_entropy", table["softmax_cross_entropy"].g, (None, None))
 
 
-def with_constants_as_inputs(graph, constants):
+def with_constants_as_inputs(graph, constants, numbers=True):
     """Constants as inputs, which kernels read, {input: its array} in `constants`; but not small numbers, which are part of
-    their text."""
+    their text, or no numbers at all."""
     known = {}
 
     def lift(x, node):
         if isinstance(x, Node) or not hasattr(x, "dtype") and (x in LITERAL or not _reads_numbers(node)):
+            return x
+        if not numbers and not np.ndim(x):
             return x
         value = np.asarray(x, None if hasattr(x, "dtype") else next(y.dtype for y in node.operands if isinstance(y, Node)))
         key = value.shape, value.dtype, value.tobytes()
@@ -112,7 +114,7 @@ def with_constants_as_inputs(graph, constants):
         return known[key]
 
     def change(node, operands):
-        if node.row.name == "softmax_cross_entropy" and node.static:
+        if numbers and node.row.name == "softmax_cross_entropy" and node.static:
             return Node(OF_CLASSES, (*operands, lift(node.static[0], node)), (), node.shape, node.dtype)
         return with_operands(node, [lift(x, node) for x in operands])
 
