@@ -213,7 +213,10 @@ class TensorBase(Handle):
             text += ", requires_grad=True"
         return f"tensor({text})"
 
-    __hash__ = object.__hash__
+    def __hash__(self) -> int:
+        if listening and (listener := thread.tape.tracer) is not None:
+            listener.hashed()
+        return object.__hash__(self)
 
     # The register
 

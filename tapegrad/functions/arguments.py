@@ -62,7 +62,11 @@ def derived(name: str, g: Callable[..., Any], *xs: Any) -> Any:
     listener = tracer()
     if listener is None or any([not isinstance(x, (Tensor, np.ndarray)) for x in xs]):
         return g(*map(value, xs))
-    z = wrap(np.asarray(g(*map(like, xs))), None)
+    try:
+        z = wrap(np.asarray(g(*map(like, xs))), None)
+    except Exception:
+        listener.failed()
+        raise
     row = Primitive(name, lambda *arrays: np.asarray(g(*arrays)), (None,) * len(xs))
     listener.operation(row, xs, list(map(like, xs)), (), z)
     return z
