@@ -287,7 +287,7 @@ class Tracer:
         """`.grad` is read."""
         self.refuse("it reads .grad; tg.grad and tg.autograd.grad give gradients that can be computed with")
 
-    def effect(self, method: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    def effect(self, method: Callable[..., Any], args: Any, kwargs: Any, changes: Callable[..., Any]) -> Any:
         """Do, and note, what changes things outside of tensors' values."""
         slots = [self._slot(x) if isinstance(x, TensorBase) else x for x in leaves([args, kwargs])]
         args_, kwargs_ = rebuild([args, kwargs], iter(slots))
@@ -297,8 +297,7 @@ class Tracer:
             self.effects.append(Effect(method, args_, kwargs_, users_line()))
         with self.silence():
             out = method(*args, **kwargs)
-        for x in getattr(method, "changes", lambda *args, **kwargs: ())(*args, **kwargs):
-            self.changed.add(id(x))
+        self.changed |= {id(x) for x in changes(*args, **kwargs)}
         if out is not None and not isinstance(out, TensorBase):
             self.refuse(f"it uses what {method.__qualname__} returns")
         return out

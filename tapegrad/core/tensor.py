@@ -25,7 +25,7 @@ import numpy as np
 
 from tapegrad.core.entry import Entry, Handle, Leaf
 from tapegrad.core.refcount import LONE_LOCAL
-from tapegrad.core.tape import listening, thread, tracer
+from tapegrad.core.tape import listening, no_tensors, thread, tracer
 from tapegrad.errors import DtypeError, GradientError, ShapeError, describe, refuse_masked
 
 _new: Any = object.__new__
@@ -269,7 +269,7 @@ class TensorBase(Handle):
     @grad.setter
     def grad(self, value: Any) -> None:
         if listening and (listener := thread.tape.tracer) is not None:
-            listener.effect(_set_grad, (self, value), {})
+            listener.effect(_set_grad, (self, value), {}, no_tensors)
             return
         where = self._register if type(self._register) is Leaf else getattr(self, "_retained", None)
         if value is not None:
