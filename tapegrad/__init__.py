@@ -10,6 +10,7 @@ The rooms, from low to high; each imports only what is before it (README.md besi
     optim           gradient descent
     transforms      derivatives of functions, of any order; checkpoints; new primitives
     debug           traces, tables, drawings, blame, provenance, profiles
+    compiler        functions that are recorded once and replayed
     wengert, xman   lists of (z, g, (y1, .., yk)) as data, and the expression manager that writes them
     export          a tape in a file; a tape as a NumPy program
     config          what it runs on; `python -m tapegrad` prints it, and some timings

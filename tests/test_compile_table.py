@@ -1,4 +1,4 @@
-"""Every row of the table through tg.compile: values and gradients of the recording and of its replay are those of eager calls."""
+"""Every row of the table through tg.compile: a recording and its replay have the values and gradients of eager calls."""
 
 import numpy as np
 import pytest

@@ -348,7 +348,7 @@ def way(request, monkeypatch):
 def test_a_loop_is_its_steps(name, way):
     case = CASES[name]
     loss, leaves, graph, wrt, values = prepared(case.function, case.drawn())
-    short = verify(rolled(graph, least=2))
+    short = verify(rolled(graph, least=2, long=0, body=0))
     assert len(loops(short)) == case.loops and len(short.nodes) < len(graph.nodes)
     if way == "kernels":
         assert [loop.kernel is not None for loop in loops(short)] == [case.kernel] * case.loops
@@ -373,7 +373,7 @@ def test_in_float32(name, way):
     loss, leaves, graph, wrt, values = prepared(case.function, case.drawn(np.float32))
     if loss.dtype != np.float32:
         return
-    found = run(derived(verify(rolled(graph, least=2)), wrt), values)
+    found = run(derived(verify(rolled(graph, least=2, long=0, body=0)), wrt), values)
     loss.backward()
     for z, wanted in zip(found, [loss.data, *[x.grad for x in leaves]], strict=True):
         assert z.dtype == np.float32
@@ -385,7 +385,7 @@ def test_a_derivative_written_out_is_rolled_up(name):
     case = CASES[name]
     _, _, graph, wrt, values = prepared(case.function, case.drawn())
     written = derived(graph, wrt)
-    short = verify(rolled(written, least=2))
+    short = verify(rolled(written, least=2, long=0, body=0))
     assert loops(short)
     if not {"scatter", "add_at"} & {node.row.name for node in written.nodes}:
         assert len(short.nodes) < len(written.nodes) and len(loops(short)) > case.loops
@@ -397,7 +397,7 @@ def test_derivatives_are_those_of_differences(name):
     """The value, and the weighted sum of the first derivatives, change with the inputs as the first and the second say."""
     case = CASES[name]
     _, _, graph, wrt, values = prepared(case.function, case.drawn())
-    short = rolled(graph, least=2)
+    short = rolled(graph, least=2, long=0, body=0)
     rng, place = np.random.default_rng(3), {x: i for i, x in enumerate(graph.inputs)}
     steps, h = {x: rng.normal(size=x.shape) for x in wrt}, 1e-4
     for part in derived(short, wrt), twice(short, wrt):
@@ -442,7 +442,7 @@ def too_few(x, w):
 @pytest.mark.parametrize("function", [growing_lag, other_powers, other_shapes, other_functions, too_few])
 def test_what_almost_repeats_is_left_as_it_is(function):
     _, _, graph, *_ = prepared(function, [np.array(0.5), np.array(0.75)])
-    assert rolled(graph, least=5) is graph
+    assert rolled(graph, least=5, long=0, body=0) is graph
 
 
 def test_integers_that_are_wanted_are_not_in_a_loop():
@@ -452,8 +452,8 @@ def test_integers_that_are_wanted_are_not_in_a_loop():
         z = z * 3 + 1
         found.append(z)
     graph = Graph([x], [z, found[4]])
-    assert not loops(rolled(graph, least=2))
-    assert run(rolled(graph, least=2), [np.array(2)]) == run(graph, [np.array(2)])
+    assert not loops(rolled(graph, least=2, long=0, body=0))
+    assert run(rolled(graph, least=2, long=0, body=0), [np.array(2)]) == run(graph, [np.array(2)])
 
 
 @pytest.mark.parametrize("break_at", [0, 3, 8])
@@ -465,7 +465,7 @@ def test_a_step_that_differs_is_left_out(function, break_at):
         return x
 
     _, _, graph, wrt, values = prepared(stepped, [np.array(0.5), np.array(0.75)])
-    short = verify(rolled(graph, least=3))
+    short = verify(rolled(graph, least=3, long=0, body=0))
     assert sorted([loop.count for loop in loops(short)]) in ([[7], [8]] if break_at in (0, 8) else [[3, 5], [4, 4], [3, 4]])
     close(run(derived(short, wrt), values), run(derived(graph, wrt), values))
 
@@ -512,6 +512,51 @@ def test_a_long_loop_is_found_at_once(count):
     short = derived(rolled(graph), [x, w])
     assert time.perf_counter() - start < 1e-4 * len(graph.nodes) and len(short.nodes) < 20
     assert [loop.count for loop in loops(short)] == [count, count]
+
+
+def long_rnn(xs, W, U, b, steps=150):
+    h = tg.tensor(np.zeros((3, 9), W.dtype))
+    for t in range(steps):
+        h = tg.tanh(xs[t] @ W + h @ U + b)
+    return (h * h).sum()
+
+
+def test_a_body_may_be_several_steps():
+    """Loops that are not of few numbers are rolled up in long graphs only, with bodies of some length."""
+    rng = np.random.default_rng(0)
+    _, _, graph, wrt, values = prepared(long_rnn, [rng.normal(size=s) / 3 for s in ((150, 3, 4), (4, 9), (9, 9), (9,))])
+    assert rolled(graph) is graph
+    short = verify(rolled(graph, long=0, body=100))
+    assert [(loop.count, len(loop.body.nodes)) for loop in loops(short)] == [(8, 17 * 5)]
+    for make in derived, twice:
+        close(run(make(short, wrt), values), run(make(graph, wrt), values))
+
+
+def steps_of_heun(x, v, w, steps=300, dt=0.01):
+    for _ in range(steps):
+        a = -w * tg.sin(x)
+        y, u = x + dt * v, v + dt * a
+        x, v = x + dt / 2 * (v + u), v + dt / 2 * (a - w * tg.sin(y))
+    return x * x + v
+
+
+@pytest.mark.parametrize("function, shapes, dtype, bound", [
+    (steps_of_heun, [()] * 3, np.float64, 1e-11), (steps_of_heun, [()] * 3, np.float32, 2e-5),
+    (lambda *xs: long_rnn(*xs, steps=900), [(900, 3, 4), (4, 9), (9, 9), (9,)], np.float64, 1e-11)])
+def test_compiled_functions_have_loops(function, shapes, dtype, bound):
+    """Values and derivatives, first and second, are those of the function."""
+    rng = np.random.default_rng(0)
+    arrays = [np.asarray(rng.normal(size=shape) / 3, dtype) for shape in shapes]
+    compiled = tg.compile(function, fallback="error")
+    compiled(*arrays)
+    where = tuple(range(len(shapes)))
+    for _ in range(2):
+        close([compiled(*arrays)], [function(*[tg.tensor(x) for x in arrays]).data], bound)
+        for found, wanted in zip(tg.grad(compiled, where)(*arrays), tg.grad(function, where)(*arrays)):
+            np.testing.assert_allclose(found, wanted, rtol=bound, atol=bound * np.max(np.abs(wanted)))
+    if shapes[0] == ():
+        found, wanted = [tg.hessian(f)(*arrays) for f in (compiled, function)]
+        np.testing.assert_allclose(found, wanted, rtol=20 * bound)
 
 
 @needs_numba
@@ -575,7 +620,7 @@ def check(program):
     shape = program[4]
     arrays = [rng.uniform(0.2, 0.8, s) for s in (shape, shape, shape, shape, (program[0], *shape))]
     loss, leaves, graph, wrt, values = prepared(loss_of(program), arrays)
-    short = verify(rolled(graph, least=2))
+    short = verify(rolled(graph, least=2, long=0, body=0))
     for make in derived, twice:
         close(run(make(short, wrt), values), run(make(graph, wrt), values), 1e-10)
     loss.backward()

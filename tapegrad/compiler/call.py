@@ -1,5 +1,6 @@
 """What a replay puts on the tape: one entry for the call, and, where it has several results, one for each of them.
 
+Results that have no recorded operation in common are calls of their own: a backward() from one does not consume the others.
 The delta of a call with several results is a Bundle, {place of the result: its delta}, to which the results' entries
 contribute; so the program runs backward once, whatever the deltas are. A sweep that is recorded runs the nodes anew over
 recorded tensors, and differentiates these: any order of derivatives.
@@ -45,14 +46,14 @@ class Bundle:
 class Call:
     """A replay that can be walked back: the program, the values of its inputs, and what its run saved."""
 
-    __slots__ = ("program", "values", "saved", "registers", "wrt")
+    __slots__ = ("program", "values", "saved", "registers", "wrt")          # program: the recording
 
     def __init__(self, program: Any, values: Any, saved: Any, registers: Any, wrt: list[int]) -> None:
         self.program, self.values, self.saved, self.registers, self.wrt = program, values, saved, registers, wrt
 
-    def deltas(self, F: Any, d: Any) -> list[Any]:
-        """The deltas of the inputs in wrt, from that of the only result, or a Bundle."""
-        places = d.by_place if type(d) is Bundle else {self.program.outputs[0]: d}
+    def deltas(self, F: Any, d: Any, z: Node | None) -> list[Any]:
+        """The deltas of the inputs in wrt, from that of the result z, or a Bundle."""
+        places = d.by_place if z is None else {z: d}
         if F is arrays or not thread.tape.recording:
             found = self.program.program.backward(self.saved, [
                 _array(places.get(z)) for z in self.program.outputs])
@@ -81,26 +82,27 @@ def _array(d: Any) -> Any:
     return d._value if isinstance(d, Tensor) else d
 
 
-def _whole(F: Any, d: Any, _z: Any, _shapes: Any, call: Call) -> list[Any]:
-    return call.deltas(F, d)
+def _whole(F: Any, d: Any, _z: Any, _shapes: Any, call: Call, node: Node | None) -> list[Any]:
+    return call.deltas(F, d, node)
 
 
 def row_of(name: str) -> Primitive:
     """The row of the calls of a compiled function."""
-    return Primitive(name, None, (lambda i, F, d, _z, _xs, call: d[i],), variadic=True, complex=LINEAR)
+    return Primitive(name, None, (lambda i, F, d, _z, _xs, call, node: d[i],), variadic=True, complex=LINEAR)
 
 
 _result = Primitive("result", None, (lambda F, d, _z, _call, node, place: Bundle({node: d}),), complex=LINEAR)
 
 
-def put(row: Primitive, call: Call, outs: list[Any], live: list[tuple[Node, int]]) -> list[Entry]:
-    """Append the call to the tape; the entries of the live results, given as (node, place among the outputs)."""
-    plan = row.plan_of(len(call.registers), (1 << len(call.registers)) - 1)
+def put(row: Primitive, call: Call, outs: list[Any], group: list[tuple[Node, int]]) -> list[Entry]:
+    """Append a call to the tape; the entries of its results, given as (node, place among the outputs)."""
+    registers = tuple(call.registers)
+    plan = row.plan_of(len(registers), (1 << len(registers)) - 1)
     if plan.whole is None:
-        plan = row.plans[len(call.registers), (1 << len(call.registers)) - 1] = plan.by(_whole)
-    saved = None, None, call
-    if len(live) == 1:
-        return [append(row, plan, tuple(call.registers), saved, outs[live[0][1]])]
-    entry = append(row, plan, tuple(call.registers), saved, Bundle)
+        plan = row.plans[len(registers), (1 << len(registers)) - 1] = plan.by(_whole)
+    if len(group) == 1:
+        (node, place), = group
+        return [append(row, plan, registers, (None, None, call, node), outs[place])]
+    entry = append(row, plan, registers, (None, None, call, None), Bundle)
     of = _result.planned()[1]
-    return [append(_result, of, (entry,), (None, None, node, k), outs[place]) for k, (node, place) in enumerate(live)]
+    return [append(_result, of, (entry,), (None, None, node, k), outs[place]) for k, (node, place) in enumerate(group)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import warnings
 from collections.abc import Callable
@@ -11,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from tapegrad.compiler.guards import Reader, Unreadable
-from tapegrad.compiler.recording import MISS, Place, Recording
-from tapegrad.compiler.tracer import Tracer, users_line
+from tapegrad.compiler.recording import FAILED, MISS, Place, Recording
+from tapegrad.compiler.tracer import Tracer
+from tapegrad.compiler.watching import GENERATORS, watched
 from tapegrad.core.tape import thread
 from tapegrad.errors import CompileError
 from tapegrad.functions.tensor import Tensor
@@ -55,10 +57,9 @@ class Compiled:
                 continue
             if recording.place.reason is not None:
                 return self._plainly(recording.place.reason, recording.place.where, args, kwargs)
-            try:
-                result = recording.replay(found)
-            except CompileError:
-                raise
+            result = recording.replay(found)
+            if result is FAILED:                        # the function itself raises the error, at the user's line
+                return self.fun(*args, **kwargs)
             if result is MISS:
                 missed = recording
                 continue
@@ -82,28 +83,30 @@ class Compiled:
             raise CompileError(f"compile: {self.name} can't be replayed: {reason}{where and f', {where}'}")
         if self.fallback == "warn" and (reason, where) not in self.said:
             self.said.add((reason, where))
-            warnings.warn(f"compile: {self.name} is run as it is, and not replayed: {reason}{where and f', {where}'}", stacklevel=4)
+            warnings.warn(f"compile: {self.name} is run as it is, and not replayed: {reason}{where and f', {where}'}",
+                          stacklevel=4)
 
     def _record(self, args: Any, kwargs: Any, missed: Recording | None) -> Any:
         if self.always is not None:
             return self._plainly(*self.always, args, kwargs)
+        known = self.recorded
         with self.lock:
-            return self._traced(args, kwargs, missed)
-
-    def _reader(self, args: Any, kwargs: Any) -> tuple[Reader, Any]:
-        reader = Reader()
-        reader.arguments(args, kwargs, thread.tape.recording)
-        reader.function(self.fun)
-        return reader, reader.compiled()
+            if self.recorded == known:
+                return self._traced(args, kwargs, missed)
+        return self(*args, **kwargs)                    # another thread has recorded meanwhile
 
     def _traced(self, args: Any, kwargs: Any, missed: Recording | None) -> Any:
         try:
-            reader, match = self._reader(args, kwargs)
+            reader = Reader()
+            reader.arguments(args, kwargs, thread.tape.recording)
+            reader.function(self.fun)
         except (Unreadable, RecursionError) as error:
-            self.always = (str(error), "") if not isinstance(error, RecursionError) else ("its code reads nested structures", "")
+            deep = isinstance(error, RecursionError)
+            self.always = "it can reach structures that are nested too deeply" if deep else str(error), ""
             return self._plainly(*self.always, args, kwargs)
         tracer = Tracer(self.name, self.fallback == "error")
-        recording, states = thread.tape.recording, _states(reader.fragile)
+        recording = thread.tape.recording
+        tracer.states = _states(reader.fragile)
         ndarrays = {id(x): Tensor(x) for x in reader.inputs if isinstance(x, np.ndarray)}
         with tracer.listens():
             for x in reader.inputs:
@@ -111,26 +114,31 @@ class Compiled:
             given = args, kwargs
             if ndarrays:
                 given = rebuild((args, kwargs), iter([ndarrays.get(id(x), x) for x in leaves((args, kwargs))]))
-            output = self.fun(*given[0], **given[1])
+            if generators := GENERATORS & reader.names:
+                tracer.refuse(f"it can make a random generator, by {', '.join(generators)}")
+            with watched(reader, tracer):
+                output = self.fun(*given[0], **given[1])
+            match = reader.compiled()
             if tracer.reason is None:
-                place = missed.place if missed is not None else Place()
-                made = Recording(self.name, match, place, reader)
+                made = Recording(self.name, match, missed.place if missed is not None else Place(), reader)
                 with tracer.silence():
                     tracer.finish()
                     if tracer.reason is None:
                         made.build(tracer, output, recording)
         for x in reader.inputs:
-            if id(x) in ndarrays and ndarrays[id(x)]._array is not x and tracer.reason is not None:
-                _write_back(x, ndarrays[id(x)])
+            if id(x) in ndarrays and tracer.reason is not None and x.flags.writeable and x.shape == ndarrays[id(x)].shape:
+                x[...] = ndarrays[id(x)]._array         # what the function has written to the tensor that it was given for it
         found = match(args, kwargs, recording)
-        if tracer.reason is None and (found is None or _states(reader.fragile) != states):
+        if tracer.reason is None and (found is None or _states(reader.fragile) != tracer.states):
             tracer.refuse("it changes a value, a container or a random generator that it can read, or that was given")
             tracer.where = ""
         if found is None:
             self.changing += 1
             if self.changing >= 3:
                 self.always = tracer.reason or "", tracer.where
-        self._keep(made if tracer.reason is None else Recording(self.name, match, Place(tracer.reason, tracer.where), reader), missed)
+        if tracer.reason is not None:
+            made = Recording(self.name, match, Place(tracer.reason, tracer.where), reader)
+        self._keep(made, missed)
         if tracer.reason is not None:
             self._say(tracer.reason, tracer.where)
         return output
@@ -141,7 +149,7 @@ class Compiled:
             missed.place.count += 1
             if missed.place.count > ALIKE:
                 missed.place.reason = f"what it looks at differs from call to call, and has been recorded {ALIKE} times"
-                missed.place.where = missed.is_missed()
+                missed.place.where = missed.lines_looked_at()
         self.cache = [recording, *self.cache][:RECORDINGS]
         if self.recorded > RECORDINGS and self.recorded > sum([other.replays for other in self.cache]):
             self.always = "its arguments, or the values that it reads, differ from call to call; give tensors or arrays", ""
@@ -151,6 +159,32 @@ class Compiled:
         with self.lock:
             self.cache, self.always, self.recorded, self.changing = [], None, 0, 0
             self.said.clear()
+
+    def program(self, *args: Any, **kwargs: Any) -> Text:
+        """The recorded list of a call with these arguments, and beside it what runs; the call is made if it has not been."""
+        recording = self._recording(args, kwargs)
+        if recording is None or recording.place.reason is not None:
+            return self.explain(*args, **kwargs)
+        return Text(recording.listing())
+
+    def explain(self, *args: Any, **kwargs: Any) -> Text:
+        """What is compared before a call with these arguments is replayed; or why it is run as it is."""
+        recording = self._recording(args, kwargs)
+        if self.always is not None or recording is None:
+            reason, where = self.always or ("the call changes what it reads", "")
+            return Text(f"{self.name} is run as it is: {reason}{where and f', {where}'}")
+        if recording.place.reason is not None:
+            place = recording.place
+            return Text(f"{self.name} is run as it is: {place.reason}{place.where and f', {place.where}'}")
+        return Text(recording.explanation())
+
+    def profile(self, *args: Any, **kwargs: Any) -> Text:
+        """The time that each instruction of a call with these arguments takes."""
+        recording = self._recording(args, kwargs)
+        found = None if recording is None else recording.match(args, kwargs, thread.tape.recording)
+        if recording is None or recording.place.reason is not None or found is None:
+            return self.explain(*args, **kwargs)
+        return Text(recording.program.profile(found[0]))
 
     def _recording(self, args: Any, kwargs: Any) -> Recording | None:
         """The recording that a call with these arguments would replay, made if there is none."""
@@ -162,19 +196,22 @@ class Compiled:
         return None
 
 
-def _states(generators: list[Any]) -> Any:
-    import random
-    states = [np.random.get_state()[1:3], random.getstate()]
-    return repr([(x[0].tobytes(), *x[1:]) if isinstance(x[0], np.ndarray) else x for x in states]
-                + [g.bit_generator.state if isinstance(g, np.random.Generator) else g.get_state() if hasattr(g, "get_state")
-                   else g.getstate() for g in generators])
+class Text(str):
+    """Text that a prompt shows as it is."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
 
 
-def _write_back(x: Any, tensor: Tensor) -> None:
-    """An array that the function has been given as a tensor gets what was written to that."""
-    with np.errstate(all="ignore"):
-        if x.flags.writeable and x.shape == tensor.shape:
-            x[...] = tensor._array
+def _states(generators: list[Any]) -> dict[int, str]:
+    """{id: state} of random generators, and of those of NumPy and of Python."""
+    held: Any = np.random.get_state()
+    found = {0: repr((held[1].tobytes(), held[2])), 1: repr(random.getstate())}
+    for g in generators:
+        state = g.bit_generator.state if isinstance(g, np.random.Generator) else g.get_state() if hasattr(g, "get_state") \
+            else g.getstate()
+        found[id(g)] = repr(state)
+    return found
 
 
 def compile(fun: Callable[..., Any] | None = None, *, fallback: str = "warn", memory: int | None = None) -> Any:

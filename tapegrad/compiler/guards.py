@@ -15,6 +15,7 @@ dtype and whether they require a gradient are compared.
 from __future__ import annotations
 
 import builtins
+import dis
 import enum
 import sys
 import types
@@ -65,8 +66,10 @@ class Reader:
         self.constants: dict[str, Any] = {"same": same_array, "M": MISSING, "Tensor": Tensor, "ndarray": np.ndarray}
         self.inputs: list[Any] = []
         self.places: list[tuple[str, str]] = []
+        self.paths: list[str] = []
         self.notes: list[str] = []
         self.found: dict[int, tuple[str, Any]] = {}
+        self.spaces: dict[int, str] = {}
         self.names: set[str] = set()
         self.codes: set[types.CodeType] = set()
         self.objects: list[tuple[Any, str, set[str]]] = []
@@ -122,6 +125,14 @@ class Reader:
     def function(self, fun: Any) -> None:
         """What `fun`, and all that it leads to, can read."""
         self.visit(fun, self._bound(fun), getattr(fun, "__name__", "the function"))
+        self._reach()
+
+    def code(self, code: types.CodeType, space: dict[str, Any]) -> None:
+        """What a code, with the globals `space`, can read."""
+        self._code(code, space)
+        self._reach()
+
+    def _reach(self) -> None:
         read = -1
         while read != len(self.names):                  # more names may be found with more code
             read = len(self.names)
@@ -153,7 +164,9 @@ class Reader:
             v = self._fetch(expression)
             self._check(f"{v} is not {self.found[id(x)][0]}")
         else:
+            before, self.in_arguments = self.in_arguments, self.in_arguments and isinstance(x, (list, tuple, dict, np.ndarray))
             self._visit_object(x, kind, expression, path)
+            self.in_arguments = before
 
     def _visit_object(self, x: Any, kind: Any, expression: str, path: str) -> None:
         v = self._fetch(expression)
@@ -171,12 +184,13 @@ class Reader:
             keys = tuple(x)
             self._check(f"type({v}) is not {self._bound(kind)} or len({v}) != {len(x)} or tuple({v}) != {self._bound(keys)}")
             for key, value in list(x.items()):
-                self.visit(value, f"{v}[{key!r}]" if type(key) in (str, int) else f"{v}[{self._bound(key)}]", f"{path}[{key!r}]")
+                at = repr(key) if type(key) in (str, int) else self._bound(key)
+                self.visit(value, f"{v}[{at}]", f"{path}[{key!r}]")
         elif kind in (set, frozenset):
             self._check(f"type({v}) is not {self._bound(kind)} or {v} != {self._bound(frozenset(x))}")
         elif kind is types.FunctionType:
             self._check(f"type({v}) is not {self._bound(kind)} or {v}.__code__ is not {self._bound(x.__code__)}")
-            if not is_library(x.__module__):
+            if x.__module__ in (None, "builtins") or not is_library(x.__module__):
                 self._function(x, v, path)
             elif x.__closure__:
                 for i, cell in enumerate(x.__closure__):    # a wrapper of a library's around a function of the user's
@@ -190,9 +204,7 @@ class Reader:
             for name in ("func", "args", "keywords"):
                 self.visit(getattr(x, name), f"{v}.{name}", f"{path}.{name}")
         elif isinstance(x, (types.GeneratorType, types.CoroutineType)) or hasattr(x, "__next__"):
-            if self.in_arguments:
-                raise Unreadable(f"{path} is a {kind.__name__}, which can be read once")
-            self._check(f"{v} is not {self._bound(x)}")
+            raise Unreadable(f"{path} is a {kind.__name__}, which can be read once")
         elif isinstance(x, (np.random.Generator, np.random.RandomState)) or kind.__module__ == "random":
             self._check(f"{v} is not {self._bound(x)}")
             self.fragile.append(x)
@@ -225,6 +237,7 @@ class Reader:
                     f"and {d}.dtype != {self._bound(array.dtype)} or {v}._register is {'not ' * (x._register is None)}None")
         self.inputs.append(x)
         self.places.append((d, v))
+        self.paths.append(path)
         self.notes.append(f"{path}: {describe(array)}{', requires a gradient' * (x._register is not None)}")
 
     def _array(self, x: Any, kind: Any, v: str, path: str) -> None:
@@ -232,11 +245,11 @@ class Reader:
             self._check(f"type({v}) is not ndarray or {v}.shape != {x.shape!r} or {v}.dtype != {self._bound(x.dtype)}")
             self.inputs.append(x)
             self.places.append((v, v))
+            self.paths.append(path)
             self.notes.append(f"{path}: {describe(x)}")
         elif kind is np.ndarray and not x.dtype.hasobject:
             self._check(f"type({v}) is not ndarray or not same({v}, {self._bound(x.copy('K'))})")
-            self.notes.append(f"{path}: the elements of an array {describe(x)}, compared at each call; a tensor, or an argument, "
-                              "is faster")
+            self.notes.append(f"{path}: the elements of an array {describe(x)}; a tensor, or an argument, is faster")
         else:
             raise Unreadable(f"{path} is a {kind.__name__} of {x.dtype}")
 
@@ -259,13 +272,13 @@ class Reader:
         if code in self.codes:
             return
         self.codes.add(code)
-        self.names |= set(code.co_names)
-        bound = None
+        self.names |= {*code.co_names, *[x for x in code.co_consts if isinstance(x, str) and x.isidentifier()]}
+        bound, stored = None, stored_globals(code)
         for name in code.co_names:
             if name in space:
                 bound = bound or self._global(space)
                 self.visit(space[name], f"{bound}.get({name!r}, M)", name)
-            elif not hasattr(builtins, name) and name in stored_globals(code):
+            elif not hasattr(builtins, name) and name in stored:
                 bound = bound or self._global(space)
                 self._check(f"{name!r} in {bound}")
         for inner in code.co_consts:
@@ -273,10 +286,9 @@ class Reader:
                 self._code(inner, space)
 
     def _global(self, space: dict[str, Any]) -> str:
-        key = id(space)
-        if key not in self.found:
-            self.found[key] = self._bound(space), space
-        return self.found[key][0]
+        if id(space) not in self.spaces:
+            self.spaces[id(space)] = self._bound(space)
+        return self.spaces[id(space)]
 
     def _inside_of_constant(self, x: Any, v: str, path: str) -> None:
         """A user's module, or class: what its attributes are is read, too."""
@@ -291,15 +303,18 @@ class Reader:
             self.visit(x.__self__, f"{v}.__self__", f"{path}.__self__")
 
     def _class(self, kind: type, path: str) -> None:
-        call = getattr(kind, "__call__", None)
+        call = vars(kind).get("__call__")
         if isinstance(call, types.FunctionType) and not is_library(call.__module__):
             self._function(call, self._bound(call), path)
 
     def _attributes(self, obj: Any, at: str, seen: set[str]) -> None:
         own = getattr(obj, "__dict__", {})
+        if not seen and isinstance(own, dict):
+            self._check(f"len({at}.__dict__) != {len(own)}")
+        names = {*self.names, *own} if {"__dict__", "vars"} & self.names else self.names
         kinds = () if isinstance(obj, (type, types.ModuleType)) else type(obj).__mro__
         bases = obj.__mro__ if isinstance(obj, type) else ()
-        for name in sorted(self.names - seen):
+        for name in sorted(names - seen):
             seen.add(name)
             if name in own and not isinstance(obj, type):
                 self.visit(own[name], f"{at}.__dict__[{name!r}]" if not isinstance(obj, types.ModuleType) else f"{at}.{name}",
@@ -345,8 +360,9 @@ def kind_of(x: Any) -> Any:
 
 def stored_globals(code: types.CodeType) -> set[str]:
     """The names that a code assigns to as globals."""
-    import dis
-    return {instruction.argval for instruction in dis.get_instructions(code) if instruction.opname in ("STORE_GLOBAL", "DELETE_GLOBAL")}
+    if dis.opmap["STORE_GLOBAL"] not in code.co_code[::2] and dis.opmap["DELETE_GLOBAL"] not in code.co_code[::2]:
+        return set()
+    return {step.argval for step in dis.get_instructions(code) if step.opname in ("STORE_GLOBAL", "DELETE_GLOBAL")}
 
 
 def same_array(x: Any, y: Any) -> bool:

@@ -101,11 +101,11 @@ POSITIONS = """def kernel(p):
     put(z, R, 1, 0, 2, int64)
 """
 _FINITE = """
-    top = number(0)
+    infinity, top = bits(number(np.inf)), bits(number(0))
     for r in range({rows}):
         for c in range(C):
-            top += {value} * number(0)
-    finite = top == number(0)
+            top = max(top, bits({value}) & infinity)
+    finite = top != infinity
 """
 LOOK_UP = """def kernel(p):
     R, C, z, t, at, x, sx, y, sy = p[0], p[1], p[2], p[3], p[4], p[6], p[7], p[8], p[9]

@@ -6,6 +6,7 @@ number of times, by several threads at once.
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,8 @@ class Plain:
         """For deltas of those outputs that are True in `given`: the values read, what is run, and where wrt's deltas are."""
         if given not in self.backs:
             seeds = [Node(None, (), (), z.shape, z.dtype) for z in self.outputs]
-            reverse = Reverse(self.graph, self.wrt, {z: d for z, d, wanted in zip(self.outputs, seeds, given) if wanted}, whole=True)
+            wanted = {z: d for z, d, there in zip(self.outputs, seeds, given) if there}
+            reverse = Reverse(self.graph, self.wrt, wanted, whole=True)
             found = {node: i for i, node in enumerate(dict.fromkeys(reverse.deltas.values()))}
             forward = {*self.graph.nodes, *self.inputs}
             nodes = reached(list(found), [*forward, *seeds])
@@ -57,6 +59,19 @@ class Plain:
             return [None] * len(at)
         found = back.run([*saved, *deltas])
         return [None if i is None else found[i] for i in at]
+
+    def profile(self, values: list[Any]) -> str:
+        """The time that each node takes, and that of the run backward, as text."""
+        known, lines = dict(zip(self.inputs, values)), []
+        for node, line in zip(self.graph.nodes, str(self.graph).splitlines()):
+            operands = [known[x] if isinstance(x, Node) else x for x in node.operands]
+            start = perf_counter()
+            known[node] = node.row.g(operands, *node.static) if node.row.variadic else node.row.g(*operands, *node.static)
+            lines.append(f"{1e6 * (perf_counter() - start):10.1f} us  {line}")
+        outs, saved = self.forward(values)
+        start = perf_counter()
+        self.backward(saved, [np.ones_like(z) if able else None for z, able in zip(outs, self.differentiable)])
+        return "\n".join([*lines, f"{1e6 * (perf_counter() - start):10.1f} us  backward"])
 
     def __str__(self) -> str:
         return str(self.graph)

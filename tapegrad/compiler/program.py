@@ -10,8 +10,8 @@ import numpy as np
 
 from tapegrad.compiler import library, products, simplify
 from tapegrad.compiler.fusion import JOIN, Schedule
+from tapegrad.compiler.listing import Listing, profile
 from tapegrad.compiler.plain import Plain
-from tapegrad.compiler.rolling import rolled
 from tapegrad.compiler.layout import ALIGNED, Layout, columns_of, rows_of
 from tapegrad.compiler.text import form_of, kernel_text
 from tapegrad.graph import Graph, Reverse, verify
@@ -27,9 +27,7 @@ PLAIN, TRANSPOSED = 111, 112
 
 
 def program_of(inputs, outputs, wrt):
-    """The fastest program that there is here, in which what repeats is a loop."""
-    graph = rolled(Graph(inputs, outputs))
-    inputs, outputs = graph.inputs, graph.outputs
+    """The fastest program that there is here."""
     return Program(inputs, outputs, wrt) if machine.available() else Plain(inputs, outputs, wrt)
 
 
@@ -62,6 +60,15 @@ class Program:
             self.mask, joint = mask, self._joint(mask)
             _, memory = joint.forward(values)
         return joint.backward(memory, [d for d in deltas if d is not None])
+
+
+    def __str__(self):
+        return str(Listing(self._joint(self.mask)))
+
+    def profile(self, values):
+        """[(part, line, what it is, seconds)] for every instruction, from these values of the inputs."""
+        joint = self._joint(self.mask)
+        return profile(joint, values, [np.ones(z.shape, z.dtype) for z in joint.seeds])
 
 
 class _Joint:
@@ -161,6 +168,15 @@ class _Joint:
         arrays = self.parts[0].run([self.pool, saved, scratch, *values, *outputs])
         self.free[1].append(scratch)
         return outputs, _Saved(self, saved, arrays[3:])
+
+    def prepared(self, values, deltas):
+        """(the arrays of both parts, after a run of them; a function that gives memory back), to look at instructions."""
+        outputs, found = self._results(self.graph.outputs[:self.count]), self._results(self.graph.outputs[self.count:])
+        memory = self._memory(0), self._memory(1)
+        arrays = [self.pool, *memory, *values, *outputs, *deltas, *found]
+        for part in self.parts:
+            arrays = part.run(arrays)
+        return arrays, lambda: [free.append(array) for free, array in zip(self.free, memory)]
 
     def backward(self, memory, deltas):
         found = self._results(self.graph.outputs[self.count:])

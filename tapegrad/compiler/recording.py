@@ -10,14 +10,16 @@ import numpy as np
 from tapegrad.compiler.call import Call, put, row_of
 from tapegrad.compiler.guards import Reader, same_array
 from tapegrad.compiler.program import program_of
+from tapegrad.compiler.rolling import rolled
 from tapegrad.compiler.tracer import Slot, Tracer
 from tapegrad.core.constants import private
 from tapegrad.core.record import wrap
 from tapegrad.graph import Graph
+from tapegrad.graph.graph import operands_of
 from tapegrad.primitives.node import Node
 from tapegrad.tree import leaves, rebuild
 
-MISS = object()
+MISS, FAILED = object(), object()
 Match = Callable[[Any, Any, bool], Any]
 
 
@@ -34,6 +36,22 @@ class Place:
         self.count, self.reason, self.where = 1, reason, where
 
 
+def _groups(live: list[Node], reach: set[Node]) -> list[list[Node]]:
+    """Results, in groups: two that depend on one recorded operation belong to one."""
+    groups: list[tuple[set[Node], list[Node]]] = []
+    for z in live if len(live) > 1 else ():
+        found, waiting = set[Node](), [z]
+        while waiting:
+            node = waiting.pop()
+            if node not in found and node in reach and node.row is not None:
+                found.add(node)
+                waiting += operands_of(node)
+        shared = [group for group in groups if not group[0].isdisjoint(found)]
+        groups = [group for group in groups if group not in shared]
+        groups.append((found.union(*[seen for seen, _ in shared]), [node for _, nodes in shared for node in nodes] + [z]))
+    return [nodes for _, nodes in groups] if len(live) > 1 else [live] * bool(live)
+
+
 class Recording:
     """Guards, a program, results and effects.
 
@@ -44,7 +62,7 @@ class Recording:
     """
 
     __slots__ = ("name", "match", "place", "replays", "reader", "inputs", "outputs", "wrt", "raw", "program", "nodes", "guards",
-                 "results", "constants", "tree", "live", "effects", "row", "wrapped", "single")
+                 "results", "draws", "tree", "live", "effects", "row", "wrapped", "single")
 
     def __init__(self, name: str, match: Match, place: Place, reader: Reader) -> None:
         self.name, self.match, self.place, self.reader, self.replays = name, match, place, reader, 0
@@ -58,15 +76,17 @@ class Recording:
         rest = [slot.node for slot in wanted if slot.node is not None] + [node for node, _, _ in tracer.reads]
         self.outputs: list[Any] = list(dict.fromkeys([*live, *rest]))
         at = {node: i for i, node in enumerate(self.outputs)}
-        self.inputs = [held.node for held in tracer.inputs]
+        self.inputs = [held.node for held in tracer.inputs] + [node for node, _, _ in tracer.draws]
+        self.draws = [(generator, g) for _, generator, g in tracer.draws]
         self.wrt = [i for i, held in enumerate(tracer.inputs) if held.node in tracer.reach] if recording and live else []
         self.raw = [i for i, x in enumerate(self.reader.inputs) if isinstance(x, np.ndarray)]
-        self.program = program_of(self.inputs, self.outputs, [self.inputs[i] for i in self.wrt])
+        graph = rolled(Graph(self.inputs, self.outputs))
+        self.program = program_of(graph.inputs, graph.outputs, [self.inputs[i] for i in self.wrt])
         self.nodes = Graph(self.inputs, self.outputs).nodes
         self.guards = [(at[node], value, where) for node, value, where in tracer.reads]
         self.effects = tracer.effects
-        self.live = [(node, at[node]) for node in live] if self.wrt else []
-        alive = {place for _, place in self.live}
+        self.live = [[(node, at[node]) for node in group] for group in _groups(live, tracer.reach)] if self.wrt else []
+        alive = {at[node] for node in live} if self.wrt else set()
         self.wrapped = [at[node] for node in dict.fromkeys([slot.node for slot in wanted if slot.node is not None])]
         self.wrapped = [place for place in self.wrapped if place not in alive]
         self.results = [(x.at, None if x.node is None else at[x.node]) if isinstance(x, Slot) else x for x in slots]
@@ -74,7 +94,8 @@ class Recording:
             for x in leaves([effect.args, effect.kwargs]):
                 if isinstance(x, Slot) and x.node is not None:
                     x.place = at[x.node]
-        self.single = self.results[0][1] if not isinstance(output, (dict, list, tuple)) and type(self.results[0]) is tuple else None
+        alone = not isinstance(output, (dict, list, tuple)) and type(self.results[0]) is tuple
+        self.single = self.results[0][1] if alone else None
         self.row = row_of(self.name)
 
     def _results(self, tracer: Tracer, output: Any) -> list[Any]:
@@ -82,21 +103,36 @@ class Recording:
         return [tracer.result(x) for x in leaves(output)]
 
     def replay(self, found: Any) -> Any:
-        """The results, or MISS where the function would look at something else. Nothing has been done then."""
+        """The results; MISS where the function would look at something else, FAILED where an operation raises. Nothing has been
+        done then."""
         values, tensors = found
         if self.raw:
             values = list(values)
             for i in self.raw:
                 values[i] = private(values[i])
-        outs, saved = self.program.forward(values)
-        for place, value, _ in self.guards:
-            if not same_array(outs[place], value):
-                return MISS
+        if self.draws:
+            sources = [generator() for generator, _ in self.draws]
+            states = [source.bit_generator.state for source in sources]
+            values = [*values, *[g(source) for source, (_, g) in zip(sources, self.draws)]]
+        try:
+            outs, saved = self.program.forward(values)
+        except Exception:
+            outs = FAILED
+        else:
+            for place, value, _ in self.guards:
+                if not same_array(outs[place], value):
+                    outs = MISS
+                    break
+        if outs is MISS or outs is FAILED:
+            for source, state in zip(reversed(sources), reversed(states)) if self.draws else ():
+                source.bit_generator.state = state
+            return outs
         made: dict[int, Any] = {}
         if self.live:
             call = Call(self, values, saved, [tensors[i]._register for i in self.wrt], self.wrt)
-            for (_, place), entry in zip(self.live, put(self.row, call, outs, self.live)):
-                made[place] = wrap(outs[place], entry)
+            for group in self.live:
+                for (_, place), entry in zip(group, put(self.row, call, outs, group)):
+                    made[place] = wrap(outs[place], entry)
         for place in self.wrapped:
             made[place] = wrap(outs[place], None)
         for effect in self.effects:
@@ -106,13 +142,37 @@ class Recording:
             effect.function(*args, **kwargs)
         if self.single is not None:
             return made[self.single]
-        return rebuild(self.tree, iter([
-            x if type(x) is not tuple else x.copy() if isinstance(x, np.ndarray) else tensors[x[0]] if x[1] is None else made[x[1]]
-            for x in self.results]))
+        return rebuild(self.tree, iter([self._result(x, tensors, made) for x in self.results]))
 
-    def is_missed(self) -> str:
+    def _result(self, x: Any, tensors: Any, made: dict[int, Any]) -> Any:
+        if type(x) is tuple:
+            return tensors[x[0]] if x[1] is None else made[x[1]]
+        return x.copy() if type(x) is np.ndarray else x
+
+    def lines_looked_at(self) -> str:
+        """The user's lines that look at elements of tensors."""
         return ", ".join(dict.fromkeys([where for _, _, where in self.guards]))
 
+    def graph(self) -> Graph:
+        """The recorded operations, with the names of the inputs."""
+        names = {node: path for node, path in zip(self.inputs, self.reader.paths)}
+        return Graph(self.inputs, self.outputs, names)
 
-def nodes_of(recording: Recording) -> list[Node]:
-    return recording.nodes
+    def listing(self) -> str:
+        """The recorded list, and the program that runs."""
+        graph, program = str(self.graph()), str(self.program)
+        count = len(self.nodes)
+        return (f"{self.name}: {count} operations recorded\n{graph}"
+                + ("" if isinstance(self.program, Plain) else f"\n\nwhat runs\n{program}"))
+
+    def explanation(self) -> str:
+        """What is compared before a replay, and what is done besides computing."""
+        parts = [f"{self.name} is replayed: {len(self.nodes)} operations, {self.replays} replays"]
+        for title, lines in (("compared at each call", self.reader.notes),
+                             ("looked at, and compared at each call",
+                              [f"{value!r}, {where}" for _, value, where in self.guards]),
+                             ("done after it has been computed", [f"{effect.function.__qualname__}, {effect.where}"
+                                                                  for effect in self.effects])):
+            if lines:
+                parts += [title, *[f"    {line}" for line in lines]]
+        return "\n".join(parts)

@@ -14,7 +14,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,8 @@ from tapegrad.primitives import Primitive
 from tapegrad.primitives.node import Node, lifted
 from tapegrad.tree import leaves, rebuild
 
+VALUES = (bool, int, float, complex, str, bytes, np.generic, np.ndarray, np.dtype, range, slice, type, type(None),
+          FunctionType, ModuleType, Enum)               # results that are no tensors, and are the same at each replay
 GUARDED = 64                            # elements: a larger array that a function looks at is no guard
 HOME = str(Path(__file__).parents[1])
 STOP = Primitive("stop", lambda x: x, (None,), view=True)
@@ -85,6 +89,8 @@ class Tracer:
         self.changed: set[int] = set()                  # ids of tensors that an effect has changed
         self.reach: set[Node] = set()                   # what depends on an input that requires a gradient
         self.stops: dict[Node, Node] = {}
+        self.draws: list[tuple[Node, Any, Any]] = []
+        self.states: dict[int, str] = {}                # of random generators that the function can reach
         self.lendings: list[tuple[Tensor, Any]] = []
         self.silent = 0
 
@@ -124,9 +130,26 @@ class Tracer:
         if x._data is not None:
             self._keep(array, node)
 
+    def draw(self, generator: Callable[[], np.random.Generator], g: Callable[[np.random.Generator], Any]) -> Any:
+        """Random numbers, g(generator()): an input of their own, drawn at each replay."""
+        source = generator()
+        if (before := self.states.get(id(source))) is not None and before != repr(source.bit_generator.state):
+            self.refuse("it draws from a random generator")
+        array = g(source)
+        if id(source) in self.states:
+            self.states[id(source)] = repr(source.bit_generator.state)
+        node = Node(None, (), (), array.shape, array.dtype)
+        self.draws.append((node, generator, g))
+        self._keep(array, node)
+        return array
+
     def _keep(self, array: Any, node: Node) -> None:
         self.nodes[id(array)] = node
         self.kept.append(array)
+
+    def is_known(self, array: Any) -> bool:
+        """Whether the trace has met an array."""
+        return id(array) in self.nodes or id(array) in self.constants
 
     def refuse(self, reason: str) -> None:
         """Note why this can't be replayed, and listen no longer: the run goes on as it would have."""
@@ -210,7 +233,7 @@ class Tracer:
         if node is None or self.reason is not None:
             return
         if array.size > GUARDED:
-            self.refuse(f"it looks at the elements of {describe(array)}, more than {GUARDED} that could be compared at each call")
+            self.refuse(f"it looks at the elements of {describe(array)}, more than {GUARDED} that can be compared at each call")
         elif all([node is not other for other, _, _ in self.reads]):
             self.reads.append((node, array.copy(), users_line()))
 
@@ -320,8 +343,12 @@ class Tracer:
             self.refuse("it does something to a tensor that does not depend on its inputs")
         return Slot(node=node, live=x._register is not None)
 
-    def result(self, z: Tensor) -> Any:
-        """What a tensor that the function returns is: a Slot, or its array."""
+    def result(self, z: Any) -> Any:
+        """What a leaf of the results is: for a tensor a Slot, or its array; else the value itself."""
+        if not isinstance(z, TensorBase):
+            if not isinstance(z, VALUES):
+                self.refuse(f"it returns a {type(z).__name__}")
+            return z
         held = self.held.get(id(z))
         if held is not None and held.at is not None:
             return Slot(at=held.at)

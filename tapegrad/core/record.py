@@ -81,6 +81,13 @@ def constant(array: Any) -> Tensor:
     return wrap(private(array), None)
 
 
+def drawn(generator: Callable[[], np.random.Generator], g: Callable[[np.random.Generator], Any]) -> Tensor:
+    """A constant made of random numbers, g(generator()); a compiled function draws them anew at each call."""
+    if listening and (tracer := thread.tape.tracer) is not None:
+        return wrap(tracer.draw(generator, g), None)
+    return wrap(g(generator()), None)
+
+
 def append(row: Any, plan: Plan, ys: tuple[Any, ...], saved: tuple[Any, ...], zd: Any) -> Entry:
     """Append the entry z = g(ys) to this thread's tape, and return it."""
     tape = thread.tape

@@ -63,7 +63,8 @@ def derived(name: str, g: Callable[..., Any], *xs: Any) -> Any:
     if listener is None or any([not isinstance(x, (Tensor, np.ndarray)) for x in xs]):
         return g(*map(value, xs))
     z = wrap(np.asarray(g(*map(like, xs))), None)
-    listener.operation(Primitive(name, lambda *arrays: np.asarray(g(*arrays)), (None,) * len(xs)), xs, list(map(like, xs)), (), z)
+    row = Primitive(name, lambda *arrays: np.asarray(g(*arrays)), (None,) * len(xs))
+    listener.operation(row, xs, list(map(like, xs)), (), z)
     return z
 
 

@@ -53,7 +53,8 @@ def _seen(listener: Any, function: Callable[..., Any], z: Any, operands: Any, op
             args, named = rebuild([operands, options], iter([next(values) if isinstance(x, Tensor) else x for x in given]))
             return np.asarray(function(*args, **named))
 
-        row, result = Primitive(function.__name__, g, (None,) * len(tensors)), z if isinstance(z, Tensor) else wrap(np.asarray(z), None)
+        row = Primitive(function.__name__, g, (None,) * len(tensors))
+        result = z if isinstance(z, Tensor) else wrap(np.asarray(z), None)
         listener.operation(row, tensors, [x._array for x in tensors], (), result)
         if result is not z:
             listener.read(result)

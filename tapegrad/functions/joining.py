@@ -15,7 +15,7 @@ from tapegrad.functions.elementwise import add, astype, positive
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.shaping import atleast_1d, atleast_2d, atleast_3d, broadcast_to, moveaxis, ravel
 from tapegrad.functions.tensor import Tensor
-from tapegrad.typing import Array, DTypeLike, TensorLike
+from tapegrad.typing import DTypeLike, TensorLike
 
 Casting: TypeAlias = Literal["no", "equiv", "safe", "same_kind", "unsafe"]
 PAD_MODES = "constant", "edge", "reflect", "symmetric", "wrap"

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tapegrad.core.record import wrap
+from tapegrad.core.record import drawn
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.activations import softmax
 from tapegrad.functions.arguments import as_tensor, constant, derived, like, normalized_axis, number, value
@@ -205,9 +205,13 @@ def dropout(input: TensorLike, p: float = 0.5, training: bool = True, *,
         raise ValueError(f"dropout: p={p}; a probability is from 0 to 1")
     if not training or p == 0:
         return x
-    rng = np.random.default_rng(rng)
-    kept: Any = rng.random(x.shape, np.float32 if x.dtype.itemsize <= 4 else np.float64) >= p
-    return x * wrap(kept.astype(x.dtype) if p == 1 else kept * x.dtype.type(1 / (1 - p)), None)
+    return x * drawn(lambda: np.random.default_rng(rng), partial(_kept, x.shape, x.dtype, p))
+
+
+def _kept(shape: Shape, dtype: Any, p: float, rng: np.random.Generator) -> Array:
+    """What x is multiplied by: 0, or what makes up for the zeros."""
+    kept: Any = rng.random(shape, np.float32 if dtype.itemsize <= 4 else np.float64) >= p
+    return kept.astype(dtype) if p == 1 else kept * dtype.type(1 / (1 - p))     # type: ignore[no-any-return]
 
 
 def normalize(input: TensorLike, p: float = 2.0, axis: Axis = 1, eps: float = 1e-12) -> Tensor:

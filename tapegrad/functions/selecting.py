@@ -9,8 +9,7 @@ import numpy as np
 
 from tapegrad.core.record import recorded
 from tapegrad.errors import DtypeError, ShapeError, describe
-from tapegrad.functions.arguments import (
-    as_tensor, constant, derived, like, normalized_axis, refuse_out, single_axis, value)
+from tapegrad.functions.arguments import as_tensor, constant, derived, like, normalized_axis, refuse_out, single_axis, value
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.joining import along
 from tapegrad.functions.reductions import sum
