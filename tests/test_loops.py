@@ -15,6 +15,7 @@ from tapegrad.graph import Capture, Graph, Ready, Reverse, verify
 from tapegrad.kernels.compile import compiler
 from tapegrad.primitives import table
 from tapegrad.primitives.node import Node, nodes
+from tapegrad.primitives.scalar import has_formula
 
 
 def loops(graph):
@@ -572,6 +573,37 @@ def test_a_loop_prints_as_a_program():
     c, x, row = (Node(None, (), (), (), np.dtype(float)) for _ in range(3))
     assert str(Loop(Graph([c, x, row], [c * x + row, c]), 1, 1, 9)) == (
         "for k in range(9):\n    z1 = multiply(c1, x1)\n    z2 = add(z1, x2[k])\n    y1[k] = c1\n    c1 = z2")
+
+
+SPECIAL = np.array([-np.inf, -2.0, -1.0, -0.0, 0.0, 0.5, 1.0, 2.5, np.inf, np.nan])
+
+
+@needs_numba
+@pytest.mark.parametrize("name", [name for name, row in table.items() if has_formula(row) and row.arity and not row.static_names])
+def test_machine_numbers_at_special_values(name, monkeypatch):
+    """A row in a kernel, and its derivative, is what it is over arrays: at infinities, NaN and both zeros, too."""
+    monkeypatch.setattr(scalars, "FEWEST", 0)
+    row = table[name]
+    xs = [x.ravel() for x in np.meshgrid(*[SPECIAL] * row.arity)]
+    conditions = 1 if name == "where" else row.arity if name.startswith("logical") else 0
+    rows = [Node(None, (), (), x.shape, x.dtype) for x in xs]
+    inputs = [Node(None, (), (), (), x.dtype) for x in xs]
+
+    def computed(operands):
+        z = getattr(nodes, name)(*[nodes.greater(x, 0.25) if i < conditions else x for i, x in enumerate(operands)])
+        return z * 2.0 if z.dtype.kind == "f" else nodes.where(z, 2.0, operands[0])
+
+    loop = Loop(Graph(inputs, [computed(inputs)]), 0, len(xs), len(xs[0]))
+    short = Graph(rows, [nodes.sum(loop.part(nodes, loop.of(rows), 0), None, False)])
+    steps = Graph(rows, [nodes.sum(computed(rows), None, False)])
+    assert loop.kernel is not None
+    results = []
+    for graph in short, steps:
+        back = Reverse(graph, rows)
+        values = [graph.nodes[-2], *[back.deltas[x] for x in rows if x in back.deltas]]
+        results.append(run(Graph(rows, values), xs))
+    for found, wanted in zip(*results, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-13, atol=1e-300)
 
 
 UNARY = tg.sin, tg.tanh, tg.exp, lambda x: -x, lambda x: x * 0.5, lambda x: 1.0 / (1.0 + x * x), lambda x: x ** 2
