@@ -110,6 +110,8 @@ class Optimizer:
             if parameter.grad is not None:
                 self.move(i, parameter.data, parameter.grad)
 
+    step.__wrapped__.changes = lambda self: self.parameters      # type: ignore[attr-defined]
+
     def move(self, i: int, x: Array, g: Array) -> None:
         """Write into x, the array of parameter i, whose gradient is g."""
         raise NotImplementedError
@@ -191,6 +193,8 @@ class FusedOptimizer(Optimizer):
                     self._step_on_arrays(group, k, x, g)
             if kernel:
                 kernel(tuple(arrays), None, group.offsets, *group.means.values(), group.steps, *self._numbers())
+
+    step.__wrapped__.changes = lambda self: self.parameters      # type: ignore[attr-defined]
 
     def _step_on_arrays(self, group: Group, k: int, x: Array, g: Array) -> None:
         t = int(group.steps[k]) + 1

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import tapegrad as tg
-from tapegrad.errors import CompileError, ConsumedTapeError
+from tapegrad.errors import CompileError, ConsumedTapeError, ThreadError
 
 SCALE = 2.0
 WEIGHT = tg.tensor([1.0, 2.0], requires_grad=True)
@@ -451,7 +451,7 @@ SIDE_EFFECTS = {
     "argument": "x[0] = x[0] * 1 + 1", "in place": "x += 1", "print": "print('said', file=out)", "write": "out.write('said')",
     "clock": "clock()", "constructor": "Counted()", "new generator": "x = x + np.random.default_rng().normal() * 0",
     "setattr": "setattr(config, 'count', config.count + 1)", "nested": "(lambda: seen.append(2))()",
-    "logging": "log.error('a')"}
+    "logging": "log.error('a')", "function attribute": "bump.calls = getattr(bump, 'calls', 0) + 1"}
 
 
 @pytest.mark.parametrize("effect", SIDE_EFFECTS)
@@ -486,6 +486,7 @@ def test_side_effects_are_never_lost(effect):
             outs += [f(x).tolist(), x.tolist()]
         return (outs, space["out"].getvalue(),
                 *[space[name] for name in ("COUNT", "seen", "counter", "table")], vars(space["config"]),
+                vars(bump),
                 space["array"].tolist(), np.random.rand(), random.random(), space["rng"].normal())
 
     assert run(lambda f: tg.compile(f, fallback="silent")) == run(lambda f: f)
@@ -791,3 +792,154 @@ def test_randomness_is_fresh_and_reproducible(inside):
     assert len({str(fresh(tg.tensor(np.ones(50))).tolist()) for _ in range(5)}) == 5
     seeded = strict(lambda x: tg.dropout(x, rng=3))
     assert len({str(seeded(tg.tensor(np.ones(50))).tolist()) for _ in range(5)}) == 1
+
+
+def test_lists():
+    f = [("z1", "dot", ("x", "W")), ("z2", "tanh", ("z1",)), ("z3", "sum", ("z2", "axis=1")), ("loss", "mean", ("z3",))]
+    both = tg.wengert.compile(f)
+    rng = np.random.default_rng(0)
+    for k in range(6):
+        for dtype in ("f8", "f4"):
+            val = {"x": rng.normal(size=(3 + k // 4, 2)).astype(dtype), "W": rng.normal(size=(2, 4)).astype(dtype)}
+            values, deltas = both(val, seed=2.0)
+            expected = tg.wengert.eval(f, val)
+            wanted = tg.wengert.backprop(f, expected, seed=2.0)
+            assert values.keys() == expected.keys() and deltas.keys() == wanted.keys()
+            for found, right in ((values, expected), (deltas, wanted)):
+                for name in right:
+                    assert found[name].dtype == right[name].dtype
+                    np.testing.assert_allclose(found[name], right[name], rtol=1e-11 if dtype == "f8" else 2e-5, atol=1e-6)
+    assert sum(replays(both.both)) >= 4
+    scalar = tg.wengert.compile([("z", "square", ("x",)), ("f", "add", ("z", "x"))])
+    for x in (2, 3, 2.0, 3.0, 4.0):
+        values, deltas = scalar({"x": x})
+        assert values["f"] == x * x + x and deltas["x"] == 2 * x + 1
+    with pytest.raises(ValueError, match="no value"):
+        scalar({})
+
+
+def test_running_statistics_move_at_each_replay():
+    def run(wrap):
+        mean, var, rng = tg.tensor(np.zeros(3)), tg.tensor(np.ones(3)), np.random.default_rng(0)
+        f = wrap(lambda x: tg.batch_norm(x, mean, var, training=True))
+        return [f(rng.normal(size=(5, 3))).tolist() for _ in range(4)], mean.tolist(), var.tolist(), f
+
+    *found, f = run(strict)
+    *expected, _ = run(lambda f: f)
+    assert found == expected and replays(f) == [3]
+
+
+def test_recordings_keep_no_arguments():
+    from weakref import ref
+    f = strict(lambda x, p: (x * p["W"]).sum() if np.isfinite(x).all() else x)
+    x, W = tg.tensor(np.ones(10)), x_of(1.0)
+    kept = ref(x), ref(W)
+    f(x, {"W": W}).backward()
+    f(x, {"W": W})
+    del x, W
+    tg.tape().reap()
+    gc.collect()
+    assert [r() for r in kept] == [None, None]
+
+
+def test_looked_at_step_by_step_it_is_the_function():
+    f = strict(lambda x: tg.sin(x) * 2)
+    x = x_of(1.0)
+    f(x)
+    with tg.traced() as t:
+        f(x)
+    assert "2 entries" in repr(t)
+    with tg.detect_anomaly():
+        f(x).backward()
+
+
+def test_a_function_of_arrays_returns_arrays():
+    f = strict(lambda a: {"sum": np.sum(a), "sin": np.sin(a) * 2, "same": a, "n": 3})
+    g = strict(lambda a: tg.sin(a))
+    for seed in range(3):
+        a = np.random.default_rng(seed).normal(size=3)
+        found = f(a)
+        assert type(found["sum"]) is np.float64 and found["sum"] == a.sum() and type(found["sin"]) is np.ndarray
+        np.testing.assert_array_equal(found["sin"], np.sin(a) * 2)
+        assert found["same"] is a and isinstance(g(a), tg.Tensor)
+        found["sin"][:] = 0.0
+    assert replays(f) == [2]
+
+
+def test_functions_that_tensors_do_not_know():
+    f = tg.compile(lambda a: np.histogram(a, bins=3)[0].sum() * tg.ones(2), fallback="silent")
+    for _ in range(3):
+        assert f(np.arange(5.0)).tolist() == [5.0, 5.0]
+    g = tg.compile(lambda a: a.tobytes(), fallback="silent")
+    for _ in range(3):
+        assert g(np.arange(2.0)) == np.arange(2.0).tobytes()
+    h = tg.compile(lambda a, out: np.add(a, a, out=out), fallback="silent")
+    for _ in range(3):
+        out = np.zeros(2)
+        assert h(np.ones(2), out) is out and out.tolist() == [2.0, 2.0]
+
+
+def test_a_tensor_of_another_thread():
+    f, made = strict(lambda x: x * 2), []
+    other = threading.Thread(target=lambda: made.append(x_of(1.0) * 3))
+    other.start()
+    other.join()
+    for _ in range(3):
+        z = f(made[0])
+        assert z.item() == 6.0
+        with pytest.raises(ThreadError, match="another thread"):
+            z.backward()
+
+
+def test_programs_and_lists_of_tapes_with_replays(tmp_path):
+    """What is made of a tape has the operations that a replay stands for."""
+    f = strict(lambda x, W: (tg.tanh(x @ W), (x ** 2).sum()))
+    g = strict(lambda x, W: tg.tanh(x @ W).sum())
+    x, W = tg.tensor(np.ones((2, 3)), name="x", requires_grad=True), tg.tensor(np.ones((3, 2)), name="W", requires_grad=True)
+    for _ in range(2):
+        a, b = f(x, W)
+        loss = g(x * 2, W) + a.sum() * b
+    program, space = tg.export_numpy(loss), {}
+    exec(program.text, space)
+    value, gradients = space["step"](**program.inputs)
+    loss.backward()
+    np.testing.assert_allclose(value, loss.item(), rtol=1e-12)
+    for name, leaf in (("x", x), ("W", W)):
+        np.testing.assert_allclose(gradients[name], leaf.grad, rtol=1e-12)
+
+
+@pytest.mark.parametrize("change", ["xs.append(xs[0] * 2)", "xs[0] = xs[0] * 2", "d['new'] = xs[0] * 3", "del d['k']",
+                                    "xs[1].pop()"])
+def test_containers_of_arrays_that_are_changed(change):
+    def run(wrap):
+        space = {}
+        exec(f"def f(xs, d):\n    {change}\n    return xs[0] * 1.0", space)
+        f, seen = wrap(space["f"]), []
+        for i in range(3):
+            xs, d = [np.full(2, 1.0 + i), [np.ones(1), np.ones(1)]], {"k": np.ones(3)}
+            z = f(xs, d)
+            seen.append(str((np.asarray(z), [np.asarray(x).tolist() if not isinstance(x, list) else len(x) for x in xs],
+                             {key: np.asarray(x).tolist() for key, x in d.items()})))
+        return seen
+
+    assert run(lambda f: tg.compile(f, fallback="silent")) == run(lambda f: f)
+
+
+def test_the_warning_names_the_line_of_the_call():
+    f = tg.compile(lambda x: x * float(np.asarray(x).sum()))
+    with pytest.warns(UserWarning) as seen:
+        f(tg.tensor(np.ones(100)))
+    assert seen[0].filename == __file__
+
+
+def test_structures_that_cannot_be_rebuilt():
+    from collections import OrderedDict, defaultdict, namedtuple
+    Pair = namedtuple("Pair", "a b")
+
+    @tg.compile(fallback="silent")
+    def f(x, kind):
+        return {"default": defaultdict(list, x=x * 2), "ordered": OrderedDict(x=x * 2), "pair": Pair(x * 2, 1)}[kind]
+
+    for _ in range(3):
+        x = np.ones(2)
+        assert f(x, "default")["x"].tolist() == f(x, "ordered")["x"].tolist() == f(x, "pair").a.tolist() == [2.0, 2.0]

@@ -572,7 +572,7 @@ def test_a_kernel_serves_any_number_of_steps_and_any_constants():
 def test_a_loop_prints_as_a_program():
     c, x, row = (Node(None, (), (), (), np.dtype(float)) for _ in range(3))
     assert str(Loop(Graph([c, x, row], [c * x + row, c]), 1, 1, 9)) == (
-        "for k in range(9):\n    z1 = multiply(c1, x1)\n    z2 = add(z1, x2[k])\n    y1[k] = c1\n    c1 = z2")
+        "for k in range(9):\n    z1 = multiply(c1, x1)\n    z2 = add(z1, x2[k])\n    y1[k] = c1\n    c1 = z2\nreturn c1, y1")
 
 
 SPECIAL = np.array([-np.inf, -2.0, -1.0, -0.0, 0.0, 0.5, 1.0, 2.5, np.inf, np.nan])

@@ -19,6 +19,7 @@ from tapegrad.core.walk import Part
 from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import Primitive, arrays
 from tapegrad.primitives.node import Node
+from tapegrad.primitives.plan import Plan
 from tapegrad.primitives.registry import LINEAR
 from tapegrad.transforms.autograd import deltas, own
 
@@ -44,65 +45,106 @@ class Bundle:
 
 
 class Call:
-    """A replay that can be walked back: the program, the values of its inputs, and what its run saved."""
+    """A replay that can be walked back: its recording, the values of its inputs, what its run saved, the registers of wrt."""
 
-    __slots__ = ("program", "values", "saved", "registers", "wrt")          # program: the recording
+    __slots__ = ("recording", "values", "saved", "registers")
 
-    def __init__(self, program: Any, values: Any, saved: Any, registers: Any, wrt: list[int]) -> None:
-        self.program, self.values, self.saved, self.registers, self.wrt = program, values, saved, registers, wrt
+    def __init__(self, recording: Any, values: Any, saved: Any, registers: tuple[Any, ...]) -> None:
+        self.recording, self.values, self.saved, self.registers = recording, values, saved, registers
 
-    def deltas(self, F: Any, d: Any, z: Node | None) -> list[Any]:
-        """The deltas of the inputs in wrt, from that of the result z, or a Bundle."""
-        places = d.by_place if z is None else {z: d}
-        if F is arrays or not thread.tape.recording:
-            found = self.program.program.backward(self.saved, [
-                _array(places.get(z)) for z in self.program.outputs])
-            return found if F is arrays else [None if c is None else wrap(c, None) for c in found]
-        return self._recorded(places)
 
-    def _recorded(self, places: dict[Node, Any]) -> list[Any]:
-        registers = dict(zip(self.wrt, self.registers))
-        with enable_grad(), thread.tape.marked() as mark:
-            xs = [wrap(value, registers.get(i)) for i, value in enumerate(self.values)]
-            inputs = [own(x) if i in registers else x for i, x in enumerate(xs)]
-            known = dict(zip(self.program.inputs, inputs))
-            for node in self.program.nodes:
-                operands = [known[x] if isinstance(x, Node) else x for x in node.operands]
-                known[node] = general(node.row, operands, node.static)
-            made = mark.made()
-        outs = [(known[z], d) for z, d in places.items() if known[z]._register is not None]
-        part = Part(made, set(), {})
-        return deltas([z for z, _ in outs], [d for _, d in outs], [inputs[i]._register for i in self.wrt], True, part=part)
+class Result:
+    """The result of a call at a place among the outputs of its program, as a static argument of its entry; or all, at None."""
+
+    __slots__ = ("call", "place")
+
+    def __init__(self, call: Call, place: int | None) -> None:
+        self.call, self.place = call, place
 
     def __repr__(self) -> str:
-        return "a replay"
+        return f"{len(self.call.recording.nodes)} operations"
 
 
-def _array(d: Any) -> Any:
-    return d._value if isinstance(d, Tensor) else d
+def _whole(F: Any, d: Any, _z: Any, _shapes: Any, result: Result) -> list[Any]:
+    """The deltas of the inputs in wrt, from that of a result, or a Bundle."""
+    call, place = result.call, result.place
+    recording = call.recording
+    recorded = F is not arrays and thread.tape.recording
+    if place is not None and len(recording.outputs) == 1 and not recorded:
+        given = [d]
+    else:
+        given = [None] * len(recording.outputs)
+        for at, delta in d.by_place.items() if place is None else ((place, d),):
+            given[at] = delta
+    if recorded:
+        return _recorded(call, given)
+    if F is arrays:
+        return recording.program.backward(call.saved, given)        # type: ignore[no-any-return]
+    found = recording.program.backward(call.saved, [x._value if isinstance(x, Tensor) else x for x in given])
+    return [None if c is None else wrap(c, None) for c in found]
 
 
-def _whole(F: Any, d: Any, _z: Any, _shapes: Any, call: Call, node: Node | None) -> list[Any]:
-    return call.deltas(F, d, node)
+def _recorded(call: Call, given: list[Any]) -> list[Any]:
+    """The deltas as tensors on the tape: the nodes are run anew over recorded tensors."""
+    recording = call.recording
+    registers = dict(zip(recording.wrt, call.registers))
+    with enable_grad(), thread.tape.marked() as mark:
+        xs = [wrap(value, registers.get(i)) for i, value in enumerate(call.values)]
+        inputs = [own(x) if i in registers else x for i, x in enumerate(xs)]
+        known = dict(zip(recording.inputs, inputs))
+        for node in recording.nodes:
+            operands = [known[x] if isinstance(x, Node) else x for x in node.operands]
+            known[node] = general(node.row, operands, node.static)
+        made = mark.made()
+    outs = [(known[z], d) for z, d in zip(recording.outputs, given) if d is not None and known[z]._register is not None]
+    part = Part(made, set(), {})
+    return deltas([z for z, _ in outs], [d for _, d in outs], [inputs[i]._register for i in recording.wrt], True, part=part)
 
 
-def row_of(name: str) -> Primitive:
+class Row(Primitive):
     """The row of the calls of a compiled function."""
-    return Primitive(name, None, (lambda i, F, d, _z, _xs, call, node: d[i],), variadic=True, complex=LINEAR)
+
+    __slots__ = ()
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, None, (lambda i, F, d, _z, _xs, replayed: d[i],), variadic=True, complex=LINEAR)
+
+    def opened(self, operands: list[Any], result: Result) -> Node:
+        """The node of a result as one of the recorded operations, for graphs of a tape. Of all results, a node of this row."""
+        if result.place is None:
+            return Node(self, tuple(operands), (result,), (), BUNDLE)
+        recording, given = result.call.recording, dict(zip(result.call.recording.wrt, operands))
+        known = {node: given.get(i, value) for i, (node, value) in enumerate(zip(recording.inputs, result.call.values))}
+        for node in recording.nodes:
+            known[node] = Node(node.row, tuple([known[x] if isinstance(x, Node) else x for x in node.operands]), node.static,
+                               node.shape, node.dtype)
+        return known[recording.outputs[result.place]]           # type: ignore[no-any-return]
 
 
-_result = Primitive("result", None, (lambda F, d, _z, _call, node, place: Bundle({node: d}),), complex=LINEAR)
+class _ResultRow(Primitive):
+    """The row of the results of a call that has several."""
+
+    __slots__ = ()
+
+    def opened(self, operands: list[Any], result: Result) -> Node:
+        """The node of a result as one of the recorded operations."""
+        call, = operands
+        return call.row.opened(call.operands, result)           # type: ignore[no-any-return]
 
 
-def put(row: Primitive, call: Call, outs: list[Any], group: list[tuple[Node, int]]) -> list[Entry]:
-    """Append a call to the tape; the entries of its results, given as (node, place among the outputs)."""
-    registers = tuple(call.registers)
-    plan = row.plan_of(len(registers), (1 << len(registers)) - 1)
-    if plan.whole is None:
-        plan = row.plans[len(registers), (1 << len(registers)) - 1] = plan.by(_whole)
-    if len(group) == 1:
-        (node, place), = group
-        return [append(row, plan, registers, (None, None, call, node), outs[place])]
-    entry = append(row, plan, registers, (None, None, call, None), Bundle)
+def plan_of(row: Primitive, n: int) -> Plan:
+    """The plan of a call with n inputs that require gradients."""
+    return row.plan_of(n, (1 << n) - 1).by(_whole)
+
+
+_result = _ResultRow("result", None, (lambda F, d, _z, _call, replayed: Bundle({replayed.place: d}),), complex=LINEAR)
+
+
+def put(row: Primitive, plan: Plan, call: Call, outs: list[Any], places: list[int]) -> list[Entry]:
+    """Append a call to the tape; the entries of its results, given by their places among the outputs."""
+    if len(places) == 1:
+        place = places[0]
+        return [append(row, plan, call.registers, (None, None, Result(call, place)), outs[place])]
+    entry = append(row, plan, call.registers, (None, None, Result(call, None)), Bundle)
     of = _result.planned()[1]
-    return [append(_result, of, (entry,), (None, None, node, k), outs[place]) for k, (node, place) in enumerate(group)]
+    return [append(_result, of, (entry,), (None, None, Result(call, place)), outs[place]) for place in places]

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial, update_wrapper
+from itertools import zip_longest
+from operator import is_
 from typing import Any
 
 import numpy as np
 
 from tapegrad.compiler.guards import Reader, Unreadable
-from tapegrad.compiler.recording import FAILED, MISS, Place, Recording
-from tapegrad.compiler.tracer import Tracer
+from tapegrad.compiler.recording import FAILED, MISS, Place, Recording, array_of
+from tapegrad.compiler.tracer import Tracer, depth_of_user
 from tapegrad.compiler.watching import GENERATORS, watched
 from tapegrad.core.tape import thread
 from tapegrad.errors import CompileError
 from tapegrad.functions.tensor import Tensor
-from tapegrad.tree import leaves, rebuild
+from tapegrad.tree import leaves, rebuild, same
 
 RECORDINGS = 64                         # of a function, the last ones used
 ALIKE = 8                               # of one signature, for different values that the function looks at
+CHANGING = 3                            # calls that change what the function reads, before it is recorded no more
 FALLBACKS = "warn", "error", "silent"
 
 
@@ -48,8 +53,8 @@ class Compiled:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         tape = thread.tape
-        if tape.tracer is not None:                     # a part of another one that is being recorded
-            return self.fun(*args, **kwargs)
+        if tape.tracer is not None or tape.watch is not None or type(tape.entries) is not list:
+            return self.fun(*args, **kwargs)            # a part of what is being recorded, or of what is looked at step by step
         missed = None
         for i, recording in enumerate(self.cache):
             found = recording.match(args, kwargs, tape.recording)
@@ -84,64 +89,80 @@ class Compiled:
         if self.fallback == "warn" and (reason, where) not in self.said:
             self.said.add((reason, where))
             warnings.warn(f"compile: {self.name} is run as it is, and not replayed: {reason}{where and f', {where}'}",
-                          stacklevel=4)
+                          stacklevel=depth_of_user())
 
     def _record(self, args: Any, kwargs: Any, missed: Recording | None) -> Any:
         if self.always is not None:
             return self._plainly(*self.always, args, kwargs)
         known = self.recorded
-        with self.lock:
+        with self.lock, uncollected():
             if self.recorded == known:
                 return self._traced(args, kwargs, missed)
         return self(*args, **kwargs)                    # another thread has recorded meanwhile
 
     def _traced(self, args: Any, kwargs: Any, missed: Recording | None) -> Any:
+        """The function, run once, and what came of it as a recording."""
+        reader = Reader()
         try:
-            reader = Reader()
-            reader.arguments(args, kwargs, thread.tape.recording)
+            reader.arguments(self.fun, args, kwargs, thread.tape.recording)
             reader.function(self.fun)
         except (Unreadable, RecursionError) as error:
-            deep = isinstance(error, RecursionError)
-            self.always = "it can reach structures that are nested too deeply" if deep else str(error), ""
-            return self._plainly(*self.always, args, kwargs)
-        tracer = Tracer(self.name, self.fallback == "error")
-        recording = thread.tape.recording
+            why = "it can reach structures that are nested too deeply" if isinstance(error, RecursionError) else str(error)
+            if not reader.in_arguments:
+                self.always = why, ""
+            return self._plainly(why, "", args, kwargs)
+        tracer, recording = Tracer(self.name, self.fallback == "error"), thread.tape.recording
         tracer.states = _states(reader.fragile)
-        ndarrays = {id(x): Tensor(x) for x in reader.inputs if isinstance(x, np.ndarray)}
+        made = Recording(self.name, missed.place if missed is not None else Place(), reader)
+        given = Given(args, kwargs, reader.inputs)
         with tracer.listens():
             for x in reader.inputs:
-                tracer.add_input(ndarrays.get(id(x), x))
-            given = args, kwargs
-            if ndarrays:
-                given = rebuild((args, kwargs), iter([ndarrays.get(id(x), x) for x in leaves((args, kwargs))]))
+                tracer.add_input(given.tensors.get(id(x), x))
             if generators := GENERATORS & reader.names:
                 tracer.refuse(f"it can make a random generator, by {', '.join(generators)}")
-            with watched(reader, tracer):
-                output = self.fun(*given[0], **given[1])
-            match = reader.compiled()
+            try:
+                with watched(reader, tracer):
+                    output = self.fun(*given.args, **given.kwargs)
+            except (TypeError, AttributeError) as error:
+                if not given.tensors or isinstance(error, CompileError):
+                    raise
+                tracer.refuse(f"it does not take tensors for its arrays: {type(error).__name__}: {error}")
+                given = Given(args, kwargs, [])         # it may take the arrays
+                output = self.fun(*args, **kwargs)
+            made.match = reader.compiled()
             if tracer.reason is None:
-                made = Recording(self.name, match, missed.place if missed is not None else Place(), reader)
                 with tracer.silence():
-                    tracer.finish()
-                    if tracer.reason is None:
-                        made.build(tracer, output, recording)
-        for x in reader.inputs:
-            if id(x) in ndarrays and tracer.reason is not None and x.flags.writeable and x.shape == ndarrays[id(x)].shape:
-                x[...] = ndarrays[id(x)]._array         # what the function has written to the tensor that it was given for it
-        found = match(args, kwargs, recording)
-        if tracer.reason is None and (found is None or _states(reader.fragile) != tracer.states):
+                    self._built(made, tracer, output, recording)
+        if tracer.reason is not None:
+            given.write_back()
+        if not given.is_same():
+            tracer.refuse("it changes a container that it was given")
+        unchanged = made.match(args, kwargs, recording) is not None
+        if tracer.reason is None and not (unchanged and _states(reader.fragile) == tracer.states):
             tracer.refuse("it changes a value, a container or a random generator that it can read, or that was given")
             tracer.where = ""
-        if found is None:
+        if not unchanged:
             self.changing += 1
-            if self.changing >= 3:
+            if self.changing >= CHANGING:
                 self.always = tracer.reason or "", tracer.where
         if tracer.reason is not None:
-            made = Recording(self.name, match, Place(tracer.reason, tracer.where), reader)
+            made.place = Place(tracer.reason, tracer.where)
+        output = given.returned(output, reader.knows_tensors)
+        reader.forget()
         self._keep(made, missed)
         if tracer.reason is not None:
             self._say(tracer.reason, tracer.where)
         return output
+
+    def _built(self, made: Recording, tracer: Tracer, output: Any, recording: bool) -> None:
+        tracer.finish()
+        if tracer.reason is None:
+            try:
+                made.build(tracer, output, recording)
+            except CompileError:
+                raise
+            except Exception as error:                  # the run was right, whatever can't be made of it
+                tracer.refuse(f"no program can be made of it: {type(error).__name__}: {error}")
 
     def _keep(self, recording: Recording, missed: Recording | None) -> None:
         self.recorded += 1
@@ -194,6 +215,78 @@ class Compiled:
                     return recording
             self(*args, **kwargs)
         return None
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Without garbage collection: it would walk all nodes again and again, as they are made."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+class Given:
+    """The arguments as the traced function gets them: with a tensor for each array.
+
+    tensors   {id of an array: the tensor}
+    """
+
+    def __init__(self, args: Any, kwargs: Any, inputs: list[Any]) -> None:
+        self.args, self.kwargs = args, kwargs
+        self.arrays = [x for x in inputs if isinstance(x, np.ndarray)]
+        self.tensors = {id(x): Tensor(x) for x in self.arrays}
+        self.original = args, kwargs
+        if self.tensors:
+            self.args, self.kwargs = rebuild((args, kwargs), iter([self.tensors.get(id(x), x) for x in leaves((args, kwargs))]))
+        self.given = leaves((self.args, self.kwargs))
+
+    def is_same(self) -> bool:
+        """Whether the function has left the containers that it was given as they were; if not, the caller's become alike."""
+        now = leaves((self.args, self.kwargs))
+        if len(now) == len(self.given) and all(map(is_, now, self.given)) and same(self.original, (self.args, self.kwargs)):
+            return True
+        own = {id(self.tensors[id(x)]): x for x in self.arrays}
+        _make_alike(self.original, (self.args, self.kwargs), own)
+        return False
+
+    def write_back(self) -> None:
+        """Write to the arrays what the function has written to their tensors."""
+        for x in self.arrays:
+            if x.flags.writeable and x.shape == self.tensors[id(x)].shape:
+                x[...] = self.tensors[id(x)]._array
+
+    def returned(self, output: Any, knows_tensors: bool) -> Any:
+        """What the function returned, as it would have from the arrays."""
+        own = {id(self.tensors[id(x)]): x for x in self.arrays}
+        before = leaves(output)
+        found = [own.get(id(x), x) for x in before]
+        if not knows_tensors:
+            found = [array_of(x) if isinstance(x, Tensor) else x for x in found]
+        return output if all(map(is_, found, before)) else rebuild(output, iter(found))
+
+
+def _make_alike(original: Any, given: Any, own: dict[int, Any]) -> None:
+    """Give lists and dicts the contents of those that stood for them."""
+    if isinstance(original, (list, tuple)) and isinstance(given, (list, tuple)):
+        for x, y in zip(original, given):
+            _make_alike(x, y, own)
+        if isinstance(original, list):
+            original[:] = [x if isinstance(x, (list, tuple, dict)) and type(x) is type(y) else own.get(id(y), y)
+                           for x, y in zip_longest(original[:len(given)], given)]
+    elif isinstance(original, dict) and isinstance(given, dict):
+        for key in list(original):
+            if key not in given:
+                del original[key]
+        for key, y in given.items():
+            x = original.get(key)
+            if isinstance(x, (list, tuple, dict)) and type(x) is type(y):
+                _make_alike(x, y, own)
+            else:
+                original[key] = own.get(id(y), y)
 
 
 class Text(str):

@@ -43,7 +43,7 @@ def kind_of(node):
         return PRODUCT
     if node.row in (products.LOOK_UP, products.COLLECT):
         return LOOK_UP
-    if name in ("getitem", "reshape") and operands_of(node):
+    if name in ("getitem", "reshape") and node.static and operands_of(node):
         return VIEW
     if name == "concatenate" and _is_join(node):
         return JOIN
@@ -59,7 +59,7 @@ def _is_product(node):
 
 
 def _is_join(node):
-    return (node.static[0] in (0, node.ndim - 1) and node.size > 0
+    return (node.static in ((0,), (node.ndim - 1,)) and node.size > 0
             and all([hasattr(x, "row") and x.dtype == node.dtype for x in node.operands]))
 
 

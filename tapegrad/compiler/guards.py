@@ -75,6 +75,7 @@ class Reader:
         self.objects: list[tuple[Any, str, set[str]]] = []
         self.fragile: list[Any] = []
         self.in_arguments = False
+        self.knows_tensors = False                      # whether the code can reach a tensor, or anything of tapegrad's
         self.count = 0
 
     # Writing
@@ -110,16 +111,23 @@ class Reader:
         exec(compile(text, "<guards of a compiled function>", "exec"), space)     # noqa: S102
         return space["match"]           # type: ignore[no-any-return]
 
+    def forget(self) -> None:
+        """Keep no object that was read: only what is compared."""
+        self.inputs, self.found, self.objects, self.fragile = [], {}, [], []
+
     # Reading
 
-    def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any], recording: bool) -> None:
+    def arguments(self, fun: Any, args: tuple[Any, ...], kwargs: dict[str, Any], recording: bool) -> None:
+        """What `fun` is called with."""
+        code = getattr(fun, "__code__", None)
+        names = code.co_varnames[:code.co_argcount] if code is not None else ()
         self._check("not recording" if recording else "recording")
         self._check(f"len(a) != {len(args)} or len(k) != {len(kwargs)}")
         self.in_arguments = True
         for i, x in enumerate(args):
-            self.visit(x, f"a[{i}]", f"argument {i}")
+            self.visit(x, f"a[{i}]", names[i] if i < len(names) else f"argument{i}")
         for name, x in kwargs.items():
-            self.visit(x, f"k.get({name!r}, M)", f"argument {name}")
+            self.visit(x, f"k.get({name!r}, M)", name)
         self.in_arguments = False
 
     def function(self, fun: Any) -> None:
@@ -141,6 +149,9 @@ class Reader:
 
     def visit(self, x: Any, expression: str, path: str) -> None:
         kind = type(x)
+        home = x.__name__ if kind is types.ModuleType else getattr(x, "__module__", None)
+        if kind is Tensor or isinstance(home, str) and home.split(".")[0] == "tapegrad":
+            self.knows_tensors = True
         if kind in ATOMS:
             v = self._fetch(expression)
             c = self._bound(x)
@@ -191,6 +202,7 @@ class Reader:
         elif kind is types.FunctionType:
             self._check(f"type({v}) is not {self._bound(kind)} or {v}.__code__ is not {self._bound(x.__code__)}")
             if x.__module__ in (None, "builtins") or not is_library(x.__module__):
+                self._object(x, v)
                 self._function(x, v, path)
             elif x.__closure__:
                 for i, cell in enumerate(x.__closure__):    # a wrapper of a library's around a function of the user's
@@ -212,13 +224,21 @@ class Reader:
             self._check(f"{v} is not {self._bound(x)}")
             if (fun := getattr(x, "fun", None)) is not None and kind.__module__.startswith("tapegrad"):
                 self.visit(fun, f"{v}.fun", path)       # a compiled function
+                self._object(x, v)
         else:
             self._check(f"type({v}) is not {self._bound(kind)}")
             if callable(x) and not isinstance(x, type):
                 self._class(kind, path)
-            self.objects.append((x, v, set()))
+            self._object(x, v)
             if (wrapped := getattr(x, "__wrapped__", None)) is not None:
                 self.visit(wrapped, f"{v}.__wrapped__", path)
+
+    def _object(self, x: Any, v: str) -> None:
+        """Have those attributes of an object read whose names occur in the code, now or later."""
+        own = getattr(x, "__dict__", None)
+        if type(own) is dict and not isinstance(x, types.ModuleType):
+            self._check(f"len({v}.__dict__) != {len(own)}")
+        self.objects.append((x, v, set()))
 
     def _items(self, x: Any, v: str, path: str) -> None:
         if len(x) > 64 and all([type(item) in ATOMS or type(item) is float for item in x]):
@@ -295,9 +315,9 @@ class Reader:
         if isinstance(x, type):
             if not is_library(x.__module__):
                 self._class(x, path)
-                self.objects.append((x, v, set()))
+                self._object(x, v)
         elif isinstance(x, types.ModuleType) and not is_library(x.__name__):
-            self.objects.append((x, v, set()))
+            self._object(x, v)
         elif isinstance(x, types.BuiltinFunctionType) and x.__self__ is not None \
                 and not isinstance(x.__self__, (types.ModuleType, type)):
             self.visit(x.__self__, f"{v}.__self__", f"{path}.__self__")
@@ -309,8 +329,6 @@ class Reader:
 
     def _attributes(self, obj: Any, at: str, seen: set[str]) -> None:
         own = getattr(obj, "__dict__", {})
-        if not seen and isinstance(own, dict):
-            self._check(f"len({at}.__dict__) != {len(own)}")
         names = {*self.names, *own} if {"__dict__", "vars"} & self.names else self.names
         kinds = () if isinstance(obj, (type, types.ModuleType)) else type(obj).__mro__
         bases = obj.__mro__ if isinstance(obj, type) else ()

@@ -132,7 +132,7 @@ class Layout:
         for k, node in enumerate(graph.inputs):
             self.places[node] = whole(Storage("input", node.dtype, node.size, k), node.shape)
         self.results = {node for part in (schedule.first, schedule.second) for one in part for node in one.results}
-        self._give_outputs(graph)
+        self._give_outputs(graph, count)
         for node in reversed([*first, *second]):
             if self.kinds[node] == JOIN:
                 self._join(node)
@@ -147,11 +147,12 @@ class Layout:
                 self.places[node] = whole(Storage("scratch", node.dtype, node.size), node.shape)
         self.outputs = [self._to_copy(graph, range(count)), self._to_copy(graph, range(count, len(graph.outputs)))]
 
-    def _give_outputs(self, graph):
+    def _give_outputs(self, graph, count):
         """Compute an output where the caller gets it, unless it is a part of something else."""
         joined = {x for node in self.kinds if self.kinds[node] == JOIN for x in node.operands}
         for k, node in enumerate(graph.outputs):
-            if node not in self.places and node not in joined and self.kinds[node] != VIEW:
+            if (node not in self.places and node not in joined and self.kinds[node] != VIEW
+                    and (node in self.early) == (k < count)):
                 self.places[node] = whole(Storage("output", node.dtype, node.size, k), node.shape)
 
     def _to_copy(self, graph, numbers):

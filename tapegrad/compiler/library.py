@@ -170,6 +170,8 @@ def reduction(node):
         return OTHERS[name][1]
     if node.dtype.char not in "fd" or not isinstance(x, Node) or x.dtype != node.dtype or x.size == 0 or x.ndim == 0:
         return None
+    if not node.static and name not in ("sum_rows", "softmax_cross_entropy"):
+        return None
     if name == "sum_rows":
         return COLUMN_SUMS if x.ndim == 2 else None
     if name in ("softmax", "log_softmax"):

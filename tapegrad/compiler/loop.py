@@ -65,17 +65,17 @@ class Loop:
         self.size = ends[-1]
 
     def __str__(self):
-        """The loop as a program: what is carried, c1, c2, ..; x1, .. what every step reads; rows x[k]; results z[k]."""
-        inputs, first = self.body.inputs, self.arity - self.rows
+        """The loop as a program: c1, .. are carried, x1, .. the other operands, y1, .. results with a row per step."""
+        first, carried, new = self.arity - self.rows, self.body.inputs[:self.carries], self.body.outputs[:self.carries]
         names = {x: f"c{i + 1}" if i < self.carries else f"x{i + 1 - self.carries}" + "[k]" * (i >= first)
-                 for i, x in enumerate(inputs)}
+                 for i, x in enumerate(self.body.inputs)}
         names |= {z: f"z{i}" for i, z in enumerate(self.body.nodes, start=1)}
-        body = Graph(inputs, self.body.outputs, names)
-        last = [f"y{i}[k] = {names[z]}" for i, z in enumerate(self.body.outputs[self.carries:], start=1)]
-        new = self.body.outputs[:self.carries]
-        last += [f"{', '.join([names[x] for x in inputs[:self.carries]])} = {', '.join([names[z] for z in new])}"] * bool(new)
+        stacks = {f"y{i}": names[z] for i, z in enumerate(self.body.outputs[self.carries:], start=1)}
+        lines = str(Graph(self.body.inputs, self.body.outputs, names)).splitlines()
+        lines += [f"{y}[k] = {z}" for y, z in stacks.items()]
+        lines += [f"{', '.join([names[x] for x in carried])} = {', '.join([names[z] for z in new])}"] * bool(new)
         steps = f"reversed(range({self.count}))" if self.backward else f"range({self.count})"
-        return "\n    ".join([f"for k in {steps}:", *str(body).splitlines(), *last])
+        return "\n    ".join([f"for k in {steps}:", *lines]) + f"\nreturn {', '.join([*[names[x] for x in carried], *stacks])}"
 
     def of(self, operands):
         """The node of this loop."""

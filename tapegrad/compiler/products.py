@@ -10,21 +10,27 @@ that the same blocks have to be wanted in the same order everywhere. Sums are ro
 """
 
 from collections import Counter
+from functools import partial
 
 import numpy as np
 
 from tapegrad.compiler.rewriting import Group, mapped, regrouped, with_operands
 from tapegrad.compiler.simplify import shared
-from tapegrad.graph.graph import operands_of
+from tapegrad.graph.graph import operands_of, reached
 from tapegrad.primitives import Primitive, table
 from tapegrad.primitives.node import Node, node_of, nodes
 
 
-def gathered(graph):
-    """All of the passes, in the order in which they help each other."""
-    for step in sums, shared, beside, shared, stacked, shared, turned, looked_up:
+def gathered(graph, count=0):
+    """All of the passes, in the order in which they help each other. What the first `count` outputs need is not gathered with
+    what they don't: the rest runs later."""
+    for step in partial(sums, count=count), shared, partial(beside, count=count), shared, partial(stacked, count=count), shared:
         graph = step(graph)
-    return graph
+    return looked_up(turned(graph))
+
+
+def _early(graph, count):
+    return set(reached(graph.outputs[:count], graph.inputs))
 
 
 def _joined(parts, axis):
@@ -44,7 +50,7 @@ def _blocks_of(x):
 
 def base_of(x):
     """(the matrix, whether x is its transpose)"""
-    if x.row is not None and x.row.name == "transpose" and x.ndim == 2 and x.static[0] in (None, (1, 0)):
+    if x.row is not None and x.row.name == "transpose" and x.ndim == 2 and x.static in ((None,), ((1, 0),)):
         return x.operands[0], True
     return x, False
 
@@ -68,11 +74,11 @@ def _uses(graph):
 
 # Sums
 
-def sums(graph):
+def sums(graph, count=0):
     """Products, and sums of rows, that are added up."""
     uses = Counter([*graph.outputs, *[x for node in graph.nodes for x in operands_of(node)]])
     inner = {x for node in graph.nodes if _adds(node) for x in node.operands if _adds(x) and uses[x] == 1}
-    kept = {node for _, found in _alike_on_the_right(graph) for same in found.values() for node in same}
+    kept = {node for _, found in _alike_on_the_right(graph, count) for same in found.values() for node in same}
     terms = {node: _Terms(_flat(node, inner), uses, kept) for node in graph.nodes if _adds(node) and node not in inner}
     orders = {frozenset(ys): ys for found in terms.values() for ys in found.right_operands()}
     new = {}
@@ -160,15 +166,15 @@ def _added_up(terms):
 
 # Products with a common operand
 
-def beside(graph):
+def beside(graph, count=0):
     """Products with the same left operand, and sums of the rows of blocks that stand side by side."""
-    orders, alike = _orders(graph), {}
+    orders, alike, early = _orders(graph), {}, _early(graph, count)
     for node in graph.nodes:
         if _is_product(node):
             (x, turned_x), (y, turned_y) = map(base_of, node.operands)
-            alike.setdefault((x, turned_x, turned_y), {}).setdefault(y, []).append(node)
+            alike.setdefault((x, turned_x, turned_y, node in early), {}).setdefault(y, []).append(node)
         elif _is_sum_of_rows(node) and (tall := _blocks_of(node.operands[0])):
-            alike.setdefault((None, len(tall), tall[0].shape, node.dtype), {}).setdefault(node.operands[0], []).append(node)
+            alike.setdefault((None, len(tall), tall[0].shape, node.dtype, node in early), {}).setdefault(node.operands[0], []).append(node)
     return regrouped(graph, [_beside(key, found, orders) for key, found in alike.items() if len(found) > 1])
 
 
@@ -208,19 +214,19 @@ def _in_order(ys, orders):
     return sorted(ys, key=lambda y: y.serial)
 
 
-def stacked(graph):
+def stacked(graph, count=0):
     """Products with the same right operand whose left operands are equally far from the inputs: none needs another."""
-    return regrouped(graph, [_stacked(*key, found) for key, found in _alike_on_the_right(graph)])
+    return regrouped(graph, [_stacked(*key, found) for key, found in _alike_on_the_right(graph, count)])
 
 
-def _alike_on_the_right(graph):
+def _alike_on_the_right(graph, count):
     """[((y, whether it is transposed), {x: the products of x and y})]"""
-    alike, level = {}, levels(graph)
+    alike, level, early = {}, levels(graph), _early(graph, count)
     for node in graph.nodes:
         if _is_product(node):
             (x, turned_x), (y, turned_y) = map(base_of, node.operands)
             if not turned_x:
-                alike.setdefault((y, turned_y, level[x]), {}).setdefault(x, []).append(node)
+                alike.setdefault((y, turned_y, level[x], node in early), {}).setdefault(x, []).append(node)
     return [(key[:2], found) for key, found in alike.items() if len(found) > 1]
 
 

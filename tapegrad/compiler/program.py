@@ -6,6 +6,8 @@
 Nothing is shared between calls but the code: each call gets memory from a pool, and results of its own.
 """
 
+from functools import partial
+
 import numpy as np
 
 from tapegrad.compiler import library, products, simplify
@@ -14,14 +16,14 @@ from tapegrad.compiler.listing import Listing, profile
 from tapegrad.compiler.plain import Plain
 from tapegrad.compiler.layout import ALIGNED, Layout, columns_of, rows_of
 from tapegrad.compiler.text import form_of, kernel_text
-from tapegrad.graph import Graph, Reverse, verify
+from tapegrad.graph import Graph, GraphError, Reverse, verify
 from tapegrad.graph.graph import operands_of
 from tapegrad.graph.reverse import needed
 from tapegrad.kernels import program as machine
 from tapegrad.kernels.opcodes import CALL, COPY, PRODUCT_32, PRODUCT_64, STOP
 from tapegrad.primitives.node import Node
 
-PASSES = simplify.folded, simplify.tidied, simplify.shared, products.gathered, simplify.tidied, simplify.shared
+TIDYING = simplify.folded, simplify.tidied, simplify.shared
 POOL, SAVED, SCRATCH = range(3)
 PLAIN, TRANSPOSED = 111, 112
 
@@ -81,7 +83,7 @@ class _Joint:
         deltas = Reverse(Graph(inputs, outputs), wrt, dict(zip(given, self.seeds))).deltas if given else {}
         self.found = [node in deltas for node in wrt]
         graph = Graph([*inputs, *self.seeds], [*outputs, *[deltas[node] for node in wrt if node in deltas]])
-        for step in PASSES:
+        for step in (*TIDYING, partial(products.gathered, count=self.count), simplify.tidied, simplify.shared):
             graph = step(graph)
             if checked:
                 verify(graph)
@@ -91,8 +93,9 @@ class _Joint:
         self.layout = Layout(self.schedule, self.graph, self.count)
         self._pool(constants)
         self._place()
-        self.parts = [_Code(self, self.schedule.first, self.layout.outputs[0]),
-                      _Code(self, self.schedule.second, self.layout.outputs[1])]
+        arrays = 3 + self.given + self.count
+        self.parts = [_Code(self, self.schedule.first, self.layout.outputs[0], arrays),
+                      _Code(self, self.schedule.second, self.layout.outputs[1], arrays + len(self.seeds) + sum(self.found))]
         self.free = [], []
 
     def _pool(self, constants):
@@ -200,8 +203,8 @@ class _Saved:
 class _Code:
     """The words of one part, and what Python does at its stops."""
 
-    def __init__(self, joint, instructions, copied):
-        self.joint, self.words, self.steps, self.lines = joint, [], {}, []
+    def __init__(self, joint, instructions, copied, arrays):
+        self.joint, self.words, self.steps, self.lines, self.arrays = joint, [], {}, [], arrays
         self.places = joint.layout.places
         for one in instructions:
             start = len(self.words)
@@ -228,8 +231,15 @@ class _Code:
             step(arrays)
             at += 1
 
+    def _base(self, place):
+        """The position of the array of a place, which has to be among those of this part."""
+        k = self.joint.base(place.storage)
+        if k >= self.arrays:
+            raise GraphError(f"{place.storage.owner} {place.storage.number} is not there in this part")
+        return k
+
     def _where(self, place):
-        return self.joint.base(place.storage), place.storage.offset + place.start * place.storage.dtype.itemsize
+        return self._base(place), place.storage.offset + place.start * place.storage.dtype.itemsize
 
     def _kernel(self, one):
         shape = one.nodes[0].shape
@@ -301,11 +311,11 @@ class _Code:
             self._python(one)
 
     def _python(self, one):
-        node, base = one.nodes[0], self.joint.base
-        operands = [(base(self.places[x].storage), self.places[x], x.shape) if isinstance(x, Node) else (None, x, None)
+        node = one.nodes[0]
+        operands = [(self._base(self.places[x]), self.places[x], x.shape) if isinstance(x, Node) else (None, x, None)
                     for x in node.operands]
         out = self.places[node]
-        to, row = base(out.storage), node.row
+        to, row = self._base(out), node.row
 
         def step(arrays):
             values = [x if k is None else x.array(arrays[k], shape) for k, x, shape in operands]

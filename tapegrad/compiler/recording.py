@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from tapegrad.compiler.call import Call, put, row_of
+from tapegrad.compiler.call import Call, Row, plan_of, put
 from tapegrad.compiler.guards import Reader, same_array
+from tapegrad.compiler.plain import Plain
 from tapegrad.compiler.program import program_of
 from tapegrad.compiler.rolling import rolled
 from tapegrad.compiler.tracer import Slot, Tracer
 from tapegrad.core.constants import private
 from tapegrad.core.record import wrap
+from tapegrad.functions.tensor import Tensor
 from tapegrad.graph import Graph
 from tapegrad.graph.graph import operands_of
 from tapegrad.primitives.node import Node
@@ -21,6 +23,11 @@ from tapegrad.tree import leaves, rebuild
 
 MISS, FAILED = object(), object()
 Match = Callable[[Any, Any, bool], Any]
+
+
+def array_of(x: Tensor) -> Any:
+    """A tensor as what NumPy's functions return."""
+    return np.array(x._array)[()]
 
 
 class Place:
@@ -61,11 +68,13 @@ class Recording:
     replays    how many there have been
     """
 
-    __slots__ = ("name", "match", "place", "replays", "reader", "inputs", "outputs", "wrt", "raw", "program", "nodes", "guards",
-                 "results", "draws", "tree", "live", "effects", "row", "wrapped", "single")
+    __slots__ = ("name", "match", "place", "replays", "reader", "inputs", "outputs", "wrt", "raw", "program", "nodes", "short",
+                 "guards", "results", "draws", "as_arrays", "tree", "live", "effects", "row", "plan", "wrapped", "single", "simple")
 
-    def __init__(self, name: str, match: Match, place: Place, reader: Reader) -> None:
-        self.name, self.match, self.place, self.reader, self.replays = name, match, place, reader, 0
+    match: Match
+
+    def __init__(self, name: str, place: Place, reader: Reader) -> None:
+        self.name, self.place, self.reader, self.replays = name, place, reader, 0
 
     def build(self, tracer: Tracer, output: Any, recording: bool) -> None:
         """The program and what is done around it, from a trace and what the run returned."""
@@ -80,12 +89,12 @@ class Recording:
         self.draws = [(generator, g) for _, generator, g in tracer.draws]
         self.wrt = [i for i, held in enumerate(tracer.inputs) if held.node in tracer.reach] if recording and live else []
         self.raw = [i for i, x in enumerate(self.reader.inputs) if isinstance(x, np.ndarray)]
-        graph = rolled(Graph(self.inputs, self.outputs))
-        self.program = program_of(graph.inputs, graph.outputs, [self.inputs[i] for i in self.wrt])
-        self.nodes = Graph(self.inputs, self.outputs).nodes
+        graph = Graph(self.inputs, self.outputs)
+        self.nodes, self.short = graph.nodes, rolled(graph)
+        self.program = program_of(self.short.inputs, self.short.outputs, [self.inputs[i] for i in self.wrt])
         self.guards = [(at[node], value, where) for node, value, where in tracer.reads]
         self.effects = tracer.effects
-        self.live = [[(node, at[node]) for node in group] for group in _groups(live, tracer.reach)] if self.wrt else []
+        self.live = [[at[node] for node in group] for group in _groups(live, tracer.reach)] if self.wrt else []
         alive = {at[node] for node in live} if self.wrt else set()
         self.wrapped = [at[node] for node in dict.fromkeys([slot.node for slot in wanted if slot.node is not None])]
         self.wrapped = [place for place in self.wrapped if place not in alive]
@@ -95,8 +104,11 @@ class Recording:
                 if isinstance(x, Slot) and x.node is not None:
                     x.place = at[x.node]
         alone = not isinstance(output, (dict, list, tuple)) and type(self.results[0]) is tuple
-        self.single = self.results[0][1] if alone else None
-        self.row = row_of(self.name)
+        self.as_arrays = not self.reader.knows_tensors      # a function of NumPy's functions: it returns what they do
+        self.single = self.results[0][1] if alone and not self.as_arrays else None
+        self.row = Row(self.name)
+        self.plan = plan_of(self.row, len(self.wrt))
+        self.simple = self.single is not None and not (self.raw or self.draws or self.guards or self.effects)
 
     def _results(self, tracer: Tracer, output: Any) -> list[Any]:
         self.tree = rebuild(output, iter([None] * len(leaves(output))))
@@ -106,6 +118,8 @@ class Recording:
         """The results; MISS where the function would look at something else, FAILED where an operation raises. Nothing has been
         done then."""
         values, tensors = found
+        if self.simple:
+            return self._simply(values, tensors)
         if self.raw:
             values = list(values)
             for i in self.raw:
@@ -129,9 +143,9 @@ class Recording:
             return outs
         made: dict[int, Any] = {}
         if self.live:
-            call = Call(self, values, saved, [tensors[i]._register for i in self.wrt], self.wrt)
+            call = Call(self, values, saved, tuple([tensors[i]._register for i in self.wrt]))
             for group in self.live:
-                for (_, place), entry in zip(group, put(self.row, call, outs, group)):
+                for place, entry in zip(group, put(self.row, self.plan, call, outs, group)):
                     made[place] = wrap(outs[place], entry)
         for place in self.wrapped:
             made[place] = wrap(outs[place], None)
@@ -144,7 +158,20 @@ class Recording:
             return made[self.single]
         return rebuild(self.tree, iter([self._result(x, tensors, made) for x in self.results]))
 
+    def _simply(self, values: Any, tensors: Any) -> Any:
+        """The only result, of a function that does nothing but compute it."""
+        try:
+            outs, saved = self.program.forward(values)
+        except Exception:
+            return FAILED
+        if not self.live:
+            return wrap(outs[self.single], None)
+        call = Call(self, values, saved, tuple([tensors[i]._register for i in self.wrt]))
+        return wrap(outs[self.single], put(self.row, self.plan, call, outs, self.live[0])[0])
+
     def _result(self, x: Any, tensors: Any, made: dict[int, Any]) -> Any:
+        if type(x) is tuple and self.as_arrays:
+            return array_of(made[x[1]]) if x[1] is not None else tensors[x[0]]
         if type(x) is tuple:
             return tensors[x[0]] if x[1] is None else made[x[1]]
         return x.copy() if type(x) is np.ndarray else x
@@ -154,9 +181,8 @@ class Recording:
         return ", ".join(dict.fromkeys([where for _, _, where in self.guards]))
 
     def graph(self) -> Graph:
-        """The recorded operations, with the names of the inputs."""
-        names = {node: path for node, path in zip(self.inputs, self.reader.paths)}
-        return Graph(self.inputs, self.outputs, names)
+        """The recorded operations, what repeats as loops, with the names of the inputs."""
+        return Graph(self.inputs, self.short.outputs, dict(zip(self.inputs, self.reader.paths)))
 
     def listing(self) -> str:
         """The recorded list, and the program that runs."""

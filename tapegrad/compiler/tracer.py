@@ -92,7 +92,7 @@ class Tracer:
         self.draws: list[tuple[Node, Any, Any]] = []
         self.states: dict[int, str] = {}                # of random generators that the function can reach
         self.lendings: list[tuple[Tensor, Any]] = []
-        self.silent = 0
+        self.drawing = False
 
     @contextmanager
     def listens(self) -> Iterator[None]:
@@ -132,10 +132,12 @@ class Tracer:
 
     def draw(self, generator: Callable[[], np.random.Generator], g: Callable[[np.random.Generator], Any]) -> Any:
         """Random numbers, g(generator()): an input of their own, drawn at each replay."""
+        self.drawing = True
         source = generator()
         if (before := self.states.get(id(source))) is not None and before != repr(source.bit_generator.state):
             self.refuse("it draws from a random generator")
         array = g(source)
+        self.drawing = False
         if id(source) in self.states:
             self.states[id(source)] = repr(source.bit_generator.state)
         node = Node(None, (), (), array.shape, array.dtype)
@@ -164,33 +166,47 @@ class Tracer:
 
     def operation(self, row: Primitive, xs: Any, values: Any, static: tuple[Any, ...], z: Tensor) -> None:
         """z = row(*xs, *static) has run on the arrays `values`; xs are tensors, registers, arrays or numbers."""
-        zd, live = z._data, z._register is not None
-        operands = [self._operand(x, value, live) for x, value in zip(xs, values)]
+        zd, nodes, reach = z._data, self.nodes, self.reach
+        live, reaches, computed, alias = z._register is not None, False, False, False
+        operands: list[Any] = []
+        for x, value in zip(xs, values):
+            y = value
+            if isinstance(value, np.ndarray):
+                y = nodes.get(id(value))
+                if y is None:
+                    y = self._unknown(x, value)
+                if type(y) is Node:
+                    computed = True
+                    if y in reach:
+                        register = x._register if isinstance(x, TensorBase) else x if type(x) in (Entry, Leaf) else None
+                        if live and register is None:
+                            y = self._stopped(y)
+                        else:
+                            reaches = True
+                if value is zd:                         # the same value
+                    alias, operands = True, [y]
+                    break
+            operands.append(y)
         if self.reason is not None:
             return
-        for operand, value in zip(operands, values):
-            if zd is value:                             # the same value: an alias
-                if isinstance(operand, Node):
-                    self._keep(zd, operand)
-                else:
-                    self._constant(zd)
-                return
-        static, more = self._static(static)
-        if not more and not any([isinstance(operand, Node) for operand in operands]):
+        if alias:
+            if type(operands[0]) is Node:
+                self._keep(zd, operands[0])
+            else:
+                self._constant(zd)
+            return
+        if static:
+            static, more = self._static(static)
+            if more:
+                row, operands, static, computed = lifted(row, len(operands), static), [*operands, *more], (), True
+        if not computed:
             self._constant(zd)
             return
-        if more:
-            row, operands, static = lifted(row, len(operands), static), [*operands, *more], ()
-        node = Node(row, tuple(operands), static, zd.shape, zd.dtype)
-        if not self.reach.isdisjoint([operand for operand in operands if isinstance(operand, Node)]):
-            self.reach.add(node)
-        self._keep(zd, node)
-
-    def derived(self, name: str, g: Callable[..., Any], xs: Any, z: Tensor) -> None:
-        """z has been computed as g(*arrays of the tensors xs), without a derivative."""
-        if self.silent:
-            return
-        self.operation(Primitive(name, g, (None,) * len(xs)), xs, [x._array for x in xs], (), z)
+        node = Node(row, tuple(operands), static, zd.shape, zd.dtype)       # type: ignore[union-attr]
+        if reaches:
+            reach.add(node)
+        nodes[id(zd)] = node
+        self.kept.append(zd)
 
     def made(self, z: Tensor, of: Any = None) -> None:
         """A tensor has been made, of the array or the value of the tensor `of`, if not of nothing."""
@@ -267,8 +283,10 @@ class Tracer:
             self.effects.append(Effect(method, args_, kwargs_, users_line()))
         with self.silence():
             out = method(*args, **kwargs)
-        if method.__name__ == "step":
-            self.changed |= {id(x) for x in args[0].parameters}
+        for x in getattr(method, "changes", lambda *args, **kwargs: ())(*args, **kwargs):
+            self.changed.add(id(x))
+        if out is not None and not isinstance(out, TensorBase):
+            self.refuse(f"it uses what {method.__qualname__} returns")
         return out
 
     # What they are
@@ -285,20 +303,14 @@ class Tracer:
             self.stops[node] = Node(STOP, (node,), (), node.shape, node.dtype)
         return self.stops[node]
 
-    def _operand(self, x: Any, value: Any, live: bool) -> Any:
-        if not isinstance(value, np.ndarray):
-            return value
-        tensor = isinstance(x, (TensorBase, Entry, Leaf))
-        node = self.nodes.get(id(value))
-        if node is None:
-            if not tensor:
-                return value if id(value) in self.constants else private(value)
-            node = self._known(x, value)
-            if node is None:
-                return value if id(value) in self.constants else value.copy()
-        if live and tensor and (x._register if isinstance(x, TensorBase) else x) is None:
-            return self._stopped(node)
-        return node if not live or tensor else self._stopped(node)
+    def _unknown(self, x: Any, value: Any) -> Any:
+        """The node of an operand whose array has not been met, or its array, as a constant."""
+        if not isinstance(x, (TensorBase, Entry, Leaf)):
+            return value if id(value) in self.constants else private(value)
+        node = self._known(x, value)
+        if node is not None:
+            return node
+        return value if id(value) in self.constants else value.copy()
 
     def _known(self, x: Any, array: Any) -> Node | None:
         """The node of a tensor, or of its register; None for a constant. Refuses a tensor of unknown origin."""
@@ -339,7 +351,7 @@ class Tracer:
         if held is not None and held.at is not None:
             return Slot(at=held.at)
         node = self._known(x, x._array)
-        if node is None:
+        if node is None or x._register is not None and node not in self.reach:
             self.refuse("it does something to a tensor that does not depend on its inputs")
         return Slot(node=node, live=x._register is not None)
 
@@ -376,6 +388,14 @@ class Tracer:
 
 def _equal(one: Any, other: Any) -> bool:
     return one.shape == other.shape and one.dtype == other.dtype and one.tobytes() == other.tobytes()
+
+
+def depth_of_user() -> int:
+    """How many calls the user's code is above the function that asks, for warnings."""
+    frame, depth = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(HOME):
+        frame, depth = frame.f_back, depth + 1
+    return depth
 
 
 def users_line() -> str:

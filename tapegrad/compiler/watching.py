@@ -25,15 +25,19 @@ from tapegrad.compiler.tracer import HOME, Tracer
 IMPURE = {builtins.print, builtins.input, io.open}
 MODULES = {"time", "posix", "nt", "_io", "_socket", "select", "_random", "_thread", "_datetime"}    # of C functions
 GENERATORS = {"default_rng", "RandomState", "SeedSequence", "urandom"}
-LIBRARY = tuple({HOME, os.path.dirname(np.__file__), "<frozen", "<__array_function__", *[
+LIBRARY = tuple({HOME, os.path.dirname(np.__file__), "<frozen", "<__array_function__", "<guards", *[
     path for name, path in sysconfig.get_paths().items() if name in ("stdlib", "platstdlib", "purelib", "platlib")]})
+STANDARD = sysconfig.get_paths()["stdlib"]
+USERS, PYTHON, OTHER = range(3)
 PACKAGES = f"{os.sep}tapegrad{os.sep}nn{os.sep}"                     # of our own, the code of modules is as a user's
 
 
-def is_of_library(code: types.CodeType) -> bool:
-    """Whether a code is that of a library."""
+def origin(code: types.CodeType) -> int:
+    """Whose a code is: the user's, Python's standard library's, or another library's."""
     name = code.co_filename
-    return name.startswith(LIBRARY) and PACKAGES not in name
+    if not name.startswith(LIBRARY) or PACKAGES in name:
+        return USERS
+    return PYTHON if name.startswith(STANDARD) and "site-packages" not in name else OTHER
 
 
 @contextmanager
@@ -42,18 +46,19 @@ def watched(reader: Reader, tracer: Tracer) -> Iterator[None]:
     if sys.getprofile() is not None:                    # somebody else watches
         yield
         return
-    known: dict[types.CodeType, bool] = dict.fromkeys(reader.codes, False)      # code: whether it is a library's
+    known: dict[types.CodeType, int] = dict.fromkeys(reader.codes, USERS)
 
     def seen(frame: Any, event: str, arg: Any) -> None:
         if event == "call":
             code = frame.f_code
             if code not in known:
-                known[code] = is_of_library(code)
-                if not known[code] and tracer.reason is None:
+                known[code] = origin(code)
+                if known[code] == USERS and tracer.reason is None:
                     _read(reader, tracer, code, frame.f_globals)
-                    known.update(dict.fromkeys(reader.codes, False))
-        elif event == "c_call" and tracer.reason is None and not known.get(frame.f_code, True):
-            if _acts(arg):
+                    known.update(dict.fromkeys(reader.codes, USERS))
+        elif event == "c_call" and tracer.reason is None and not tracer.drawing:
+            of = known.get(frame.f_code, OTHER)
+            if of == USERS and _acts(arg) or of == PYTHON and getattr(arg, "__name__", "") in ("urandom", "write", "print"):
                 tracer.refuse(f"it calls {getattr(arg, '__qualname__', arg)}")
 
     sys.setprofile(seen)

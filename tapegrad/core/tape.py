@@ -166,7 +166,10 @@ def tracer() -> Any:
 
 
 def effect(method: F) -> F:
-    """Decorator of what changes things outside of tensors' values: a tracer is told, and has it done again at each replay."""
+    """Decorator of what changes tensors in place, or what is beside them: a tracer has it done again at each replay.
+
+    `changes(*args, **kwargs)`, an attribute of the method, gives the tensors whose values it changes.
+    """
     @wraps(method)
     def told(*args: Any, **kwargs: Any) -> Any:
         listener = thread.tape.tracer if listening else None

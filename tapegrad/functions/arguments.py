@@ -70,9 +70,14 @@ def derived(name: str, g: Callable[..., Any], *xs: Any) -> Any:
 
 def constant(name: str, x: Any) -> Array:
     """The array of an argument that has no derivative; GradientError where one would be expected of it."""
+    check_constant(name, x)
+    return value(x)
+
+
+def check_constant(name: str, x: Any) -> None:
+    """GradientError where a derivative would be expected by an argument that has none."""
     if thread.tape.recording and any([isinstance(leaf, Tensor) and leaf.requires_grad for leaf in leaves(x)]):
         raise GradientError(f"{name}: there is no derivative by the argument {describe(x)}, which requires one; .detach() it")
-    return value(x)
 
 
 def operand(x: TensorLike) -> Tensor | Array:

@@ -40,17 +40,22 @@ def _wrapped(z: Any) -> Any:
     return wrap(np.asarray(z), None) if isinstance(z, (np.ndarray, np.generic)) else z
 
 
+_HERE = object()
+
+
 def _seen(listener: Any, function: Callable[..., Any], z: Any, operands: Any, options: Any) -> Any:
     """z = function(*operands, **options), which a tracer is to see."""
-    given = leaves([operands, options])
-    tensors = [x for x in given if isinstance(x, Tensor)]
+    tensors = [x for x in leaves([operands, options]) if isinstance(x, Tensor)]
+    given = [_HERE if isinstance(x, Tensor) else x for x in leaves([operands, options])]        # no tensor is kept
     if isinstance(z, tuple):
         for x in tensors:
             listener.read(x)
     elif tensors:
+        structure = rebuild([operands, options], iter(given))
+
         def g(*arrays: Any) -> Any:
             values = iter(arrays)
-            args, named = rebuild([operands, options], iter([next(values) if isinstance(x, Tensor) else x for x in given]))
+            args, named = rebuild(structure, iter([next(values) if x is _HERE else x for x in given]))
             return np.asarray(function(*args, **named))
 
         row = Primitive(function.__name__, g, (None,) * len(tensors))

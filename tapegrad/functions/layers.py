@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from tapegrad.core.record import drawn
+from tapegrad.core.tape import effect
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.activations import softmax
-from tapegrad.functions.arguments import as_tensor, constant, derived, like, normalized_axis, number, value
+from tapegrad.functions.arguments import as_tensor, check_constant, derived, like, normalized_axis, number, value
 from tapegrad.functions.elementwise import absolute, floats, matmul, maximum, sqrt, squared_size, where
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.reductions import max, mean, sum
@@ -172,7 +173,7 @@ def batch_norm(input: TensorLike, running_mean: Tensor | Array | None = None, ru
         variance = mean(squared_size(x), axes, keepdims=True)
         if running_mean is not None:
             for running in (running_mean, running_var):
-                constant("batch_norm", running)
+                check_constant("batch_norm", running)
             _move(running_mean, middle, momentum)
             _move(running_var, variance, momentum, count / (count - 1))
     else:
@@ -181,9 +182,13 @@ def batch_norm(input: TensorLike, running_mean: Tensor | Array | None = None, ru
     return _scaled(x / sqrt(variance + eps), *(None if p is None else reshape(p, along) for p in (weight, bias)))
 
 
+@effect
 def _move(running: Any, batch: Tensor, momentum: float, scale: float = 1.0) -> None:
     held = running.data if isinstance(running, Tensor) else running
     held += momentum * (scale * value(batch).reshape(held.shape) - held)
+
+
+_move.__wrapped__.changes = lambda running, *_: [running]      # type: ignore[attr-defined]
 
 
 def dropout(input: TensorLike, p: float = 0.5, training: bool = True, *,

@@ -98,7 +98,7 @@ class Reverse:
 
     def _add(self, deltas, y, z, i, d):
         held = deltas.get(y)
-        if self.contribution is _expanded and z.row.name == "getitem" and _is_lone(held, d, deltas):
+        if self.contribution is _expanded and z.row.name == "getitem" and z.static and _is_lone(held, d, deltas):
             deltas[y] = node_of(ADD_AT, (held, d), z.static)
             self.sums[deltas[y]] = held
         elif (c := self.contribution(z, i, d)) is not None:
