@@ -15,6 +15,7 @@ from tapegrad.graph import Capture, Graph, Ready, Reverse, verify
 from tapegrad.kernels.compile import compiler
 from tapegrad.primitives import table
 from tapegrad.primitives.node import Node, nodes
+from tapegrad.primitives.scalar import has_formula
 
 
 def loops(graph):
@@ -348,7 +349,7 @@ def way(request, monkeypatch):
 def test_a_loop_is_its_steps(name, way):
     case = CASES[name]
     loss, leaves, graph, wrt, values = prepared(case.function, case.drawn())
-    short = verify(rolled(graph, least=2))
+    short = verify(rolled(graph, least=2, long=0, body=0))
     assert len(loops(short)) == case.loops and len(short.nodes) < len(graph.nodes)
     if way == "kernels":
         assert [loop.kernel is not None for loop in loops(short)] == [case.kernel] * case.loops
@@ -373,7 +374,7 @@ def test_in_float32(name, way):
     loss, leaves, graph, wrt, values = prepared(case.function, case.drawn(np.float32))
     if loss.dtype != np.float32:
         return
-    found = run(derived(verify(rolled(graph, least=2)), wrt), values)
+    found = run(derived(verify(rolled(graph, least=2, long=0, body=0)), wrt), values)
     loss.backward()
     for z, wanted in zip(found, [loss.data, *[x.grad for x in leaves]], strict=True):
         assert z.dtype == np.float32
@@ -385,7 +386,7 @@ def test_a_derivative_written_out_is_rolled_up(name):
     case = CASES[name]
     _, _, graph, wrt, values = prepared(case.function, case.drawn())
     written = derived(graph, wrt)
-    short = verify(rolled(written, least=2))
+    short = verify(rolled(written, least=2, long=0, body=0))
     assert loops(short)
     if not {"scatter", "add_at"} & {node.row.name for node in written.nodes}:
         assert len(short.nodes) < len(written.nodes) and len(loops(short)) > case.loops
@@ -397,7 +398,7 @@ def test_derivatives_are_those_of_differences(name):
     """The value, and the weighted sum of the first derivatives, change with the inputs as the first and the second say."""
     case = CASES[name]
     _, _, graph, wrt, values = prepared(case.function, case.drawn())
-    short = rolled(graph, least=2)
+    short = rolled(graph, least=2, long=0, body=0)
     rng, place = np.random.default_rng(3), {x: i for i, x in enumerate(graph.inputs)}
     steps, h = {x: rng.normal(size=x.shape) for x in wrt}, 1e-4
     for part in derived(short, wrt), twice(short, wrt):
@@ -442,7 +443,7 @@ def too_few(x, w):
 @pytest.mark.parametrize("function", [growing_lag, other_powers, other_shapes, other_functions, too_few])
 def test_what_almost_repeats_is_left_as_it_is(function):
     _, _, graph, *_ = prepared(function, [np.array(0.5), np.array(0.75)])
-    assert rolled(graph, least=5) is graph
+    assert rolled(graph, least=5, long=0, body=0) is graph
 
 
 def test_integers_that_are_wanted_are_not_in_a_loop():
@@ -452,8 +453,8 @@ def test_integers_that_are_wanted_are_not_in_a_loop():
         z = z * 3 + 1
         found.append(z)
     graph = Graph([x], [z, found[4]])
-    assert not loops(rolled(graph, least=2))
-    assert run(rolled(graph, least=2), [np.array(2)]) == run(graph, [np.array(2)])
+    assert not loops(rolled(graph, least=2, long=0, body=0))
+    assert run(rolled(graph, least=2, long=0, body=0), [np.array(2)]) == run(graph, [np.array(2)])
 
 
 @pytest.mark.parametrize("break_at", [0, 3, 8])
@@ -465,7 +466,7 @@ def test_a_step_that_differs_is_left_out(function, break_at):
         return x
 
     _, _, graph, wrt, values = prepared(stepped, [np.array(0.5), np.array(0.75)])
-    short = verify(rolled(graph, least=3))
+    short = verify(rolled(graph, least=3, long=0, body=0))
     assert sorted([loop.count for loop in loops(short)]) in ([[7], [8]] if break_at in (0, 8) else [[3, 5], [4, 4], [3, 4]])
     close(run(derived(short, wrt), values), run(derived(graph, wrt), values))
 
@@ -514,6 +515,51 @@ def test_a_long_loop_is_found_at_once(count):
     assert [loop.count for loop in loops(short)] == [count, count]
 
 
+def long_rnn(xs, W, U, b, steps=150):
+    h = tg.tensor(np.zeros((3, 9), W.dtype))
+    for t in range(steps):
+        h = tg.tanh(xs[t] @ W + h @ U + b)
+    return (h * h).sum()
+
+
+def test_a_body_may_be_several_steps():
+    """Loops that are not of few numbers are rolled up in long graphs only, with bodies of some length."""
+    rng = np.random.default_rng(0)
+    _, _, graph, wrt, values = prepared(long_rnn, [rng.normal(size=s) / 3 for s in ((150, 3, 4), (4, 9), (9, 9), (9,))])
+    assert rolled(graph) is graph
+    short = verify(rolled(graph, long=0, body=100))
+    assert [(loop.count, len(loop.body.nodes)) for loop in loops(short)] == [(8, 17 * 5)]
+    for make in derived, twice:
+        close(run(make(short, wrt), values), run(make(graph, wrt), values))
+
+
+def steps_of_heun(x, v, w, steps=300, dt=0.01):
+    for _ in range(steps):
+        a = -w * tg.sin(x)
+        y, u = x + dt * v, v + dt * a
+        x, v = x + dt / 2 * (v + u), v + dt / 2 * (a - w * tg.sin(y))
+    return x * x + v
+
+
+@pytest.mark.parametrize("function, shapes, dtype, bound", [
+    (steps_of_heun, [()] * 3, np.float64, 1e-11), (steps_of_heun, [()] * 3, np.float32, 2e-5),
+    (lambda *xs: long_rnn(*xs, steps=900), [(900, 3, 4), (4, 9), (9, 9), (9,)], np.float64, 1e-11)])
+def test_compiled_functions_have_loops(function, shapes, dtype, bound):
+    """Values and derivatives, first and second, are those of the function."""
+    rng = np.random.default_rng(0)
+    arrays = [np.asarray(rng.normal(size=shape) / 3, dtype) for shape in shapes]
+    compiled = tg.compile(function, fallback="error")
+    compiled(*arrays)
+    where = tuple(range(len(shapes)))
+    for _ in range(2):
+        close([compiled(*arrays)], [function(*[tg.tensor(x) for x in arrays]).data], bound)
+        for found, wanted in zip(tg.grad(compiled, where)(*arrays), tg.grad(function, where)(*arrays)):
+            np.testing.assert_allclose(found, wanted, rtol=bound, atol=bound * np.max(np.abs(wanted)))
+    if shapes[0] == ():
+        found, wanted = [tg.hessian(f)(*arrays) for f in (compiled, function)]
+        np.testing.assert_allclose(found, wanted, rtol=20 * bound)
+
+
 @needs_numba
 def test_a_kernel_serves_any_number_of_steps_and_any_constants():
     def kernel(count, dt):
@@ -526,7 +572,38 @@ def test_a_kernel_serves_any_number_of_steps_and_any_constants():
 def test_a_loop_prints_as_a_program():
     c, x, row = (Node(None, (), (), (), np.dtype(float)) for _ in range(3))
     assert str(Loop(Graph([c, x, row], [c * x + row, c]), 1, 1, 9)) == (
-        "for k in range(9):\n    z1 = multiply(c1, x1)\n    z2 = add(z1, x2[k])\n    y1[k] = c1\n    c1 = z2")
+        "for k in range(9):\n    z1 = multiply(c1, x1)\n    z2 = add(z1, x2[k])\n    y1[k] = c1\n    c1 = z2\nreturn c1, y1")
+
+
+SPECIAL = np.array([-np.inf, -2.0, -1.0, -0.0, 0.0, 0.5, 1.0, 2.5, np.inf, np.nan])
+
+
+@needs_numba
+@pytest.mark.parametrize("name", [name for name, row in table.items() if has_formula(row)])
+def test_machine_numbers_at_special_values(name, monkeypatch):
+    """A row in a kernel, and its derivative, is what it is over arrays: at infinities, NaN and both zeros, too."""
+    monkeypatch.setattr(scalars, "FEWEST", 0)
+    row = table[name]
+    xs = [x.ravel() for x in np.meshgrid(*[SPECIAL] * row.arity)]
+    conditions = 1 if name == "where" else row.arity if name.startswith("logical") else 0
+    rows = [Node(None, (), (), x.shape, x.dtype) for x in xs]
+    inputs = [Node(None, (), (), (), x.dtype) for x in xs]
+
+    def computed(operands):
+        z = getattr(nodes, name)(*[nodes.greater(x, 0.25) if i < conditions else x for i, x in enumerate(operands)])
+        return z * 2.0 if z.dtype.kind == "f" else nodes.where(z, 2.0, operands[0])
+
+    loop = Loop(Graph(inputs, [computed(inputs)]), 0, len(xs), len(xs[0]))
+    short = Graph(rows, [nodes.sum(loop.part(nodes, loop.of(rows), 0), None, False)])
+    steps = Graph(rows, [nodes.sum(computed(rows), None, False)])
+    assert loop.kernel is not None
+    results = []
+    for graph in short, steps:
+        back = Reverse(graph, rows)
+        values = [graph.nodes[-2], *[back.deltas[x] for x in rows if x in back.deltas]]
+        results.append(run(Graph(rows, values), xs))
+    for found, wanted in zip(*results, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-13, atol=1e-300)
 
 
 UNARY = tg.sin, tg.tanh, tg.exp, lambda x: -x, lambda x: x * 0.5, lambda x: 1.0 / (1.0 + x * x), lambda x: x ** 2
@@ -575,7 +652,7 @@ def check(program):
     shape = program[4]
     arrays = [rng.uniform(0.2, 0.8, s) for s in (shape, shape, shape, shape, (program[0], *shape))]
     loss, leaves, graph, wrt, values = prepared(loss_of(program), arrays)
-    short = verify(rolled(graph, least=2))
+    short = verify(rolled(graph, least=2, long=0, body=0))
     for make in derived, twice:
         close(run(make(short, wrt), values), run(make(graph, wrt), values), 1e-10)
     loss.backward()

@@ -4,6 +4,8 @@
     reading.py      what the function's code can read besides its arguments: closures, globals, attributes
     guards.py       Python source that checks, at each call, that all this is as it was, and fetches the inputs
     recording.py    what a run came to: guards, inputs, a program, results, effects; and its replay
+    rolling.py      what repeats in the graph becomes a loop: one node, of a row of loop.py
+    scalars.py      loops over few numbers as the text of a kernel
     plain.py        the program that runs the nodes one by one: the oracle of a faster one, and the fallback without numba
     call.py         what a replay puts on the tape
     compiled.py     tg.compile: the recordings of a function, and when it is run as it is

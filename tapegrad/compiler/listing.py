@@ -21,7 +21,7 @@ class Listing:
     """
 
     def __init__(self, joint):
-        self.joint, self.kernels, self.names = joint, {}, {}
+        self.joint, self.kernels, self.names, self.loops = joint, {}, {}, {}
         given, seeds = joint.given, len(joint.seeds)
         inputs = joint.graph.inputs
         for letter, group in (("x", inputs[:given]), ("d", inputs[given:given + seeds]), ("k", inputs[given + seeds:]),
@@ -50,6 +50,10 @@ class Listing:
             copied = [names[x] for x, _ in self.joint.layout.copies[node]]
             return (f"{left} = join({self._named(node.operands)})",
                     f"{_shape(node)} " + (f"copies {', '.join(copied)}" if copied else "in place"))
+        if hasattr(node.row, "body"):
+            self.loops[left] = node.row
+            return f"{left} = loop({self._named(reads(node))})", (
+                f"{node.row.count} steps, " + ("of machine numbers" if node.row.kernel is not None else "of the list below"))
         return f"{left} = {node.row.name}({self._named(reads(node))})", f"{_shape(node)}" + " in Python" * (one.kind == "python")
 
     def _named(self, nodes):
@@ -64,6 +68,8 @@ class Listing:
                 lines += [f"{title}: {len(part)} instructions", *[f"    {line:{width}}  {what}" for _, (line, what) in part]]
         saved, scratch = self.joint.size
         lines.append(f"memory: {saved:,} bytes from forward to backward, {scratch:,} bytes meanwhile")
+        for name, loop in self.loops.items():
+            lines += [f"loop {name}:", *["    " + line for line in str(loop).splitlines()]]
         for text, letter in self.kernels.items():
             lines += [f"kernel {letter}, for each element:", *["    " + line for line in _formulas(text)]]
         return "\n".join(lines)

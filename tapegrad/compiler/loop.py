@@ -26,10 +26,13 @@ from math import prod
 import numpy as np
 
 from tapegrad.compiler import scalars
+from tapegrad.compiler.program import program_of
 from tapegrad.graph.graph import Graph, reached
 from tapegrad.graph.reverse import ADD_AT, Derivative, Reverse, delta_dtype, needed
 from tapegrad.graph.run import Ready
 from tapegrad.primitives.node import Node, nodes
+
+FEWEST = 2000               # nodes that all steps run: fewer are run one by one
 
 
 class Loop:
@@ -62,17 +65,17 @@ class Loop:
         self.size = ends[-1]
 
     def __str__(self):
-        """The loop as a program: what is carried, c1, c2, ..; x1, .. what every step reads; rows x[k]; results z[k]."""
-        inputs, first = self.body.inputs, self.arity - self.rows
+        """The loop as a program: c1, .. are carried, x1, .. the other operands, y1, .. results with a row per step."""
+        first, carried, new = self.arity - self.rows, self.body.inputs[:self.carries], self.body.outputs[:self.carries]
         names = {x: f"c{i + 1}" if i < self.carries else f"x{i + 1 - self.carries}" + "[k]" * (i >= first)
-                 for i, x in enumerate(inputs)}
+                 for i, x in enumerate(self.body.inputs)}
         names |= {z: f"z{i}" for i, z in enumerate(self.body.nodes, start=1)}
-        body = Graph(inputs, self.body.outputs, names)
-        last = [f"y{i}[k] = {names[z]}" for i, z in enumerate(self.body.outputs[self.carries:], start=1)]
-        new = self.body.outputs[:self.carries]
-        last += [f"{', '.join([names[x] for x in inputs[:self.carries]])} = {', '.join([names[z] for z in new])}"] * bool(new)
+        stacks = {f"y{i}": names[z] for i, z in enumerate(self.body.outputs[self.carries:], start=1)}
+        lines = str(Graph(self.body.inputs, self.body.outputs, names)).splitlines()
+        lines += [f"{y}[k] = {z}" for y, z in stacks.items()]
+        lines += [f"{', '.join([names[x] for x in carried])} = {', '.join([names[z] for z in new])}"] * bool(new)
         steps = f"reversed(range({self.count}))" if self.backward else f"range({self.count})"
-        return "\n    ".join([f"for k in {steps}:", *str(body).splitlines(), *last])
+        return "\n    ".join([f"for k in {steps}:", *lines]) + f"\nreturn {', '.join([*[names[x] for x in carried], *stacks])}"
 
     def of(self, operands):
         """The node of this loop."""
@@ -93,6 +96,11 @@ class Loop:
         return _cast(F, x, self.dtypes[i])
 
     @cached_property
+    def source(self):
+        """(the text of a kernel, its constants), if the loop is one of machine numbers; or None."""
+        return scalars.source(self)
+
+    @cached_property
     def kernel(self):
         """The compiled loop (scalars.Kernel); None if there is none."""
         return scalars.kernel(self)
@@ -105,21 +113,24 @@ class Loop:
         if self.kernel is not None:
             self.kernel(operands, z)
         else:
-            self.by_nodes(operands, z)
+            self._by_steps(operands, z)
         return z
 
     @cached_property
-    def _ready(self):
-        return Ready(self.body.inputs, self.body.outputs)
+    def step(self):
+        """The body as a function of a list of arrays."""
+        if len(self.body.nodes) * self.count < FEWEST or any([isinstance(node.row, Loop) for node in self.body.nodes]):
+            return Ready(self.body.inputs, self.body.outputs).run
+        program = program_of(self.body.inputs, self.body.outputs, ())
+        return lambda values: program.forward(values)[0]
 
-    def by_nodes(self, operands, z):
-        """Fill z by running the body node by node."""
+    def _by_steps(self, operands, z):
         first = self.arity - self.rows
         carried, read, rows = operands[:self.carries], operands[self.carries:first], operands[first:]
         results = [z[place].reshape(shape) for place, shape in zip(self.places, self.shapes)]
         with np.errstate(all="ignore"):                 # as in a sweep, and in a kernel
             for k in reversed(range(self.count)) if self.backward else range(self.count):
-                values = self._ready.run([*carried, *read, *[x[k, ...] for x in rows]])
+                values = self.step([*carried, *read, *[x[k, ...] for x in rows]])
                 carried = values[:self.carries]
                 for stack, value in zip(results[self.carries:], values[self.carries:]):
                     stack[k] = value

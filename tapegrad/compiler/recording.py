@@ -11,12 +11,13 @@ from tapegrad.compiler.call import Call, Row, plan_of, put
 from tapegrad.compiler.guards import Reader, same_array
 from tapegrad.compiler.plain import Plain
 from tapegrad.compiler.program import program_of
+from tapegrad.compiler.rolling import rolled
 from tapegrad.compiler.tracer import Slot, Tracer
 from tapegrad.core.constants import private
 from tapegrad.core.record import wrap
 from tapegrad.functions.tensor import Tensor
 from tapegrad.graph import Graph
-from tapegrad.graph.graph import operands_of, reached
+from tapegrad.graph.graph import operands_of
 from tapegrad.primitives.node import Node
 from tapegrad.tree import leaves, rebuild
 
@@ -67,8 +68,8 @@ class Recording:
     replays    how many there have been
     """
 
-    __slots__ = ("name", "match", "place", "replays", "reader", "inputs", "outputs", "wrt", "raw", "program", "nodes", "guards",
-                 "results", "draws", "as_arrays", "tree", "live", "effects", "row", "plan", "wrapped", "single", "simple")
+    __slots__ = ("name", "match", "place", "replays", "reader", "inputs", "outputs", "wrt", "raw", "program", "nodes", "short",
+                 "guards", "results", "draws", "as_arrays", "tree", "live", "effects", "row", "plan", "wrapped", "single", "simple")
 
     match: Match
 
@@ -88,8 +89,9 @@ class Recording:
         self.draws = [(generator, g) for _, generator, g in tracer.draws]
         self.wrt = [i for i, held in enumerate(tracer.inputs) if held.node in tracer.reach] if recording and live else []
         self.raw = [i for i, x in enumerate(self.reader.inputs) if isinstance(x, np.ndarray)]
-        self.program = program_of(self.inputs, self.outputs, [self.inputs[i] for i in self.wrt])
-        self.nodes = reached(self.outputs, self.inputs)
+        graph = Graph(self.inputs, self.outputs)
+        self.nodes, self.short = graph.nodes, rolled(graph)
+        self.program = program_of(self.short.inputs, self.short.outputs, [self.inputs[i] for i in self.wrt])
         self.guards = [(at[node], value, where) for node, value, where in tracer.reads]
         self.effects = tracer.effects
         self.live = [[at[node] for node in group] for group in _groups(live, tracer.reach)] if self.wrt else []
@@ -179,9 +181,8 @@ class Recording:
         return ", ".join(dict.fromkeys([where for _, _, where in self.guards]))
 
     def graph(self) -> Graph:
-        """The recorded operations, with the names of the inputs."""
-        names = {node: path for node, path in zip(self.inputs, self.reader.paths)}
-        return Graph(self.inputs, self.outputs, names)
+        """The recorded operations, what repeats as loops, with the names of the inputs."""
+        return Graph(self.inputs, self.short.outputs, dict(zip(self.inputs, self.reader.paths)))
 
     def listing(self) -> str:
         """The recorded list, and the program that runs."""

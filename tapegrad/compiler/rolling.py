@@ -29,24 +29,29 @@ MOSTLY = 0.8                # of the blocks read the same: then the others are n
 WORTH = 0.05                # of a part of the list, saved by its regions: else no more are looked for in the gaps
 ENOUGH = 0.95               # of a part of the list, saved by one period: no others are tried
 RUNS = 256                  # of one period in which regions are looked for
-LONG = 256                  # nodes of a body in which loops are looked for
+INNER = 256                 # nodes of a body in which loops are looked for
+LONG, BODY = 5000, 256      # see `rolled`
 NEAR = 64                   # nodes: distances to operands that tell letters apart while a period is looked for
 NUMBERS = int, float
 STEPPED = {"add", "subtract", "multiply", "divide", "maximum", "minimum", "where", "greater", "less", "greater_equal",
            "less_equal", "equal", "not_equal", "arctan2", "hypot"}      # rows that may have another number in every block
 
 
-def rolled(graph, least=LEAST, differentiated=True):
+def rolled(graph, least=LEAST, differentiated=True, long=LONG, body=BODY):
     """The graph, with what repeats in loops; the same graph if nothing does.
 
     least            the number of repetitions from which on a part becomes a loop
     differentiated   whether the loops keep what their derivative reads
+    long             the number of nodes of a graph from which on loops that are not of few numbers are rolled up, too: before
+                     that, it is faster to run them as they are
+    body             the number of nodes that the body of such a loop has at least; it may be several steps
     """
     if len(graph.nodes) < 2 * least:
         return graph
     listed = _List(graph)
     found = _regions(listed, max(2, least))
-    return _Rebuilt(listed, found, differentiated).graph if found else graph
+    rebuilt = _Rebuilt(listed, found, differentiated, len(graph.nodes) >= long, body) if found else None
+    return rebuilt.graph if rebuilt and rebuilt.now else graph
 
 
 class _List:
@@ -356,16 +361,15 @@ class _Rebuilt:
     stacks  {place of a node of a region: (function that returns the node of its values in all steps, the step)}
     """
 
-    def __init__(self, listed, regions, differentiated):
-        self.listed, self.differentiated = listed, differentiated
+    def __init__(self, listed, regions, differentiated, always, least):
+        self.listed, self.differentiated, self.always, self.least = listed, differentiated, always, least
         self.now, self.stacks = {}, {}
         graph, at = listed.graph, 0
         self.outputs = [listed.place[x] for x in graph.outputs]
         for region in regions:
             for place in range(at, region.start):
                 self._copy(place)
-            self._roll(region)
-            at = region.stop
+            at = self._roll(region)
         for place in range(at, len(listed.nodes)):
             self._copy(place)
         outputs = [self.node(r) for r in self.outputs]
@@ -437,36 +441,45 @@ class _Rebuilt:
         return nodes.getitem(z, slice(first, stop if stop >= 0 else None, step if step < 0 else None))
 
     def _roll(self, region):
+        """Put a loop in the place of a region; or of several of its blocks; or leave it as it is."""
         wanted = self._wanted(region)
-        if any([self.listed.nodes[region.start + j].dtype.kind not in "fc" for j in wanted]):
+        floats = all([self.listed.nodes[region.start + j].dtype.kind in "fc" for j in wanted])
+        body = floats and _Body(self, region)
+        loop, results = body.loop(wanted) if floats else (None, {})
+        if loop is not None and loop.source is None:
+            more = -(-self.least // region.p)
+            if not self.always or region.count < 2 * more:
+                loop, floats = None, False
+            elif more > 1:
+                region, start = _matched(self.listed, region.start, region.stop, region.p * more, 2) or region, region.start
+                for place in range(start, region.start):
+                    self._copy(place)
+                wanted = self._wanted(region)
+                body = _Body(self, region)
+                loop, results = body.loop(wanted)
+        if not floats:
             for place in range(region.start, region.stop):
                 self._copy(place)
-            return
-        body = _Body(self, region)
-        z = loop = None
-        outputs, steps = [body.now[j] if q == 1 else body.inits[j, q - 1][0] for j, q in body.inits], {}
-        for j, ks in wanted.items():
-            if j not in body.passed and ((j, 1) not in body.inits or ks != [region.count - 1]):
-                steps[j] = body.inits[j, 1][0] if (j, 1) in body.inits else body.now[j]
-        outputs += steps.values()
-        if outputs:
-            operands = body.operands()
-            inner = Graph([x for x, _ in operands], outputs)
-            if region.p > LONG:
-                inner = rolled(inner, differentiated=self.differentiated)
-            loop = Loop(inner, len(body.inits), len(body.rows), region.count)
+            return region.stop
+        self._results(region, wanted, body, loop, results)
+        return region.stop
+
+    def _results(self, region, wanted, body, loop, results):
+        """Note where the values are that the rest of the graph reads."""
+        z = None
+        if loop is not None:
             loop = loop.reading_carried() if self.differentiated else loop
-            z = loop.of([x for _, x in operands])
-            steps = {j: len(body.inits) + i for i, j in enumerate(steps)}
+            z = loop.of([x for _, x in body.operands()])
         for j, ks in wanted.items():
             last = None
             if (j, 1) in body.inits:
                 place = [*body.inits].index((j, 1))
                 last = _once(lambda i=place: loop.part(nodes, z, i))
+                if ks[-1] == region.count - 1:
+                    self.now[region.start + ks[-1] * region.p + j] = last()
                 if ks == [region.count - 1]:
-                    self.now[region.start + ks[0] * region.p + j] = last()
                     continue
-            stack = _once(lambda j=j: body.passed[j] if j in body.passed else loop.part(nodes, z, steps[j]))
+            stack = _once(lambda j=j: body.passed[j] if j in body.passed else loop.part(nodes, z, results[j]))
             stack = stack if last is None else _ends(stack, last)
             for k in ks:
                 self.stacks[region.start + k * region.p + j] = stack, k
@@ -506,6 +519,24 @@ class _Body:
             else:
                 operands = tuple([self._operand(c, old) for c in columns])
                 self.now[j] = Node(old.row, operands, old.static, old.shape, old.dtype)
+
+    def loop(self, wanted):
+        """(the Loop, {place in the block: the result with its value in all steps}), for the values that are wanted outside.
+
+        The Loop is None if these are rows of what there is.
+        """
+        count, results = self.region.count, {}
+        outputs = [self.now[j] if q == 1 else self.inits[j, q - 1][0] for j, q in self.inits]
+        for j, ks in wanted.items():
+            if j not in self.passed and ((j, 1) not in self.inits or ks != [count - 1]):
+                results[j] = len(outputs)
+                outputs.append(self.inits[j, 1][0] if (j, 1) in self.inits else self.now[j])
+        if not outputs:
+            return None, {}
+        inner = Graph([x for x, _ in self.operands()], outputs)
+        if self.region.p > INNER:
+            inner = rolled(inner, differentiated=self.rebuilt.differentiated)
+        return Loop(inner, len(self.inits), len(self.rows), count), results
 
     def operands(self):
         """[(input of the body, operand of the loop)]"""

@@ -181,8 +181,7 @@ class Flat:
         return self._sum(z, products, (1,), False)
 
 
-def source(loop):
-    """(the text of the kernel `loop` of a Loop, the constants that it reads). Raises Unfit."""
+def _source(loop):
     dtype, body, first = loop.dtype, loop.body, loop.arity - loop.rows
     if dtype not in (np.dtype(float), np.dtype(np.float32)) or len(set(loop.dtypes)) > 1:
         raise Unfit(str(dtype))
@@ -237,11 +236,18 @@ class Kernel:
         self.run(np.array([self.count, *[x.__array_interface__["data"][0] for x in held]], np.int64))
 
 
-def kernel(loop):
-    """The Kernel of a Loop, or None if there is none: no numba, or the body is not one of few numbers."""
+def source(loop):
+    """(the text of the kernel of a Loop, the constants that it reads); None if the body is not one of few numbers."""
     try:
-        text, constants = source(loop)
-    except (Unfit, TypeError):                          # a form has no text for these operands
+        return _source(loop)
+    except (Unfit, TypeError):                          # TypeError: a form has no text for these operands
         return None
+
+
+def kernel(loop):
+    """The Kernel of a Loop, or None: without numba, or if it has no source."""
+    if loop.source is None:
+        return None
+    text, constants = loop.source
     compiled = loops.compiled(text, loop.dtype)
     return compiled and Kernel(loop, compiled, text, constants)
