@@ -10,6 +10,7 @@ The rooms, from low to high; each imports only what is before it (README.md besi
     optim           gradient descent
     transforms      derivatives of functions, of any order; checkpoints; new primitives
     debug           traces, tables, drawings, blame, provenance, profiles
+    compiler        functions that are recorded once and replayed
     wengert, xman   lists of (z, g, (y1, .., yk)) as data, and the expression manager that writes them
     export          a tape in a file; a tape as a NumPy program
     config          what it runs on; `python -m tapegrad` prints it, and some timings
@@ -26,6 +27,7 @@ from tapegrad.functions.tensor import Tensor as Tensor, from_dlpack as from_dlpa
 
 if TYPE_CHECKING:                                       # what is loaded when it is first asked for, for editors
     from tapegrad import autograd as autograd, fft as fft, linalg as linalg, optim as optim, wengert as wengert, xman as xman
+    from tapegrad.compiler.compiled import compile as compile
     from tapegrad.config import (
         get_num_threads as get_num_threads, set_num_threads as set_num_threads, show_config as show_config)
     from tapegrad.debug.anomaly import detect_anomaly as detect_anomaly
@@ -46,6 +48,7 @@ __version__ = "0.1.0"
 
 # What is not needed to compute and to walk back is loaded when it is first asked for.
 LATER = {
+    "compiler.compiled": "compile",
     "config": "get_num_threads set_num_threads show_config",
     "debug.anomaly": "detect_anomaly",
     "debug.blame": "blame",

@@ -71,6 +71,16 @@ class GradcheckError(GradientError):
     """
 
 
+class CompileError(RuntimeError):
+    """A function can't be replayed, and tg.compile was told that this is an error; the message says why, and where.
+
+    >>> seen = []
+    >>> tg.compile(lambda x: seen.append(x.tolist()), fallback="error")(np.zeros(100))
+    Traceback (most recent call last):
+    tapegrad.errors.CompileError: compile: <lambda> can't be replayed: it looks at the elements of float64 (100,), ...
+    """
+
+
 class WengertError(ValueError):
     """A Wengert list, or the text or formula of one, cannot be parsed, evaluated or differentiated.
 

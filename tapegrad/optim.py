@@ -23,6 +23,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy import ndarray
 
+from tapegrad.core.tape import changing, effect
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.tensor import Tensor
 from tapegrad.kernels import steps
@@ -82,6 +83,7 @@ class Optimizer:
         if nesterov and not others["momentum"]:
             raise ValueError(f"{name}: nesterov={nesterov} with momentum={others['momentum']}; it needs a momentum")
 
+    @effect
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters: `.grad` is None again.
 
@@ -94,6 +96,7 @@ class Optimizer:
         for parameter in self.parameters:
             parameter.grad = None
 
+    @changing(lambda optimizer: optimizer.parameters)
     def step(self) -> None:
         """Move every parameter that has a gradient.
 
@@ -165,6 +168,7 @@ class FusedOptimizer(Optimizer):
     def _moved(self, t: int, x: Array, g: Array, *means: Array) -> Any:
         raise NotImplementedError
 
+    @changing(lambda optimizer: optimizer.parameters)
     def step(self) -> None:
         """Move every parameter that has a gradient. ShapeError where an array was resized after it was assigned."""
         for group in self.groups:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from typing import Any
 
 from tapegrad.typing import Tree
@@ -30,7 +31,9 @@ def rebuild(tree: Tree, replacements: Iterator[Any]) -> Tree:
     {'W': ['x', 'y'], 'b': ('z',)}
     """
     if isinstance(tree, dict):
-        return type(tree)((key, rebuild(value, replacements)) for key, value in tree.items())
+        found = {} if type(tree) is dict else copy(tree)        # which knows what else it holds, as a defaultdict does
+        found.update([(key, rebuild(value, replacements)) for key, value in tree.items()])
+        return found
     if isinstance(tree, (list, tuple)):
         values = [rebuild(value, replacements) for value in tree]
         return type(tree)(*values) if hasattr(tree, "_fields") else type(tree)(values)

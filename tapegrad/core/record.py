@@ -15,7 +15,7 @@ import numpy as np
 
 from tapegrad.core.constants import private
 from tapegrad.core.entry import Entry, Leaf
-from tapegrad.core.tape import LARGE, thread
+from tapegrad.core.tape import LARGE, listening, thread
 from tapegrad.core.tensor import TensorBase
 from tapegrad.errors import DtypeError, failed_call, refuse_masked
 from tapegrad.primitives import Vocabulary
@@ -47,6 +47,8 @@ def wrap(array: Any, register: Entry | Leaf | None) -> Tensor:
     """A tensor around an array, without a copy, whose register is given."""
     z: Tensor = _new(_Tensor)
     z._data, z._register = array, register
+    if listening and register is None and (tracer := thread.tape.tracer) is not None:
+        tracer.made(z)
     return z
 
 
@@ -77,6 +79,19 @@ def stacked(xs: Any) -> Any:
 def constant(array: Any) -> Tensor:
     """A tensor of an array that the tape may keep, and that the caller may write into."""
     return wrap(private(array), None)
+
+
+def drawn(generator: Callable[[], np.random.Generator], g: Callable[[np.random.Generator], Any]) -> Tensor:
+    """A constant made of random numbers, g(generator()); a compiled function draws them anew at each call."""
+    if listening and (tracer := thread.tape.tracer) is not None:
+        return wrap(tracer.draw(generator, g), None)
+    return wrap(g(generator()), None)
+
+
+def _failed(name: str, values: Sequence[Any], error: Exception, static: tuple[Any, ...] = ()) -> Exception:
+    if listening and (tracer := thread.tape.tracer) is not None:
+        tracer.failed()
+    return failed_call(name, values, error, static)
 
 
 def append(row: Any, plan: Plan, ys: tuple[Any, ...], saved: tuple[Any, ...], zd: Any) -> Entry:
@@ -114,11 +129,20 @@ def general(row: Primitive, operands: Sequence[Any], static: tuple[Any, ...] = (
     try:
         zd = row.g(values, *static) if row.variadic else row.g(*values, *static)
     except Exception as error:
-        raise failed_call(row.name, values, error, static) from error
+        raise _failed(row.name, values, error, static) from error
     if type(zd) is not _ndarray:
         zd = _asarray(zd)
     if not (mask and thread.tape.recording) or row.has_no_derivative:
-        return wrap(zd, None)
+        z = wrap(zd, None)
+    else:
+        z = wrap(zd, append(row, *_entry(row, mask, ys, values, static, zd), zd))
+    if listening and (tracer := thread.tape.tracer) is not None:
+        tracer.operation(row, operands, values, static, z)
+    return z
+
+
+def _entry(row: Primitive, mask: int, ys: list[Any], values: list[Any], static: tuple[Any, ...],
+           zd: Any) -> tuple[Plan, tuple[Any, ...], tuple[Any, ...]]:
     if row.variadic:
         plan = row.plan_of(len(ys), mask)
         keep_z, keep = plan.keep[:2]
@@ -126,7 +150,7 @@ def general(row: Primitive, operands: Sequence[Any], static: tuple[Any, ...] = (
     else:
         plan = row.planned()[mask]
         saved = *[_kept(how, value) for how, value in zip(plan.keep, (zd, *values))], *static
-    return wrap(zd, append(row, plan, tuple(ys), saved, zd))
+    return plan, tuple(ys), saved
 
 
 def _kept(how: int, value: Any) -> Any:
@@ -147,13 +171,17 @@ def unary_with_static(row: Primitive) -> Op:
         try:
             zd = g(xd, *static)
         except Exception as error:
-            raise failed_call(row.name, (xd,), error, static) from error
+            raise _failed(row.name, (xd,), error, static) from error
         if type(zd) is not _ndarray:
             zd = _asarray(zd)
         if register is None or not thread.tape.recording:
-            return wrap(zd, None)
-        saved = zd if keep_z else None, xd if how_x == VALUE else xd.shape if how_x == SHAPE else None, *static
-        return wrap(zd, append(row, row.plans[1], (register,), saved, zd))
+            z = wrap(zd, None)
+        else:
+            saved = zd if keep_z else None, xd if how_x == VALUE else xd.shape if how_x == SHAPE else None, *static
+            z = wrap(zd, append(row, row.plans[1], (register,), saved, zd))
+        if listening and (tracer := thread.tape.tracer) is not None:
+            tracer.operation(row, (x,), (xd,), static, z)
+        return z
 
     return op
 
@@ -172,7 +200,7 @@ def unary(row: Primitive) -> Op:
         try:
             zd = g(xd)
         except Exception as error:
-            raise failed_call(row.name, (xd,), error) from error
+            raise _failed(row.name, (xd,), error) from error
         if type(zd) is not _ndarray:
             zd = _asarray(zd)
         z: Tensor = _new(_Tensor)
@@ -180,8 +208,12 @@ def unary(row: Primitive) -> Op:
         tape = thread.tape
         if register is None or not tape.recording:
             z._register = None
+            if tape.tracer is not None:
+                tape.tracer.operation(row, (x,), (xd,), (), z)
             return z
         z._register = entry = Entry()
+        if tape.tracer is not None:
+            tape.tracer.operation(row, (x,), (xd,), (), z)
         entry.plan = row.plans[1]                       # a new one, once a kernel has been compiled
         entry.saved = zd if keep_z else None, xd if keep_x else None
         entry.g = row
@@ -228,7 +260,7 @@ def binary(row: Primitive) -> Op:
         try:
             zd = g(xd, yd)
         except Exception as error:
-            raise failed_call(row.name, (xd, yd), error) from error
+            raise _failed(row.name, (xd, yd), error) from error
         if type(zd) is not _ndarray:
             zd = _asarray(zd)
         z: Tensor = _new(_Tensor)
@@ -236,8 +268,12 @@ def binary(row: Primitive) -> Op:
         tape = thread.tape
         if not tape.recording or xr is yr is None:
             z._register = None
+            if tape.tracer is not None:
+                tape.tracer.operation(row, (x, y), (xd, yd), (), z)
             return z
         z._register = entry = Entry()
+        if tape.tracer is not None:
+            tape.tracer.operation(row, (x, y), (xd, yd), (), z)
         if xr is None:
             if type(x) is _ndarray:                     # not before now: only the tape keeps it
                 x = constant(x)

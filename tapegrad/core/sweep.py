@@ -27,7 +27,7 @@ from numpy import ndarray
 from tapegrad.core.entry import Entry, Leaf
 from tapegrad.core.record import recorded
 from tapegrad.core.refcount import LONE_LOCAL, added, owned
-from tapegrad.core.tape import enable_grad, thread
+from tapegrad.core.tape import effect, enable_grad, thread
 from tapegrad.core.tensor import TensorBase
 from tapegrad.core.walk import Part, Walk, as_tensors, linked, replaced, seed_of
 from tapegrad.errors import GradientError
@@ -135,6 +135,7 @@ def gradients(loss: TensorBase, gradient: Any = None, retain_graph: bool = False
     return {leaf: linked(d, leaf) for leaf, d in replaced_by_hooks.items()} if create_graph else replaced_by_hooks
 
 
+@effect
 def backward(loss: TensorBase, gradient: Any = None, *, retain_graph: bool = False, create_graph: bool = False) -> None:
     """Walk the tape in reverse from this tensor and accumulate the gradients of its leaves in their `.grad`.
 

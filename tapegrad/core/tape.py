@@ -76,7 +76,7 @@ class TapeBase:
     `len(t)`, `t[i]` and iteration give the living entries; `print(t)` lists lines like `z3 = tanh(z2)`.
     """
 
-    __slots__ = ("entries", "limit", "room", "initial", "recording", "watch", "marks", "wanted")
+    __slots__ = ("entries", "limit", "room", "initial", "recording", "watch", "marks", "wanted", "tracer")
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
@@ -87,6 +87,7 @@ class TapeBase:
         self.watch: Callable[..., None] | None = None   # called with every contribution (debug/anomaly.py)
         self.marks: list[Mark] = []
         self.wanted: Collection[Any] = ()               # the registers whose deltas the running sweep was asked for
+        self.tracer: Any = None                         # what listens to every operation of this thread (compiler/tracer.py)
 
     def grown(self, nbytes: int) -> None:
         """Called when a large entry, or one beyond `limit`, was appended: reap if `room` or `limit` is exceeded."""
@@ -156,6 +157,36 @@ class _Thread(threading.local):
 
 _class_of_tapes: Any = TapeBase             # replaced by Tape of debug/views.py, which has the methods for reading it
 thread = _Thread()
+listening: list[Any] = []                   # the tracers of all threads
+
+
+def tracer() -> Any:
+    """What listens to this thread's operations, recorded or not; None if nothing does."""
+    return thread.tape.tracer if listening else None
+
+
+def changing(tensors: Callable[..., Any]) -> Callable[[F], F]:
+    """Decorator of what changes things beside tensors, or tensors in place: a tracer has it done again at each replay.
+
+    `tensors(*args, **kwargs)` are those whose values it changes.
+    """
+    def decorate(method: F) -> F:
+        @wraps(method)
+        def told(*args: Any, **kwargs: Any) -> Any:
+            listener = thread.tape.tracer if listening else None
+            return method(*args, **kwargs) if listener is None else listener.effect(method, args, kwargs, tensors)
+
+        return told         # type: ignore[return-value]
+
+    return decorate
+
+
+def no_tensors(*args: Any, **kwargs: Any) -> tuple[()]:
+    """What changes no tensor."""
+    return ()
+
+
+effect = changing(no_tensors)
 
 
 def tapes_are(cls: T) -> T:

@@ -25,7 +25,7 @@ import numpy as np
 
 from tapegrad.core.entry import Entry, Handle, Leaf
 from tapegrad.core.refcount import LONE_LOCAL
-from tapegrad.core.tape import thread
+from tapegrad.core.tape import listening, no_tensors, thread, tracer
 from tapegrad.errors import DtypeError, GradientError, ShapeError, describe, refuse_masked
 
 _new: Any = object.__new__
@@ -40,6 +40,10 @@ def to_read(x: Any) -> Any:
         x.setflags(write=False)
         return x
     return x._again() if isinstance(x, TensorBase) else x
+
+
+def _set_grad(x: TensorBase, value: Any) -> None:
+    x.grad = value
 
 
 class TensorBase(Handle):
@@ -61,10 +65,11 @@ class TensorBase(Handle):
     _retained: Leaf
 
     def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False, name: str | None = None) -> None:
+        source = data
         if isinstance(data, TensorBase):
             data._stays("tensor: the data are a tensor that requires a gradient, which would be lost: use tg.array(x) for a "
                         "copy with it, x.detach() for one without")
-            data = data._value
+            data = data._array if dtype is None or dtype == data.dtype else data._value
         refuse_masked(data)
         array = np.array(data, dtype=dtype)
         if array.dtype.kind not in "biufc":
@@ -74,16 +79,27 @@ class TensorBase(Handle):
             self.name = name
         if requires_grad:
             self.requires_grad = True
+        if listening and (listener := thread.tape.tracer) is not None:
+            listener.made(self, source)
 
     # The value
 
     @property
+    def _array(self) -> Array:
+        """The array, for its shape and dtype."""
+        return self._lent if self._data is None else self._data
+
+    @property
     def _value(self) -> Array:
-        """The array, to be read and not kept."""
+        """The array, to be read and not kept: what is done with its elements depends on them."""
+        if listening and (listener := thread.tape.tracer) is not None:
+            listener.read(self)
         return self._lent if self._data is None else self._data
 
     def _lend(self) -> Array:
         """The array, for reading and writing: nothing that the tape has saved is reached through it."""
+        if listening and (listener := thread.tape.tracer) is not None:
+            listener.lent(self)
         if self._data is not None:
             lent = self._data
             if getrefcount(lent) > LONE_LOCAL or lent.base is not None or not lent.flags.writeable:
@@ -106,7 +122,9 @@ class TensorBase(Handle):
 
     @data.setter
     def data(self, value: Any) -> None:
-        held = self._value
+        if listening and (listener := thread.tape.tracer) is not None:
+            listener.refuse("it assigns to .data")
+        held = self._array
         if value is held:
             return
         value = np.asarray(value._value if isinstance(value, TensorBase) else value)
@@ -146,25 +164,25 @@ class TensorBase(Handle):
     @property
     def shape(self) -> tuple[int, ...]:
         """The length of each axis."""
-        return self._value.shape            # type: ignore[no-any-return]
+        return self._array.shape            # type: ignore[no-any-return]
 
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return self._value.ndim
+        return self._array.ndim
 
     @property
     def size(self) -> int:
         """The number of elements."""
-        return self._value.size
+        return self._array.size
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The type of the elements, a NumPy dtype."""
-        return self._value.dtype            # type: ignore[no-any-return]
+        return self._array.dtype            # type: ignore[no-any-return]
 
     def __len__(self) -> int:
-        return len(self._value)
+        return len(self._array)
 
     def __bool__(self) -> bool:
         return bool(self._value)
@@ -198,7 +216,7 @@ class TensorBase(Handle):
 
     def __repr__(self) -> str:
         text = np.array2string(self._value, separator=", ", prefix="tensor(")
-        if self._value.dtype != np.float64:
+        if self._array.dtype != np.float64:
             text += f", dtype={self._value.dtype}"
         if self.name is not None:
             text += f", name={self.name!r}"
@@ -208,7 +226,10 @@ class TensorBase(Handle):
             text += ", requires_grad=True"
         return f"tensor({text})"
 
-    __hash__ = object.__hash__
+    def __hash__(self) -> int:
+        if listening and (listener := thread.tape.tracer) is not None:
+            listener.hashed()
+        return object.__hash__(self)
 
     # The register
 
@@ -250,10 +271,15 @@ class TensorBase(Handle):
     def grad(self) -> Any:
         """The gradient that backward() has accumulated: an ndarray of the same shape and dtype, or None."""
         where = self._register if type(self._register) is Leaf else getattr(self, "_retained", None)
+        if listening and (listener := thread.tape.tracer) is not None:
+            listener.gradient(self)
         return None if where is None else where.grad
 
     @grad.setter
     def grad(self, value: Any) -> None:
+        if listening and (listener := thread.tape.tracer) is not None:
+            listener.effect(_set_grad, (self, value), {}, no_tensors)
+            return
         where = self._register if type(self._register) is Leaf else getattr(self, "_retained", None)
         if value is not None:
             if where is None:
@@ -269,6 +295,8 @@ class TensorBase(Handle):
 
     def retain_grad(self) -> None:
         """Have backward() keep the gradient of this result, too, in its `.grad`; after an item assignment, of the new value."""
+        if (listener := tracer()) is not None:
+            listener.refuse("it asks for the gradient of a result, with retain_grad()")
         if self._register is None:
             raise GradientError("retain_grad: this tensor does not require a gradient")
         if type(self._register) is Entry and not hasattr(self, "_retained"):
@@ -281,6 +309,8 @@ class TensorBase(Handle):
         The delta is an array that is read-only, or a tensor with create_graph. The hook of a result goes with its entry, when
         a backward() consumes the tape; that of a leaf stays. Returns a function that takes it away.
         """
+        if (listener := tracer()) is not None:
+            listener.refuse("it registers a hook")
         if self._register is None:
             raise GradientError("register_hook: this tensor does not require a gradient")
         shape, dtype, active, running = self.shape, self.dtype, [True], set[int]()
@@ -312,6 +342,8 @@ class TensorBase(Handle):
         """The same value as a constant: nothing flows back through it. Writing to one does not change the other."""
         z: T = _new(type(self))
         z._data, z._register = self._data if self._data is not None else self._take_back(), None
+        if listening and (listener := thread.tape.tracer) is not None:
+            listener.made(z, self)
         return z
 
     def _again(self: T) -> T:

@@ -11,7 +11,7 @@ import numpy as np
 
 from tapegrad.core.entry import Entry, Leaf
 from tapegrad.core.record import append, wrap
-from tapegrad.core.tape import TapeBase, thread
+from tapegrad.core.tape import TapeBase, thread, tracer
 from tapegrad.core.tensor import TensorBase
 from tapegrad.errors import ConsumedTapeError, DtypeError, GradientError, ShapeError, ThreadError
 from tapegrad.primitives import Primitive, arrays, table
@@ -220,7 +220,7 @@ def replaced(hooks: Iterable[Callable[[Any], Any]], d: Any) -> Any:
 def seed_of(loss: TensorBase, gradient: Any, create_graph: bool = False) -> Any:
     """The delta that a sweep from `loss` starts with: `gradient`, checked, or 1; a tensor with create_graph."""
     seed = _checked_seed(loss, gradient)
-    if create_graph:                                    # the tape may save it, and the caller may write into it
+    if create_graph or tracer() is not None:            # the tape may save it, and the caller may write into it
         return seed if isinstance(seed, TensorBase) else wrap(seed.copy(), None)
     return seed._value if isinstance(seed, TensorBase) else seed
 

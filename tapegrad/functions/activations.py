@@ -12,7 +12,17 @@ import numpy as np
 
 from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
-from tapegrad.functions.arguments import as_tensor, constant, documented, floats, normalized_axis, number, single_axis, value
+from tapegrad.functions.arguments import (
+    as_tensor,
+    constant,
+    documented,
+    floats,
+    like,
+    normalized_axis,
+    number,
+    single_axis,
+    value,
+)
 from tapegrad.functions.elementwise import absolute, astype, exp, greater, log, multiply, subtract, tanh, where
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.reductions import sum
@@ -302,8 +312,8 @@ def glu(input: TensorLike, axis: int = -1) -> Tensor:
     tensor([1., 2.])
     """
     axis = single_axis("glu", input, axis)
-    half, odd = divmod(value(input).shape[axis], 2)
+    half, odd = divmod(like(input).shape[axis], 2)
     if odd:
-        raise ShapeError(f"glu: axis {axis} of {describe(value(input))} has an odd length and no halves")
+        raise ShapeError(f"glu: axis {axis} of {describe(like(input))} has an odd length and no halves")
     before = (slice(None),) * axis
     return getitem(input, (*before, slice(None, half))) * sigmoid(getitem(input, (*before, slice(half, None))))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, overload
 
 import numpy as np
 
 from tapegrad.core.record import constant as constant_of
-from tapegrad.core.record import holds_tensors, recorded, stacked
-from tapegrad.core.tape import thread
+from tapegrad.core.record import holds_tensors, recorded, stacked, wrap
+from tapegrad.core.tape import listening, thread, tracer
 from tapegrad.errors import DtypeError, GradientError, ShapeError, describe, refuse_masked
 from tapegrad.functions.tensor import Tensor
+from tapegrad.primitives import Primitive
 from tapegrad.tree import leaves
 from tapegrad.typing import Array, Axis, TensorLike
 
@@ -39,11 +40,48 @@ def value(x: Any) -> Array:
     return np.asarray([value(part) for part in x] if holds_tensors(x) else x)
 
 
+def like(x: Any) -> Array:
+    """What `value(x)` is, for its shape and dtype: what is done does not depend on the elements."""
+    if isinstance(x, Tensor):
+        return x._array
+    if type(x) is not np.ndarray:
+        refuse_masked(x)
+    return np.asarray([like(part) for part in x] if holds_tensors(x) else x)
+
+
+def static(x: Any) -> Array:
+    """A copy of the value of x, to become a static argument. A tracer knows which value it is."""
+    array = np.array(like(x))
+    if listening and isinstance(x, Tensor) and (listener := tracer()) is not None:
+        listener.linked(array, x)
+    return array
+
+
+def derived(name: str, g: Callable[..., Any], *xs: Any) -> Any:
+    """g(*values), of which there is no derivative. To a tracer it is an operation; then the result is a tensor."""
+    listener = tracer() if listening else None
+    if listener is None or any([not isinstance(x, (Tensor, np.ndarray)) for x in xs]):
+        return g(*map(value, xs))
+    try:
+        z = wrap(np.asarray(g(*map(like, xs))), None)
+    except Exception:
+        listener.failed()
+        raise
+    row = Primitive(name, lambda *arrays: np.asarray(g(*arrays)), (None,) * len(xs))
+    listener.operation(row, xs, list(map(like, xs)), (), z)
+    return z
+
+
 def constant(name: str, x: Any) -> Array:
     """The array of an argument that has no derivative; GradientError where one would be expected of it."""
+    check_constant(name, x)
+    return value(x)
+
+
+def check_constant(name: str, x: Any) -> None:
+    """GradientError where a derivative would be expected by an argument that has none."""
     if thread.tape.recording and any([isinstance(leaf, Tensor) and leaf.requires_grad for leaf in leaves(x)]):
         raise GradientError(f"{name}: there is no derivative by the argument {describe(x)}, which requires one; .detach() it")
-    return value(x)
 
 
 def operand(x: TensorLike) -> Tensor | Array:
@@ -69,12 +107,12 @@ def as_tensor(x: Any, beside: Tensor | None = None) -> Tensor:
 
 def floats(x: TensorLike) -> Tensor:
     """x as a tensor of floats or complex numbers: of integers and booleans, which would wrap around, as float64."""
-    return as_tensor(x) if value(x).dtype.kind in "fc" else recorded.astype(x, np.float64)
+    return as_tensor(x) if like(x).dtype.kind in "fc" else recorded.astype(x, np.float64)
 
 
 def conjugated(x: TensorLike) -> TensorLike:
     """The complex conjugate, and a real x itself, without an entry on the tape."""
-    return recorded.conjugate(x) if value(x).dtype.kind == "c" else x
+    return recorded.conjugate(x) if like(x).dtype.kind == "c" else x
 
 
 def real_only(name: str, x: Any) -> None:
@@ -107,7 +145,7 @@ def normalized_axis(name: str, x: Any, axis: Axis) -> tuple[int, ...] | None:
     """
     if axis is None:
         return None
-    ndim = value(x).ndim
+    ndim = like(x).ndim
     if type(axis) is int and -ndim <= axis < ndim:      # most are, and the rest takes four times as long
         return axis % ndim,
     if ndim == 0 and isinstance(axis, (int, np.integer)) and axis in (0, -1):
@@ -115,10 +153,10 @@ def normalized_axis(name: str, x: Any, axis: Axis) -> tuple[int, ...] | None:
     axes = axis if isinstance(axis, (tuple, list)) else (axis,)
     for i in axes:
         if not -ndim <= i < ndim:
-            raise ShapeError(f"{name}: axis {i} of an operand with {ndim} axes: {describe(value(x))}")
+            raise ShapeError(f"{name}: axis {i} of an operand with {ndim} axes: {describe(like(x))}")
     counted = tuple([int(i) % ndim for i in axes])
     if len(set(counted)) < len(counted):
-        raise ShapeError(f"{name}: axis {tuple(axes)} names an axis twice: {describe(value(x))}")
+        raise ShapeError(f"{name}: axis {tuple(axes)} names an axis twice: {describe(like(x))}")
     return counted
 
 
@@ -126,5 +164,5 @@ def single_axis(name: str, x: Any, axis: int) -> int:
     """An axis counted from 0."""
     axes = normalized_axis(name, x, int(axis))
     if not axes:
-        raise ShapeError(f"{name}: axis {axis} of an operand with 0 axes: {describe(value(x))}")
+        raise ShapeError(f"{name}: axis {axis} of an operand with 0 axes: {describe(like(x))}")
     return axes[0]

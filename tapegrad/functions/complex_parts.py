@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from tapegrad.core.record import recorded
-from tapegrad.functions.arguments import value
+from tapegrad.functions.arguments import like, value
 from tapegrad.functions.elementwise import arctan2, degrees, positive
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import TensorLike
 
 
 def _is_complex(x: TensorLike) -> bool:
-    return value(x).dtype.kind == "c"
+    return like(x).dtype.kind == "c"
 
 
 def real(val: TensorLike) -> Tensor:

@@ -14,12 +14,15 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tapegrad.core.record import recorded, wrap
+from tapegrad.core.tape import tracer
 from tapegrad.errors import failed_call, refuse_masked
-from tapegrad.functions.arguments import constant, refuse_out, value
+from tapegrad.functions.arguments import constant, like, refuse_out, value
 from tapegrad.functions.elementwise import astype
 from tapegrad.functions.keywords import explained_error
 from tapegrad.functions.shaping import ravel
 from tapegrad.functions.tensor import Tensor
+from tapegrad.primitives import Primitive
+from tapegrad.tree import leaves, rebuild
 from tapegrad.typing import TensorLike
 
 _Constant: TypeAlias = Callable[..., Tensor]
@@ -28,7 +31,7 @@ _Test: TypeAlias = Callable[..., bool]
 
 def _plain(x: Any) -> Any:
     if isinstance(x, Tensor):
-        return x._value
+        return x._value if tracer() is None else x._array
     refuse_masked(x)
     return type(x)(map(_plain, x)) if type(x) in (list, tuple) else x
 
@@ -45,6 +48,32 @@ def _failed(function: Callable[..., Any], values: Iterable[Any], error: Exceptio
     return failed_call(function.__name__, values, error) if better is error else better
 
 
+_HERE = object()
+
+
+def _seen(listener: Any, function: Callable[..., Any], z: Any, operands: Any, options: Any) -> Any:
+    """z = function(*operands, **options), which a tracer is to see."""
+    tensors = [x for x in leaves([operands, options]) if isinstance(x, Tensor)]
+    given = [_HERE if isinstance(x, Tensor) else x for x in leaves([operands, options])]        # no tensor is kept
+    if isinstance(z, tuple):
+        for x in tensors:
+            listener.read(x)
+    elif tensors:
+        structure = rebuild([operands, options], iter(given))
+
+        def g(*arrays: Any) -> Any:
+            values = iter(arrays)
+            args, named = rebuild(structure, iter([next(values) if x is _HERE else x for x in given]))
+            return np.asarray(function(*args, **named))
+
+        row = Primitive(function.__name__, g, (None,) * len(tensors))
+        result = z if isinstance(z, Tensor) else wrap(np.asarray(z), None)
+        listener.operation(row, tensors, [x._array for x in tensors], (), result)
+        if result is not z:
+            listener.read(result)
+    return z
+
+
 def _constant(function: Callable[..., Any], what: str, at: str, given: str) -> Any:
     """NumPy's `function` as one of tensors, whose result is a constant; documented by what it does and an example."""
     name = function.__name__
@@ -54,9 +83,12 @@ def _constant(function: Callable[..., Any], what: str, at: str, given: str) -> A
         values = _plain(operands)
         refuse_out(name, options.get("out"))
         try:
-            return _wrapped(function(*values, **{key: _plain(option) for key, option in options.items()}))
+            z = _wrapped(function(*values, **{key: _plain(option) for key, option in options.items()}))
         except Exception as error:
+            if (listener := tracer()) is not None:
+                listener.failed()
             raise _failed(function, values, error) from error
+        return z if (listener := tracer()) is None else _seen(listener, function, z, operands, options)
 
     op.__qualname__ = name
     shown = f"tg.{name}({at})" + ("" if given in ("True", "False") else ".tolist()")
@@ -130,7 +162,7 @@ def unique(ar: TensorLike, return_index: bool = False, return_inverse: bool = Fa
         _, index, *others = of_values(value(ar), True, return_inverse, return_counts, axis, **options)
     except Exception as error:
         raise _failed(np.unique, (value(ar),), error) from error
-    before = (slice(None),) * ((axis or 0) % max(value(ar).ndim, 1))
+    before = (slice(None),) * ((axis or 0) % max(like(ar).ndim, 1))
     z = recorded.getitem(ravel(ar) if axis is None else ar, (*before, index))
     results = (z, *_wrapped((index,) * return_index + tuple(others)))
     return results if len(results) > 1 else z

@@ -16,7 +16,7 @@ import numpy as np
 
 from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
-from tapegrad.functions.arguments import as_tensor, value
+from tapegrad.functions.arguments import as_tensor, like
 from tapegrad.functions.elementwise import matmul
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.shaping import matrix_transpose, reshape
@@ -40,8 +40,8 @@ def _operands(name: str, x: TensorLike, W: TensorLike, b: TensorLike | None, gro
         raise ShapeError(f"{name}: input {describe(x)} and weight {describe(W)} with groups={groups}; the input has "
                          f"{x.shape[1]} channels, the weight, which is ({layout}), is for {channels}")
     count: int = W.shape[outputs] * (1 if outputs == 0 else groups)
-    if b is not None and value(b).shape != (count,):
-        raise ShapeError(f"{name}: bias {describe(value(b))} for {count} channels out")
+    if b is not None and like(b).shape != (count,):
+        raise ShapeError(f"{name}: bias {describe(like(b))} for {count} channels out")
     return x, single, W, count
 
 

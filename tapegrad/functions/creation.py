@@ -9,7 +9,7 @@ import numpy as np
 
 from tapegrad.core.record import holds_tensors
 from tapegrad.errors import ShapeError, refuse_masked
-from tapegrad.functions.arguments import as_tensor, value
+from tapegrad.functions.arguments import as_tensor, like, value
 from tapegrad.functions.elementwise import add, astype, floor, log10, multiply, positive, power, sign, subtract
 from tapegrad.functions.joining import stack
 from tapegrad.functions.shaping import broadcast_to, moveaxis, reshape
@@ -98,7 +98,7 @@ def linspace(start: TensorLike, stop: TensorLike, num: int = 50, endpoint: bool 
     if num < 0:
         raise ShapeError(f"linspace: num={num}; it is at least 0")
     ndim = np.broadcast(value(start), value(stop)).ndim
-    kind = np.result_type(1.0, *[value(end).dtype for end in (start, stop) if type(end) not in (int, float)])
+    kind = np.result_type(1.0, *[like(end).dtype for end in (start, stop) if type(end) not in (int, float)])
     nearness = np.linspace(0, 1, num, endpoint).astype(kind).reshape(-1, *[1] * ndim)
     z = moveaxis(add(multiply(start, 1 - nearness), multiply(stop, nearness)), 0, axis)
     z = z if dtype is None else astype(floor(z) if np.dtype(dtype).kind in "iu" else z, dtype)
@@ -133,7 +133,7 @@ def geomspace(start: TensorLike, stop: TensorLike, num: int = 50, endpoint: bool
     array([1.25])
     """
     kind = np.result_type(value(start), value(stop))
-    kind = kind if kind.kind in "fc" and value(start).dtype.kind in "fc" else np.result_type(kind, np.float64)
+    kind = kind if kind.kind in "fc" and like(start).dtype.kind in "fc" else np.result_type(kind, np.float64)
     start, stop = astype(start, kind), astype(stop, kind)
     if np.any(value(start) == 0) or np.any(value(sign(start)) != value(sign(stop))):
         raise ValueError("geomspace: start and stop are not 0, and of one sign")

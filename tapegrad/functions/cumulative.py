@@ -9,7 +9,7 @@ import numpy as np
 
 from tapegrad.core.record import holds_tensors, recorded
 from tapegrad.errors import DtypeError, ShapeError, describe
-from tapegrad.functions.arguments import as_tensor, constant, normalized_axis, refuse_out, single_axis, value
+from tapegrad.functions.arguments import as_tensor, constant, like, normalized_axis, refuse_out, single_axis, value
 from tapegrad.functions.axes import part
 from tapegrad.functions.elementwise import add, astype, divide, multiply, not_equal, positive, subtract
 from tapegrad.functions.joining import concatenate
@@ -79,14 +79,14 @@ def cumulative_prod(x: TensorLike, /, *, axis: int | None = None, dtype: DTypeLi
 
 def _initial(name: str, running: Callable[..., Tensor], first: int, x: TensorLike, axis: int | None, dtype: DTypeLike | None,
              out: None, include_initial: bool) -> Tensor:
-    if axis is None and value(x).ndim != 1:
-        raise ShapeError(f"{name}: which axis? {describe(value(x))}")
+    if axis is None and like(x).ndim != 1:
+        raise ShapeError(f"{name}: which axis? {describe(like(x))}")
     axis = single_axis(name, x, axis or 0)
     z = running(x, axis, dtype, out)
     if not include_initial:
         return z
-    shape = value(z).shape
-    return concatenate([np.full((*shape[:axis], 1, *shape[axis + 1:]), first, value(z).dtype), z], axis)
+    shape = like(z).shape
+    return concatenate([np.full((*shape[:axis], 1, *shape[axis + 1:]), first, like(z).dtype), z], axis)
 
 
 def unwrap(p: TensorLike, discont: float | None = None, axis: int = -1, *, period: float = 2 * np.pi) -> Tensor:
@@ -117,14 +117,14 @@ def diff(a: TensorLike, n: int = 1, axis: int = -1, prepend: TensorLike | None =
     """
     if n < 0:
         raise ValueError(f"diff: n={n}; the number of differences is at least 0")
-    if value(a).ndim == 0:
-        raise ShapeError(f"diff: an operand with an axis is needed: {describe(value(a))}")
-    axis, shape = single_axis("diff", a, axis), value(a).shape
-    ends = [end if end is None or value(end).ndim else broadcast_to(_beside(a, end), shape[:axis] + (1,) + shape[axis + 1:])
+    if like(a).ndim == 0:
+        raise ShapeError(f"diff: an operand with an axis is needed: {describe(like(a))}")
+    axis, shape = single_axis("diff", a, axis), like(a).shape
+    ends = [end if end is None or like(end).ndim else broadcast_to(_beside(a, end), shape[:axis] + (1,) + shape[axis + 1:])
             for end in (prepend, append)]
     if n and (prepend is not None or append is not None):
         a = concatenate([end for end in (ends[0], a, ends[1]) if end is not None], axis)
-    step = not_equal if value(a).dtype == bool else subtract
+    step = not_equal if like(a).dtype == bool else subtract
     for _ in range(n):
         a = step(part(a, axis, 1, None), part(a, axis, None, -1))
     return as_tensor(a) if n else positive(a)
@@ -148,14 +148,14 @@ def _like(x: TensorLike, y: Any) -> TensorLike:
     """y, as an array of the dtype of x if it isn't one of its own."""
     if isinstance(y, Tensor) or holds_tensors(y):
         return as_tensor(y)
-    if not np.can_cast(np.asarray(y).dtype, value(x).dtype, "same_kind"):
-        raise DtypeError(f"ediff1d: ends {y!r} do not fit between elements of {describe(value(x))}; make these floats")
-    return y if hasattr(y, "dtype") else np.asarray(y, value(x).dtype)
+    if not np.can_cast(np.asarray(y).dtype, like(x).dtype, "same_kind"):
+        raise DtypeError(f"ediff1d: ends {y!r} do not fit between elements of {describe(like(x))}; make these floats")
+    return y if hasattr(y, "dtype") else np.asarray(y, like(x).dtype)
 
 
 def _beside(x: TensorLike, y: Any) -> TensorLike:
     """y, a Python number in the dtype of x where that is a float one."""
-    return np.asarray(y, value(x).dtype if type(y) in (int, float) and value(x).dtype.kind in "fc" else None) \
+    return np.asarray(y, like(x).dtype if type(y) in (int, float) and like(x).dtype.kind in "fc" else None) \
         if not isinstance(y, Tensor) else y
 
 
@@ -171,9 +171,9 @@ def trapezoid(y: TensorLike, x: TensorLike | None = None, dx: TensorLike = 1.0, 
     """
     axis = single_axis("trapezoid", y, axis)
     if x is not None:
-        dx = diff(x, axis=-1 if value(x).ndim == 1 else axis)
-        if value(x).ndim == 1:
-            dx = reshape(dx, (-1,) + (1,) * (value(y).ndim - axis - 1))
+        dx = diff(x, axis=-1 if like(x).ndim == 1 else axis)
+        if like(x).ndim == 1:
+            dx = reshape(dx, (-1,) + (1,) * (like(y).ndim - axis - 1))
     both = add(part(y, axis, 1, None), part(y, axis, None, -1))
     return recorded.sum(multiply(multiply(both, dx), 0.5), (axis,), False)
 
@@ -194,12 +194,12 @@ def gradient(f: TensorLike, *varargs: TensorLike, axis: Axis = None,
     >>> tg.grad(lambda f: tg.gradient(f, 0.5)[1])(np.array([1.0, 2.0, 4.0, 8.0]))
     array([-1.,  0.,  1.,  0.])
     """
-    f = f if value(f).dtype.kind in "fc" else astype(f, float)
+    f = f if like(f).dtype.kind in "fc" else astype(f, float)
     axes = normalized_axis("gradient", f, axis)
-    axes = tuple(range(value(f).ndim)) if axes is None else axes
+    axes = tuple(range(like(f).ndim)) if axes is None else axes
     if len(varargs) not in (0, 1, len(axes)):
         raise TypeError(f"gradient: {len(varargs)} distances for {len(axes)} axes")
-    distances = varargs * len(axes) if len(varargs) == 1 and np.ndim(value(varargs[0])) == 0 else varargs
+    distances = varargs * len(axes) if len(varargs) == 1 and np.ndim(like(varargs[0])) == 0 else varargs
     if distances and len(distances) != len(axes):
         raise TypeError(f"gradient: {len(distances)} distances for {len(axes)} axes")
     if edge_order not in (1, 2):
@@ -209,15 +209,15 @@ def gradient(f: TensorLike, *varargs: TensorLike, axis: Axis = None,
 
 
 def _slope(f: TensorLike, axis: int, h: Array, edge_order: int) -> Tensor:
-    n, kind = value(f).shape[axis], value(f).dtype
+    n, kind = like(f).shape[axis], like(f).dtype
     h = h if h.dtype.kind in "fc" else h.astype(float)
     if n < edge_order + 1:
         raise ShapeError(f"gradient: {n} samples along axis {axis}; edge_order {edge_order} needs {edge_order + 1}: "
-                         f"{describe(value(f))}")
+                         f"{describe(like(f))}")
     if h.ndim not in (0, 1) or h.ndim == 1 and len(h) != n:
         raise ShapeError(f"gradient: coordinates {describe(h)} for {n} samples along axis {axis}")
     steps = np.full(n - 1, h) if h.ndim == 0 else np.diff(h)
-    tail = (1,) * (value(f).ndim - axis - 1)
+    tail = (1,) * (like(f).ndim - axis - 1)
 
     def rise(start: int, stop: int) -> Tensor:
         """The slopes of the segments start..stop, from each sample to the next."""

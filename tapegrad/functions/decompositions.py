@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
-from tapegrad.functions.arguments import value
+from tapegrad.functions.arguments import like
 from tapegrad.functions.elementwise import matmul
 from tapegrad.functions.joining import concatenate
 from tapegrad.functions.matrices import matrices, symmetric, symmetrised
@@ -112,7 +112,7 @@ def qr(a: TensorLike, mode: str = "reduced") -> QRResult | Tensor:
     if mode not in ("reduced", "r"):
         raise ValueError(f"qr: mode={mode!r}; it is 'reduced' or 'r'")
     a = matrices("qr", a)
-    m, n = value(a).shape[-2:]
+    m, n = like(a).shape[-2:]
     z: Tensor = recorded.qr(a[..., :m] if m < n else a)
     q, r = z[..., :m, :], matrix_transpose(z[..., m:, :])
     if m < n:                                           # a = [b | c] with square b = Q R: Q [R | Q^T c]
@@ -172,9 +172,9 @@ def svd(a: TensorLike, full_matrices: bool = True, compute_uv: bool = True,
     a = symmetrised("svd", a) if hermitian else matrices("svd", a)
     if not compute_uv:
         return svdvals(a)
-    m, n = value(a).shape[-2:]
+    m, n = like(a).shape[-2:]
     if full_matrices and m != n:
-        raise ShapeError(f"svd: full_matrices=True for {describe(value(a))}: the vectors beyond min(m, n) have no derivative; "
+        raise ShapeError(f"svd: full_matrices=True for {describe(like(a))}: the vectors beyond min(m, n) have no derivative; "
                          "use full_matrices=False")
     z: Tensor = recorded.svd(a)
     return SVDResult(z[..., 1:1 + m, :], z[..., 0, :], matrix_transpose(z[..., 1 + m:, :]))

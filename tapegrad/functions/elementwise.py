@@ -15,7 +15,7 @@ import numpy as np
 
 from tapegrad.core.record import recorded, wrap
 from tapegrad.errors import DtypeError
-from tapegrad.functions.arguments import as_tensor, documented, real_only, refuse_out, value
+from tapegrad.functions.arguments import as_tensor, documented, like, real_only, refuse_out, value
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import Array, Binary, Device, DTypeLike, Order, Shape, TensorLike, Unary
 
@@ -124,9 +124,9 @@ def tanh(x: TensorLike, /) -> Tensor:
     try:
         return recorded.tanh(x)
     except DtypeError:                                  # the kernel is for real numbers
-        if value(x).dtype.kind != "c":
+        if like(x).dtype.kind != "c":
             raise
-    toward = np.where(value(x).real < 0, 1, -1).astype(value(x).real.dtype)
+    toward = np.where(value(x).real < 0, 1, -1).astype(like(x).real.dtype)
     fall = expm1(multiply(x, 2 * toward))               # exp(-2 |x|) - 1 has no overflow
     return multiply(divide(fall, add(fall, 2)), toward)
 
@@ -139,7 +139,7 @@ def sign(x: TensorLike, /) -> Tensor:
     >>> tg.sign(3 + 4j)
     tensor(0.6+0.8j, dtype=complex128)
     """
-    if value(x).dtype.kind != "c":
+    if like(x).dtype.kind != "c":
         return recorded.sign(x)
     size = absolute(x)
     return divide(x, where(value(size) == 0, 1.0, size))
@@ -192,7 +192,7 @@ def zeros_like(a: TensorLike, dtype: DTypeLike | None = None, order: Order = "K"
     >>> tg.zeros_like([1.0, 2.0])
     tensor([0., 0.])
     """
-    return Tensor(np.zeros_like(value(a), dtype, order, subok, shape, device=device))
+    return Tensor(np.zeros_like(like(a), dtype, order, subok, shape, device=device))
 
 
 def ones_like(a: TensorLike, dtype: DTypeLike | None = None, order: Order = "K", subok: bool = True,
@@ -202,7 +202,7 @@ def ones_like(a: TensorLike, dtype: DTypeLike | None = None, order: Order = "K",
     >>> tg.ones_like([3, 4], shape=(3,))
     tensor([1, 1, 1], dtype=int64)
     """
-    return Tensor(np.ones_like(value(a), dtype, order, subok, shape, device=device))
+    return Tensor(np.ones_like(like(a), dtype, order, subok, shape, device=device))
 
 
 def clip(a: TensorLike, a_min: TensorLike | None = None, a_max: TensorLike | None = None, out: None = None, *,
@@ -221,7 +221,7 @@ def clip(a: TensorLike, a_min: TensorLike | None = None, a_max: TensorLike | Non
     if (min is not None or max is not None) and (a_min is not None or a_max is not None):
         raise TypeError("clip: a_min, a_max and min, max are the same bounds; give one pair of them")
     low, high = (a_min if min is None else min), (a_max if max is None else max)
-    kinds = "".join([value(x).dtype.kind for x in (a, low, high) if x is not None])
+    kinds = "".join([like(x).dtype.kind for x in (a, low, high) if x is not None])
     if "f" not in kinds or "c" in kinds:
         for operand in (a, low, high):
             real_only("clip", operand)
@@ -313,7 +313,7 @@ def modf(x: TensorLike, /) -> tuple[Tensor, Tensor]:
     (tensor([ 0.5, -0.5]), tensor([ 1., -1.]))
     """
     real_only("modf", x)
-    real = x if value(x).dtype.kind == "f" else _double(x)
+    real = x if like(x).dtype.kind == "f" else _double(x)
     whole = trunc(real)
     return subtract(real, whole), whole
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from tapegrad.core.record import recorded
 from tapegrad.errors import DtypeError, ShapeError, describe
-from tapegrad.functions.arguments import constant, normalized_axis, refuse_out, single_axis, value
+from tapegrad.functions.arguments import constant, like, normalized_axis, refuse_out, single_axis
 from tapegrad.functions.complex_parts import conj
 from tapegrad.functions.elementwise import positive
 from tapegrad.functions.shaping import roll
@@ -43,12 +43,12 @@ def _resized(name: str, x: TensorLike, n: int, axis: int) -> TensorLike:
     """x cut, or padded with zeros at the end, to the length n along `axis`."""
     n = index(n)
     if n < 1:
-        raise ShapeError(f"{name}: n={n} of {describe(value(x))}; at least one element is transformed")
-    shape = value(x).shape
+        raise ShapeError(f"{name}: n={n} of {describe(like(x))}; at least one element is transformed")
+    shape = like(x).shape
     if n < shape[axis]:
         x = recorded.getitem(x, (slice(None),) * axis + (slice(n),))
     if n > shape[axis]:
-        zeros = np.zeros((*shape[:axis], n - shape[axis], *shape[axis + 1:]), value(x).dtype)
+        zeros = np.zeros((*shape[:axis], n - shape[axis], *shape[axis + 1:]), like(x).dtype)
         x = recorded.concatenate((x, zeros), axis)
     return x
 
@@ -57,7 +57,7 @@ def _axes(name: str, x: TensorLike, s: Sequence[int | None] | None,
           axes: Sequence[int] | None) -> tuple[tuple[int, ...], list[int | None]]:
     """(axes counted from 0, the length along each or None)."""
     if axes is None:
-        axes = range(value(x).ndim) if s is None else range(-len(s), 0)
+        axes = range(like(x).ndim) if s is None else range(-len(s), 0)
     counted = normalized_axis(name, x, tuple(axes))
     lengths: list[int | None] = [None] * len(counted) if s is None else [None if n is None or n == -1 else n for n in s]
     if len(lengths) != len(counted):
@@ -68,7 +68,7 @@ def _axes(name: str, x: TensorLike, s: Sequence[int | None] | None,
 def _complex(name: str, row: Callable[..., Tensor], x: TensorLike, axes: tuple[int, ...], lengths: Sequence[int | None],
              norm: str | None) -> Tensor:
     for axis, n in zip(axes, lengths):
-        x = _resized(name, x, value(x).shape[axis] if n is None else n, axis)
+        x = _resized(name, x, like(x).shape[axis] if n is None else n, axis)
     return row(x, axes, _norm(name, norm)) if axes else positive(x)
 
 
@@ -149,10 +149,10 @@ def rfft(a: TensorLike, n: int | None = None, axis: int = -1, norm: str | None =
     tensor([10.+0.j, -2.+2.j, -2.+0.j], dtype=complex128)
     """
     refuse_out("rfft", out)
-    if value(a).dtype.kind == "c":
-        raise DtypeError(f"rfft: {describe(value(a))}; a real dtype is needed, or fft")
+    if like(a).dtype.kind == "c":
+        raise DtypeError(f"rfft: {describe(like(a))}; a real dtype is needed, or fft")
     axis = single_axis("rfft", a, axis)
-    n = value(a).shape[axis] if n is None else n
+    n = like(a).shape[axis] if n is None else n
     return recorded.rfft(_resized("rfft", a, n, axis), axis, _norm("rfft", norm))
 
 
@@ -166,9 +166,9 @@ def irfft(a: TensorLike, n: int | None = None, axis: int = -1, norm: str | None 
     """
     refuse_out("irfft", out)
     axis = single_axis("irfft", a, axis)
-    n = 2 * (value(a).shape[axis] - 1) if n is None else index(n)
+    n = 2 * (like(a).shape[axis] - 1) if n is None else index(n)
     if n < 1:
-        raise ShapeError(f"irfft: n={n} of {describe(value(a))}; at least one element is transformed")
+        raise ShapeError(f"irfft: n={n} of {describe(like(a))}; at least one element is transformed")
     return recorded.irfft(_resized("irfft", a, n // 2 + 1, axis), n, axis, _norm("irfft", norm))
 
 
@@ -202,7 +202,7 @@ def _several(name: str, x: TensorLike, s: Sequence[int | None] | None,
              axes: Sequence[int] | None) -> tuple[tuple[int, ...], list[int | None]]:
     counted, lengths = _axes(name, x, s, axes)
     if not counted:
-        raise ShapeError(f"{name}: no axes of {describe(value(x))}; at least one is transformed")
+        raise ShapeError(f"{name}: no axes of {describe(like(x))}; at least one is transformed")
     return counted, lengths
 
 
@@ -269,8 +269,8 @@ def ifftshift(x: TensorLike, axes: Axis = None) -> Tensor:
 
 
 def _shifted(name: str, x: TensorLike, axes: Axis, sign: int) -> Tensor:
-    counted = tuple(range(value(x).ndim)) if axes is None else normalized_axis(name, x, axes)
-    return roll(x, tuple([sign * (value(x).shape[i] // 2) for i in counted]), counted)
+    counted = tuple(range(like(x).ndim)) if axes is None else normalized_axis(name, x, axes)
+    return roll(x, tuple([sign * (like(x).shape[i] // 2) for i in counted]), counted)
 
 
 def fftfreq(n: int, d: float = 1.0) -> Tensor:

@@ -11,7 +11,7 @@ import numpy as np
 from tapegrad.core.record import recorded
 from tapegrad.core.tape import thread
 from tapegrad.errors import DtypeError, describe
-from tapegrad.functions.arguments import value
+from tapegrad.functions.arguments import like, static, value
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import TensorLike
 
@@ -45,7 +45,7 @@ def _plain(index: Any) -> Any:
     if isinstance(index, tuple):
         return tuple([_plain(i) for i in index])
     if isinstance(index, (Tensor, np.ndarray, list)):
-        array = np.array(value(index))
+        array = static(index) if like(index).dtype.kind != "b" else np.array(value(index))     # of which shapes depend
         if array.size == 0 and isinstance(index, list):
             array = array.astype(np.intp)
         if array.dtype.kind not in "biu":

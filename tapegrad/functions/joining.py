@@ -10,7 +10,7 @@ import numpy as np
 
 from tapegrad.core.record import recorded
 from tapegrad.errors import DtypeError, ShapeError, describe
-from tapegrad.functions.arguments import as_tensor, constant, refuse_out, single_axis, value
+from tapegrad.functions.arguments import as_tensor, constant, like, refuse_out, single_axis, value
 from tapegrad.functions.axes import along
 from tapegrad.functions.elementwise import add, astype, positive
 from tapegrad.functions.indexing import getitem
@@ -60,7 +60,7 @@ def stack(arrays: Iterable[TensorLike], axis: int = 0, out: None = None, *, dtyp
     operands = _sequence("stack", arrays)
     if out is not None or dtype is not None:
         operands = _converted("stack", operands, out, dtype, casting)
-    ndim = np.ndim(value(operands[0])) + 1
+    ndim = np.ndim(like(operands[0])) + 1
     if not -ndim <= axis < ndim:
         raise ShapeError(f"stack: axis {axis} of a result with {ndim} axes")
     return recorded.stack(operands, axis % ndim)
@@ -84,7 +84,7 @@ def hstack(tup: Iterable[TensorLike], *, dtype: DTypeLike | None = None, casting
             [2., 4.]])
     """
     operands = [atleast_1d(x) for x in tup]
-    return concatenate(operands, 0 if operands and value(operands[0]).ndim == 1 else 1, dtype=dtype, casting=casting)
+    return concatenate(operands, 0 if operands and like(operands[0]).ndim == 1 else 1, dtype=dtype, casting=casting)
 
 
 def dstack(tup: Iterable[TensorLike]) -> Tensor:
@@ -104,7 +104,7 @@ def column_stack(tup: Iterable[TensorLike]) -> Tensor:
     tensor([[1., 3.],
             [2., 4.]])
     """
-    return concatenate([recorded.reshape(x, (-1, 1)) if value(x).ndim < 2 else x for x in tup], 1)
+    return concatenate([recorded.reshape(x, (-1, 1)) if like(x).ndim < 2 else x for x in tup], 1)
 
 
 def block(arrays: Any) -> Tensor:
@@ -124,12 +124,12 @@ def block(arrays: Any) -> Tensor:
         return [one for inner in part for one in parts(inner)] if isinstance(part, list) else [part]
 
     levels = depth(arrays)
-    ndim = max([levels, *[value(part).ndim for part in parts(arrays)]])
+    ndim = max([levels, *[like(part).ndim for part in parts(arrays)]])
     beside = next((part for part in parts(arrays) if hasattr(part, "dtype")), None)
 
     def join(part: Any, level: int) -> Tensor:
         if level == 0:
-            return recorded.reshape(as_tensor(part, beside), (1,) * (ndim - value(part).ndim) + value(part).shape)
+            return recorded.reshape(as_tensor(part, beside), (1,) * (ndim - like(part).ndim) + like(part).shape)
         if not isinstance(part, list) or not part:
             raise ShapeError(f"block: the nested lists are not all {levels} deep, or one is empty")
         return concatenate([join(inner, level - 1) for inner in part], -level)
@@ -144,7 +144,7 @@ def unstack(x: TensorLike, /, *, axis: int = 0) -> tuple[Tensor, ...]:
     (tensor([1., 2.]), tensor([3., 4.]))
     """
     axis = single_axis("unstack", x, axis)
-    return tuple([getitem(x, (slice(None),) * axis + (i,)) for i in range(value(x).shape[axis])])
+    return tuple([getitem(x, (slice(None),) * axis + (i,)) for i in range(like(x).shape[axis])])
 
 
 def append(arr: TensorLike, values: TensorLike, axis: int | None = None) -> Tensor:
@@ -166,7 +166,7 @@ def array_split(ary: TensorLike, indices_or_sections: Any, axis: int = 0) -> lis
     [tensor([1., 2.]), tensor([3.])]
     """
     axis = single_axis("array_split", ary, axis)
-    length = value(ary).shape[axis]
+    length = like(ary).shape[axis]
     if np.ndim(indices_or_sections):
         cuts = [index(i) for i in value(indices_or_sections)]
     else:
@@ -188,9 +188,9 @@ def split(ary: TensorLike, indices_or_sections: Any, axis: int = 0) -> list[Tens
     >>> tg.split(tg.tensor([1.0, 2.0, 3.0, 4.0]), [1])
     [tensor([1.]), tensor([2., 3., 4.])]
     """
-    length = value(ary).shape[single_axis("split", ary, axis)]
+    length = like(ary).shape[single_axis("split", ary, axis)]
     if np.ndim(indices_or_sections) == 0 and (indices_or_sections <= 0 or length % indices_or_sections):
-        raise ShapeError(f"split: {indices_or_sections} equal parts of axis {axis}: {describe(value(ary))}; see array_split")
+        raise ShapeError(f"split: {indices_or_sections} equal parts of axis {axis}: {describe(like(ary))}; see array_split")
     return array_split(ary, indices_or_sections, axis)
 
 
@@ -202,7 +202,7 @@ def hsplit(ary: TensorLike, indices_or_sections: Any) -> list[Tensor]:
             [3.]]), tensor([[2.],
             [4.]])]
     """
-    return split(ary, indices_or_sections, 0 if value(ary).ndim == 1 else 1)
+    return split(ary, indices_or_sections, 0 if like(ary).ndim == 1 else 1)
 
 
 def vsplit(ary: TensorLike, indices_or_sections: Any) -> list[Tensor]:
@@ -224,8 +224,8 @@ def dsplit(ary: TensorLike, indices_or_sections: Any) -> list[Tensor]:
 
 
 def _split_with(ndim: int, name: str, x: TensorLike, indices_or_sections: Any, axis: int) -> list[Tensor]:
-    if value(x).ndim < ndim:
-        raise ShapeError(f"{name}: at least {ndim} axes are needed: {describe(value(x))}")
+    if like(x).ndim < ndim:
+        raise ShapeError(f"{name}: at least {ndim} axes are needed: {describe(like(x))}")
     return split(x, indices_or_sections, axis)
 
 
@@ -240,7 +240,7 @@ def tile(A: TensorLike, reps: int | Sequence[int]) -> Tensor:
     array([6., 6.])
     """
     reps = tuple(np.atleast_1d(reps).tolist())
-    shape = value(A).shape
+    shape = like(A).shape
     reps, shape = (1,) * (len(shape) - len(reps)) + reps, (1,) * (len(reps) - len(shape)) + shape
     if min(reps) < 0:
         raise ShapeError(f"tile: a negative number of repetitions in {reps}")
@@ -262,10 +262,10 @@ def repeat(a: TensorLike, repeats: TensorLike, axis: int | None = None) -> Tenso
     if axis is None:
         a, axis = ravel(a), 0
     axis = single_axis("repeat", a, axis)
-    shape = value(a).shape
+    shape = like(a).shape
     repeats = value(repeats)
     if repeats.ndim > 1 or repeats.size not in (1, shape[axis]) or repeats.dtype.kind not in "biu" or (repeats < 0).any():
-        raise ShapeError(f"repeat: repeats {describe(repeats)} for axis {axis}: {describe(value(a))}; it is one count >= 0, or "
+        raise ShapeError(f"repeat: repeats {describe(repeats)} for axis {axis}: {describe(like(a))}; it is one count >= 0, or "
                          "one for each element")
     if repeats.size == 1:
         count, after = int(repeats.item()), axis + 1
@@ -332,15 +332,15 @@ def insert(arr: TensorLike, obj: Any, values: TensorLike, axis: int | None = Non
     if axis is None:
         arr, axis = ravel(arr), 0
     axis = single_axis("insert", arr, axis)
-    values = astype(as_tensor(values), value(arr).dtype)
-    shape = value(arr).shape
+    values = astype(as_tensor(values), like(arr).dtype)
+    shape = like(arr).shape
     places = np.arange(shape[axis])[obj] if isinstance(obj, slice) else value(obj)
     places = places.astype(np.intp) if places.size == 0 else places
     if places.size == 1:                                # all values go before the one place
-        values = recorded.reshape(values, (1,) * (len(shape) - value(values).ndim) + value(values).shape)
+        values = recorded.reshape(values, (1,) * (len(shape) - like(values).ndim) + like(values).shape)
         if places.ndim == 0:
             values = moveaxis(values, 0, axis)
-        count = value(values).shape[axis]
+        count = like(values).shape[axis]
         where = np.full(count, places.item())
     else:
         count, where = places.size, places
@@ -348,7 +348,7 @@ def insert(arr: TensorLike, obj: Any, values: TensorLike, axis: int | None = Non
     try:
         order = np.insert(np.arange(shape[axis]), where, np.arange(count) + shape[axis])
     except (ValueError, IndexError) as error:
-        raise type(error)(f"insert: {error}: {describe(value(arr))}") from error
+        raise type(error)(f"insert: {error}: {describe(like(arr))}") from error
     return along(recorded.concatenate((arr, values), axis), order, axis)
 
 
@@ -364,11 +364,11 @@ def delete(arr: TensorLike, obj: Any, axis: int | None = None) -> Tensor:
         arr, axis = ravel(arr), 0
     axis = single_axis("delete", arr, axis)
     if not isinstance(obj, slice):
-        obj = value(obj).astype(np.intp) if value(obj).size == 0 else value(obj)
+        obj = value(obj).astype(np.intp) if like(obj).size == 0 else value(obj)
     try:
-        left = np.delete(np.arange(value(arr).shape[axis]), obj)
+        left = np.delete(np.arange(like(arr).shape[axis]), obj)
     except (ValueError, IndexError) as error:
-        raise type(error)(f"delete: {error}: {describe(value(arr))}") from error
+        raise type(error)(f"delete: {error}: {describe(like(arr))}") from error
     return along(arr, left, axis)
 
 
@@ -383,6 +383,6 @@ def _converted(name: str, operands: tuple[TensorLike, ...], out: None, dtype: An
                casting: _Casting) -> tuple[TensorLike, ...]:
     refuse_out(name, out)
     for x in operands:
-        if not np.can_cast(value(x).dtype, dtype, casting):
-            raise DtypeError(f"{name}: {describe(value(x))} to {np.dtype(dtype)}, which casting={casting!r} does not allow")
-    return tuple([x if value(x).dtype == dtype else astype(x, dtype) for x in operands])
+        if not np.can_cast(like(x).dtype, dtype, casting):
+            raise DtypeError(f"{name}: {describe(like(x))} to {np.dtype(dtype)}, which casting={casting!r} does not allow")
+    return tuple([x if like(x).dtype == dtype else astype(x, dtype) for x in operands])

@@ -6,14 +6,25 @@ x is the input. Their derivatives are those of the functions that they are made 
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from tapegrad.core.record import wrap
+from tapegrad.core.record import drawn
+from tapegrad.core.tape import changing
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.activations import softmax
-from tapegrad.functions.arguments import as_tensor, constant, floats, normalized_axis, number, value
+from tapegrad.functions.arguments import (
+    as_tensor,
+    check_constant,
+    derived,
+    floats,
+    like,
+    normalized_axis,
+    number,
+    value,
+)
 from tapegrad.functions.elementwise import absolute, matmul, maximum, positive, sqrt, where
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.moments import squared_size
@@ -32,8 +43,8 @@ def linear(input: TensorLike, weight: TensorLike, bias: TensorLike | None = None
     tensor([ 1.,  2., 13.])
     """
     x, W = as_tensor(input), as_tensor(weight)
-    if W.ndim != 2 or x.ndim == 0 or x.shape[-1] != W.shape[1] or bias is not None and value(bias).shape != W.shape[:1]:
-        given = "" if bias is None else f", bias {describe(value(bias))}"
+    if W.ndim != 2 or x.ndim == 0 or x.shape[-1] != W.shape[1] or bias is not None and like(bias).shape != W.shape[:1]:
+        given = "" if bias is None else f", bias {describe(like(bias))}"
         raise ShapeError(f"linear: input {describe(x)}, weight {describe(W)}{given}; they are (..., in), (out, in) and (out,)")
     z = matmul(x, transpose(W))
     return z if bias is None else z + bias
@@ -48,11 +59,10 @@ def one_hot(input: TensorLike, num_classes: int = -1, dtype: DTypeLike = np.floa
     tensor([[0., 0., 1.],
             [1., 0., 0.]])
     """
-    ids = value(input)
-    if ids.dtype.kind not in "iu":
-        raise DtypeError(f"one_hot: ids of {ids.dtype}; integers are needed")
-    classes = int(ids.max(initial=-1)) + 1 if num_classes == -1 else num_classes
-    return Tensor(np.eye(classes, dtype=dtype)[ids])
+    if like(input).dtype.kind not in "iu":
+        raise DtypeError(f"one_hot: ids of {like(input).dtype}; integers are needed")
+    classes = int(derived("most", lambda ids: ids.max(initial=-1), input)) + 1 if num_classes == -1 else num_classes
+    return as_tensor(derived("one_hot", lambda ids: np.eye(classes, dtype=dtype)[ids], input))
 
 
 def embedding(input: TensorLike, weight: TensorLike, padding_idx: int | None = None) -> Tensor:
@@ -65,21 +75,26 @@ def embedding(input: TensorLike, weight: TensorLike, padding_idx: int | None = N
     tensor([[3., 4.],
             [3., 4.]])
     """
-    ids, W = value(input), as_tensor(weight)
+    ids, W = like(input), as_tensor(weight)
     if ids.dtype.kind not in "iu":
         raise DtypeError(f"embedding: ids of {ids.dtype}; integers are needed")
     if W.ndim != 2:
         raise ShapeError(f"embedding: weight {describe(W)}; it is (rows, width)")
     rows = W.shape[0]
-    if ids.size and not (0 <= ids.min() and ids.max() < rows):
-        raise IndexError(f"embedding: ids from {ids.min()} to {ids.max()} for {rows} rows")
-    z = getitem(W, ids)
+    derived("checked", partial(_check_ids, rows), input)
+    z = getitem(W, input)
     if padding_idx is None:
         return z
     if not -rows <= padding_idx < rows:
         raise IndexError(f"embedding: padding_idx={padding_idx} for {rows} rows")
-    padding = (ids == padding_idx % rows)[..., None]
-    return where(padding, getitem(W.detach(), ids), z)
+    padding = derived("is_padding", lambda ids: (ids == padding_idx % rows)[..., None], input)
+    return where(padding, getitem(W.detach(), input), z)
+
+
+def _check_ids(rows: int, ids: Array) -> bool:
+    if ids.size and not (0 <= ids.min() and ids.max() < rows):
+        raise IndexError(f"embedding: ids from {ids.min()} to {ids.max()} for {rows} rows")
+    return True
 
 
 def _last_axes(name: str, x: TensorLike, normalized_shape: Shape,
@@ -90,8 +105,8 @@ def _last_axes(name: str, x: TensorLike, normalized_shape: Shape,
     if not shape or x.shape[-len(shape):] != shape:
         raise ShapeError(f"{name}: normalized_shape={shape} is not the end of the shape of x {describe(x)}")
     for parameter in parameters:
-        if parameter is not None and value(parameter).shape != shape:
-            raise ShapeError(f"{name}: a parameter {describe(value(parameter))} for normalized_shape={shape}")
+        if parameter is not None and like(parameter).shape != shape:
+            raise ShapeError(f"{name}: a parameter {describe(like(parameter))} for normalized_shape={shape}")
     return x, tuple(range(x.ndim - len(shape), x.ndim))
 
 
@@ -153,8 +168,8 @@ def batch_norm(input: TensorLike, running_mean: Tensor | Array | None = None, ru
         raise ShapeError(f"batch_norm: x {describe(x)} without an axis of channels; it is (N, channels, ...)")
     channels = x.shape[1]
     for parameter in (running_mean, running_var, weight, bias):
-        if parameter is not None and value(parameter).shape != (channels,):
-            raise ShapeError(f"batch_norm: a parameter {describe(value(parameter))} for {channels} channels: x {describe(x)}")
+        if parameter is not None and like(parameter).shape != (channels,):
+            raise ShapeError(f"batch_norm: a parameter {describe(like(parameter))} for {channels} channels: x {describe(x)}")
     if (running_mean is None) != (running_var is None) or not training and running_mean is None:
         raise ValueError("batch_norm: give running_mean and running_var, or training=True and neither")
     along = (1, channels) + (1,) * (x.ndim - 2)
@@ -168,7 +183,7 @@ def batch_norm(input: TensorLike, running_mean: Tensor | Array | None = None, ru
         variance = mean(squared_size(x), axes, keepdims=True)
         if running_mean is not None:
             for running in (running_mean, running_var):
-                constant("batch_norm", running)
+                check_constant("batch_norm", running)
             _move(running_mean, middle, momentum)
             _move(running_var, variance, momentum, count / (count - 1))
     else:
@@ -177,6 +192,7 @@ def batch_norm(input: TensorLike, running_mean: Tensor | Array | None = None, ru
     return _scaled(x / sqrt(variance + eps), *(None if p is None else reshape(p, along) for p in (weight, bias)))
 
 
+@changing(lambda running, *_: [running])
 def _move(running: Any, batch: Tensor, momentum: float, scale: float = 1.0) -> None:
     held = running.data if isinstance(running, Tensor) else running
     held += momentum * (scale * value(batch).reshape(held.shape) - held)
@@ -201,9 +217,13 @@ def dropout(input: TensorLike, p: float = 0.5, training: bool = True, *,
         raise ValueError(f"dropout: p={p}; a probability is from 0 to 1")
     if not training or p == 0:
         return positive(x)
-    rng = np.random.default_rng(rng)
-    kept: Any = rng.random(x.shape, np.float32 if x.dtype.itemsize <= 4 else np.float64) >= p
-    return x * wrap(kept.astype(x.dtype) if p == 1 else kept * x.dtype.type(1 / (1 - p)), None)
+    return x * drawn(lambda: np.random.default_rng(rng), partial(_kept, x.shape, x.dtype, p))
+
+
+def _kept(shape: Shape, dtype: Any, p: float, rng: np.random.Generator) -> Array:
+    """What x is multiplied by: 0, or what makes up for the zeros."""
+    kept: Any = rng.random(shape, np.float32 if dtype.itemsize <= 4 else np.float64) >= p
+    return kept.astype(dtype) if p == 1 else kept * dtype.type(1 / (1 - p))     # type: ignore[no-any-return]
 
 
 def normalize(input: TensorLike, p: float = 2.0, axis: Axis = 1, eps: float = 1e-12) -> Tensor:

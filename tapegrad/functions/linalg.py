@@ -13,7 +13,7 @@ from numpy.linalg import LinAlgError
 
 from tapegrad import functions
 from tapegrad.errors import ShapeError, describe
-from tapegrad.functions.arguments import value
+from tapegrad.functions.arguments import like
 from tapegrad.functions.decompositions import (
     EighResult,
     QRResult,
@@ -93,8 +93,8 @@ def outer(x1: TensorLike, x2: TensorLike, /) -> Tensor:
     tensor([[ 1., 10.],
             [ 2., 20.]])
     """
-    if value(x1).ndim != 1 or value(x2).ndim != 1:
-        raise ShapeError(f"outer: {describe(value(x1))} and {describe(value(x2))}; vectors are needed")
+    if like(x1).ndim != 1 or like(x2).ndim != 1:
+        raise ShapeError(f"outer: {describe(like(x1))} and {describe(like(x2))}; vectors are needed")
     return functions.outer(x1, x2)
 
 

@@ -9,14 +9,16 @@ of elements.
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from tapegrad.core.record import recorded
+from tapegrad.core.tape import listening
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.activations import log_softmax, relu, softplus
-from tapegrad.functions.arguments import as_tensor, constant, floats, single_axis, value
+from tapegrad.functions.arguments import as_tensor, constant, derived, floats, like, single_axis, static, value
 from tapegrad.functions.elementwise import (
     absolute,
     astype,
@@ -179,9 +181,9 @@ def cross_entropy(input: TensorLike, target: TensorLike, reduction: str = "mean"
     >>> tg.grad(tg.cross_entropy)(np.array([[0.0, 0.0]]), [0])
     array([[-0.5,  0.5]])
     """
-    wanted = value(target)
+    wanted = like(target)
     input, axis = _classes_last("cross_entropy", input, axis, wanted)
-    scores = value(input)
+    scores = like(input)
     _check_reduction("cross_entropy", reduction)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing={label_smoothing}; it is from 0 to 1")
@@ -194,10 +196,12 @@ def cross_entropy(input: TensorLike, target: TensorLike, reduction: str = "mean"
             target = multiply(target, _class_weight("cross_entropy", weight, scores))
         return _reduced(negative(sum(multiply(log_softmax(input), target), axis=-1)), reduction)
     _check_classes("cross_entropy", wanted, scores, axis, ", or one distribution per row in a float dtype")
-    ignored = _are_ignored("cross_entropy", wanted, classes, ignore_index)
+    seen = target if listening and isinstance(target, Tensor) else value(target)
+    ignored = _are_ignored("cross_entropy", classes, ignore_index, seen)
     if weight is None and not label_smoothing and not ignored:
-        return _reduced(recorded.softmax_cross_entropy(input, np.array(wanted)), reduction)     # the tape saves the copy
-    return _of_classes("cross_entropy", log_softmax(input), wanted, weight, ignore_index, reduction, label_smoothing)
+        ids = static(target) if listening else np.array(wanted)         # the tape saves the copy
+        return _reduced(recorded.softmax_cross_entropy(input, ids), reduction)
+    return _of_classes("cross_entropy", log_softmax(input), target, weight, ignore_index, ignored, reduction, label_smoothing)
 
 
 def nll_loss(input: TensorLike, target: TensorLike, weight: TensorLike | None = None, ignore_index: int = -100,
@@ -209,27 +213,28 @@ def nll_loss(input: TensorLike, target: TensorLike, weight: TensorLike | None = 
     >>> tg.nll_loss([[-0.5, -1.0], [-2.0, -0.25]], [0, 1])
     tensor(0.375)
     """
-    wanted = value(target)
+    wanted = like(target)
     logs, axis = _classes_last("nll_loss", floats(input), axis, wanted)
     _check_reduction("nll_loss", reduction)
-    _check_classes("nll_loss", wanted, value(logs), axis, "")
-    _are_ignored("nll_loss", wanted, logs.shape[-1], ignore_index)
-    return _of_classes("nll_loss", logs, wanted, weight, ignore_index, reduction, 0.0)
+    _check_classes("nll_loss", wanted, like(logs), axis, "")
+    seen = target if listening and isinstance(target, Tensor) else value(target)
+    ignored = _are_ignored("nll_loss", logs.shape[-1], ignore_index, seen)
+    return _of_classes("nll_loss", logs, target, weight, ignore_index, ignored, reduction, 0.0)
 
 
 def _classes_last(name: str, scores: Any, axis: int | None, wanted: Array) -> tuple[Any, int]:
     """The scores with the classes as their last axis, and the axis that they were."""
-    shape = value(scores).shape
+    shape = like(scores).shape
     last = len(shape) - 1
     if last < 0:
-        raise ShapeError(f"{name}: input without a class axis: {describe(value(scores))}")
+        raise ShapeError(f"{name}: input without a class axis: {describe(like(scores))}")
     if axis is not None:
         axis = single_axis(name, scores, axis)
     else:
         axis = last
         if last > 1 and (wanted.shape == shape or wanted.shape == shape[:1] + shape[2:]):
             if wanted.shape in (shape, shape[:-1]):
-                raise ShapeError(f"{name}: the classes of {describe(value(scores))} may be axis 1 or the last; write axis=1, "
+                raise ShapeError(f"{name}: the classes of {describe(like(scores))} may be axis 1 or the last; write axis=1, "
                                  "which is PyTorch's layout, or axis=-1")
             axis = 1
     return scores if axis == last else moveaxis(scores, axis, -1), axis
@@ -252,8 +257,11 @@ def _class_weight(name: str, weight: TensorLike, scores: Array) -> Array:
     return held.astype(scores.dtype)
 
 
-def _are_ignored(name: str, wanted: Array, classes: int, ignore_index: int) -> bool:
+def _are_ignored(name: str, classes: int, ignore_index: int, wanted: Tensor | Array) -> bool:
     """Whether some of the classes are ignore_index; IndexError where others are not there."""
+    if listening and isinstance(wanted, Tensor):
+        return bool(derived("ignored", partial(_are_ignored, name, classes, ignore_index), wanted))
+    wanted = like(wanted) if isinstance(wanted, Tensor) else wanted
     if not wanted.size:
         return False
     if not 0 <= ignore_index < classes and np.maximum.reduce(wanted.view(f"u{wanted.itemsize}"), None) < classes:
@@ -267,27 +275,32 @@ def _are_ignored(name: str, wanted: Array, classes: int, ignore_index: int) -> b
     return ignored
 
 
-def _of_classes(name: str, logs: Tensor, wanted: Array, weight: TensorLike | None, ignore_index: int, reduction: str,
-                smoothing: float) -> Tensor:
-    """The loss of log-probabilities at integer classes."""
-    classes, ignored = logs.shape[-1], wanted == ignore_index
-    some = ignored.any()
+def _of_classes(name: str, logs: Tensor, target: TensorLike, weight: TensorLike | None, ignore_index: int, some: bool,
+                reduction: str, smoothing: float) -> Tensor:
+    """The loss of log-probabilities at integer classes, `some` of which are ignore_index."""
+    classes, wanted = logs.shape[-1], target
+    weights = None if weight is None else _class_weight(name, weight, like(logs))
     if some:
-        wanted = np.where(ignored, 0, wanted)
-    rows: tuple[Array, ...] = tuple(np.indices(wanted.shape, sparse=True))
+        wanted = derived("classes", lambda ids: np.where(ids == ignore_index, 0, ids), target)
+    rows: tuple[Array, ...] = tuple(np.indices(like(target).shape, sparse=True))
     losses = negative(getitem(logs, (*rows, wanted)))
-    if weight is not None:
-        weight = _class_weight(name, weight, value(logs))
-        losses = losses * weight[wanted]
+    if weights is not None:
+        losses = losses * derived("weights", lambda ids: weights[ids], wanted)
     if smoothing:
-        uniform = sum(logs if weight is None else logs * weight, axis=-1)
+        uniform = sum(logs if weights is None else logs * weights, axis=-1)
         losses = losses * (1 - smoothing) - uniform * (smoothing / classes)
     if some:
-        losses = where(ignored, 0.0, losses)
-    if reduction == "mean" and (some or weight is not None):
-        counted = np.where(ignored, 0, 1 if weight is None else weight[wanted])
-        return sum(losses) / float(counted.sum())
+        losses = where(derived("ignored", lambda ids: ids == ignore_index, target), 0.0, losses)
+    if reduction == "mean" and (some or weights is not None):
+        counted = derived("counted", partial(_counted, weights, ignore_index), target)
+        return sum(losses) / (astype(counted, losses.dtype) if isinstance(counted, Tensor) else counted)
     return _reduced(losses, reduction)
+
+
+def _counted(weights: Array | None, ignore_index: int, ids: Array) -> float:
+    """The sum of the weights of the classes that are not ignored."""
+    there = ids != ignore_index
+    return float(there.sum() if weights is None else weights[ids[there]].sum())
 
 
 def kl_div(input: TensorLike, target: TensorLike, reduction: str = "mean", log_target: bool = False) -> Tensor:

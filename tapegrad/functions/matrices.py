@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tapegrad.errors import DtypeError, ShapeError, describe
-from tapegrad.functions.arguments import operand, value
+from tapegrad.functions.arguments import like, operand, value
 from tapegrad.functions.elementwise import add, astype, multiply
 from tapegrad.functions.shaping import matrix_transpose
 from tapegrad.functions.tensor import Tensor
@@ -14,9 +14,9 @@ from tapegrad.typing import Array, TensorLike
 
 def real(name: str, x: TensorLike) -> Tensor | Array:
     """x, integers and booleans as float64; DtypeError for complex numbers and float16."""
-    dtype = value(x).dtype
+    dtype = like(x).dtype
     if dtype.kind not in "biuf" or dtype == np.float16:
-        raise DtypeError(f"{name}: {describe(value(x))}; a real dtype is needed, float16 excepted")
+        raise DtypeError(f"{name}: {describe(like(x))}; a real dtype is needed, float16 excepted")
     if dtype.kind != "f":
         return astype(x, np.float64)
     return operand(x)

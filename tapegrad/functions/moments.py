@@ -9,7 +9,7 @@ import numpy as np
 from tapegrad.core.record import recorded
 from tapegrad.errors import DtypeError
 from tapegrad.functions import elementwise
-from tapegrad.functions.arguments import value
+from tapegrad.functions.arguments import like, value
 from tapegrad.functions.elementwise import absolute, add, astype, divide, maximum, multiply, square, subtract
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import Array, TensorLike
@@ -41,8 +41,8 @@ def only(x: TensorLike, where: TensorLike, filler: float) -> TensorLike:
 
 def counted(x: TensorLike, where: TensorLike, axis: tuple[int, ...] | None, keepdims: bool = False) -> Array:
     """How many elements over `axis` take part, as numbers of the dtype of x."""
-    mask = np.broadcast_to(value(where), value(x).shape)
-    kind = value(x).real.dtype.newbyteorder("=") if value(x).dtype.kind in "fc" else np.dtype(float)
+    mask = np.broadcast_to(value(where), like(x).shape)
+    kind = like(x).real.dtype.newbyteorder("=") if like(x).dtype.kind in "fc" else np.dtype(float)
     n: Array = np.sum(mask, axis, dtype=kind, keepdims=keepdims)
     return n
 
@@ -54,7 +54,7 @@ def variance(x: TensorLike, axis: tuple[int, ...] | None, ddof: float, keepdims:
     if mean is None:
         mean = divide(recorded.sum(only(x, where, 0), axis, True), n)
     off = only(subtract(x, mean), where, 0)
-    z = recorded.sum(multiply(off, off) if value(off).dtype.kind != "c" else absolute(off) ** 2, axis, keepdims)
+    z = recorded.sum(multiply(off, off) if like(off).dtype.kind != "c" else absolute(off) ** 2, axis, keepdims)
     return divide(z, maximum(counted(x, where, axis, keepdims) - ddof, 0))
 
 

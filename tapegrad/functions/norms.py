@@ -12,7 +12,7 @@ import numpy as np
 
 from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
-from tapegrad.functions.arguments import normalized_axis, value
+from tapegrad.functions.arguments import like, normalized_axis, value
 from tapegrad.functions.decompositions import svdvals
 from tapegrad.functions.elementwise import absolute, where
 from tapegrad.functions.matrices import matrices, real
@@ -24,7 +24,7 @@ from tapegrad.typing import Array, Axis, TensorLike
 
 def _sizes(name: str, x: TensorLike) -> Tensor | Array:
     """The absolute values of complex numbers, of others x itself in a float dtype."""
-    return absolute(x) if value(x).dtype.kind == "c" else real(name, x)
+    return absolute(x) if like(x).dtype.kind == "c" else real(name, x)
 
 
 def vector_norm(x: TensorLike, /, *, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> Tensor:
@@ -44,7 +44,7 @@ def vector_norm(x: TensorLike, /, *, axis: Axis = None, keepdims: bool = False, 
     if not isinstance(ord, (int, float, np.number)):
         raise ValueError(f"vector_norm: ord={ord!r}; a number is needed")
     if ord == 0:
-        return Tensor(np.not_equal(value(x), 0).astype(value(x).dtype).sum(axis, keepdims=keepdims))
+        return Tensor(np.not_equal(value(x), 0).astype(like(x).dtype).sum(axis, keepdims=keepdims))
     z: Tensor
     if ord == 1:
         z = recorded.sum(absolute(x), axis, keepdims)
@@ -63,14 +63,14 @@ def matrix_norm(x: TensorLike, /, *, keepdims: bool = False, ord: Any = "fro") -
     >>> tg.linalg.matrix_norm(np.array([[3.0, 0.0], [1.0, 4.0]]), ord=np.inf)
     tensor(5.)
     """
-    if value(x).dtype.kind != "c" or value(x).ndim < 2:
+    if like(x).dtype.kind != "c" or like(x).ndim < 2:
         x = matrices("matrix_norm", x)
     return _matrix_norm(x, ord, keepdims)
 
 
 def _matrix_norm(x: TensorLike, ord: Any, keepdims: bool) -> Tensor:
     z: Tensor
-    rows, columns = value(x).ndim - 2, value(x).ndim - 1
+    rows, columns = like(x).ndim - 2, like(x).ndim - 1
     if ord in (None, "fro", "f"):
         z = recorded.norm(_sizes("norm", x), 2, (rows, columns), keepdims)
         return z
@@ -100,9 +100,9 @@ def norm(x: TensorLike, ord: Any = None, axis: Axis = None, keepdims: bool = Fal
     >>> tg.grad(tg.linalg.norm)(np.array([3.0, -4.0]))
     array([ 0.6, -0.8])
     """
-    if value(x).dtype.kind != "c":
+    if like(x).dtype.kind != "c":
         x = real("norm", x)
-    ndim = value(x).ndim
+    ndim = like(x).ndim
     axes = normalized_axis("norm", x, axis)
     if axes is None:
         if ord is None:
@@ -113,7 +113,7 @@ def norm(x: TensorLike, ord: Any = None, axis: Axis = None, keepdims: bool = Fal
             raise ValueError(f"norm: ord={ord!r} of vectors; a number is needed")
         return vector_norm(x, axis=axes, keepdims=keepdims, ord=2 if ord is None else ord)
     if len(axes) != 2:
-        raise ShapeError(f"norm: {len(axes)} axes of {describe(value(x))}; one or two are needed")
+        raise ShapeError(f"norm: {len(axes)} axes of {describe(like(x))}; one or two are needed")
     z = _matrix_norm(moveaxis(x, axes, (-2, -1)), ord, False)
     return expand_dims(z, axes) if keepdims else z
 
@@ -134,7 +134,7 @@ def cond(x: TensorLike, p: Any = None) -> Tensor:
             return where(value(s)[..., 0] == 0, np.inf, s[..., -1] / where(value(s)[..., 0] == 0, 1.0, s[..., 0]))
         return where(zero, np.inf, s[..., 0] / least)
     singular = np.linalg.det(value(x)) == 0
-    regular = where(singular[..., None, None], np.eye(value(x).shape[-1], dtype=value(x).dtype), x) if singular.any() else x
+    regular = where(singular[..., None, None], np.eye(like(x).shape[-1], dtype=like(x).dtype), x) if singular.any() else x
     z = _matrix_norm(x, p, False) * _matrix_norm(inv(regular), p, False)
     return where(singular, np.inf, z) if singular.any() else z
 

@@ -16,7 +16,7 @@ import numpy as np
 from tapegrad.core.record import recorded, wrap
 from tapegrad.errors import ShapeError, describe
 from tapegrad.functions import elementwise
-from tapegrad.functions.arguments import checked, constant, floats, normalized_axis, single_axis, value
+from tapegrad.functions.arguments import checked, constant, floats, like, normalized_axis, single_axis, value
 from tapegrad.functions.elementwise import add, multiply, subtract
 from tapegrad.functions.shaping import moveaxis, ravel, reshape, transpose
 from tapegrad.functions.tensor import Tensor
@@ -75,9 +75,9 @@ def topk(x: TensorLike, k: int, axis: int = -1, largest: bool = True) -> tuple[T
     array([1., 0., 1.])
     """
     axis = single_axis("topk", x, axis)
-    n = value(x).shape[axis]
+    n = like(x).shape[axis]
     if not 0 <= k <= n:
-        raise ShapeError(f"topk: {k} of the {n} elements along axis {axis}: {describe(value(x))}")
+        raise ShapeError(f"topk: {k} of the {n} elements along axis {axis}: {describe(like(x))}")
     order = np.moveaxis(np.argsort(value(x), axis, stable=True), axis, 0)
     positions = np.ascontiguousarray(np.moveaxis(order[::-1][:k] if largest else order[:k], 0, axis))
     return recorded.take_along_axis(x, positions, axis), wrap(positions, None)
@@ -176,12 +176,12 @@ def _quantile(name: str, x: TensorLike, q: TensorLike, axis: Axis, out: None, me
     q = np.asarray(constant(name, q), float)
     if not np.all((q >= 0) & (q <= 1)):
         raise ValueError(f"{name}: quantiles lie in 0..1, percentiles in 0..100")
-    axes, shape = normalized_axis(name, x, axis), value(x).shape
+    axes, shape = normalized_axis(name, x, axis), like(x).shape
     axes = tuple(range(len(shape))) if axes is None else axes
     others = tuple(i for i in range(len(shape)) if i not in axes)
     rest, n = tuple(shape[i] for i in others), math.prod(shape[i] for i in axes)
     if n == 0:
-        raise ShapeError(f"{name}: no elements over axis {axes}: {describe(value(x))}")
+        raise ShapeError(f"{name}: no elements over axis {axes}: {describe(like(x))}")
     x = floats(x)
     rows = reshape(transpose(x, (*others, *axes)), (*rest, n)) if shape else reshape(x, (1,))
     low, high, weight = _places(name, value(rows), q.ravel(), _METHODS[method], skip_nan)

@@ -18,7 +18,7 @@ import numpy as np
 
 from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
-from tapegrad.functions.arguments import as_tensor, conjugated, normalized_axis, refuse_out, single_axis, value
+from tapegrad.functions.arguments import as_tensor, conjugated, like, normalized_axis, refuse_out, single_axis
 from tapegrad.functions.elementwise import astype, matmul, multiply, positive
 from tapegrad.functions.selecting import diagonal
 from tapegrad.functions.shaping import expand_dims, moveaxis, ravel, squeeze
@@ -42,9 +42,9 @@ def dot(a: TensorLike, b: TensorLike, out: None = None) -> Tensor:
     """
     if out is not None:
         refuse_out("dot", out)
-    if value(a).ndim == 0 or value(b).ndim == 0:
+    if like(a).ndim == 0 or like(b).ndim == 0:
         return multiply(a, b)
-    return matmul(a, b) if value(b).ndim <= 2 else tensordot(a, b, ((-1,), (-2,)))
+    return matmul(a, b) if like(b).ndim <= 2 else tensordot(a, b, ((-1,), (-2,)))
 
 
 def vdot(a: TensorLike, b: TensorLike, /) -> Tensor:
@@ -64,11 +64,11 @@ def vecdot(x1: TensorLike, x2: TensorLike, /, *, axis: int = -1) -> Tensor:
     """
     x1 = moveaxis(x1, single_axis("vecdot", x1, axis), -1)
     x2 = moveaxis(x2, single_axis("vecdot", x2, axis), -1)
-    if value(x1).shape[-1] != value(x2).shape[-1]:
-        raise ShapeError(f"vecdot: {describe(value(x1))} and {describe(value(x2))}: vectors of different lengths")
-    if min(value(x1).ndim, value(x2).ndim) == 1:        # a product with one vector needs no array of all products
-        return matmul(conjugated(x1), x2) if value(x2).ndim == 1 else matmul(x2, conjugated(x1))
-    return recorded.sum(multiply(conjugated(x1), x2), (max(value(x1).ndim, value(x2).ndim) - 1,), False)
+    if like(x1).shape[-1] != like(x2).shape[-1]:
+        raise ShapeError(f"vecdot: {describe(like(x1))} and {describe(like(x2))}: vectors of different lengths")
+    if min(like(x1).ndim, like(x2).ndim) == 1:        # a product with one vector needs no array of all products
+        return matmul(conjugated(x1), x2) if like(x2).ndim == 1 else matmul(x2, conjugated(x1))
+    return recorded.sum(multiply(conjugated(x1), x2), (max(like(x1).ndim, like(x2).ndim) - 1,), False)
 
 
 def matvec(x1: TensorLike, x2: TensorLike, /) -> Tensor:
@@ -80,7 +80,7 @@ def matvec(x1: TensorLike, x2: TensorLike, /) -> Tensor:
     """
     _at_least("matvec", x1, 2)
     _at_least("matvec", x2, 1)
-    return matmul(x1, x2) if value(x2).ndim == 1 else squeeze(matmul(x1, expand_dims(x2, -1)), -1)
+    return matmul(x1, x2) if like(x2).ndim == 1 else squeeze(matmul(x1, expand_dims(x2, -1)), -1)
 
 
 def vecmat(x1: TensorLike, x2: TensorLike, /) -> Tensor:
@@ -93,7 +93,7 @@ def vecmat(x1: TensorLike, x2: TensorLike, /) -> Tensor:
     _at_least("vecmat", x1, 1)
     _at_least("vecmat", x2, 2)
     x1 = conjugated(x1)
-    return matmul(x1, x2) if value(x1).ndim == 1 else squeeze(matmul(expand_dims(x1, -2), x2), -2)
+    return matmul(x1, x2) if like(x1).ndim == 1 else squeeze(matmul(expand_dims(x1, -2), x2), -2)
 
 
 def inner(a: TensorLike, b: TensorLike, /) -> Tensor:
@@ -102,7 +102,7 @@ def inner(a: TensorLike, b: TensorLike, /) -> Tensor:
     >>> tg.inner(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1.0, 10.0]))
     tensor([21., 43.])
     """
-    if value(a).ndim == 0 or value(b).ndim == 0:
+    if like(a).ndim == 0 or like(b).ndim == 0:
         return multiply(a, b)
     return tensordot(a, b, ((-1,), (-1,)))
 
@@ -129,16 +129,16 @@ def tensordot(a: TensorLike, b: TensorLike, axes: int | Sequence[int | Sequence[
     >>> tg.tensordot(x, np.ones((3, 2)), axes=([1, 2], [1, 0])).shape
     (1,)
     """
-    na, nb = value(a).ndim, value(b).ndim
+    na, nb = like(a).ndim, like(b).ndim
     if isinstance(axes, (int, np.integer)):
         if not 0 <= axes <= min(na, nb):
-            raise ShapeError(f"tensordot: {axes} axes: {describe(value(a))} and {describe(value(b))}")
+            raise ShapeError(f"tensordot: {axes} axes: {describe(like(a))} and {describe(like(b))}")
         axes = range(na - axes, na), range(axes)
     axes_a, axes_b = (normalized_axis("tensordot", z, (i,) if isinstance(i, (int, np.integer)) else tuple(i))
                       for z, i in zip((a, b), axes))
-    shape_a, shape_b = value(a).shape, value(b).shape
+    shape_a, shape_b = like(a).shape, like(b).shape
     if [shape_a[i] for i in axes_a] != [shape_b[i] for i in axes_b]:
-        raise ShapeError(f"tensordot: axes {axes_a} and {axes_b}: {describe(value(a))} and {describe(value(b))} differ")
+        raise ShapeError(f"tensordot: axes {axes_a} and {axes_b}: {describe(like(a))} and {describe(like(b))} differ")
     free_a = tuple([i for i in range(na) if i not in axes_a])
     free_b = tuple([i for i in range(nb) if i not in axes_b])
     length = prod([shape_a[i] for i in axes_a])
@@ -153,7 +153,7 @@ def kron(a: TensorLike, b: TensorLike) -> Tensor:
     >>> tg.kron(np.array([1.0, 10.0]), np.array([1.0, 2.0, 3.0]))
     tensor([ 1.,  2.,  3., 10., 20., 30.])
     """
-    shape_a, shape_b = value(a).shape, value(b).shape
+    shape_a, shape_b = like(a).shape, like(b).shape
     ndim = max(len(shape_a), len(shape_b))
     shape_a, shape_b = (1,) * (ndim - len(shape_a)) + shape_a, (1,) * (ndim - len(shape_b)) + shape_b
     a = recorded.reshape(as_tensor(a), tuple([n for length in shape_a for n in (length, 1)]))
@@ -172,8 +172,8 @@ def cross(a: TensorLike, b: TensorLike, axisa: int = -1, axisb: int = -1, axisc:
     if axis is not None:
         axisa = axisb = axisc = axis
     for vectors, i in ((a, axisa), (b, axisb)):
-        if value(vectors).shape[single_axis("cross", vectors, i)] != 3:
-            raise ShapeError(f"cross: {describe(value(a))} and {describe(value(b))} along axes {axisa} and {axisb}: "
+        if like(vectors).shape[single_axis("cross", vectors, i)] != 3:
+            raise ShapeError(f"cross: {describe(like(a))} and {describe(like(b))} along axes {axisa} and {axisb}: "
                              "the vectors have three elements")
     a, b = moveaxis(a, axisa, -1), moveaxis(b, axisb, -1)
     after, before = np.array([1, 2, 0]), np.array([2, 0, 1])
@@ -210,7 +210,7 @@ def einsum(*operands: Any, out: None = None, optimize: Any = False, **kwargs: An
     if not isinstance(optimize, tuple) and optimize not in (None, True, False, "greedy", "optimal"):
         raise ValueError(f"einsum: optimize={optimize!r}; it is True, False, 'greedy', 'optimal' or a path")
     left: list[TensorLike] = [*given] if not kwargs else _converted(given, **kwargs)
-    for positions, *step in _steps(subscripts, tuple([value(x).shape for x in left]), optimize):
+    for positions, *step in _steps(subscripts, tuple([like(x).shape for x in left]), optimize):
         taken = [left[i] for i in positions]
         for i in sorted(positions, reverse=True):
             del left[i]
@@ -227,8 +227,8 @@ def _converted(operands: Sequence[TensorLike], dtype: DTypeLike | None = None, c
     if dtype is None:
         return [*operands]
     for x in operands:
-        if not np.can_cast(value(x).dtype, dtype, casting):
-            raise TypeError(f"einsum: {describe(value(x))} as {np.dtype(dtype)} with casting={casting!r}")
+        if not np.can_cast(like(x).dtype, dtype, casting):
+            raise TypeError(f"einsum: {describe(like(x))} as {np.dtype(dtype)} with casting={casting!r}")
     return [astype(x, dtype) for x in operands]
 
 
@@ -302,7 +302,7 @@ def _contract(x: TensorLike, y: TensorLike, letters_x: str, letters_y: str, outp
     y = _summed(y, letters_y, own_y) if own_y != letters_y else y
     both = [i for i in own_x if i in own_y]
     inner = [i for i in both if i not in output]
-    sizes = dict(zip(own_x + own_y, value(x).shape + value(y).shape))
+    sizes = dict(zip(own_x + own_y, like(x).shape + like(y).shape))
     if not inner:
         return multiply(_aligned(x, own_x, output), _aligned(y, own_y, output))
     stack = [i for i in both if i in output]
@@ -323,7 +323,7 @@ def _contract(x: TensorLike, y: TensorLike, letters_x: str, letters_y: str, outp
 def _aligned(x: TensorLike, letters: str, output: str) -> TensorLike:
     """x with its axes in the order of `output`, and axes of length 1 for the letters that it does not have."""
     x = _arranged(x, tuple([letters.index(i) for i in output if i in letters]))
-    lengths = iter(value(x).shape)
+    lengths = iter(like(x).shape)
     return _arranged(x, None, tuple([next(lengths) if i in letters else 1 for i in output]))
 
 
@@ -331,9 +331,9 @@ def _arranged(x: Any, order: tuple[int, ...] | None, shape: tuple[int, ...] | No
     """transpose and reshape, each where it changes something."""
     if order is not None and order != tuple(range(len(order))):
         x = recorded.transpose(x, order)
-    return x if shape is None or value(x).shape == shape else recorded.reshape(x, shape)
+    return x if shape is None or like(x).shape == shape else recorded.reshape(x, shape)
 
 
 def _at_least(name: str, x: TensorLike, ndim: int) -> None:
-    if value(x).ndim < ndim:
-        raise ShapeError(f"{name}: an operand with at least {ndim} axes is needed: {describe(value(x))}")
+    if like(x).ndim < ndim:
+        raise ShapeError(f"{name}: an operand with at least {ndim} axes is needed: {describe(like(x))}")

@@ -21,7 +21,7 @@ import numpy as np
 
 from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
-from tapegrad.functions.arguments import checked, floats, normalized_axis, number, single_axis, value
+from tapegrad.functions.arguments import checked, floats, like, normalized_axis, number, single_axis, value
 from tapegrad.functions.elementwise import add, astype, divide, maximum, minimum, multiply, subtract
 from tapegrad.functions.moments import converted, counted, floating, only, root, variance
 from tapegrad.functions.shaping import reshape, transpose
@@ -123,11 +123,11 @@ def _extremum(name: str, two: Binary, worst: Any, x: TensorLike, axis: Axis, out
         if where is not True:
             raise ValueError(f"{name}: with where=, say by initial= what the result is where no element takes part")
         return row(x, axis, keepdims)
-    if where is not True or value(x).size == 0:
-        worst = worst if value(x).dtype.kind == "f" else initial
-        if value(x).size == 0:
+    if where is not True or like(x).size == 0:
+        worst = worst if like(x).dtype.kind == "f" else initial
+        if like(x).size == 0:
             kept = np.sum(value(x), axis, keepdims=keepdims)
-            return add(Tensor(np.zeros_like(kept, value(x).dtype)), initial)
+            return add(Tensor(np.zeros_like(kept, like(x).dtype)), initial)
         x = only(x, where, worst)
     return two(row(x, axis, keepdims), initial)
 
@@ -211,17 +211,17 @@ def average(a: TensorLike, axis: Axis = None, weights: TensorLike | None = None,
     keepdims, axis = bool(keepdims), normalized_axis("average", a, axis)
     if weights is None:
         z = recorded.mean(a, axis, keepdims)
-        total = Tensor(np.full(z.shape, value(a).size / np.maximum(value(z).size, 1), z.dtype))
+        total = Tensor(np.full(z.shape, like(a).size / np.maximum(like(z).size, 1), z.dtype))
         return (z, total) if returned else z
-    shape, given = value(a).shape, value(weights).shape
+    shape, given = like(a).shape, like(weights).shape
     if given != shape:
         if axis is None or given != tuple(shape[i] for i in axis):
-            raise ShapeError(f"average: weights {describe(value(weights))} for {describe(value(a))} and axis {axis}; "
+            raise ShapeError(f"average: weights {describe(like(weights))} for {describe(like(a))} and axis {axis}; "
                              "they have the shape of the operand, or of the axes that are averaged over")
         weights = reshape(transpose(weights, tuple(np.argsort(axis).tolist())),
                           tuple(n if i in axis else 1 for i, n in enumerate(shape)))
-    a, weights = (floats(x) if value(x).dtype.kind in "biu" else x for x in (a, weights))
-    total = recorded.sum(multiply(weights, np.ones(shape, value(weights).dtype)), axis, keepdims)
+    a, weights = (floats(x) if like(x).dtype.kind in "biu" else x for x in (a, weights))
+    total = recorded.sum(multiply(weights, np.ones(shape, like(weights).dtype)), axis, keepdims)
     if not value(total).all():
         raise ZeroDivisionError("average: the weights sum to 0")
     z = divide(recorded.sum(multiply(a, weights), axis, keepdims), total)

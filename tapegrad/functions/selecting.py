@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from tapegrad.core.record import recorded
 from tapegrad.errors import DtypeError, ShapeError, describe
-from tapegrad.functions.arguments import as_tensor, constant, normalized_axis, refuse_out, single_axis, value
+from tapegrad.functions.arguments import as_tensor, constant, derived, like, normalized_axis, refuse_out, single_axis, value
 from tapegrad.functions.axes import along
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.reductions import sum
@@ -34,8 +34,9 @@ def take(a: TensorLike, indices: TensorLike, axis: int | None = None, out: None 
     if axis is None:
         a, axis = ravel(a), 0
     axis = single_axis("take", a, axis)
-    ids = _within("take", _integers("take", indices), value(a).shape[axis], mode)
-    return along(a, ids, axis) if ids.ndim else getitem(a, (slice(None),) * axis + (int(ids),))
+    n = like(a).shape[axis]
+    ids = derived("positions", lambda ids: _within("take", _integers("take", ids), n, mode), indices)
+    return along(a, ids, axis) if ids.ndim or isinstance(ids, Tensor) else getitem(a, (slice(None),) * axis + (int(ids),))
 
 
 def take_along_axis(arr: TensorLike, indices: TensorLike, axis: int | None = -1) -> Tensor:
@@ -51,14 +52,14 @@ def take_along_axis(arr: TensorLike, indices: TensorLike, axis: int | None = -1)
     array([[0., 1.],
            [1., 0.]])
     """
-    ids = _integers("take_along_axis", indices)
+    ids = derived("positions", lambda ids: _integers("take_along_axis", ids), indices)
     if axis is None:
         arr, axis = ravel(arr), 0
     axis = single_axis("take_along_axis", arr, axis)
-    shape = value(arr).shape
+    shape = like(arr).shape
     if ids.ndim != len(shape):
-        raise ShapeError(f"take_along_axis: indices of {ids.ndim} axes: {describe(value(arr))}")
-    grid = [np.arange(n).reshape((1,) * i + (-1,) + (1,) * (len(shape) - 1 - i)) for i, n in enumerate(shape)]
+        raise ShapeError(f"take_along_axis: indices of {ids.ndim} axes: {describe(like(arr))}")
+    grid: list[Any] = [np.arange(n).reshape((1,) * i + (-1,) + (1,) * (len(shape) - 1 - i)) for i, n in enumerate(shape)]
     grid[axis] = ids
     return getitem(arr, tuple(grid))
 
@@ -78,7 +79,7 @@ def diagonal(a: TensorLike, offset: int = 0, axis1: int = 0, axis2: int = 1) -> 
     axes = normalized_axis("diagonal", a, (axis1, axis2))
     if axes != (array.ndim - 2, array.ndim - 1):
         a = moveaxis(a, axes, (-2, -1))
-    *rest, rows, columns = value(a).shape
+    *rest, rows, columns = like(a).shape
     start = offset if offset >= 0 else -offset * columns
     count = max(0, min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns))
     flat = recorded.reshape(a, (*rest, rows * columns))
@@ -96,11 +97,11 @@ def diag(v: TensorLike, k: int = 0) -> Tensor:
     array([[1., 0.],
            [0., 1.]])
     """
-    ndim = value(v).ndim
+    ndim = like(v).ndim
     if ndim == 2:
         return diagonal(v, k)
     if ndim != 1:
-        raise ShapeError(f"diag: a vector or a matrix is needed: {describe(value(v))}")
+        raise ShapeError(f"diag: a vector or a matrix is needed: {describe(like(v))}")
     return diagflat(v, k)
 
 
@@ -112,7 +113,7 @@ def diagflat(v: TensorLike, k: int = 0) -> Tensor:
             [0., 0., 2.],
             [0., 0., 0.]])
     """
-    count = value(v).size
+    count = like(v).size
     n = count + abs(k)
     start = k if k >= 0 else -k * n
     places = slice(start, start + max(0, count - 1) * (n + 1) + 1, n + 1) if count else slice(0, 0)
@@ -182,8 +183,8 @@ def compress(condition: TensorLike, a: TensorLike, axis: int | None = None, out:
         a, axis = ravel(a), 0
     ids = np.flatnonzero(condition)
     axis = single_axis("compress", a, axis)
-    if ids.size and ids[-1] >= value(a).shape[axis]:
-        raise IndexError(f"compress: a condition of {describe(condition)} for axis {axis}: {describe(value(a))}")
+    if ids.size and ids[-1] >= like(a).shape[axis]:
+        raise IndexError(f"compress: a condition of {describe(condition)} for axis {axis}: {describe(like(a))}")
     return along(a, ids, axis)
 
 
@@ -215,8 +216,8 @@ def select(condlist: Sequence[TensorLike], choicelist: Sequence[TensorLike], def
         raise ShapeError(f"select: {len(condlist)} conditions for {len(choicelist)} choices; at least one of each is needed")
     z = default
     for condition, choice in zip(reversed(condlist), reversed(choicelist)):
-        if value(condition).dtype != bool:
-            raise DtypeError(f"select: a condition of {value(condition).dtype}; booleans are needed")
+        if like(condition).dtype != bool:
+            raise DtypeError(f"select: a condition of {like(condition).dtype}; booleans are needed")
         z = recorded.where(condition, choice, z)
     return as_tensor(z)
 
@@ -233,7 +234,7 @@ def choose(a: TensorLike, choices: Sequence[TensorLike], out: None = None, mode:
     """
     refuse_out("choose", out)
     ids = _within("choose", _integers("choose", a), len(choices), mode)
-    shape = np.broadcast_shapes(ids.shape, *[value(choice).shape for choice in choices])
+    shape = np.broadcast_shapes(ids.shape, *[like(choice).shape for choice in choices])
     z = broadcast_to(choices[0], shape)
     for k, choice in enumerate(choices[1:], 1):
         z = recorded.where(np.equal(ids, k), choice, z)
@@ -287,7 +288,7 @@ def empty_like(prototype: TensorLike, /, dtype: DTypeLike | None = None, order: 
     >>> tg.empty_like(tg.tensor([1.0, 2.0])).shape
     (2,)
     """
-    return Tensor(np.empty_like(value(prototype), dtype, order, subok, shape))
+    return Tensor(np.empty_like(like(prototype), dtype, order, subok, shape))
 
 
 def _integers(name: str, indices: TensorLike) -> Array:

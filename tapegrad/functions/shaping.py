@@ -13,7 +13,7 @@ import numpy as np
 
 from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
-from tapegrad.functions.arguments import as_tensor, normalized_axis, single_axis, value
+from tapegrad.functions.arguments import as_tensor, like, normalized_axis, single_axis
 from tapegrad.functions.elementwise import positive
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.tensor import Tensor
@@ -85,11 +85,11 @@ def resize(a: TensorLike, new_shape: Shape) -> Tensor:
     array([2., 1., 1.])
     """
     shape = _shape(new_shape)
-    size, count = value(a).size, int(np.prod(shape, dtype=int))
+    size, count = like(a).size, int(np.prod(shape, dtype=int))
     if min(shape, default=0) < 0:
         raise ShapeError(f"resize: a negative length in {shape}")
     if size == 0:
-        return Tensor(np.zeros(shape, value(a).dtype))
+        return Tensor(np.zeros(shape, like(a).dtype))
     return _reshape(getitem(ravel(a), np.arange(count) % size), shape)
 
 
@@ -101,13 +101,13 @@ def squeeze(a: TensorLike, axis: Axis = None) -> Tensor:
     >>> tg.squeeze(tg.tensor([[[1.0], [2.0]]]), axis=0).shape
     (2, 1)
     """
-    shape = value(a).shape
+    shape = like(a).shape
     axes = normalized_axis("squeeze", a, axis)
     if axes is None:
         axes = tuple([i for i, n in enumerate(shape) if n == 1])
     for i in axes:
         if shape[i] != 1:
-            raise ShapeError(f"squeeze: axis {i} has length {shape[i]}, not 1: {describe(value(a))}")
+            raise ShapeError(f"squeeze: axis {i} has length {shape[i]}, not 1: {describe(like(a))}")
     return _reshape(as_tensor(a), tuple([n for i, n in enumerate(shape) if i not in axes]))
 
 
@@ -120,7 +120,7 @@ def expand_dims(a: TensorLike, axis: int | Sequence[int]) -> Tensor:
     (1, 2, 1)
     """
     axes = axis if isinstance(axis, (tuple, list)) else (axis,)
-    shape = list(value(a).shape)
+    shape = list(like(a).shape)
     ndim = len(shape) + len(axes)
     for i in sorted(_places("expand_dims", axes, ndim)):
         shape.insert(i, 1)
@@ -149,8 +149,8 @@ def matrix_transpose(x: TensorLike, /) -> Tensor:
     tensor([[1., 3.],
             [2., 4.]])
     """
-    if value(x).ndim < 2:
-        raise ShapeError(f"matrix_transpose: two axes are needed: {describe(value(x))}")
+    if like(x).ndim < 2:
+        raise ShapeError(f"matrix_transpose: two axes are needed: {describe(like(x))}")
     return swapaxes(x, -1, -2)
 
 
@@ -161,7 +161,7 @@ def swapaxes(a: TensorLike, axis1: int, axis2: int) -> Tensor:
     (4, 3, 2)
     """
     i, j = single_axis("swapaxes", a, axis1), single_axis("swapaxes", a, axis2)
-    order = list(range(value(a).ndim))
+    order = list(range(like(a).ndim))
     order[i], order[j] = j, i
     return _transpose(a, tuple(order))
 
@@ -172,7 +172,7 @@ def moveaxis(a: TensorLike, source: int | Sequence[int], destination: int | Sequ
     >>> tg.moveaxis(tg.zeros((2, 3, 4)), 0, -1).shape
     (3, 4, 2)
     """
-    ndim = value(a).ndim
+    ndim = like(a).ndim
     source = normalized_axis("moveaxis", a, source)
     places = _places("moveaxis", destination if isinstance(destination, (tuple, list)) else (destination,), ndim)
     if len(source) != len(places):
@@ -189,7 +189,7 @@ def rollaxis(a: TensorLike, axis: int, start: int = 0) -> Tensor:
     >>> tg.rollaxis(tg.zeros((2, 3, 4)), 2).shape
     (4, 2, 3)
     """
-    ndim = value(a).ndim
+    ndim = like(a).ndim
     axis = single_axis("rollaxis", a, axis)
     if not -ndim <= start <= ndim:
         raise ShapeError(f"rollaxis: start {start} for an operand with {ndim} axes")
@@ -203,7 +203,7 @@ def atleast_1d(*arys: TensorLike) -> Any:
     >>> tg.atleast_1d(tg.tensor(2.0))
     tensor([2.])
     """
-    return _each(arys, lambda x: positive(x) if value(x).ndim >= 1 else _reshape(as_tensor(x), (1,)))
+    return _each(arys, lambda x: positive(x) if like(x).ndim >= 1 else _reshape(as_tensor(x), (1,)))
 
 
 def atleast_2d(*arys: TensorLike) -> Any:
@@ -212,7 +212,7 @@ def atleast_2d(*arys: TensorLike) -> Any:
     >>> tg.atleast_2d(tg.tensor([1.0, 2.0]))
     tensor([[1., 2.]])
     """
-    return _each(arys, lambda x: positive(x) if value(x).ndim >= 2 else _reshape(as_tensor(x), (1, -1)))
+    return _each(arys, lambda x: positive(x) if like(x).ndim >= 2 else _reshape(as_tensor(x), (1, -1)))
 
 
 def atleast_3d(*arys: TensorLike) -> Any:
@@ -222,7 +222,7 @@ def atleast_3d(*arys: TensorLike) -> Any:
     (1, 2, 1)
     """
     def one(x: TensorLike) -> Any:
-        shape = value(x).shape
+        shape = like(x).shape
         if len(shape) >= 3:
             return positive(x)
         return _reshape(as_tensor(x), {0: (1, 1, 1), 1: (1, *shape, 1), 2: (*shape, 1)}[len(shape)])
@@ -250,7 +250,7 @@ def broadcast_arrays(*args: TensorLike, subok: bool = False) -> tuple[Tensor, ..
             [1., 2.]]), tensor([[3., 3.],
             [4., 4.]]))
     """
-    shapes = [value(x).shape for x in args]
+    shapes = [like(x).shape for x in args]
     try:
         shape = np.broadcast_shapes(*shapes)
     except ValueError as error:
@@ -291,7 +291,7 @@ def flip(m: TensorLike, axis: Axis = None) -> Tensor:
     """
     axes = normalized_axis("flip", m, axis)
     backwards = slice(None, None, -1)
-    return getitem(m, tuple([backwards if axes is None or i in axes else slice(None) for i in range(value(m).ndim)]))
+    return getitem(m, tuple([backwards if axes is None or i in axes else slice(None) for i in range(like(m).ndim)]))
 
 
 def fliplr(m: TensorLike) -> Tensor:
@@ -341,7 +341,7 @@ def roll(a: TensorLike, shift: int | Sequence[int], axis: Axis = None) -> Tensor
     array([0., 0., 1.])
     """
     if axis is None:
-        return _reshape(roll(ravel(a), int(np.sum(shift)), 0), value(a).shape)
+        return _reshape(roll(ravel(a), int(np.sum(shift)), 0), like(a).shape)
     named = [single_axis("roll", a, i) for i in (axis if isinstance(axis, (tuple, list)) else (axis,))]
     try:
         shifts, axes = np.broadcast_arrays(shift, named)

@@ -14,7 +14,7 @@ import numpy as np
 
 from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
-from tapegrad.functions.arguments import as_tensor, operand, refuse_out, value
+from tapegrad.functions.arguments import as_tensor, like, operand, refuse_out, value
 from tapegrad.functions.decompositions import svdvals
 from tapegrad.functions.elementwise import astype, matmul, positive, square
 from tapegrad.functions.matrices import matrices, real, symmetrised
@@ -34,9 +34,9 @@ def solve(a: TensorLike, b: TensorLike) -> Tensor:
     array([0.5 , 0.25])
     """
     a, b = matrices("solve", a, square=True), real("solve", b)
-    shape_a, shape_b = value(a).shape, value(b).shape
+    shape_a, shape_b = like(a).shape, like(b).shape
     if not shape_b or shape_b[-1 if len(shape_b) == 1 else -2] != shape_a[-1]:
-        raise ShapeError(f"solve: {describe(value(a))} and {describe(value(b))}: the rows do not fit")
+        raise ShapeError(f"solve: {describe(like(a))} and {describe(like(b))}: the rows do not fit")
     return recorded.solve(a, b)
 
 
@@ -81,13 +81,13 @@ def lstsq(a: TensorLike, b: TensorLike, rcond: float | None = None) -> tuple[Ten
     [2.] [2.] 1
     """
     a, b = matrices("lstsq", a), real("lstsq", b)
-    if value(a).ndim != 2 or value(b).ndim not in (1, 2) or value(a).shape[0] != value(b).shape[0]:
-        raise ShapeError(f"lstsq: {describe(value(a))} and {describe(value(b))}; (m, n) and (m,) or (m, k) are needed")
+    if like(a).ndim != 2 or like(b).ndim not in (1, 2) or like(a).shape[0] != like(b).shape[0]:
+        raise ShapeError(f"lstsq: {describe(like(a))} and {describe(like(b))}; (m, n) and (m,) or (m, k) are needed")
     kind = np.result_type(value(a), value(b))
-    a, b = (x if value(x).dtype == kind else astype(x, kind) for x in (a, b))
-    m, n = value(a).shape
+    a, b = (x if like(x).dtype == kind else astype(x, kind) for x in (a, b))
+    m, n = like(a).shape
     if rcond is None:
-        rcond = np.finfo(value(a).dtype).eps * max(m, n)
+        rcond = np.finfo(like(a).dtype).eps * max(m, n)
     z, s = matmul(pinv(a, rcond), b), svdvals(a)
     rank = int((value(s) > rcond * value(s).max(initial=0)).sum())
     missed = atleast_1d(sum(square(matmul(a, z) - b), axis=0))
@@ -104,10 +104,10 @@ def tensorsolve(a: TensorLike, b: TensorLike, axes: Sequence[int] | None = None)
     """
     if axes is not None:
         a = moveaxis(a, tuple(axes), tuple(range(-len(axes), 0)))
-    shape, shape_b = value(a).shape, value(b).shape
-    rest, n = shape[len(shape_b):], value(b).size
+    shape, shape_b = like(a).shape, like(b).shape
+    rest, n = shape[len(shape_b):], like(b).size
     if int(np.prod(rest)) != n:
-        raise ShapeError(f"tensorsolve: {describe(value(a))} and {describe(value(b))}: not a square system")
+        raise ShapeError(f"tensorsolve: {describe(like(a))} and {describe(like(b))}: not a square system")
     return reshape(solve(reshape(a, (n, n)), ravel(b)), rest)
 
 
@@ -117,10 +117,10 @@ def tensorinv(a: TensorLike, ind: int = 2) -> Tensor:
     >>> tg.linalg.tensorinv(2 * np.eye(4).reshape(4, 2, 2), ind=1).shape
     (2, 2, 4)
     """
-    shape = value(a).shape
+    shape = like(a).shape
     rows = int(np.prod(shape[:ind]))
-    if ind <= 0 or rows * rows != value(a).size:
-        raise ShapeError(f"tensorinv: ind={ind} of {describe(value(a))}: not a square map")
+    if ind <= 0 or rows * rows != like(a).size:
+        raise ShapeError(f"tensorinv: ind={ind} of {describe(like(a))}: not a square map")
     return reshape(inv(reshape(a, (rows, rows))), (*shape[ind:], *shape[:ind]))
 
 
@@ -132,12 +132,12 @@ def matrix_power(a: TensorLike, n: int) -> Tensor:
             [0., 1.]])
     """
     a = operand(a)
-    if value(a).ndim < 2 or value(a).shape[-1] != value(a).shape[-2]:
-        raise ShapeError(f"matrix_power: {describe(value(a))}; square matrices (.., n, n) are needed")
+    if like(a).ndim < 2 or like(a).shape[-1] != like(a).shape[-2]:
+        raise ShapeError(f"matrix_power: {describe(like(a))}; square matrices (.., n, n) are needed")
     if not isinstance(n, (int, np.integer)):
         raise TypeError(f"matrix_power: exponent {n!r}; an integer is needed")
     if n == 0:
-        return Tensor(np.broadcast_to(np.eye(value(a).shape[-1], dtype=value(a).dtype), value(a).shape))
+        return Tensor(np.broadcast_to(np.eye(like(a).shape[-1], dtype=like(a).dtype), like(a).shape))
     factor: TensorLike = inv(a) if n < 0 else a
     z: TensorLike | None = None
     n = abs(int(n))
@@ -161,7 +161,7 @@ def multi_dot(arrays: Iterable[TensorLike], *, out: None = None) -> Tensor:
     """
     refuse_out("multi_dot", out)
     arrays = list(arrays)
-    shapes = [value(x).shape for x in arrays]
+    shapes = [like(x).shape for x in arrays]
     inner = all(len(shape) == 2 for shape in shapes[1:-1]) and all(len(shape) in (1, 2) for shape in shapes)
     if len(arrays) < 2 or not inner:
         raise ShapeError(f"multi_dot: shapes {', '.join(map(str, shapes))}; two or more matrices, vectors at the ends only")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tapegrad.errors import DtypeError, ShapeError, describe
-from tapegrad.functions.arguments import conjugated, value
+from tapegrad.functions.arguments import conjugated, like, value
 from tapegrad.functions.elementwise import add, astype, clip, divide, matmul, multiply, ones_like, sqrt, subtract, zeros_like
 from tapegrad.functions.joining import concatenate, stack
 from tapegrad.functions.reductions import mean
@@ -34,9 +34,9 @@ def cov(m: TensorLike, y: TensorLike | None = None, rowvar: bool = True, bias: b
     rows = [_variables(x, rowvar) for x in (m, y) if x is not None]
     x = rows[0] if len(rows) == 1 else concatenate(rows, 0)
     x = subtract(x, mean(x, 1, keepdims=True))
-    degrees = value(x).shape[1] - ((0 if bias else 1) if ddof is None else ddof)
+    degrees = like(x).shape[1] - ((0 if bias else 1) if ddof is None else ddof)
     if degrees <= 0:
-        raise ValueError(f"cov: {value(x).shape[1]} observations leave no degrees of freedom: {describe(value(m))}")
+        raise ValueError(f"cov: {like(x).shape[1]} observations leave no degrees of freedom: {describe(like(m))}")
     return squeeze(divide(matmul(x, conjugated(transpose(x))), degrees))
 
 
@@ -50,19 +50,19 @@ def corrcoef(x: TensorLike, y: TensorLike | None = None, rowvar: bool = True) ->
     array([ 0.144338, -0.288675,  0.144338])
     """
     c = cov(x, y, rowvar)
-    if value(c).dtype.kind == "c":
-        raise DtypeError(f"corrcoef: {describe(value(x))}; a real dtype is needed")
-    if value(c).ndim == 0:
+    if like(c).dtype.kind == "c":
+        raise DtypeError(f"corrcoef: {describe(like(x))}; a real dtype is needed")
+    if like(c).ndim == 0:
         return divide(c, c)
     scale = sqrt(diagonal(c))
     return clip(divide(divide(c, reshape(scale, (-1, 1))), scale), -1, 1)
 
 
 def _variables(x: TensorLike, rowvar: bool) -> Tensor:
-    if value(x).ndim > 2:
-        raise ShapeError(f"cov: more than two axes: {describe(value(x))}")
+    if like(x).ndim > 2:
+        raise ShapeError(f"cov: more than two axes: {describe(like(x))}")
     rows = atleast_2d(x)
-    return rows if rowvar or value(x).ndim < 2 else transpose(rows)
+    return rows if rowvar or like(x).ndim < 2 else transpose(rows)
 
 
 def polyval(p: Any, x: TensorLike) -> Tensor:
@@ -74,7 +74,7 @@ def polyval(p: Any, x: TensorLike) -> Tensor:
     array(6.)
     """
     z = zeros_like(multiply(value(p)[:1].sum(), x))
-    for k in range(value(p).shape[0]):
+    for k in range(like(p).shape[0]):
         z = add(multiply(z, x), p[k])
     return z
 
@@ -89,11 +89,11 @@ def vander(x: TensorLike, N: int | None = None, increasing: bool = False) -> Ten
     >>> tg.grad(lambda x: tg.vander(x, 3).sum())(np.array([2.0, 3.0]))
     array([5., 7.])
     """
-    if value(x).ndim != 1:
-        raise ShapeError(f"vander: a vector is needed: {describe(value(x))}")
-    N = value(x).size if N is None else N
-    kind = np.promote_types(value(x).dtype, int)
-    x = x if value(x).dtype == kind else astype(x, kind)
+    if like(x).ndim != 1:
+        raise ShapeError(f"vander: a vector is needed: {describe(like(x))}")
+    N = like(x).size if N is None else N
+    kind = np.promote_types(like(x).dtype, int)
+    x = x if like(x).dtype == kind else astype(x, kind)
     powers = [ones_like(x)]
     while len(powers) < N:
         powers.append(multiply(powers[-1], x))

@@ -8,7 +8,7 @@ from string import ascii_letters
 from typing import Any
 
 from tapegrad.errors import ShapeError
-from tapegrad.functions.arguments import value
+from tapegrad.functions.arguments import like
 from tapegrad.typing import TensorLike
 
 
@@ -17,7 +17,7 @@ def explicit(subscripts: Any = "", *operands: Any) -> tuple[str, Sequence[Tensor
     given: Sequence[TensorLike] = operands
     if not isinstance(subscripts, str):
         subscripts, given = _from_lists(subscripts, operands)
-    return _explicit(subscripts, tuple([value(x).shape for x in given])), given
+    return _explicit(subscripts, tuple([like(x).shape for x in given])), given
 
 
 @lru_cache(512)

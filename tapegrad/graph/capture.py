@@ -56,6 +56,9 @@ class Capture:
             self.known[outputs[0]] = what._value
         results = [of[id(register)] for register in begins if id(register) in of]
         self.graph = Graph([*self.leaves, *self.constants, *results], outputs, named)
+        for node in self.graph.nodes:
+            if node not in named:                       # of a replay
+                named[node] = self.unique("step")
 
     def _input(self, y, of):
         of[id(y)] = node = Node(None, (), (), y.shape, y.dtype)
@@ -126,7 +129,10 @@ def enter(entries, of):
     """
     for entry in entries:
         operands = [of.get(id(y), y._value if isinstance(y, Handle) else y) for y in entry.operands]
-        of[id(entry)] = Node(entry.g, tuple(operands), entry.static, entry.shape, entry.dtype)
+        if (opened := getattr(entry.g, "opened", None)) is not None:
+            of[id(entry)] = opened(operands, *entry.static)         # a call of a compiled function: what it did
+        else:
+            of[id(entry)] = Node(entry.g, tuple(operands), entry.static, entry.shape, entry.dtype)
 
 
 def _entries(what, caller, begins):

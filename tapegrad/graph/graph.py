@@ -20,7 +20,7 @@ class Graph:
         self.nodes = reached(self.outputs, self.inputs)
 
     def __str__(self):
-        """A line per node: `z3 = tanh(z2)`."""
+        """A line per node: `z3 = tanh(z2)`. A row with a `body` is followed by its text."""
         names = dict(self.names)
         for letter, group in ("x", self.inputs), ("z", self.nodes):
             for number, node in enumerate(group, start=1):
@@ -29,8 +29,12 @@ class Graph:
         def shown(x):
             return names[x] if isinstance(x, Node) else describe(x) if hasattr(x, "shape") else repr(x)
 
-        return "\n".join([f"{names[node]} = {node.row.name}({', '.join(map(shown, (*node.operands, *node.static)))})"
-                          for node in self.nodes])
+        lines = []
+        for node in self.nodes:
+            lines.append(f"{names[node]} = {node.row.name}({', '.join(map(shown, (*node.operands, *node.static)))})")
+            if hasattr(node.row, "body"):
+                lines += ["    " + line for line in str(node.row).splitlines()]
+        return "\n".join(lines)
 
 
 def operands_of(node):

@@ -10,7 +10,8 @@ undone by the same `fit`, so running the graph over arrays gives the same bits. 
     expanded    the derivative rule, run over nodes: rows of the registry, which can be written out, optimised, differentiated
     whole       one node of a row Derivative: run.py runs the row's rule for arrays
 
-A row with `expand(*operands)`, which returns its result as nodes of other rows, is replaced by these.
+A row with `expand(*operands)`, which returns its result as nodes of other rows, is replaced by these. A row with `together`
+gives the contributions to all its operands at once (compiler/loop.py).
 """
 
 from bisect import bisect_right
@@ -26,6 +27,7 @@ from tapegrad.primitives.indexing import add_at
 from tapegrad.primitives.node import Node, node_of, nodes
 from tapegrad.primitives.plan import SHAPE, VALUE
 from tapegrad.primitives.zeros import stopped, strong
+from tapegrad.transforms.extend import users
 
 
 def _added_at(held, d, index):
@@ -41,24 +43,27 @@ ONES = Primitive("ones", np.ones, ())
 
 
 class Reverse:
-    """The deltas of a graph's last output.
+    """The deltas of a graph's last output, or of several: `seed` is then {a node of the graph, or an input: its delta}.
 
     deltas    {node: the node of its delta}, for the nodes in `wrt` that a delta reaches
     needed    the nodes through which a delta can reach one of `wrt`, and these
     sums      {node that adds a contribution to a delta: the delta before}
     delta_of  {node: the node whose delta, or part of a delta, it is}; the first, if several
-    zeros     whether a row has been walked that chooses, element by element, and leaves out NaN: rules are strong then
+    zeros     whether a row has been walked, or is outside, that chooses element by element and leaves out NaN: rules are strong
+              then
     marks     [(first serial, the node whose derivative the nodes from there on belong to)]
     """
 
-    def __init__(self, graph, wrt, seed=None, whole=False):
-        self.deltas, self.sums, self.delta_of, self.marks, self.zeros = {}, {}, {}, [], False
-        self.contribution = _whole if whole else _expanded
+    def __init__(self, graph, wrt, seed=None, whole=False, zeros=False):
+        self.deltas, self.sums, self.delta_of, self.marks, self.zeros = {}, {}, {}, [], zeros
+        self.contribution = _expanded_but_users if whole == "users'" else _whole if whole else _expanded
         self.needed = needed(graph.nodes, wrt)
-        if (output := graph.outputs[-1]) in self.needed:
-            self._mark(output)
-            seed = node_of(ONES, (), (output.shape, output.dtype)) if seed is None else seed
-            self._walk(list(graph.nodes), set(wrt), {output: seed})
+        seeds = seed if isinstance(seed, dict) else {graph.outputs[-1]: seed}
+        seeds = {z: d for z, d in seeds.items() if z in self.needed}
+        if seeds:
+            self._mark(next(reversed(seeds)))
+            self._walk(list(graph.nodes), set(wrt), {
+                z: node_of(ONES, (), (z.shape, z.dtype)) if d is None else d for z, d in seeds.items()})
 
     def origin(self, node, among=None):
         """The node whose derivative a node of the reverse graph belongs to; with `among`, the one of these it came from."""
@@ -85,7 +90,12 @@ class Reverse:
                 waiting += more
                 deltas[inner] = d if inner not in deltas else self._sum(deltas[inner], d)
                 continue
-            self.zeros = self.zeros or z.row is not None and z.row.drops and z.row.pointwise
+            self.zeros = self.zeros or getattr(z.row, "drops", False) and z.row.pointwise
+            if (together := getattr(z.row, "together", None)) is not None:
+                for y, c, total in together(z, d, self.needed, deltas):
+                    deltas[y] = c if total or y not in deltas else self._sum(deltas[y], c)
+                    self.delta_of.setdefault(deltas[y], y)
+                continue
             for i, y in enumerate(z.operands):
                 if isinstance(y, Node) and y in self.needed:
                     self._add(deltas, y, z, i, d)
@@ -93,7 +103,7 @@ class Reverse:
 
     def _add(self, deltas, y, z, i, d):
         held = deltas.get(y)
-        if self.contribution is _expanded and z.row.name == "getitem" and _is_lone(held, d, deltas):
+        if self.contribution is not _whole and z.row.name == "getitem" and z.static and _is_lone(held, d, deltas):
             deltas[y] = node_of(ADD_AT, (held, d), z.static)
             self.sums[deltas[y]] = held
         elif (c := self.contribution(z, i, d, self.zeros and z.row.weak)) is not None:
@@ -187,6 +197,11 @@ def _whole(z, i, d, stops):
         return None
     y, row = z.operands[i], Derivative(z.row, i, z.dtype if z.dtype.kind == "c" else None, stops)
     return Node(row, (d, *_read(z, i)), z.static, y.shape, delta_dtype(y.dtype))
+
+
+def _expanded_but_users(z, i, d, stops):
+    """Expanded, but for rules of users, which may be for arrays only."""
+    return (_whole if z.row.name in users else _expanded)(z, i, d, stops)
 
 
 def _is_lone(held, d, deltas):

@@ -63,7 +63,8 @@ class Ready:
                         continue
                     place, last, before, alone = flow
                     d = values[place]
-                    if d is None:
+                    if d is None:                       # nothing is added to what there is
+                        values[out] = None if before is None else values[before]
                         continue
                     rule = row.row.array_dg[row.i] if row.plain else row.rule()
                     held = c = None

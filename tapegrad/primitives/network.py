@@ -60,8 +60,11 @@ def _softmax_cross_entropy(x, classes):
 
 
 def _softmax_cross_entropy_dx(F, d, _z, x, classes):
-    classes_there = np.zeros(x.shape, x.dtype)
-    classes_there.reshape(-1, x.shape[-1])[np.arange(classes.size), classes.ravel()] = 1
+    if isinstance(classes, np.ndarray):
+        classes_there = np.zeros(x.shape, x.dtype)
+        classes_there.reshape(-1, x.shape[-1])[np.arange(classes.size), classes.ravel()] = 1
+    else:
+        classes_there = F.astype(F.equal(F.reshape(classes, (*classes.shape, 1)), np.arange(x.shape[-1])), x.dtype)
     return F.strong_multiply(F.reshape(d, (*d.shape, 1)), F.softmax(x, len(x.shape) - 1) - classes_there)
 
 

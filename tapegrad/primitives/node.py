@@ -13,7 +13,8 @@ from itertools import count
 
 import numpy as np
 
-from tapegrad.primitives.registry import Vocabulary
+from tapegrad.primitives.plan import VALUE
+from tapegrad.primitives.registry import Primitive, Vocabulary
 
 REMEMBERED = 10_000                     # results of `inferred`
 _serial = count()
@@ -74,7 +75,46 @@ for _method, _name in OPERATORS.items():
 
 def node_of(row, operands, static=()):
     """The node of z = row(*operands, *static), with the shape and dtype that G gives."""
+    more = [x for x in _parts(static) if isinstance(x, Node)]
+    if more:
+        row, operands, static = lifted(row, len(operands), static), (*operands, *more), ()
     return Node(row, operands, static, *inferred(row, operands, static))
+
+
+def _parts(static):
+    return [part for item in static for part in (_parts(item) if isinstance(item, tuple) else (item,))]
+
+
+def lifted(row, count, static):
+    """A row of `count` operands with static arguments, some of which are nodes, as a row whose further operands these are.
+
+    They have no derivative. An index that is computed, or given at each call, is one.
+    """
+    more = sum(isinstance(x, Node) for x in _parts(static))
+
+    def filled(values):                                 # in a recorded sweep they are tensors
+        return _filled(static, iter([x if isinstance(x, Node) else getattr(x, "_value", x) for x in values]))
+
+    def g(*xs):
+        return row.g(xs[:count], *filled(xs[count:])) if row.variadic else row.g(*xs[:count], *filled(xs[count:]))
+
+    def rule(i):
+        if row.variadic:
+            return lambda F, d, z, *xs: row.dg[0](i, F, d, z, xs[:count], *filled(xs[count:]))
+        return row.dg[i] and (lambda F, d, z, *xs: row.dg[i](F, d, z, *xs[:count], *filled(xs[count:])))
+
+    made = Primitive(row.name, g, (*[rule(i) for i in range(count)], *[None] * more), complex=row.complex, view=row.view)
+    made.lifted = row, static
+    for i in range(count):
+        if made.reads[i] is not None:
+            z, *own = row.reads[0 if row.variadic else i]
+            made.reads[i] = [z, *(own[:1] * count if row.variadic else own[:count]), *[VALUE] * more]
+    return made
+
+
+def _filled(static, values):
+    return tuple([_filled(item, values) if isinstance(item, tuple) else next(values) if isinstance(item, Node) else item
+                  for item in static])
 
 
 def maker(row):
@@ -112,6 +152,8 @@ def _text(static):
 
 
 def _run(row, operands, static):
+    if (kind := getattr(row, "kind", None)) is not None:
+        return kind(operands)
     if row.elementwise:                                 # its time should not depend on the size
         stand_ins = [np.ones((1,) * len(x.shape), x.dtype) if hasattr(x, "dtype") else x for x in operands]
         shape = np.broadcast_shapes(*[getattr(x, "shape", ()) for x in operands])

@@ -103,24 +103,26 @@ class Primitive:
     weak     whether contributions may be NaN where d is 0: they are d times something, element by element, and not said to
              be `strong` (zeros.py)
     drops    whether z may be finite where an operand is not, because it chooses among elements
+    lifted   of a row that was made from one with static arguments that are operands now: that row, and its static arguments
     doc      what z is; a row with it is public as it is: tapegrad has a function of its name
     """
 
     __slots__ = ("name", "g", "plain", "dg", "array_dg", "accumulate", "exact", "arity", "plans", "static_names", "variadic",
                  "reads", "elementwise", "has_no_derivative", "complex", "view", "fresh", "pointwise", "weak",
-                 "drops", "doc")
+                 "drops", "doc", "lifted")
 
     g: Any
     arity: Any
     plans: Any
     reads: list[Any]
     accumulate: Sequence[Any]
+    lifted: Any
     static_names: tuple[str, ...]
 
     def __init__(self, name: str, g: Any, dg: Sequence[Any], variadic: bool = False, complex: str | None = None,
                  view: bool = False, fresh: bool = False, pointwise: bool = False, drops: bool = False,
                  strong: bool = False, doc: str | None = None) -> None:
-        self.complex, self.view, self.drops, self.doc = complex, view, drops, doc
+        self.complex, self.view, self.drops, self.doc, self.lifted = complex, view, drops, doc, None
         self.name, self.g, self.plain, self.dg, self.variadic = name, g, g, dg, variadic
         self.array_dg, self.accumulate, self.exact = dg, (None,) * len(dg), ""
         self.elementwise = isinstance(g, np.ufunc)

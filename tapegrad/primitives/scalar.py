@@ -16,18 +16,37 @@ FORMS = {
     "maximum": "where(greater({0}, {1}) | ({0} != {0}), {0}, {1})",
     "minimum": "where(greater({1}, {0}) | ({0} != {0}), {0}, {1})",
     "strong_multiply": "where({0} == number(0), number(0), {0} * {1})",
-    **{name: f"np.{name}({{0}})" for name in ("exp", "log", "sqrt", "sin", "cos", "tanh")},
+    "square": "({0} * {0})", "reciprocal": "(number(1) / {0})", "fabs": "abs({0})",
+    "direction": "({0} / where({1} == number(0), number(1), {1}))",
+    **{name: f"np.{name}({{0}})" for name in (
+        "exp", "log", "sqrt", "sin", "cos", "exp2", "expm1", "log2", "log10", "log1p", "tan", "arcsin", "arccos", "arctan",
+        "sinh", "cosh", "arcsinh", "arccosh", "arctanh", "floor", "ceil", "trunc")},
+    **{name: f"np.{name}({{0}}, {{1}})" for name in ("arctan2", "hypot", "copysign")},
+    **{name: f"{name}({{0}})" for name in ("sigmoid", "tanh", "relu")},
+    "isnan": "({0} != {0})", "isinf": "(abs({0}) == number(np.inf))", "isfinite": "(abs({0}) < number(np.inf))",
     "equal": "({0} == {1})", "not_equal": "({0} != {1})", "greater": "greater({0}, {1})", "less": "greater({1}, {0})",
     "greater_equal": "(greater({0}, {1}) | ({0} == {1}))", "less_equal": "(greater({1}, {0}) | ({0} == {1}))"}
-COMPARISONS = "equal", "not_equal", "greater", "less", "greater_equal", "less_equal"
+COMPARISONS = "equal", "not_equal", "greater", "less", "greater_equal", "less_equal", "isnan", "isinf", "isfinite"
+OF_CONDITIONS = {"logical_and": "({0} & {1})", "logical_or": "({0} | {1})", "logical_not": "({0} == False)"}
+CONDITIONS = *COMPARISONS, *OF_CONDITIONS
 OF_ZERO = {"greater": "positive({0})", "less": "positive(-{0})"}
 NUMBER, SINGLE, CONDITION = np.dtype(float), np.dtype(np.float32), np.dtype(bool)
 
 
 def _maker(row):
-    if row.name not in FORMS and row.name not in ("power", "where"):
+    if not has_formula(row):
         raise AttributeError(f"{row.name} has no scalar text")
-    return lambda *operands: Node(row, operands, (), (), CONDITION if row.name in COMPARISONS else NUMBER)
+    return lambda *operands: scalar_node(row, operands)
+
+
+def has_formula(row):
+    """Whether there is a scalar text for a row."""
+    return row.name in FORMS or row.name in OF_CONDITIONS or row.name in ("power", "where")
+
+
+def scalar_node(row, operands):
+    """The node of a row for scalars. Its dtype tells only whether it is a condition or a number."""
+    return Node(row, operands, (), (), CONDITION if row.name in CONDITIONS else NUMBER)
 
 
 scalars = Vocabulary(of_row=_maker)
@@ -51,12 +70,29 @@ def _formula(name, operands, names):
     if name == "where":
         if not (isinstance(x, Node) and x.dtype == CONDITION):
             raise TypeError("F.where takes a comparison")
-        return f"where({_formula(x.row.name, x.operands, names)}, {_text(operands[1], names)}, {_text(y, names)})"
+        return f"where({_condition(x, names)}, {_text(operands[1], names)}, {_text(y, names)})"
+    if name in OF_CONDITIONS:
+        if not all([isinstance(operand, Node) and operand.dtype == CONDITION for operand in operands]):
+            raise TypeError(f"F.{name} takes comparisons")
+        return OF_CONDITIONS[name].format(*[_condition(operand, names) for operand in operands])
     by_zero = name in OF_ZERO and not isinstance(y, Node) and np.ndim(y) == 0 and y == 0
     return (OF_ZERO if by_zero else FORMS)[name].format(*[_text(operand, names) for operand in operands])
 
 
+def _condition(x, names):
+    return names.get(x) or _formula(x.row.name, x.operands, names)
+
+
+def formula(node, names):
+    """The text that computes a node from those in `names`, {node: its name}."""
+    if node.row.name == "astype":
+        return _text(node.operands[0], names)
+    return _formula(node.row.name, node.operands, names)
+
+
 def _power(x, y, names):
+    if type(y) is float and y == 0.5:
+        return f"np.sqrt({_text(x, names)})"
     whole = type(y) in (int, float) and y % 1 == 0      # numba multiplies these out
     if whole and y < 0:
         return f"(number(1) / {_power(x, -y, names)})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from tapegrad.core.entry import Leaf
 from tapegrad.core.record import recorded, unary, wrap
 from tapegrad.core.sweep import sweep
-from tapegrad.core.tape import enable_grad, thread
+from tapegrad.core.tape import enable_grad, no_grad, thread, tracer
 from tapegrad.core.walk import Part, linked, replaced, seed_of
 from tapegrad.errors import GradientError, ShapeError, describe
 from tapegrad.functions.tensor import Tensor
@@ -49,7 +50,13 @@ def deltas(outputs: Sequence[Tensor], seeds: Sequence[Any], registers: Sequence[
         caught.append((leaf, register, before))
     try:
         pairs = [(z._register, seed) for z, seed in zip(outputs, seeds) if z._register is not None]
-        found = sweep(recorded if create_graph else arrays, pairs, consume and not create_graph, part)
+        traced = tracer() is not None and not create_graph      # the operations of the sweep are to be seen
+        if traced:
+            pairs = [(register, seed if isinstance(seed, Tensor) else wrap(seed, None)) for register, seed in pairs]
+        with np.errstate(all="ignore"), no_grad() if traced else nullcontext():
+            found = sweep(recorded if create_graph or traced else arrays, pairs, consume and not create_graph, part)
+        if traced:
+            found = {register: d._array for register, d in found.items()}
     finally:
         tape.wanted = wanted
         for _, register, before in reversed(caught):
@@ -59,6 +66,14 @@ def deltas(outputs: Sequence[Tensor], seeds: Sequence[Any], registers: Sequence[
     by_register = {register: d if d is None or leaf in outside else replaced(leaf.hooks, d)
                    for register, (leaf, _, _), d in zip(registers, caught, ends)}
     return [by_register[register] for register in asked]
+
+
+def copied(delta: Any) -> Any:
+    """A delta as an array of its own."""
+    new = np.array(delta)
+    if (listener := tracer()) is not None:
+        listener.same(new, delta)
+    return new
 
 
 def grad(outputs: Tensor | Sequence[Tensor], inputs: Tensor | Sequence[Tensor],
@@ -103,7 +118,7 @@ def grad(outputs: Tensor | Sequence[Tensor], inputs: Tensor | Sequence[Tensor],
             raise GradientError(f"grad: the outputs do not depend on input {i}; allow_unused=True gives None for it")
     if create_graph:
         return tuple([None if delta is None else linked(delta, x._register) for delta, x in zip(found, starts)])
-    return tuple([None if delta is None else wrap(np.array(delta), None) for delta in found])
+    return tuple([None if delta is None else wrap(copied(delta), None) for delta in found])
 
 
 def _sequence(x: Any) -> tuple[Any, ...]:

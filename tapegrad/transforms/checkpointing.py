@@ -15,7 +15,7 @@ import numpy as np
 
 from tapegrad.core.entry import Leaf
 from tapegrad.core.record import append, wrap
-from tapegrad.core.tape import thread
+from tapegrad.core.tape import thread, tracer
 from tapegrad.errors import GradientError
 from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import Primitive, arrays
@@ -122,7 +122,7 @@ def checkpoint(fun: Callable[..., Tree]) -> Callable[..., Tree]:
     """
     @wraps(fun)
     def checkpointed(*args: Any, **kwargs: Any) -> Tree:
-        if not thread.tape.recording:
+        if not thread.tape.recording or tracer() is not None:
             return fun(*args, **kwargs)
         call = _Call(fun, args, kwargs)
         run = Run(fun, args, kwargs, _fresh)

@@ -47,7 +47,7 @@ def _rule(dfun: Callable[..., Any] | None, name: str, i: int) -> Callable[..., A
             return None
         if not isinstance(c, Tensor):
             c = np.asarray(owned(c))
-        shape = np.shape(getattr(args[i], "_value", args[i]))
+        shape = np.shape(getattr(args[i], "_array", args[i]))
         whole: Any = _broadcast(c.shape, shape)
         if c.dtype.kind not in "biufc" or whole not in (shape, d.shape):
             raise ShapeError(f"{name}: the derivative of argument {i} returned {describe(c)} for an argument of shape {shape}; "

@@ -23,11 +23,11 @@ import numpy as np
 
 from tapegrad.core.entry import Entry, Leaf
 from tapegrad.core.record import recorded, wrap
-from tapegrad.core.tape import enable_grad, thread
+from tapegrad.core.tape import enable_grad, thread, tracer
 from tapegrad.core.walk import Part, linked
 from tapegrad.errors import DtypeError, GradientError, ShapeError, describe
 from tapegrad.functions.tensor import Tensor
-from tapegrad.transforms.autograd import deltas, own
+from tapegrad.transforms.autograd import copied, deltas, own
 from tapegrad.tree import leaves, rebuild, same
 from tapegrad.typing import Array, Tree
 
@@ -122,7 +122,7 @@ class _Differentiation(Run):
         x = leaf.value
         if isinstance(x, Tensor) and x._register is not None and self.recording:
             return own(x)
-        data = np.array(x._value if isinstance(x, Tensor) else x)
+        data = x.detach() if isinstance(x, Tensor) else np.array(x)
         if data.dtype.kind not in "fc":
             raise DtypeError(f"{self.name}: an argument of {data.dtype} has no gradient; make it a float")
         return Tensor(data, requires_grad=True)
@@ -146,7 +146,7 @@ class _Differentiation(Run):
         """The deltas of the inputs for given deltas of outputs; zeros where an output does not depend on an input."""
         create = (self.nested or on_tape) and thread.tape.recording      # a pullback may be called under no_grad
         seeds = [seed if isinstance(seed, Tensor) else wrap(seed, None) for seed in seeds] if create else [
-            seed._value if isinstance(seed, Tensor) else seed for seed in seeds]
+            seed._value if isinstance(seed, Tensor) and tracer() is None else seed for seed in seeds]
         found = deltas(outputs, seeds, [x._register for x in self.inputs], create_graph=create,
                        part=self.part())
         found = [np.zeros(x.shape, x.dtype) if delta is None else delta for x, delta in zip(self.inputs, found)]
@@ -164,8 +164,12 @@ class _Differentiation(Run):
     def result(self, delta: Any, on_tape: bool = False) -> Any:
         if isinstance(delta, Tensor):
             return delta if on_tape else delta.detach()
-        delta = np.array(delta)
-        return wrap(delta, None) if self.as_tensors or on_tape else delta
+        delta = copied(delta)
+        if self.as_tensors or on_tape:
+            return wrap(delta, None)
+        if (listener := tracer()) is not None:
+            listener.leaves(delta)
+        return delta
 
     def value(self, z: Tensor) -> Any:
         """An output as the caller gets it."""
@@ -340,7 +344,8 @@ def jvp(fun: Function, primals: Sequence[Tree], tangents: Sequence[Tree]) -> tup
     linear = [(g, t) for g, t in zip(pulled, directions) if g._register is not None]
     with enable_grad():
         found = deltas([g for g, _ in linear],
-                       [(t if isinstance(t, Tensor) else wrap(t, None)) if create else getattr(t, "_value", t)
+                       [(t if isinstance(t, Tensor) else wrap(t, None)) if create or tracer() is not None
+                        else getattr(t, "_value", t)
                         for _, t in linear], [seed._register for seed in seeds], create_graph=create,
                        part=run.part(mark.made()))
     moved = _separate([run.result(np.zeros(z.shape, z.dtype) if delta is None else delta, create)

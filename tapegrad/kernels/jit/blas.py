@@ -2,28 +2,11 @@
 
 import numba
 import numpy as np
-from llvmlite import ir
-from numba.extending import intrinsic
 
 from tapegrad.kernels.jit.compiled import compiled
+from tapegrad.kernels.jit.gemm import PLAIN, ROW_MAJOR, TRANSPOSED, sgemm
 from tapegrad.kernels.jit.objects import DATA, address, fits, length, matrix, python_object, vector, word
 from tapegrad.kernels.objects import IN_ORDER, WRITEABLE
-
-ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112            # values from cblas.h
-FORM, SIZE, REAL = numba.int32, numba.int64, numba.float32
-PARAMETERS = (FORM,) * 3 + (SIZE,) * 3 + (REAL, SIZE, SIZE, SIZE, SIZE, REAL, SIZE, SIZE)
-
-
-@intrinsic
-def sgemm(typing, place, layout, form_x, form_y, m, n, k, alpha, x, ldx, y, ldy, beta, w, ldw):
-    """Call cblas_sgemm, with 64-bit integers, at an address."""
-    def call(context, builder, signature, operands):
-        place, *given = operands
-        function = ir.FunctionType(ir.VoidType(), [context.get_value_type(kind) for kind in PARAMETERS])
-        builder.call(builder.inttoptr(place, function.as_pointer()), given)
-        return context.get_dummy_value()
-
-    return numba.void(numba.intp, *PARAMETERS), call
 
 
 def _add_product(function, float32, w, x, y, transposed_x, transposed_y):

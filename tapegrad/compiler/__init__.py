@@ -1,0 +1,22 @@
+"""Compiled functions: recorded once, replayed while what they depend on is as it was.
+
+    tracer.py       listens to a run of the function: operations become nodes; what leaves the tensors is noted
+    reading.py      what the function's code can read besides its arguments: closures, globals, attributes
+    guards.py       Python source that checks, at each call, that all this is as it was, and fetches the inputs
+    recording.py    what a run came to: guards, inputs, a program, results, effects; and its replay
+    rolling.py      what repeats in the graph becomes a loop: one node, of a row of loop.py
+    scalars.py      loops over few numbers as the text of a kernel
+    plain.py        the program that runs the nodes one by one: the oracle of a faster one, and the fallback without numba
+    call.py         what a replay puts on the tape
+    compiled.py     tg.compile: the recordings of a function, and when it is run as it is
+
+A recording is a straight-line program, so its results are right while whatever the function branched on is the same. What it
+can see of that are the signature (shapes, dtypes, structures, Python values, what requires a gradient, grad mode), Python
+values, arrays and containers that its code can reach, and the elements of tensors that it looked at (`if x.sum() > 0`,
+`float(x)`). All of it is compared before a replay, and a replay does nothing that can be seen from outside before these
+comparisons are done. What can't be replayed is run as it is.
+"""
+
+from tapegrad.compiler.compiled import Compiled, compile
+
+__all__ = ["Compiled", "compile"]

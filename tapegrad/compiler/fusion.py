@@ -1,0 +1,180 @@
+"""Which nodes are computed together: the instructions of a program, in their order.
+
+Elementwise nodes of one shape that need each other become one kernel: their values need not be written, unless something else
+reads them. A node has a slot: the earliest at which what it reads is there, or, where what it reads is kept until then anyway,
+that of its first use: so a derivative of a value that is kept is computed where it is used.
+"""
+
+from collections import defaultdict
+
+from tapegrad.compiler import products
+from tapegrad.compiler.library import reduction
+from tapegrad.compiler.text import is_elementwise, split_of, values_read
+from tapegrad.graph.graph import operands_of
+
+LIMIT = 100             # nodes of a kernel
+KERNEL, PRODUCT, REDUCE, LOOK_UP, PYTHON, JOIN, VIEW = "kernel", "product", "reduce", "look_up", "python", "join", "view"
+
+
+class Instruction:
+    """Nodes that are computed by one instruction, of one of the kinds above.
+
+    nodes    operands first
+    results  those of them that something else reads
+    """
+
+    __slots__ = ("kind", "nodes", "results")
+
+    def __init__(self, kind, nodes, results):
+        self.kind, self.nodes, self.results = kind, nodes, results
+
+    def operands(self):
+        """What is read, each once."""
+        inside = set(self.nodes)
+        return list(dict.fromkeys([x for node in self.nodes for x in reads(node) if x not in inside]))
+
+
+def kind_of(node):
+    """How a node is computed. What is neither elementwise nor known otherwise is computed by its row, in Python."""
+    name = node.row.name
+    if is_elementwise(node):
+        return KERNEL
+    if _is_product(node):
+        return PRODUCT
+    if node.row in (products.LOOK_UP, products.COLLECT, products.TAKE, products.SPREAD):
+        return LOOK_UP
+    if name in ("getitem", "reshape") and node.static and operands_of(node):
+        return VIEW
+    if name == "concatenate" and _is_join(node):
+        return JOIN
+    return REDUCE if reduction(node) else PYTHON
+
+
+def _is_product(node):
+    if node.row.name != "matmul":
+        return False
+    x, y = node.operands
+    return (node.dtype.char in "fd" and all([hasattr(z, "row") and z.dtype == node.dtype for z in (x, y)]) and 1 <= x.ndim <= 2
+            and 1 <= y.ndim <= 2 and node.size > 0 and x.size > 0)
+
+
+def _is_join(node):
+    return (node.static in ((0,), (node.ndim - 1,)) and node.size > 0
+            and all([hasattr(x, "row") and x.dtype == node.dtype for x in node.operands]))
+
+
+def reads(node):
+    """The nodes whose values computing this one reads."""
+    if is_elementwise(node):
+        return values_read(node)
+    return [products.base_of(x)[0] for x in node.operands] if _is_product(node) else operands_of(node)
+
+
+def needed_values(graph):
+    """The nodes whose value is computed: all but comparisons that kernels compute where they are used."""
+    wanted = set(graph.outputs)
+    for node in reversed(graph.nodes):
+        if node in wanted:
+            wanted.update(reads(node))
+    return [node for node in graph.nodes if node in wanted]
+
+
+class Schedule:
+    """The instructions of a graph, those that the first `count` outputs need before all others.
+
+    first, second    the two parts
+    kinds            {node: its kind}
+    """
+
+    def __init__(self, graph, count):
+        order = needed_values(graph)
+        self.kinds = {node: kind_of(node) for node in order}
+        self.splits = {node: split_of(node) for node in order if self.kinds[node] == KERNEL}
+        early = self._needed(order, graph.outputs[:count])
+        self.users = defaultdict(list)
+        for node in order:
+            for x in reads(node):
+                self.users[x].append(node)
+        self.kept = set(graph.outputs)
+        self.first = self._instructions([node for node in order if node in early])
+        self.second = self._instructions([node for node in order if node not in early])
+
+    def _needed(self, order, outputs):
+        found = set(outputs)
+        for node in reversed(order):
+            if node in found:
+                found.update(reads(node))
+        return found
+
+    def _instructions(self, order):
+        slots = self._earliest(order)
+        self._delay(order, slots)
+        kernels, others = defaultdict(list), []
+        for node in order:
+            if self.kinds[node] == KERNEL:
+                kernels[slots[node], node.shape, node.dtype, self.splits[node]].append(node)
+            else:
+                others.append((slots[node], self.kinds[node] in (JOIN, VIEW), node.serial, self._one(self.kinds[node], [node])))
+        for (slot, *_), nodes in kernels.items():
+            for part in self._connected(nodes):
+                others.append((slot, False, part[0].serial, self._one(KERNEL, part)))
+        return [instruction for *_, instruction in sorted(others, key=lambda item: item[:3])]
+
+    def _one(self, kind, nodes):
+        inside = set(nodes)
+        results = [node for node in nodes if node in self.kept or any([user not in inside for user in self.users[node]])]
+        return Instruction(kind, nodes, results)
+
+    def _earliest(self, order):
+        slots = {}
+        for node in order:
+            kind = self.kinds[node]
+            if kind == KERNEL:
+                slots[node] = max([slots.get(x, -1) + (not self._fused(x, node)) for x in reads(node)], default=0)
+            else:
+                slots[node] = max([slots.get(x, -1) for x in reads(node)], default=-1) + (kind not in (VIEW, JOIN))
+        return slots
+
+    def _fused(self, x, node):
+        return (self.kinds.get(x) == KERNEL == self.kinds[node] and x.shape == node.shape and x.dtype == node.dtype
+                and self.splits[x] == self.splits[node])
+
+    def _delay(self, order, slots):
+        """Move elementwise nodes to the first use of their value, where what they read is kept until then anyway."""
+        inside = set(order)
+        for node in reversed(order):
+            if self.kinds[node] != KERNEL or node in self.kept or not self.users[node]:
+                continue
+            latest = min([slots.get(user, slots[node]) - (not self._fused(node, user)) for user in self.users[node]])
+            if latest > slots[node] and all([self._outlives(x, node, slots, inside) for x in reads(node)]):
+                slots[node] = latest
+
+    def _outlives(self, x, node, slots, inside, depth=8):
+        """Whether x is kept after its slot for another reason than `node`, or can be computed later itself."""
+        if self.kinds.get(x) != KERNEL or x in self.kept or x not in inside or slots[x] < slots[node]:
+            return True
+        others = [user for user in self.users[x] if user is not node]
+        later = [user not in inside or self.kinds[user] != KERNEL or slots[user] > slots[x] for user in others]
+        if others or not depth:
+            return any(later)
+        return all([self._outlives(y, x, slots, inside, depth - 1) for y in reads(x)])
+
+    def _connected(self, nodes):
+        """Nodes of one slot and shape, by which need each other, or read the same, cut into pieces that compile fast."""
+        above = {}
+
+        def top(x):
+            while above.setdefault(x, x) is not x:
+                above[x] = above[above[x]]
+                x = above[x]
+            return x
+
+        inside = set(nodes)
+        for node in nodes:
+            for x in reads(node):
+                if x in inside or x.row is not None and x.shape == node.shape:
+                    above[top(x)] = top(node)
+        wholes = defaultdict(list)
+        for node in nodes:
+            wholes[top(node)].append(node)
+        return [whole[i:i + LIMIT] for whole in wholes.values() for i in range(0, len(whole), LIMIT)]

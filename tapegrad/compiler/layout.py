@@ -1,0 +1,177 @@
+"""Where values are: places in arrays.
+
+A place is a part of a storage: rows of elements side by side, with a stride between rows. A view is another place in the
+storage of its operand. What a concatenation joins is computed in its place in the whole, where an instruction can write it
+there. Storages that are not alive at the same time share memory.
+"""
+
+import math
+
+import numpy as np
+
+from tapegrad.compiler.fusion import JOIN, KERNEL, LOOK_UP, PRODUCT, VIEW
+
+ALIGNED = 64            # bytes
+
+
+class Storage:
+    """Memory for values.
+
+    owner    "input", "output", "saved" (from the first part of a program to the second), "scratch"
+    number   of the input or output
+    offset   in bytes, in the array of its owner
+    """
+
+    __slots__ = ("owner", "number", "offset", "nbytes", "dtype", "first", "last", "early", "late")
+
+    def __init__(self, owner, dtype, size, number=0):
+        self.owner, self.dtype, self.number, self.nbytes, self.offset = owner, dtype, number, size * dtype.itemsize, 0
+        self.first, self.last, self.early, self.late = math.inf, -1, False, False
+
+
+class Place:
+    """rows x columns elements: element (r, c) is at start + r * stride + c of a storage."""
+
+    __slots__ = ("storage", "start", "rows", "columns", "stride")
+
+    def __init__(self, storage, start, rows, columns, stride):
+        self.storage, self.start, self.rows, self.columns, self.stride = storage, start, rows, columns, stride
+
+    @property
+    def in_order(self):
+        return self.rows == 1 or self.stride == self.columns
+
+    def strides(self, shape):
+        """The strides, in elements, of an array of this shape that is here."""
+        found, step = [1], self.stride
+        for n in reversed(shape[1:-1] if len(shape) > 1 else ()):
+            found.append(step)
+            step *= n
+        if len(shape) > 1:
+            found.append(step)
+        return tuple(reversed(found))[-len(shape):] if shape else ()
+
+    def array(self, memory, shape):
+        """The array of this shape that is here."""
+        item = self.storage.dtype.itemsize
+        return np.ndarray(shape, self.storage.dtype, memory, self.storage.offset + self.start * item,
+                          [n * item for n in self.strides(shape)])
+
+
+def rows_of(shape):
+    return math.prod(shape[:-1])
+
+
+def columns_of(shape):
+    return shape[-1] if shape else 1
+
+
+def whole(storage, shape):
+    """The place of an array that fills its storage."""
+    return Place(storage, 0, rows_of(shape), columns_of(shape), columns_of(shape))
+
+
+def view_of(node, place):
+    """The place of a view, or None: its elements are not side by side."""
+    x = node.operands[0]
+    if node.row.name == "reshape":
+        if place.in_order:
+            return Place(place.storage, place.start, rows_of(node.shape), columns_of(node.shape), columns_of(node.shape))
+        same = rows_of(node.shape) == place.rows and columns_of(node.shape) == place.columns
+        return Place(place.storage, place.start, place.rows, place.columns, place.stride) if same else None
+    return _indexed(node, x.shape, place)
+
+
+def _indexed(node, shape, place):
+    index = node.static[0]
+    index = index if isinstance(index, tuple) else (index,)
+    if not all([type(i) is int or type(i) is slice and i.step in (None, 1) or i is Ellipsis for i in index]):
+        return None
+    if Ellipsis in index:
+        at = index.index(Ellipsis)
+        index = index[:at] + (slice(None),) * (len(shape) - len(index) + 1) + index[at + 1:]
+    start, left = place.start, []
+    for n, step, i in zip(shape, place.strides(shape), (*index, *[slice(None)] * (len(shape) - len(index)))):
+        if type(i) is int:
+            start += (i % n) * step
+        else:
+            low, high, _ = i.indices(n)
+            start += low * step
+            left.append((max(0, high - low), step))
+    if tuple([n for n, _ in left]) != node.shape:
+        return None
+    if not left:
+        return Place(place.storage, start, 1, 1, 1)
+    *leading, (columns, step) = left
+    if step != 1 and columns != 1:
+        return None
+    stride = columns
+    for k, (n, step) in enumerate(reversed(leading)):
+        if k == 0:
+            stride, expected = step, step
+        elif step != expected and n != 1:
+            return None
+        expected = step * n
+    return Place(place.storage, start, rows_of(node.shape), columns, stride)
+
+
+class Layout:
+    """The places of all values of a schedule.
+
+    places    {node: its place}
+    copies    {the node of a concatenation: [(node, its place in it)]} of what can't be computed in its place
+    outputs   [(node, place)] that are copied there when the part is done: of the first part, of the second
+    """
+
+    def __init__(self, schedule, graph, count):
+        self.places, self.copies, self.moved = {}, {}, set()
+        self.kinds = schedule.kinds
+        first = [node for instruction in schedule.first for node in instruction.nodes]
+        second = [node for instruction in schedule.second for node in instruction.nodes]
+        self.early = set(first)
+        for k, node in enumerate(graph.inputs):
+            self.places[node] = whole(Storage("input", node.dtype, node.size, k), node.shape)
+        self.results = {node for part in (schedule.first, schedule.second) for one in part for node in one.results}
+        self._give_outputs(graph, count)
+        for node in reversed([*first, *second]):
+            if self.kinds[node] == JOIN:
+                self._join(node)
+        for node in (*first, *second):
+            if self.kinds[node] == VIEW:
+                place = view_of(node, self.places[node.operands[0]])
+                if place is not None:
+                    self.places[node] = place
+                    continue
+                self.moved.add(node)
+            if node in self.results and node not in self.places:
+                self.places[node] = whole(Storage("scratch", node.dtype, node.size), node.shape)
+        self.outputs = [self._to_copy(graph, range(count)), self._to_copy(graph, range(count, len(graph.outputs)))]
+
+    def _give_outputs(self, graph, count):
+        """Compute an output where the caller gets it, unless it is a part of something else."""
+        joined = {x for node in self.kinds if self.kinds[node] == JOIN for x in node.operands}
+        for k, node in enumerate(graph.outputs):
+            if (node not in self.places and node not in joined and self.kinds[node] != VIEW
+                    and (node in self.early) == (k < count)):
+                self.places[node] = whole(Storage("output", node.dtype, node.size, k), node.shape)
+
+    def _to_copy(self, graph, numbers):
+        return [(graph.outputs[k], whole(Storage("output", graph.outputs[k].dtype, graph.outputs[k].size, k),
+                                         graph.outputs[k].shape)) for k in numbers
+                if not ((own := self.places[graph.outputs[k]].storage).owner == "output" and own.number == k)]
+
+    def _join(self, node):
+        """Give the operands of a concatenation their places in it."""
+        if node not in self.places:
+            self.places[node] = whole(Storage("scratch", node.dtype, node.size), node.shape)
+        at, start, side_by_side = self.places[node], 0, node.static[0] == node.ndim - 1
+        copied = self.copies[node] = []
+        for x in node.operands:
+            rows, columns = rows_of(x.shape), columns_of(x.shape)
+            place = Place(at.storage, at.start + (start if side_by_side else start * at.stride), rows, columns, at.stride)
+            start += columns if side_by_side else rows
+            in_place = self.kinds.get(x) in (KERNEL, PRODUCT, LOOK_UP, JOIN) and x not in self.places
+            if in_place:
+                self.places[x] = place
+            else:
+                copied.append((x, place))

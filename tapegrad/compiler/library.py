@@ -1,0 +1,236 @@
+"""Kernels that are not elementwise: sums, extrema and the softmax family, as text. Operand 0 is the result.
+
+Sums over many elements are added up in float64, or in several parts: no less exact than NumPy's pairwise sums.
+"""
+
+from math import prod
+
+import numpy as np
+
+from tapegrad.compiler import products
+from tapegrad.graph.graph import operands_of
+from tapegrad.primitives.node import Node
+
+COLUMN_SUMS = """def kernel(p):
+    R, C, z, x, s = p[0], p[1], p[2], p[4], p[5]
+    for c in range(C):
+        put(z, c, get(x, c, 1, 2, number), 0, 2, number)
+    for r in range(1, R):
+        for c in range(C):
+            put(z, c, get(z, c, 0, 2, number) + get(x, r * s + c, 1, 2, number), 0, 2, number)
+"""
+COLUMN_EXTREMA = """def kernel(p):
+    R, C, z, x, s = p[0], p[1], p[2], p[4], p[5]
+    for c in range(C):
+        put(z, c, get(x, c, 1, 2, number), 0, 2, number)
+    for r in range(1, R):
+        for c in range(C):
+            y, top = get(x, r * s + c, 1, 2, number), get(z, c, 0, 2, number)
+            put(z, c, y if y {sign} top or y != y else top, 0, 2, number)
+"""
+ROW_SUMS = """def kernel(p):
+    R, C, z, t, x, s = p[0], p[1], p[2], p[3], p[4], p[5]
+    for r in range(R):
+        total = 0.0
+        for c in range(C):
+            total += get(x, r * s + c, 1, 2, number)
+        put(z, r * t, number({result}), 0, 2, number)
+"""
+TOTAL = """def kernel(p):
+    R, C, z, x, s = p[0], p[1], p[2], p[4], p[5]
+    total, parts = 0.0, np.zeros(16)
+    for r in range(R):
+        whole = C // 16 * 16
+        for c in range(0, whole, 16):
+            for k in range(16):
+                parts[k] += get(x, r * s + c + k, 1, 2, number)
+        for c in range(whole, C):
+            total += get(x, r * s + c, 1, 2, number)
+    for k in range(16):
+        total += parts[k]
+    put(z, 0, number({result}), 0, 2, number)
+"""
+ROW_EXTREMA = """def kernel(p):
+    R, C, z, t, x, s = p[0], p[1], p[2], p[3], p[4], p[5]
+    for r in range(R):
+        top = get(x, r * s, 1, 2, number)
+        for c in range(1, C):
+            y = get(x, r * s + c, 1, 2, number)
+            if y {sign} top or y != y:
+                top = y
+        put(z, r * t, top, 0, 2, number)
+"""
+_TOP = """def kernel(p):
+    R, C, z, t, x, s = p[0], p[1], p[2], p[3], p[4], p[5]
+    for r in range(R):
+        top, total = get(x, r * s, 1, N, number), number(0)
+        for c in range(1, C):
+            y = get(x, r * s + c, 1, N, number)
+            if y > top or y != y:
+                top = y
+"""
+SOFTMAX = _TOP.replace("N", "2") + """
+        for c in range(C):
+            y = np.exp(get(x, r * s + c, 1, 2, number) - top)
+            total += y
+            put(z, r * t + c, y, 0, 2, number)
+        for c in range(C):
+            put(z, r * t + c, get(z, r * t + c, 0, 2, number) / total, 0, 2, number)
+"""
+LOG_SOFTMAX = _TOP.replace("N", "2") + """
+        for c in range(C):
+            total += np.exp(get(x, r * s + c, 1, 2, number) - top)
+        total = np.log(total)
+        for c in range(C):
+            put(z, r * t + c, get(x, r * s + c, 1, 2, number) - top - total, 0, 2, number)
+"""
+CROSS_ENTROPY = _TOP.replace("N", "3") + """
+        for c in range(C):
+            total += np.exp(get(x, r * s + c, 1, 3, number) - top)
+        k = get(p[6], r, 2, 3, int64)
+        if k < 0:
+            k += C
+        chosen = get(x, r * s + k, 1, 3, number) - top if 0 <= k < C else number(np.nan)
+        put(z, r, np.log(total) - chosen, 0, 3, number)
+"""
+
+
+# Products with a matrix whose rows are one-hot, or zeros: see products.looked_up. What is not finite makes 0 times it NaN.
+
+POSITIONS = """def kernel(p):
+    R, C, z, x, s = p[0], p[1], p[2], p[4], p[5]
+    put(z, R, 0, 0, 2, int64)
+    for r in range(R):
+        count, place = int32(0), int32(0)
+        for c in range(C):
+            there = int32(get(x, r * s + c, 1, 2, number) != number(0))
+            count += there
+            place += there * int32(c)
+        if count > 1 or count == 1 and get(x, r * s + place, 1, 2, number) != number(1):
+            return
+        put(z, r, int64(place) if count == 1 else -1, 0, 2, int64)
+    put(z, R, 1, 0, 2, int64)
+"""
+_FINITE = """
+    infinity, top = bits(number(np.inf)), bits(number(0))
+    for r in range({rows}):
+        for c in range(C):
+            top = max(top, bits({value}) & infinity)
+    finite = top != infinity
+"""
+LOOK_UP = """def kernel(p):
+    R, C, z, t, at, x, sx, y, sy = p[0], p[1], p[2], p[3], p[4], p[6], p[7], p[8], p[9]
+    K = p[11]
+    if get(at, R, 1, 4, int64) == 0:
+        return""" + _FINITE.format(rows="K", value="get(y, r * sy + c, 3, 4, number)") + """
+    for r in range(R):
+        k = get(at, r, 1, 4, int64)
+        if finite and k >= 0:
+            for c in range(C):
+                put(z, r * t + c, get(y, k * sy + c, 3, 4, number) + number(0), 0, 4, number)
+        else:
+            for c in range(C):
+                put(z, r * t + c, number(0), 0, 4, number)
+            for k in range(0 if finite else K):
+                for c in range(C):
+                    put(z, r * t + c, get(z, r * t + c, 0, 4, number) + get(x, r * sx + k, 2, 4, number)
+                        * get(y, k * sy + c, 3, 4, number), 0, 4, number)
+"""
+COLLECT = """def kernel(p):
+    R, C, z, t, at, x, sx, d, sd = p[0], p[1], p[2], p[3], p[4], p[6], p[7], p[8], p[9]
+    K = p[11]
+    if get(at, R, 1, 4, int64) == 0:
+        return
+    for k in range(K):
+        for c in range(C):
+            put(z, k * t + c, number(0), 0, 4, number)
+    empty = number(0)
+    for r in range(R):
+        k = get(at, r, 1, 4, int64)
+        if k >= 0:
+            for c in range(C):
+                put(z, k * t + c, get(z, k * t + c, 0, 4, number) + get(d, r * sd + c, 3, 4, number), 0, 4, number)
+        else:
+            for c in range(C):
+                empty += get(d, r * sd + c, 3, 4, number) * number(0)
+""" + _FINITE.format(rows="K", value="get(z, r * t + c, 0, 4, number)") + """
+    if not (finite and empty == number(0)):
+        for k in range(K):
+            for c in range(C):
+                total = number(0)
+                for r in range(R):
+                    total += get(x, r * sx + k, 2, 4, number) * get(d, r * sd + c, 3, 4, number)
+                put(z, k * t + c, total, 0, 4, number)
+"""
+TAKE = """def kernel(p):
+    R, C, z, t, at, y, s = p[0], p[1], p[2], p[3], p[4], p[6], p[7]
+    for r in range(R):
+        k = get(at, r, 1, 3, int64)
+        for c in range(C):
+            put(z, r * t + c, get(y, k * s + c, 2, 3, number), 0, 3, number)
+"""
+SPREAD = """def kernel(p):
+    R, C, z, t, at, d, s = p[0], p[1], p[2], p[3], p[4], p[6], p[7]
+    for k in range(p[9]):
+        for c in range(C):
+            put(z, k * t + c, number(0), 0, 3, number)
+    for r in range(R):
+        k = get(at, r, 1, 3, int64)
+        for c in range(C):
+            put(z, k * t + c, get(z, k * t + c, 0, 3, number) + get(d, r * s + c, 2, 3, number), 0, 3, number)
+"""
+TURNED = """def kernel(p):
+    R, C, z, t, x, s = p[0], p[1], p[2], p[3], p[4], p[5]
+    for low in range(0, C, 16):
+        for r in range(R):
+            for c in range(low, min(low + 16, C)):
+                put(z, c * t + r, get(x, r * s + c, 1, 2, number), 0, 2, number)
+"""
+
+
+OTHERS = {row.name: (row, text) for row, text in ((products.POSITIONS, POSITIONS), (products.TURNED, TURNED))}
+
+
+def reduction(node):
+    """(the text, the shape of x that its rows and columns are of) of a node that a kernel of the library computes, or None."""
+    name, x = node.row.name, node.operands[0] if node.operands else None
+    if name in OTHERS and node.row is OTHERS[name][0]:
+        return OTHERS[name][1]
+    if node.dtype.char not in "fd" or not isinstance(x, Node) or x.dtype != node.dtype or x.size == 0 or x.ndim == 0:
+        return None
+    if not node.static and name not in ("sum_rows", "softmax_cross_entropy"):
+        return None
+    if name == "sum_rows":
+        return COLUMN_SUMS if x.ndim == 2 else None
+    if name in ("softmax", "log_softmax"):
+        return (SOFTMAX if name == "softmax" else LOG_SOFTMAX) if node.static[0] in (-1, x.ndim - 1) else None
+    if name == "softmax_cross_entropy":
+        return CROSS_ENTROPY if _are_classes(node) else None
+    if name not in ("sum", "mean", "max", "min"):
+        return None
+    axes, n = node.static[0], x.ndim
+    if axes is None or len(axes) == n:
+        result = {"sum": "total", "mean": f"total / {float(x.size)}"}
+        return TOTAL.format(result=result[name]) if name in result else None
+    if tuple(axes) == (n - 1,):
+        if name in ("max", "min"):
+            return ROW_EXTREMA.format(sign=">" if name == "max" else "<")
+        return ROW_SUMS.format(result=f"total / {float(x.shape[-1])}" if name == "mean" else "total")
+    if name == "mean" or tuple(axes) != tuple(range(len(axes))):
+        return None
+    return COLUMN_SUMS if name == "sum" else COLUMN_EXTREMA.format(sign=">" if name == "max" else "<")
+
+
+def matrix_of(node):
+    """The rows and columns of the operand that a kernel of the library reads: the rows are those that are reduced, if it
+    reduces over the first axes."""
+    shape = node.operands[0].shape
+    axes = node.static[0] if node.static and node.row.name in ("sum", "mean", "max", "min") else None
+    if axes is not None and len(axes) < len(shape) and tuple(axes) == tuple(range(len(axes))):
+        return prod(shape[:len(axes)]), prod(shape[len(axes):])
+    return prod(shape[:-1]), shape[-1] if shape else 1
+
+
+def _are_classes(node):
+    classes = node.operands[1] if len(node.operands) > 1 else node.static[0]
+    return getattr(classes, "dtype", None) == np.int64 and classes.shape == node.shape and len(operands_of(node)) <= 2

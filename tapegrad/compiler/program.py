@@ -1,0 +1,382 @@
+"""A graph and its derivative as a program: forward(values) -> (outputs, saved), backward(saved, deltas) -> deltas of inputs.
+
+    graph -> the joint graph of outputs and deltas (graph/reverse.py) -> passes (simplify.py, products.py)
+          -> instructions (fusion.py) -> places (layout.py) -> words (this file) -> kernels/program.py
+
+Nothing is shared between calls but the code: each call gets memory from a pool, and results of its own.
+"""
+
+import warnings
+from functools import partial
+from math import prod
+
+import numpy as np
+
+from tapegrad.compiler import library, products, simplify
+from tapegrad.compiler.fusion import JOIN, Schedule
+from tapegrad.compiler.layout import ALIGNED, Layout, columns_of
+from tapegrad.compiler.listing import Listing, profile
+from tapegrad.compiler.plain import Plain
+from tapegrad.compiler.text import form_of, is_condition, is_elementwise, kernel_text
+from tapegrad.core.sweep import fit
+from tapegrad.graph import Graph, GraphError, Reverse, verify
+from tapegrad.graph.graph import operands_of
+from tapegrad.graph.reverse import Derivative, needed
+from tapegrad.kernels import program as machine
+from tapegrad.kernels.opcodes import CALL, COPY, PRODUCT_32, PRODUCT_64, STOP
+from tapegrad.primitives import arrays as F
+from tapegrad.primitives.node import Node
+
+TIDYING = simplify.folded, simplify.tidied, simplify.shared
+POOL, SAVED, SCRATCH = range(3)
+PLAIN, TRANSPOSED = 111, 112
+
+
+def program_of(inputs, outputs, wrt):
+    """The fastest program that there is here."""
+    if machine.available():
+        try:
+            return Program(inputs, outputs, wrt)
+        except Exception as error:
+            warnings.warn(f"tapegrad: a compiled function runs node by node, because its program failed: {error!r}",
+                          RuntimeWarning, stacklevel=2)
+    return Plain(inputs, outputs, wrt)
+
+
+class Program:
+    """Outputs as a function of inputs, and the deltas of those in `wrt`, compiled."""
+
+    def __init__(self, inputs, outputs, wrt=(), checked=False):
+        self.inputs, self.outputs, self.wrt, self.checked = list(inputs), list(outputs), list(wrt), checked
+        through = needed(Graph(inputs, outputs).nodes, wrt) if wrt else set()
+        self.joint, self.mask = {}, tuple([node in through for node in self.outputs])
+        self.reached = self.mask
+        self._joint(self.mask)
+
+    def _joint(self, mask):
+        if mask not in self.joint:
+            self.joint[mask] = _Joint(self.inputs, self.outputs, self.wrt, mask, self.checked)
+        return self.joint[mask]
+
+    def forward(self, values):
+        """(the outputs, arrays of the caller's; what a backward needs)"""
+        joint = self._joint(self.mask)
+        outputs, memory = joint.forward(values)
+        return outputs, (joint, memory, values)
+
+    def backward(self, saved, deltas):
+        """The deltas of `wrt`, None where none flows, from those of the outputs, None where there is none."""
+        joint, memory, values = saved
+        deltas = [d if there else None for d, there in zip(deltas, self.reached)]
+        mask = tuple([d is not None for d in deltas])
+        if mask != joint.mask:                          # other outputs have a delta than the time before
+            self.mask, joint = mask, self._joint(mask)
+            _, memory = joint.forward(values)
+        return joint.backward(memory, [d for d in deltas if d is not None])
+
+
+    def __str__(self):
+        return str(Listing(self._joint(self.mask)))
+
+    def profile(self, values):
+        """The time that each instruction takes, as text, from these values of the inputs."""
+        joint = self._joint(self.mask)
+        found = profile(joint, values, [np.ones(z.shape, z.dtype) for z in joint.seeds])
+        return "\n".join([f"{1e6 * seconds:10.1f} us  {part}  {line}    {what}" for part, line, what, seconds in found])
+
+
+class _Joint:
+    """The program for deltas of the outputs in `mask`."""
+
+    def __init__(self, inputs, outputs, wrt, mask, checked):
+        self.mask, self.count = mask, len(outputs)
+        self.given, constants = len(inputs), {}
+        graph = simplify.with_constants_as_inputs(Graph(inputs, outputs), constants, numbers=False)
+        outputs = graph.outputs
+        given = [z for z, wanted in zip(outputs, mask) if wanted]
+        self.seeds = [Node(None, (), (), z.shape, z.dtype) for z in given]
+        deltas = Reverse(graph, wrt, dict(zip(given, self.seeds)), whole="users'").deltas if given else {}
+        self.found = [node in deltas for node in wrt]
+        graph = Graph([*inputs, *self.seeds, *constants], [*outputs, *[deltas[node] for node in wrt if node in deltas]])
+        for step in (*TIDYING, partial(simplify.with_constants_as_inputs, constants=constants),
+                     partial(products.gathered, count=self.count), simplify.tidied, simplify.shared):
+            graph = step(graph)
+            if checked:
+                verify(graph)
+        self.graph = graph
+        self.schedule = Schedule(self.graph, self.count)
+        self.layout = Layout(self.schedule, self.graph, self.count)
+        self._pool(constants)
+        self._place()
+        arrays = 3 + self.given + self.count
+        self.parts = [_Code(self, self.schedule.first, self.layout.outputs[0], arrays),
+                      _Code(self, self.schedule.second, self.layout.outputs[1], arrays + len(self.seeds) + sum(self.found))]
+        self.free = [], []
+
+    def _pool(self, constants):
+        size = 0
+        for node, value in constants.items():
+            storage = self.layout.places[node].storage
+            storage.owner, storage.offset = "pool", size
+            size += -(-value.nbytes // ALIGNED) * ALIGNED
+        self.pool = np.zeros(max(size, 1), np.uint8)
+        for node, value in constants.items():
+            self.layout.places[node].array(self.pool, node.shape)[...] = value
+
+    def _place(self):
+        """Offsets for what is neither given nor returned."""
+        storages, position = {}, 0
+        for late, (part, copied) in enumerate(zip((self.schedule.first, self.schedule.second), self.layout.outputs)):
+            for touched in [*[self._touched(one) for one in part], [self.layout.places[node] for node, _ in copied]]:
+                for place in touched:
+                    storage = place.storage
+                    if storage.owner == "scratch":
+                        storages[id(storage)] = storage
+                        storage.first, storage.last = min(storage.first, position), max(storage.last, position)
+                        storage.late |= bool(late)
+                        storage.early |= not late
+                position += 1
+        self.size = [0, 0]
+        alive = []
+        for storage in sorted(storages.values(), key=lambda storage: storage.first):
+            nbytes = -(-storage.nbytes // ALIGNED) * ALIGNED
+            if storage.early and storage.late:
+                storage.owner, storage.offset = "saved", self.size[0]
+                self.size[0] += nbytes
+                continue
+            alive = [held for held in alive if held[2] >= storage.first]
+            at = 0
+            for low, high, _ in alive:
+                if low - at >= nbytes:
+                    break
+                at = max(at, high)
+            storage.offset = at
+            alive.append((at, at + nbytes, storage.last))
+            alive.sort()
+            self.size[1] = max(self.size[1], at + nbytes)
+
+    def _touched(self, one):
+        places = self.layout.places
+        found = [places[node] for node in (*one.operands(), *one.results) if node in places]
+        if one.kind == JOIN:
+            found += [place for _, place in self.layout.copies[one.nodes[0]]]
+        return found
+
+    def base(self, storage):
+        """The position of a storage's array among those that a run gets."""
+        if storage.owner == "input":
+            late = storage.number >= self.given
+            return 3 + storage.number + (self.count if late else 0)
+        if storage.owner == "output":
+            return 3 + self.given + storage.number + (len(self.seeds) if storage.number >= self.count else 0)
+        return {"pool": POOL, "saved": SAVED, "scratch": SCRATCH}[storage.owner]
+
+    def _memory(self, k):
+        try:
+            return self.free[k].pop()
+        except IndexError:
+            return np.empty(max(self.size[k], 1), np.uint8)
+
+    def _results(self, nodes):
+        return [np.empty(node.shape, node.dtype) for node in nodes]
+
+    def forward(self, values):
+        outputs = self._results(self.graph.outputs[:self.count])
+        saved, scratch = self._memory(0), self._memory(1)
+        arrays = self.parts[0].run([self.pool, saved, scratch, *values, *outputs])
+        self.free[1].append(scratch)
+        return outputs, _Saved(self, saved, arrays[3:])
+
+    def prepared(self, values, deltas):
+        """(the arrays of both parts, after a run of them; a function that gives memory back), to look at instructions."""
+        outputs, found = self._results(self.graph.outputs[:self.count]), self._results(self.graph.outputs[self.count:])
+        memory = self._memory(0), self._memory(1)
+        arrays = [self.pool, *memory, *values, *outputs, *deltas, *found]
+        for part in self.parts:
+            arrays = part.run(arrays)
+        return arrays, lambda: [free.append(array) for free, array in zip(self.free, memory)]
+
+    def backward(self, memory, deltas):
+        found = self._results(self.graph.outputs[self.count:])
+        scratch = self._memory(1)
+        self.parts[1].run([self.pool, memory.array, scratch, *memory.rest, *deltas, *found])
+        self.free[1].append(scratch)
+        found = iter(found)
+        return [next(found) if there else None for there in self.found]
+
+
+class _Saved:
+    """What is kept from a forward to its backward; the memory goes back to the pool with it."""
+
+    def __init__(self, joint, array, rest):
+        self.joint, self.array, self.rest = joint, array, rest
+
+    def __del__(self):
+        self.joint.free[0].append(self.array)
+
+
+class _Code:
+    """The words of one part, and what Python does at its stops."""
+
+    def __init__(self, joint, instructions, copied, arrays):
+        self.joint, self.words, self.steps, self.lines, self.arrays = joint, [], {}, [], arrays
+        self.places = joint.layout.places
+        for one in instructions:
+            start = len(self.words)
+            getattr(self, f"_{one.kind}")(one)
+            if len(self.words) > start:
+                self.lines.append((start, one))
+        for node, place in copied:
+            self._copy(node, self.places[node], place)
+        self.words.append(STOP)
+        self.code = np.array(self.words, np.int64)
+
+    def run(self, arrays):
+        """Run on these arrays; returns them, those that were not in order copied."""
+        at, checked = 0, 3
+        while True:
+            at, before = machine.run(self.code, at, tuple(arrays), checked), at
+            if at < 0:
+                arrays[-1 - at] = np.ascontiguousarray(arrays[-1 - at])
+                at = before
+                continue
+            step, checked = self.steps.get(at), len(arrays)
+            if step is None:
+                return arrays
+            step(arrays)
+            at += 1
+
+    def _base(self, place):
+        """The position of the array of a place, which has to be among those of this part."""
+        k = self.joint.base(place.storage)
+        if k >= self.arrays:
+            raise GraphError(f"{place.storage.owner} {place.storage.number} is not there in this part")
+        return k
+
+    def _where(self, place):
+        return self._base(place), place.storage.offset + place.start * place.storage.dtype.itemsize
+
+    def _kernel(self, one):
+        shape, split = one.nodes[0].shape, self.joint.schedule.splits[one.nodes[0]]
+        text, results, operands = kernel_text(one.nodes, one.results, shape, split)
+        forms = ["full"] * len(results) + [form_of(x.shape, shape, split) for x in operands]
+        places = [self.places[x] for x in (*results, *operands)]
+        rows, columns = prod(shape[:split]), prod(shape[split:])
+        if split < len(shape) - 1:                      # a row is several of those that places have
+            if not all([place.in_order for place in places]):
+                self._python(one)
+                return
+            strides = [0 if form == "full" and x.size < rows * columns else columns if form == "full" else 1
+                       for form, x in zip(forms, (*results, *operands))]
+        else:
+            strides = [0 if place.rows == 1 and rows > 1 else place.stride for place in places]
+        if rows > 1 and all([form == "scalar" or form == "full" and stride == columns for form, stride in zip(forms, strides)]):
+            rows, columns = 1, rows * columns
+        self._call(text, one.nodes[0].dtype, rows, columns, list(zip(places, strides)))
+
+    def _call(self, text, dtype, rows, columns, operands):
+        self.words += [CALL, machine.kernel(text, dtype), len(operands), rows, columns]
+        for place, stride in operands:
+            self.words += [*self._where(place), stride]
+
+    def _reduce(self, one):
+        node = one.nodes[0]
+        x = node.operands[0]
+        z = self.places[node]
+        rows, columns = library.matrix_of(node)
+        if columns != columns_of(x.shape) and not (self.places[x].in_order and z.in_order):
+            self._python(one)
+            return
+        by_rows = node.ndim == x.ndim and node.shape[-1] != 1 or z.columns == 1 and z.rows > 1
+        operands = [(z, z.stride if by_rows else 1)]
+        operands += [(self.places[y], columns if y is x and columns != columns_of(x.shape) else self.places[y].stride)
+                     for y in operands_of(node)]
+        self._call(library.reduction(node), x.dtype, rows, columns, operands)
+
+    def _look_up(self, one):
+        node = one.nodes[0]
+        if node.row in (products.TAKE, products.SPREAD):
+            at, y = node.operands
+            operands = [(place, place.stride) for place in (self.places[node], self.places[at], self.places[y])]
+            text = library.TAKE if node.row is products.TAKE else library.SPREAD
+            self._call(text, node.dtype, at.size, columns_of(node.shape), [*operands, (operands[0][0], len(node))])
+            return
+        at, x, y = node.operands
+        places = [self.places[z] for z in (node, at, x, y)]
+        collects = node.row is products.COLLECT
+        length = x.shape[1] if collects else y.shape[0]
+        self._call(library.COLLECT if collects else library.LOOK_UP, node.dtype, len(x), columns_of(node.shape),
+                   [(place, place.stride) for place in places] + [(places[0], length)])
+        base, offset = self._where(places[1])
+        self._gemm(node, (x, collects), (y, False), len(node), length if not collects else len(x),
+                   (base, offset + 8 * len(x)))
+
+    def _product(self, one):
+        node = one.nodes[0]
+        m, k = _as_matrix(node.operands[0].shape, left=True)
+        self._gemm(node, *map(products.base_of, node.operands), m, k)
+
+    def _gemm(self, node, left, right, m, k, skip=(-1, 0)):
+        """A product by BLAS, of pairs (matrix, whether it is transposed), m x k the left one; left out if the word at `skip`
+        is not 0."""
+        (x, turned_x), (y, turned_y) = left, right
+        px, py, pz = self.places[x], self.places[y], self.places[node]
+        n = node.size // m
+        strides = [1 if z.ndim == 1 and not on_left else place.stride for z, place, on_left in ((x, px, True), (y, py, False))]
+        self.words += [PRODUCT_32 if node.dtype.itemsize == 4 else PRODUCT_64, TRANSPOSED if turned_x else PLAIN,
+                       TRANSPOSED if turned_y else PLAIN, m, n, k]
+        for place, stride in ((px, strides[0]), (py, strides[1]), (pz, pz.stride if node.ndim == 2 else n)):
+            self.words += [*self._where(place), stride]
+        self.words += [0, *skip]
+
+    def _join(self, one):
+        for x, place in self.joint.layout.copies[one.nodes[0]]:
+            self._copy(x, self.places[x], place)
+
+    def _copy(self, node, of, to):
+        item = node.dtype.itemsize
+        rows, columns = to.rows, to.columns
+        if of.rows == rows and of.in_order and to.in_order:
+            rows, columns = 1, rows * columns
+        self.words += [COPY, rows, columns * item, *self._where(of), of.stride * item, *self._where(to), to.stride * item]
+
+    def _view(self, one):
+        if one.nodes[0] in self.joint.layout.moved:
+            self._python(one)
+
+    def _python(self, one):
+        """The rows of an instruction's nodes, run by Python."""
+        nodes = sorted({*one.nodes, *[x for node in one.nodes for x in _conditions(node)]}, key=lambda node: node.serial)
+        inside = set(nodes)
+        read = {x: (self._base(self.places[x]), self.places[x]) for node in nodes for x in operands_of(node) if x not in inside}
+        written = [(node, self._base(self.places[node]), self.places[node]) for node in nodes if node in self.places]
+
+        def step(arrays):
+            known = {x: place.array(arrays[k], x.shape) for x, (k, place) in read.items()}
+            with np.errstate(all="ignore"):
+                for node in nodes:
+                    known[node] = _computed(node, [known[x] if isinstance(x, Node) else x for x in node.operands])
+            for node, k, place in written:
+                place.array(arrays[k], node.shape)[...] = known[node]
+
+        self.steps[len(self.words)] = step
+        self.words.append(STOP)
+
+
+def _computed(node, values):
+    """The value of a node, by its row."""
+    row = node.row
+    if not isinstance(row, Derivative):
+        return row.g(values, *node.static) if row.variadic else row.g(*values, *node.static)
+    d, *saved = values                                  # a user's rule may write to its delta
+    c = row.rule()(F, d.copy(), *saved, *node.static)
+    return 0 if c is None else fit(F, np.asarray(c), node.shape, node.dtype)
+
+
+def _conditions(node):
+    return [y for x in operands_of(node) if is_condition(x) for y in (x, *_conditions(x))] if is_elementwise(node) \
+        or is_condition(node) else []
+
+
+def _as_matrix(shape, left):
+    return shape if len(shape) == 2 else (1, shape[0]) if left else (shape[0], 1)

@@ -1,0 +1,205 @@
+"""A recording: what a run of a function came to, and its replay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tapegrad.compiler.call import Call, Row, plan_of, put
+from tapegrad.compiler.guards import Reader, same_array
+from tapegrad.compiler.plain import Plain
+from tapegrad.compiler.program import program_of
+from tapegrad.compiler.rolling import rolled
+from tapegrad.compiler.tracer import Slot, Tracer
+from tapegrad.core.constants import private
+from tapegrad.core.record import wrap
+from tapegrad.functions.tensor import Tensor
+from tapegrad.graph import Graph
+from tapegrad.graph.graph import operands_of
+from tapegrad.primitives.node import Node
+from tapegrad.tree import leaves, rebuild
+
+MISS, FAILED = object(), object()
+Match = Callable[[Any, Any, bool], Any]
+
+
+def array_of(x: Tensor) -> Any:
+    """A tensor as what NumPy's functions return."""
+    return np.array(x._array)[()]
+
+
+class Place:
+    """Recordings of one signature, told apart by what the function looked at.
+
+    count    how many there have been
+    reason   why the function is run as it is, if so
+    """
+
+    __slots__ = ("count", "reason", "where")
+
+    def __init__(self, reason: str | None = None, where: str = "") -> None:
+        self.count, self.reason, self.where = 1, reason, where
+
+
+def _groups(live: list[Node], reach: set[Node]) -> list[list[Node]]:
+    """Results, in groups: two that depend on one recorded operation belong to one."""
+    groups: list[tuple[set[Node], list[Node]]] = []
+    for z in live if len(live) > 1 else ():
+        found, waiting = set[Node](), [z]
+        while waiting:
+            node = waiting.pop()
+            if node not in found and node in reach and node.row is not None:
+                found.add(node)
+                waiting += operands_of(node)
+        shared = [group for group in groups if not group[0].isdisjoint(found)]
+        groups = [group for group in groups if group not in shared]
+        groups.append((found.union(*[seen for seen, _ in shared]), [node for _, nodes in shared for node in nodes] + [z]))
+    return [nodes for _, nodes in groups] if len(live) > 1 else [live] * bool(live)
+
+
+class Recording:
+    """Guards, a program, results and effects.
+
+    match      (args, kwargs, recording) -> (arrays, tensors) of the inputs, or None where the signature or what the code can
+               read differs
+    place      shared by the recordings of a signature; with a reason there, calls are run as they are
+    replays    how many there have been
+    """
+
+    __slots__ = ("name", "match", "place", "replays", "reader", "inputs", "outputs", "wrt", "raw", "program", "nodes", "short",
+                 "guards", "results", "draws", "as_arrays", "tree", "live", "effects", "row", "plan", "wrapped", "single",
+                 "simple")
+
+    match: Match
+
+    def __init__(self, name: str, place: Place, reader: Reader) -> None:
+        self.name, self.place, self.reader, self.replays = name, place, reader, 0
+
+    def build(self, tracer: Tracer, output: Any, recording: bool) -> None:
+        """The program and what is done around it, from a trace and what the run returned."""
+        slots = self._results(tracer, output)
+        wanted = [slot for slot in slots if isinstance(slot, Slot)]
+        wanted += [x for effect in tracer.effects for x in leaves([effect.args, effect.kwargs]) if isinstance(x, Slot)]
+        live = list(dict.fromkeys([slot.node for slot in wanted if slot.node is not None and slot.live]))
+        rest = [slot.node for slot in wanted if slot.node is not None] + [node for node, _, _ in tracer.reads]
+        self.outputs: list[Any] = list(dict.fromkeys([*live, *rest]))
+        at = {node: i for i, node in enumerate(self.outputs)}
+        self.inputs = [held.node for held in tracer.inputs] + [node for node, _, _ in tracer.draws]
+        self.draws = [(generator, g) for _, generator, g in tracer.draws]
+        self.wrt = [i for i, held in enumerate(tracer.inputs) if held.node in tracer.reach] if recording and live else []
+        self.raw = [i for i, x in enumerate(self.reader.inputs) if isinstance(x, np.ndarray)]
+        graph = Graph(self.inputs, self.outputs)
+        self.nodes, self.short = graph.nodes, rolled(graph)
+        self.program = program_of(self.short.inputs, self.short.outputs, [self.inputs[i] for i in self.wrt])
+        self.guards = [(at[node], value, where) for node, value, where in tracer.reads]
+        self.effects = tracer.effects
+        self.live = [[at[node] for node in group] for group in _groups(live, tracer.reach)] if self.wrt else []
+        alive = {at[node] for node in live} if self.wrt else set()
+        self.wrapped = [at[node] for node in dict.fromkeys([slot.node for slot in wanted if slot.node is not None])]
+        self.wrapped = [place for place in self.wrapped if place not in alive]
+        self.results = [(x.at, None if x.node is None else at[x.node]) if isinstance(x, Slot) else x for x in slots]
+        for effect in self.effects:
+            for x in leaves([effect.args, effect.kwargs]):
+                if isinstance(x, Slot) and x.node is not None:
+                    x.place = at[x.node]
+        alone = not isinstance(output, (dict, list, tuple)) and type(self.results[0]) is tuple
+        self.as_arrays = not self.reader.knows_tensors      # a function of NumPy's functions: it returns what they do
+        self.single = self.results[0][1] if alone and not self.as_arrays else None
+        self.row = Row(self.name)
+        self.plan = plan_of(self.row, len(self.wrt))
+        self.simple = self.single is not None and not (self.raw or self.draws or self.guards or self.effects)
+
+    def _results(self, tracer: Tracer, output: Any) -> list[Any]:
+        self.tree = rebuild(output, iter([None] * len(leaves(output))))
+        return [tracer.result(x) for x in leaves(output)]
+
+    def replay(self, found: Any) -> Any:
+        """The results; MISS where the function would look at something else, FAILED where an operation raises. Nothing has been
+        done then."""
+        values, tensors = found
+        if self.simple:
+            return self._simply(values, tensors)
+        if self.raw:
+            values = list(values)
+            for i in self.raw:
+                values[i] = private(values[i])
+        if self.draws:
+            sources = [generator() for generator, _ in self.draws]
+            states = [source.bit_generator.state for source in sources]
+            values = [*values, *[g(source) for source, (_, g) in zip(sources, self.draws)]]
+        try:
+            outs, saved = self.program.forward(values)
+        except Exception:
+            outs = FAILED
+        else:
+            for place, value, _ in self.guards:
+                if not same_array(outs[place], value):
+                    outs = MISS
+                    break
+        if outs is MISS or outs is FAILED:
+            for source, state in zip(reversed(sources), reversed(states)) if self.draws else ():
+                source.bit_generator.state = state
+            return outs
+        made: dict[int, Any] = {}
+        if self.live:
+            call = Call(self, values, saved, tuple([tensors[i]._register for i in self.wrt]))
+            for group in self.live:
+                for place, entry in zip(group, put(self.row, self.plan, call, outs, group)):
+                    made[place] = wrap(outs[place], entry)
+        for place in self.wrapped:
+            made[place] = wrap(outs[place], None)
+        for effect in self.effects:
+            args, kwargs = rebuild([effect.args, effect.kwargs], iter([
+                x if type(x) is not Slot else tensors[x.at] if x.at is not None else made[x.place]
+                for x in leaves([effect.args, effect.kwargs])]))
+            effect.function(*args, **kwargs)
+        if self.single is not None:
+            return made[self.single]
+        return rebuild(self.tree, iter([self._result(x, tensors, made) for x in self.results]))
+
+    def _simply(self, values: Any, tensors: Any) -> Any:
+        """The only result, of a function that does nothing but compute it."""
+        try:
+            outs, saved = self.program.forward(values)
+        except Exception:
+            return FAILED
+        if not self.live:
+            return wrap(outs[self.single], None)
+        call = Call(self, values, saved, tuple([tensors[i]._register for i in self.wrt]))
+        return wrap(outs[self.single], put(self.row, self.plan, call, outs, self.live[0])[0])
+
+    def _result(self, x: Any, tensors: Any, made: dict[int, Any]) -> Any:
+        if type(x) is tuple and self.as_arrays:
+            return array_of(made[x[1]]) if x[1] is not None else tensors[x[0]]
+        if type(x) is tuple:
+            return tensors[x[0]] if x[1] is None else made[x[1]]
+        return x.copy() if type(x) is np.ndarray else x
+
+    def lines_looked_at(self) -> str:
+        """The user's lines that look at elements of tensors."""
+        return ", ".join(dict.fromkeys([where for _, _, where in self.guards]))
+
+    def graph(self) -> Graph:
+        """The recorded operations, what repeats as loops, with the names of the inputs."""
+        return Graph(self.inputs, self.short.outputs, dict(zip(self.inputs, self.reader.paths)))
+
+    def listing(self) -> str:
+        """The recorded list, and the program that runs."""
+        graph, program = str(self.graph()), str(self.program)
+        count = len(self.nodes)
+        return (f"{self.name}: {count} operations recorded\n{graph}"
+                + ("" if isinstance(self.program, Plain) else f"\n\nwhat runs\n{program}"))
+
+    def explanation(self) -> str:
+        """What is compared before a replay, and what is done besides computing."""
+        parts = [f"{self.name} is replayed: {len(self.nodes)} operations, {self.replays} replays"]
+        for title, lines in (("compared at each call", self.reader.notes),
+                             ("looked at, and compared at each call",
+                              [f"{value!r}, {where}" for _, value, where in self.guards]),
+                             ("done after it has been computed", [f"{effect.function.__qualname__}, {effect.where}"
+                                                                  for effect in self.effects])):
+            if lines:
+                parts += [title, *[f"    {line}" for line in lines]]
+        return "\n".join(parts)

@@ -1,0 +1,133 @@
+"""Passes that leave out what need not be computed: constants, the same thing twice, arrangements that change nothing."""
+
+import numpy as np
+
+from tapegrad.compiler.rewriting import mapped, with_operands
+from tapegrad.primitives import Primitive, table
+from tapegrad.primitives.node import Node, nodes
+
+SMALL = 4096        # elements of a constant that is computed beforehand
+
+
+def folded(graph):
+    """Constant folding: nodes of constants only are computed here."""
+    outputs = set(graph.outputs)
+
+    def change(node, operands):
+        known = isinstance(node.row, Primitive) and not node.row.variadic and not node.row.view and node.size <= SMALL
+        if known and node not in outputs and not any([isinstance(x, Node) for x in operands]):
+            with np.errstate(all="ignore"):
+                return np.asarray(node.row.g(*operands, *node.static))
+        return with_operands(node, operands)
+
+    return mapped(graph, change)
+
+
+def shared(graph):
+    """Common subexpressions: of nodes with the same row, operands and static arguments the first is computed."""
+    known = {}
+
+    def change(node, operands):
+        key = node.row, tuple([_key(x) for x in operands]), _key(node.static)
+        if key not in known:
+            known[key] = with_operands(node, operands)
+        return known[key]
+
+    return mapped(graph, change)
+
+
+def _key(x):
+    """Equal for constants of equal value only; a number and an array, and two types of number, are never equal."""
+    if isinstance(x, Node):
+        return x
+    if isinstance(x, (tuple, list)):
+        return tuple([_key(item) for item in x])
+    if isinstance(x, slice):
+        return slice, x.start, x.stop, x.step
+    if isinstance(x, (np.ndarray, np.generic)):
+        return type(x), x.shape, x.dtype, x.tobytes() if x.size <= SMALL else id(x)
+    return type(x), repr(x)
+
+
+def tidied(graph):
+    """Without arrangements that change nothing: alias, reshape to the same shape, the transpose of a transpose, a cast to the
+    same dtype, and broadcasting that the elementwise operation after it does by itself."""
+    return mapped(graph, _tidy)
+
+
+def _tidy(node, operands):
+    name, x = node.row.name, operands[0] if operands else None
+    if isinstance(x, Node) and not node.row.variadic:
+        same = x.shape == node.shape and x.dtype == node.dtype
+        if same and name in ("alias", "reshape", "broadcast_to", "astype", "positive", "stop"):
+            return x
+        if name == "transpose" and x.ndim < 2:
+            return x
+        if name == "transpose" and x.row is not None and x.row.name == "transpose" and node.static == x.static == (None,):
+            return x.operands[0]
+        if name == "reshape" and x.row is not None and x.row.name == "reshape":
+            operands = [x.operands[0]]
+            return x.operands[0] if x.operands[0].shape == node.shape else with_operands(node, operands)
+    if name == "stack" and node.static == (0,) and all([isinstance(x, Node) and x.ndim for x in operands]):
+        return nodes.reshape(nodes.concatenate(operands, 0), node.shape)
+    if node.row.elementwise:
+        for i, x in enumerate(operands):
+            if (y := _narrower(x)) is not None:
+                others = [getattr(other, "shape", ()) for k, other in enumerate(operands) if k != i]
+                if np.broadcast_shapes(y.shape, *others) == node.shape:
+                    operands[i] = y
+    return with_operands(node, operands)
+
+
+def _narrower(x):
+    """What x is broadcast from, or None: also through reshapes if that is one element."""
+    base = x
+    while _is(base, "broadcast_to", "reshape"):
+        base = base.operands[0]
+    if base is not x and getattr(base, "size", 0) == 1:
+        return base
+    return x.operands[0] if _is(x, "broadcast_to") and isinstance(x.operands[0], Node) else None
+
+
+def _is(x, *names):
+    return isinstance(x, Node) and x.row is not None and x.row.name in names
+
+
+# with the classes as an operand
+OF_CLASSES = Primitive("softmax_cross_entropy", table["softmax_cross_entropy"].g, (None, None))
+
+
+def with_constants_as_inputs(graph, constants, numbers=True):
+    """Constants as inputs, which kernels read, {input: its array} in `constants`; but not small numbers, which are part of
+    their text, or no numbers at all."""
+    known = {}
+
+    def lift(x, node):
+        if isinstance(x, Node) or not hasattr(x, "dtype") and (x in LITERAL or not _reads_numbers(node)):
+            return x
+        if not numbers and not np.ndim(x):
+            return x
+        value = np.asarray(x, None if hasattr(x, "dtype") else next(y.dtype for y in node.operands if isinstance(y, Node)))
+        key = value.shape, value.dtype, value.tobytes()
+        if key not in known:
+            known[key] = Node(None, (), (), value.shape, value.dtype)
+            constants[known[key]] = value
+        return known[key]
+
+    def change(node, operands):
+        if numbers and node.row.name == "softmax_cross_entropy" and node.static:
+            return Node(OF_CLASSES, (*operands, lift(node.static[0], node)), (), node.shape, node.dtype)
+        return with_operands(node, [lift(x, node) for x in operands])
+
+    new = mapped(graph, change)
+    outputs = [x if isinstance(x, Node) else lift(x, x) for x in new.outputs]
+    return type(graph)([*new.inputs, *constants], outputs)
+
+
+def _reads_numbers(node):
+    """Whether a number among the operands has the dtype of the others."""
+    given = [type(x) in (int, float) for x in node.operands if not hasattr(x, "dtype")]
+    return node.row.elementwise and all(given) and all([x.dtype.kind == "f" for x in node.operands if isinstance(x, Node)])
+
+
+LITERAL = {0, 1, -1, 2, -2, 3, 4, 0.5, -0.5, 0.25}

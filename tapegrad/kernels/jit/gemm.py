@@ -1,0 +1,28 @@
+"""cblas_sgemm and cblas_dgemm, with 64-bit integers, as functions of an address: z = alpha x @ y + beta z, by rows."""
+
+import numba
+from llvmlite import ir
+from numba.extending import intrinsic
+
+ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112            # values from cblas.h
+FORM, SIZE = numba.int32, numba.int64
+
+
+def _gemm(real):
+    parameters = (FORM,) * 3 + (SIZE,) * 3 + (real, SIZE, SIZE, SIZE, SIZE, real, SIZE, SIZE)
+
+    @intrinsic
+    def gemm(typing, place, layout, form_x, form_y, m, n, k, alpha, x, ldx, y, ldy, beta, z, ldz):
+        """Call the function at an address."""
+        def call(context, builder, signature, operands):
+            place, *given = operands
+            function = ir.FunctionType(ir.VoidType(), [context.get_value_type(kind) for kind in parameters])
+            builder.call(builder.inttoptr(place, function.as_pointer()), given)
+            return context.get_dummy_value()
+
+        return numba.void(numba.intp, *parameters), call
+
+    return gemm
+
+
+sgemm, dgemm = _gemm(numba.float32), _gemm(numba.float64)

@@ -1,0 +1,3 @@
+"""The instructions of compiled programs: see kernels/program.py. kernels/jit/generated.py runs them."""
+
+CALL, PRODUCT_32, PRODUCT_64, COPY, STOP = range(5)

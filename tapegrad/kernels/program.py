@@ -1,0 +1,60 @@
+"""Programs of kernels: instructions that a compiled loop runs one after the other, without Python between them.
+
+An instruction is a few 64-bit words in an array:
+
+    CALL        the address of a kernel, the number n of its operands, rows, columns; n times (array, offset in bytes, row
+                stride)
+    PRODUCT     of float32 or float64, by the BLAS that NumPy has loaded: forms of x and y, m, n, k; (array, offset, row stride)
+                of x, y, z; 1 to add to z, 0 to write it; a place of a word that is 0, or the product is left out; -1 without
+    COPY        rows, bytes of a row; (array, offset, row stride in bytes) of x and z
+    STOP        back to Python
+
+An array is a position in the tuple that `run` gets. A kernel is generated text, compiled once and cached on disk: what a
+program needs of machine code does not depend on its length. Without numba, or without the OpenBLAS that NumPy ships, there are
+no programs: `available()` is False.
+"""
+
+import ctypes
+from functools import cache
+
+import numpy as np
+
+from tapegrad.kernels import blas
+from tapegrad.kernels.compile import Late, lock, nothing
+
+
+def _load():
+    from tapegrad.kernels.jit import generated
+    return generated
+
+
+jit = Late(_load, "run", "kernel")
+NUMBERS = {np.dtype(np.float32): np.float32, np.dtype(np.float64): np.float64}
+
+
+@cache
+def _products():
+    library = blas.library()
+    return [ctypes.cast(getattr(library, f"scipy_cblas_{name}64_"), ctypes.c_void_p).value for name in ("sgemm", "dgemm")]
+
+
+@cache
+def available():
+    """Whether programs can be run here."""
+    return blas.library() is not None and hasattr(blas.library(), "scipy_cblas_dgemm64_") and jit.run is not nothing
+
+
+def kernel(text, dtype):
+    """The address of the kernel of this text, compiled when it is first asked for."""
+    with lock:
+        return jit.kernel(text, NUMBERS[dtype])
+
+
+PARAMETERS = 1024           # words for the parameters of a kernel
+
+
+def run(code, at, arrays, checked):
+    """Run the instructions of `code` from position `at`; returns the position of the STOP, or -1 - k if arrays[k] is not in
+    order, which is tested for those from `checked` on."""
+    work = np.empty(len(arrays) + PARAMETERS, np.int64)
+    return jit.run(code, at, arrays, len(arrays), checked, work, *_products())
