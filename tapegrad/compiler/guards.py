@@ -348,7 +348,8 @@ class Reader:
 
     def _attributes(self, obj: Any, at: str, seen: set[str]) -> None:
         own = getattr(obj, "__dict__", {})
-        names = {*self.names, *own} if {"__dict__", "vars"} & self.names else self.names
+        every = {"__dict__", "vars"} & self.names and not isinstance(obj, type)
+        names = {*self.names, *own} if every else self.names
         kinds = () if isinstance(obj, (type, types.ModuleType)) else type(obj).__mro__
         bases = obj.__mro__ if isinstance(obj, type) else ()
         for name in sorted(names - seen):
