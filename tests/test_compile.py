@@ -1066,3 +1066,43 @@ def test_what_would_be_wrong_in_a_replay_is_not(case):
         return seen
 
     assert run(lambda f: tg.compile(f, fallback="silent")) == run(lambda f: f)
+
+
+class Inner:
+    def __init__(self, factor):
+        self.factor = factor
+
+
+class Outer:
+    def __init__(self, *inner):
+        self.inner = {"a": [inner]}
+
+    def forward(self, x):
+        for (part,) in self.inner["a"]:
+            x = x * part.factor
+        return x
+
+
+def test_objects_in_objects_are_read():
+    inner = Inner(2.0)
+    outer = Outer(inner)
+    f = strict(lambda x: outer.forward(x))
+    for factor in (2.0, 3.0, tg.tensor(4.0), tg.tensor(5.0)):
+        inner.factor = factor
+        for _ in range(2):
+            assert f(x_of(1.0)).item() == float(factor)
+    assert sorted(replays(f)) == [1, 1, 3]
+
+
+def test_what_the_code_that_has_run_does_not_read_is_not_compared():
+    unread = Inner(2.0)
+
+    def other(x):
+        return x * unread.factor
+
+    f = strict(lambda x, n: x * 2 if n else other(x))
+    for n in (1, 0):
+        f(x_of(1.0), n)
+    unread.factor = 3.0
+    assert [f(x_of(1.0), n).item() for n in (1, 0)] == [2.0, 3.0]
+    assert sorted(replays(f)) == [0, 0, 1]

@@ -1,8 +1,9 @@
 """Compiled functions: recorded once, replayed while what they depend on is as it was.
 
     tracer.py       listens to a run of the function: operations become nodes; what leaves the tensors is noted
-    reading.py      what the function's code can read besides its arguments: closures, globals, attributes
-    guards.py       Python source that checks, at each call, that all this is as it was, and fetches the inputs
+    watching.py     what else the run calls: clocks, files, print; code that has not been read
+    guards.py       what the code can read, arguments, closures, globals, attributes, as Python source that checks, at each
+                    call, that all this is as it was, and fetches the inputs
     recording.py    what a run came to: guards, inputs, a program, results, effects; and its replay
     rolling.py      what repeats in the graph becomes a loop: one node, of a row of loop.py
     scalars.py      loops over few numbers as the text of a kernel

@@ -122,7 +122,7 @@ class Compiled:
             if generators := GENERATORS & reader.names:
                 tracer.refuse(f"it can make a random generator, by {', '.join(generators)}")
             try:
-                with watched(reader, tracer):
+                with watched(reader, tracer) as executed:
                     output = self.fun(*given.args, **given.kwargs)
             except Exception as error:
                 if not given.tensors or isinstance(error, CompileError):
@@ -130,20 +130,21 @@ class Compiled:
                 tracer.detach(f"it does not take tensors for its arrays: {type(error).__name__}: {error}")
                 given = Given(args, kwargs, [])         # it may take the arrays
                 output = self.fun(*args, **kwargs)
-            made.match = reader.compiled()
+            match = reader.compiled()
             if tracer.reason is None and reader.has(output):
                 tracer.refuse("it returns a container that it was given, or can reach")
+            if not given.is_same():
+                tracer.refuse("it changes a container that it was given")
+            unchanged = match(args, kwargs, recording) is not None
+            if tracer.reason is None and not (unchanged and _states(reader.fragile) == tracer.states):
+                tracer.refuse("it changes a value, a container or a random generator that it can read, or that was given")
+                tracer.where = ""
+            made.match = match
             if tracer.reason is None:
                 with tracer.silence():
-                    self._built(made, tracer, output, recording)
+                    self._built(made, tracer, output, recording, self._lean(args, kwargs, recording, executed))
         if tracer.reason is not None:
             given.write_back()
-        if not given.is_same():
-            tracer.refuse("it changes a container that it was given")
-        unchanged = made.match(args, kwargs, recording) is not None
-        if tracer.reason is None and not (unchanged and _states(reader.fragile) == tracer.states):
-            tracer.refuse("it changes a value, a container or a random generator that it can read, or that was given")
-            tracer.where = ""
         if not unchanged:
             self.changing += 1
             if self.changing >= CHANGING:
@@ -151,17 +152,28 @@ class Compiled:
         if tracer.reason is not None:
             made.place = Place(tracer.reason, tracer.where)
         output = given.returned(output, reader.knows_tensors)
-        reader.forget()
+        for read in (reader, made.reader):
+            read.forget()
         self._keep(made, missed)
         if tracer.reason is not None:
             self._say(tracer.reason, tracer.where)
         return output
 
-    def _built(self, made: Recording, tracer: Tracer, output: Any, recording: bool) -> None:
+    def _lean(self, args: Any, kwargs: Any, recording: bool, executed: Any) -> Any:
+        """A reader of only what the code that has run can read, and what it compares."""
+        if executed is None:
+            return None
+        reader = Reader(executed)
+        reader.arguments(self.fun, args, kwargs, recording)
+        reader.function(self.fun)
+        match = reader.compiled()
+        return None if match(args, kwargs, recording) is None else (reader, match)
+
+    def _built(self, made: Recording, tracer: Tracer, output: Any, recording: bool, lean: Any) -> None:
         tracer.finish()
         if tracer.reason is None:
             try:
-                made.build(tracer, output, recording)
+                made.build(tracer, output, recording, lean)
             except CompileError:
                 raise
             except Exception as error:                  # the run was right, whatever can't be made of it

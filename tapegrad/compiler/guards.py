@@ -61,9 +61,12 @@ class Reader:
     inputs    the tensors, and those arrays that are arguments
     notes     (what is compared, a line each), for explain()
     fragile   objects whose state has to be as it was after the first run: random generators
+
+    With `executed`, only what those codes can read is read: what a run did depends on nothing else.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, executed: set[types.CodeType] | None = None) -> None:
+        self.executed = executed
         self.lines: list[str] = []
         self.constants: dict[str, Any] = {"same": same_array, "M": MISSING, "Tensor": Tensor, "ndarray": np.ndarray}
         self.inputs: list[Any] = []
@@ -150,9 +153,9 @@ class Reader:
         self._reach()
 
     def _reach(self) -> None:
-        read = -1
-        while read != len(self.names):                  # more names may be found with more code
-            read = len(self.names)
+        read = -1, -1
+        while read != (len(self.names), len(self.objects)):     # more names may be found with more code, and more objects
+            read = len(self.names), len(self.objects)
             for obj, at, seen in list(self.objects):
                 self._attributes(obj, at, seen)
 
@@ -295,6 +298,8 @@ class Reader:
         self.visit(content, f"{expression}.cell_contents", path)
 
     def _function(self, f: types.FunctionType, v: str, path: str) -> None:
+        if self.executed is not None and f.__code__ not in self.executed:
+            return
         for i, (name, cell) in enumerate(zip(f.__code__.co_freevars, f.__closure__ or ())):
             self._cell(cell, f"{v}.__closure__[{i}]", name)
         for attribute in ("__defaults__", "__kwdefaults__"):
@@ -303,7 +308,7 @@ class Reader:
         self._code(f.__code__, f.__globals__)
 
     def _code(self, code: types.CodeType, space: dict[str, Any]) -> None:
-        if code in self.codes:
+        if code in self.codes or self.executed is not None and code not in self.executed:
             return
         self.codes.add(code)
         self.names |= {*code.co_names, *[x for x in code.co_consts if isinstance(x, str) and x.isidentifier()]}
@@ -343,7 +348,8 @@ class Reader:
 
     def _attributes(self, obj: Any, at: str, seen: set[str]) -> None:
         own = getattr(obj, "__dict__", {})
-        names = {*self.names, *own} if {"__dict__", "vars"} & self.names else self.names
+        every = {"__dict__", "vars"} & self.names and not isinstance(obj, type)
+        names = {*self.names, *own} if every else self.names
         kinds = () if isinstance(obj, (type, types.ModuleType)) else type(obj).__mro__
         bases = obj.__mro__ if isinstance(obj, type) else ()
         for name in sorted(names - seen):

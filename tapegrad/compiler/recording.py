@@ -77,8 +77,12 @@ class Recording:
     def __init__(self, name: str, place: Place, reader: Reader) -> None:
         self.name, self.place, self.reader, self.replays = name, place, reader, 0
 
-    def build(self, tracer: Tracer, output: Any, recording: bool) -> None:
-        """The program and what is done around it, from a trace and what the run returned."""
+    def build(self, tracer: Tracer, output: Any, recording: bool, lean: tuple[Reader, Match] | None) -> None:
+        """The program and what is done around it, from a trace and what the run returned.
+
+        lean   another reader, and what it compares, to be taken if it finds all inputs that are needed
+        """
+        self.as_arrays = not self.reader.knows_tensors      # a function of NumPy's functions: it returns what they do
         slots = self._results(tracer, output)
         wanted = [slot for slot in slots if isinstance(slot, Slot)]
         wanted += [x for effect in tracer.effects for x in leaves([effect.args, effect.kwargs]) if isinstance(x, Slot)]
@@ -86,12 +90,20 @@ class Recording:
         rest = [slot.node for slot in wanted if slot.node is not None] + [node for node, _, _ in tracer.reads]
         self.outputs: list[Any] = list(dict.fromkeys([*live, *rest]))
         at = {node: i for i, node in enumerate(self.outputs)}
-        self.inputs = [held.node for held in tracer.inputs] + [node for node, _, _ in tracer.draws]
+        given = [held.node for held in tracer.inputs]
+        drawn = [node for node, _, _ in tracer.draws]
+        self.nodes = reached(self.outputs, [*given, *drawn])
+        read = {*self.outputs, *[x for node in self.nodes for x in node.operands if isinstance(x, Node)]}
+        moved = self._ordered(tracer, {i for i, node in enumerate(given) if node in read}.union(
+            [slot.at for slot in wanted if slot.at is not None]), lean)
+        there = sorted([(i, node) for node, i in zip(given, moved) if i is not None], key=lambda pair: pair[0])
+        self.inputs = [node for _, node in there] + drawn
+        for slot in wanted:
+            slot.at = None if slot.at is None else moved[slot.at]
         self.draws = [(generator, g) for _, generator, g in tracer.draws]
-        self.wrt = [i for i, held in enumerate(tracer.inputs) if held.node in tracer.reach] if recording and live else []
+        self.wrt = [i for i, node in there if node in tracer.reach] if recording and live else []
         self.raw = [i for i, x in enumerate(self.reader.inputs) if isinstance(x, np.ndarray)]
-        graph = Graph(self.inputs, self.outputs)
-        self.nodes, self.short = graph.nodes, rolled(graph)
+        self.short = rolled(Graph(self.inputs, self.outputs))
         self.program = program_of(self.short.inputs, self.short.outputs, [self.inputs[i] for i in self.wrt])
         self.guards = [(at[node], value, where) for node, value, where in tracer.reads]
         self.effects = tracer.effects
@@ -105,11 +117,21 @@ class Recording:
                 if isinstance(x, Slot) and x.node is not None:
                     x.place = at[x.node]
         alone = not isinstance(output, (dict, list, tuple)) and type(self.results[0]) is tuple
-        self.as_arrays = not self.reader.knows_tensors      # a function of NumPy's functions: it returns what they do
         self.single = self.results[0][1] if alone and not self.as_arrays else None
         self.row = Row(self.name)
         self.plan = plan_of(self.row, len(self.wrt))
         self.simple = self.single is not None and not (self.raw or self.draws or self.guards or self.effects)
+
+    def _ordered(self, tracer: Tracer, needed: set[int], lean: tuple[Reader, Match] | None) -> list[int | None]:
+        """The places at which the inputs of the trace are fetched, if at all: by the lean reader if it has what is needed."""
+        if lean is not None:
+            reader, match = lean
+            places = {id(x): i for i, x in enumerate(reader.inputs)}
+            moved = [places.get(id(x)) for x in self.reader.inputs]
+            if all([moved[i] is not None for i in needed]) and sum([i is not None for i in moved]) == len(reader.inputs):
+                self.reader, self.match = reader, match
+                return moved
+        return list(range(len(tracer.inputs)))
 
     def _results(self, tracer: Tracer, output: Any) -> list[Any]:
         self.tree = rebuild(output, iter([None] * len(leaves(output))))

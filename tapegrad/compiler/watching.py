@@ -46,11 +46,15 @@ def origin(code: types.CodeType) -> int:
 
 
 @contextmanager
-def watched(reader: Reader, tracer: Tracer) -> Iterator[None]:
-    """While the function runs, refuse what acts on the world, and have the reader read all code that is called."""
+def watched(reader: Reader, tracer: Tracer) -> Iterator[set[types.CodeType] | None]:
+    """While the function runs, refuse what acts on the world, and have the reader read all code that is called.
+
+    Gives the set of codes of users that have been called, at the end; None if they can't be watched.
+    """
     if sys.getprofile() is not None:                    # somebody else watches
-        yield
+        yield None
         return
+    called: set[types.CodeType] = set()
     known: dict[types.CodeType, int] = dict.fromkeys(reader.codes, USERS)
 
     def seen(frame: Any, event: str, arg: Any) -> None:
@@ -61,6 +65,8 @@ def watched(reader: Reader, tracer: Tracer) -> Iterator[None]:
                 if known[code] == USERS and tracer.reason is None:
                     _read(reader, tracer, code, frame.f_globals)
                     known.update(dict.fromkeys(reader.codes, USERS))
+            if known[code] == USERS:
+                called.add(code)
         elif event == "c_call" and tracer.reason is None and not tracer.drawing:
             of = known.get(frame.f_code, OTHER)
             if of == USERS and _acts(arg) or of in BETWEEN and getattr(arg, "__name__", "") in ACTS and _is_users(frame):
@@ -68,7 +74,7 @@ def watched(reader: Reader, tracer: Tracer) -> Iterator[None]:
 
     sys.setprofile(seen)
     try:
-        yield
+        yield called
     finally:
         sys.setprofile(None)
 
