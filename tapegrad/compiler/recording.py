@@ -17,8 +17,7 @@ from tapegrad.core.constants import private
 from tapegrad.core.record import wrap
 from tapegrad.functions.tensor import Tensor
 from tapegrad.graph import Graph
-from tapegrad.graph.graph import reached
-from tapegrad.graph.graph import operands_of
+from tapegrad.graph.graph import operands_of, reached
 from tapegrad.primitives.node import Node
 from tapegrad.tree import leaves, rebuild
 
