@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy import ndarray
 
-from tapegrad.core.tape import effect
+from tapegrad.core.tape import changing, effect
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.tensor import Tensor
 from tapegrad.kernels import steps
@@ -96,7 +96,7 @@ class Optimizer:
         for parameter in self.parameters:
             parameter.grad = None
 
-    @effect
+    @changing(lambda optimizer: optimizer.parameters)
     def step(self) -> None:
         """Move every parameter that has a gradient.
 
@@ -109,8 +109,6 @@ class Optimizer:
         for i, parameter in enumerate(self.parameters):
             if parameter.grad is not None:
                 self.move(i, parameter.data, parameter.grad)
-
-    step.__wrapped__.changes = lambda self: self.parameters      # type: ignore[attr-defined]
 
     def move(self, i: int, x: Array, g: Array) -> None:
         """Write into x, the array of parameter i, whose gradient is g."""
@@ -170,7 +168,7 @@ class FusedOptimizer(Optimizer):
     def _moved(self, t: int, x: Array, g: Array, *means: Array) -> Any:
         raise NotImplementedError
 
-    @effect
+    @changing(lambda optimizer: optimizer.parameters)
     def step(self) -> None:
         """Move every parameter that has a gradient. ShapeError where an array was resized after it was assigned."""
         for group in self.groups:
@@ -193,8 +191,6 @@ class FusedOptimizer(Optimizer):
                     self._step_on_arrays(group, k, x, g)
             if kernel:
                 kernel(tuple(arrays), None, group.offsets, *group.means.values(), group.steps, *self._numbers())
-
-    step.__wrapped__.changes = lambda self: self.parameters      # type: ignore[attr-defined]
 
     def _step_on_arrays(self, group: Group, k: int, x: Array, g: Array) -> None:
         t = int(group.steps[k]) + 1

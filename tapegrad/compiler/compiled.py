@@ -116,6 +116,7 @@ class Compiled:
         made = Recording(self.name, missed.place if missed is not None else Place(), reader)
         given = Given(args, kwargs, reader.inputs)
         with tracer.listens():
+            tracer.of_arrays = bool(given.tensors)
             for x in reader.inputs:
                 tracer.add_input(given.tensors.get(id(x), x))
             if generators := GENERATORS & reader.names:
@@ -123,13 +124,15 @@ class Compiled:
             try:
                 with watched(reader, tracer):
                     output = self.fun(*given.args, **given.kwargs)
-            except (TypeError, AttributeError) as error:
+            except Exception as error:
                 if not given.tensors or isinstance(error, CompileError):
                     raise
-                tracer.refuse(f"it does not take tensors for its arrays: {type(error).__name__}: {error}")
+                tracer.detach(f"it does not take tensors for its arrays: {type(error).__name__}: {error}")
                 given = Given(args, kwargs, [])         # it may take the arrays
                 output = self.fun(*args, **kwargs)
             made.match = reader.compiled()
+            if tracer.reason is None and reader.has(output):
+                tracer.refuse("it returns a container that it was given, or can reach")
             if tracer.reason is None:
                 with tracer.silence():
                     self._built(made, tracer, output, recording)

@@ -9,7 +9,7 @@ from collections import defaultdict
 
 from tapegrad.compiler import products
 from tapegrad.compiler.library import reduction
-from tapegrad.compiler.text import is_elementwise, values_read
+from tapegrad.compiler.text import is_elementwise, split_of, values_read
 from tapegrad.graph.graph import operands_of
 
 LIMIT = 100             # nodes of a kernel
@@ -41,7 +41,7 @@ def kind_of(node):
         return KERNEL
     if _is_product(node):
         return PRODUCT
-    if node.row in (products.LOOK_UP, products.COLLECT):
+    if node.row in (products.LOOK_UP, products.COLLECT, products.TAKE, products.SPREAD):
         return LOOK_UP
     if name in ("getitem", "reshape") and node.static and operands_of(node):
         return VIEW
@@ -89,6 +89,7 @@ class Schedule:
     def __init__(self, graph, count):
         order = needed_values(graph)
         self.kinds = {node: kind_of(node) for node in order}
+        self.splits = {node: split_of(node) for node in order if self.kinds[node] == KERNEL}
         early = self._needed(order, graph.outputs[:count])
         self.users = defaultdict(list)
         for node in order:
@@ -111,10 +112,10 @@ class Schedule:
         kernels, others = defaultdict(list), []
         for node in order:
             if self.kinds[node] == KERNEL:
-                kernels[slots[node], node.shape, node.dtype].append(node)
+                kernels[slots[node], node.shape, node.dtype, self.splits[node]].append(node)
             else:
                 others.append((slots[node], self.kinds[node] in (JOIN, VIEW), node.serial, self._one(self.kinds[node], [node])))
-        for (slot, _, _), nodes in kernels.items():
+        for (slot, *_), nodes in kernels.items():
             for part in self._connected(nodes):
                 others.append((slot, False, part[0].serial, self._one(KERNEL, part)))
         return [instruction for *_, instruction in sorted(others, key=lambda item: item[:3])]
@@ -135,7 +136,8 @@ class Schedule:
         return slots
 
     def _fused(self, x, node):
-        return self.kinds.get(x) == KERNEL and x.shape == node.shape and x.dtype == node.dtype
+        return (self.kinds.get(x) == KERNEL == self.kinds[node] and x.shape == node.shape and x.dtype == node.dtype
+                and self.splits[x] == self.splits[node])
 
     def _delay(self, order, slots):
         """Move elementwise nodes to the first use of their value, where what they read is kept until then anyway."""

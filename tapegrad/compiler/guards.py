@@ -19,6 +19,8 @@ import dis
 import enum
 import sys
 import types
+from array import array
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from math import copysign, isnan
@@ -111,6 +113,13 @@ class Reader:
         exec(compile(text, "<guards of a compiled function>", "exec"), space)     # noqa: S102
         return space["match"]           # type: ignore[no-any-return]
 
+    def has(self, tree: Any) -> bool:
+        """Whether a list or a dict in a structure is one that was read."""
+        if isinstance(tree, (list, dict)) and id(tree) in self.found:
+            return True
+        parts = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, (list, tuple)) else ()
+        return any([self.has(part) for part in parts])
+
     def forget(self) -> None:
         """Keep no object that was read: only what is compared."""
         self.inputs, self.found, self.objects, self.fragile = [], {}, [], []
@@ -188,7 +197,7 @@ class Reader:
             self._array(x, kind, v, path)
         elif isinstance(x, TensorBase):
             raise Unreadable(f"{path} is a {kind.__name__}")
-        elif kind in (list, tuple) or isinstance(x, tuple):
+        elif isinstance(x, (list, tuple, deque, array)):
             self._check(f"type({v}) is not {self._bound(kind)} or len({v}) != {len(x)}")
             self._items(x, v, path)
         elif isinstance(x, dict):
@@ -197,8 +206,9 @@ class Reader:
             for key, value in list(x.items()):
                 at = repr(key) if type(key) in (str, int) else self._bound(key)
                 self.visit(value, f"{v}[{at}]", f"{path}[{key!r}]")
-        elif kind in (set, frozenset):
-            self._check(f"type({v}) is not {self._bound(kind)} or {v} != {self._bound(frozenset(x))}")
+        elif isinstance(x, (set, frozenset, bytearray)):
+            copy = bytes(x) if isinstance(x, bytearray) else frozenset(x)
+            self._check(f"type({v}) is not {self._bound(kind)} or {v} != {self._bound(copy)}")
         elif kind is types.FunctionType:
             self._check(f"type({v}) is not {self._bound(kind)} or {v}.__code__ is not {self._bound(x.__code__)}")
             if x.__module__ in (None, "builtins") or not is_library(x.__module__):
@@ -222,6 +232,8 @@ class Reader:
             self.fragile.append(x)
         elif isinstance(x, Optimizer) or is_library(kind.__module__) and not hasattr(x, "__wrapped__"):
             self._check(f"{v} is not {self._bound(x)}")
+            if not is_library(kind.__module__):
+                self._object(x, v)                      # an optimiser of the user's
             if (fun := getattr(x, "fun", None)) is not None and kind.__module__.startswith("tapegrad"):
                 self.visit(fun, f"{v}.fun", path)       # a compiled function
                 self._object(x, v)
@@ -242,7 +254,9 @@ class Reader:
 
     def _items(self, x: Any, v: str, path: str) -> None:
         if len(x) > 64 and all([type(item) in ATOMS or type(item) is float for item in x]):
-            self._check(f"{v} != {self._bound(kind_of(x)(x))} or list(map(type, {v})) != {self._bound(list(map(type, x)))}")
+            kind = kind_of(x)
+            self._check(f"{kind.__name__}({v}) != {self._bound(kind(x))}")
+            self._check(f"list(map(type, {v})) != {self._bound(list(map(type, x)))}")
             self.notes.append(f"{path}: {len(x)} values")
             return
         for i, item in enumerate(x):
@@ -250,15 +264,15 @@ class Reader:
 
     def _tensor(self, x: Tensor, v: str, path: str) -> None:
         d = self._variable("d")
-        array = x._array
+        held = x._array
         self.lines += [f"if type({v}) is not Tensor: return None", f"{d} = {v}._data",
                        f"if {d} is None: {d} = {v}._take_back()"]
-        self._check(f"{d}.shape != {array.shape!r} or {d}.dtype is not {self._bound(array.dtype)} "
-                    f"and {d}.dtype != {self._bound(array.dtype)} or {v}._register is {'not ' * (x._register is None)}None")
+        self._check(f"{d}.shape != {held.shape!r} or {d}.dtype is not {self._bound(held.dtype)} "
+                    f"and {d}.dtype != {self._bound(held.dtype)} or {v}._register is {'not ' * (x._register is None)}None")
         self.inputs.append(x)
         self.places.append((d, v))
         self.paths.append(path)
-        self.notes.append(f"{path}: {describe(array)}{', requires a gradient' * (x._register is not None)}")
+        self.notes.append(f"{path}: {describe(held)}{', requires a gradient' * (x._register is not None)}")
 
     def _array(self, x: Any, kind: Any, v: str, path: str) -> None:
         if self.in_arguments and kind is np.ndarray and x.dtype.kind in "biufc":
@@ -298,7 +312,7 @@ class Reader:
             if name in space:
                 bound = bound or self._global(space)
                 self.visit(space[name], f"{bound}.get({name!r}, M)", name)
-            elif not hasattr(builtins, name) and name in stored:
+            elif hasattr(builtins, name) or name in stored:
                 bound = bound or self._global(space)
                 self._check(f"{name!r} in {bound}")
         for inner in code.co_consts:
@@ -373,7 +387,7 @@ def _slots(kind: type) -> Any:
 
 
 def kind_of(x: Any) -> Any:
-    return list if isinstance(x, list) else tuple
+    return tuple if isinstance(x, tuple) else list
 
 
 def stored_globals(code: types.CodeType) -> set[str]:

@@ -3,6 +3,8 @@
 Sums over many elements are added up in float64, or in several parts: no less exact than NumPy's pairwise sums.
 """
 
+from math import prod
+
 import numpy as np
 
 from tapegrad.compiler import products
@@ -16,6 +18,15 @@ COLUMN_SUMS = """def kernel(p):
     for r in range(1, R):
         for c in range(C):
             put(z, c, get(z, c, 0, 2, number) + get(x, r * s + c, 1, 2, number), 0, 2, number)
+"""
+COLUMN_EXTREMA = """def kernel(p):
+    R, C, z, x, s = p[0], p[1], p[2], p[4], p[5]
+    for c in range(C):
+        put(z, c, get(x, c, 1, 2, number), 0, 2, number)
+    for r in range(1, R):
+        for c in range(C):
+            y, top = get(x, r * s + c, 1, 2, number), get(z, c, 0, 2, number)
+            put(z, c, y if y {sign} top or y != y else top, 0, 2, number)
 """
 ROW_SUMS = """def kernel(p):
     R, C, z, t, x, s = p[0], p[1], p[2], p[3], p[4], p[5]
@@ -151,6 +162,23 @@ COLLECT = """def kernel(p):
                     total += get(x, r * sx + k, 2, 4, number) * get(d, r * sd + c, 3, 4, number)
                 put(z, k * t + c, total, 0, 4, number)
 """
+TAKE = """def kernel(p):
+    R, C, z, t, at, y, s = p[0], p[1], p[2], p[3], p[4], p[6], p[7]
+    for r in range(R):
+        k = get(at, r, 1, 3, int64)
+        for c in range(C):
+            put(z, r * t + c, get(y, k * s + c, 2, 3, number), 0, 3, number)
+"""
+SPREAD = """def kernel(p):
+    R, C, z, t, at, d, s = p[0], p[1], p[2], p[3], p[4], p[6], p[7]
+    for k in range(p[9]):
+        for c in range(C):
+            put(z, k * t + c, number(0), 0, 3, number)
+    for r in range(R):
+        k = get(at, r, 1, 3, int64)
+        for c in range(C):
+            put(z, k * t + c, get(z, k * t + c, 0, 3, number) + get(d, r * s + c, 2, 3, number), 0, 3, number)
+"""
 TURNED = """def kernel(p):
     R, C, z, t, x, s = p[0], p[1], p[2], p[3], p[4], p[5]
     for low in range(0, C, 16):
@@ -188,7 +216,19 @@ def reduction(node):
         if name in ("max", "min"):
             return ROW_EXTREMA.format(sign=">" if name == "max" else "<")
         return ROW_SUMS.format(result=f"total / {float(x.shape[-1])}" if name == "mean" else "total")
-    return COLUMN_SUMS if name == "sum" and tuple(axes) == tuple(range(n - 1)) else None
+    if name == "mean" or tuple(axes) != tuple(range(len(axes))):
+        return None
+    return COLUMN_SUMS if name == "sum" else COLUMN_EXTREMA.format(sign=">" if name == "max" else "<")
+
+
+def matrix_of(node):
+    """The rows and columns of the operand that a kernel of the library reads: the rows are those that are reduced, if it
+    reduces over the first axes."""
+    shape = node.operands[0].shape
+    axes = node.static[0] if node.static and node.row.name in ("sum", "mean", "max", "min") else None
+    if axes is not None and len(axes) < len(shape) and tuple(axes) == tuple(range(len(axes))):
+        return prod(shape[:len(axes)]), prod(shape[len(axes):])
+    return prod(shape[:-1]), shape[-1] if shape else 1
 
 
 def _are_classes(node):

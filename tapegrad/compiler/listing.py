@@ -33,7 +33,7 @@ class Listing:
         """`z5, z8 = kernel A(z1, x2)    3 operations on (16, 32): add, sigmoid, multiply`"""
         node, names = one.nodes[0], self.names
         if one.kind == KERNEL:
-            text, results, operands = kernel_text(one.nodes, one.results, node.shape)
+            text, results, operands = kernel_text(one.nodes, one.results, node.shape, self.joint.schedule.splits[node])
             letter = self.kernels.setdefault(text, f"{len(self.kernels) + 1}")
             counts = Counter([node.row.name for node in one.nodes])
             what = ", ".join([name if n == 1 else f"{n} {name}" for name, n in counts.items()])
@@ -42,7 +42,7 @@ class Listing:
         if one.kind == PRODUCT:
             x, y = [names[z] + (".T" if turned else "") for z, turned in map(base_of, node.operands)]
             return f"{left} = {x} @ {y}", " @ ".join([_shape(z) for z in node.operands])
-        if one.kind == LOOK_UP:
+        if one.kind == LOOK_UP and len(node.operands) == 3:
             at, x, y = [names[z] for z in node.operands]
             product = f"{x}.T @ {y}" if node.row is COLLECT else f"{x} @ {y}"
             return f"{left} = {product}", f"{_shape(node)} by rows, where {at} says that {x} is one-hot"

@@ -24,9 +24,9 @@ from tapegrad.primitives.node import Node, node_of, nodes
 def gathered(graph, count=0):
     """All of the passes, in the order in which they help each other. What the first `count` outputs need is not gathered with
     what they don't: the rest runs later."""
-    for step in partial(sums, count=count), shared, partial(beside, count=count), shared, partial(stacked, count=count), shared:
+    for step in indexed, partial(sums, count=count), shared, partial(beside, count=count), shared, partial(stacked, count=count), shared:
         graph = step(graph)
-    return looked_up(turned(graph))
+    return counted(looked_up(turned(graph)))
 
 
 def _early(graph, count):
@@ -36,6 +36,11 @@ def _early(graph, count):
 def _joined(parts, axis):
     """The parts, concatenated."""
     return parts[0] if len(parts) == 1 else node_of(table["concatenate"], tuple(parts), (axis,))
+
+
+def _place(x):
+    """Blocks are in the order of time, as a rule; what is given comes before what is computed, whenever its node was made."""
+    return x.row is not None, x.serial
 
 
 def _orders(graph):
@@ -59,9 +64,28 @@ def _turned(x, transposed):
     return nodes.transpose(x, None) if transposed else x
 
 
-def _is_product(x):
+def _is_matmul(x):
     return (isinstance(x, Node) and x.row is not None and x.row.name == "matmul"
             and all([isinstance(y, Node) and y.ndim == 2 for y in x.operands]) and x.size > 0)
+
+
+def _is_product(x):
+    """Whether x is a product of matrices, or rows of one that are taken by indices, which is a product with a one-hot matrix."""
+    return _is_matmul(x) or isinstance(x, Node) and x.row in (TAKE, SPREAD)
+
+
+def _factors(product):
+    """Two pairs (matrix or indices, whether it is transposed)."""
+    if product.row is TAKE or product.row is SPREAD:
+        return (product.operands[0], product.row is SPREAD), (product.operands[1], False)
+    return map(base_of, product.operands)
+
+
+def _product(x, turned_x, y, turned_y, rows):
+    """x @ y; with indices x, the rows y[x], or, transposed, a matrix of so many rows with y added at x."""
+    if x.dtype.kind == "i":
+        return node_of(SPREAD, (x, y), (rows,)) if turned_x else node_of(TAKE, (x, y))
+    return nodes.matmul(_turned(x, turned_x), _turned(y, turned_y))
 
 
 def _is_sum_of_rows(x):
@@ -125,9 +149,9 @@ class _Terms:
     def __init__(self, terms, uses, kept):
         alike, self.rows, self.rest = {}, [], []
         for x in terms:
-            if uses[x] == 1 and _is_product(x) and x not in kept:
-                (left, turned_x), (right, turned_y) = map(base_of, x.operands)
-                alike.setdefault((turned_x, turned_y), []).append((x, left, right))
+            if uses[x] == 1 and _is_product(x) and x.row is not TAKE and x not in kept:
+                (left, turned_x), (right, turned_y) = _factors(x)
+                alike.setdefault((turned_x, turned_y, left.dtype, len(x)), []).append((x, left, right))
             elif uses[x] == 1 and _is_sum_of_rows(x):
                 self.rows.append(x)
             else:
@@ -135,24 +159,24 @@ class _Terms:
         if len(self.rows) == 1:
             self.rest += self.rows
         self.rest += [found[0][0] for found in alike.values() if len(found) == 1]
-        self.products = {key: sorted([pair[1:] for pair in found], key=lambda pair: pair[not key[0]].serial)
+        self.products = {key: sorted([pair[1:] for pair in found], key=lambda pair: _place(pair[not key[0]]))
                          for key, found in alike.items() if len(found) > 1}
 
     def right_operands(self):
-        return [tuple([y for _, y in pairs]) for (turned_x, _), pairs in self.products.items() if turned_x]
+        return [tuple([y for _, y in pairs]) for (turned_x, *_), pairs in self.products.items() if turned_x]
 
     def sum(self, new, orders):
         """The node, or None if there is nothing to gather."""
         if len(self.rows) < 2 and not self.products:
             return None
         total = [new.get(x, x) for x in self.rest]
-        for (turned_x, turned_y), pairs in self.products.items():
-            x = _turned(_joined([new.get(x, x) for x, _ in pairs], 0 if turned_x else 1), turned_x)
-            y = _turned(_joined([new.get(y, y) for _, y in pairs], 1 if turned_y else 0), turned_y)
-            total.append(nodes.matmul(x, y))
+        for (turned_x, turned_y, _, rows), pairs in self.products.items():
+            x = _joined([new.get(x, x) for x, _ in pairs], 0 if turned_x else 1)
+            y = _joined([new.get(y, y) for _, y in pairs], 1 if turned_y else 0)
+            total.append(_product(x, turned_x, y, turned_y, rows))
         if len(self.rows) > 1:
             parts = [x.operands[0] for x in self.rows]
-            parts = orders.get(frozenset(parts)) or sorted(parts, key=lambda x: x.serial)
+            parts = orders.get(frozenset(parts)) or sorted(parts, key=_place)
             total.append(nodes.sum_rows(_joined([new.get(x, x) for x in parts], 0)))
         return _added_up(total)
 
@@ -169,12 +193,16 @@ def _added_up(terms):
 def beside(graph, count=0):
     """Products with the same left operand, and sums of the rows of blocks that stand side by side."""
     orders, alike, early = _orders(graph), {}, _early(graph, count)
+    of = {block: blocks for blocks in orders for block in blocks}
     for node in graph.nodes:
         if _is_product(node):
-            (x, turned_x), (y, turned_y) = map(base_of, node.operands)
-            alike.setdefault((x, turned_x, turned_y, node in early), {}).setdefault(y, []).append(node)
+            (x, turned_x), (y, turned_y) = _factors(node)
+            alike.setdefault((x, turned_x, turned_y, len(node), node in early), {}).setdefault(y, []).append(node)
         elif _is_sum_of_rows(node) and (tall := _blocks_of(node.operands[0])):
-            alike.setdefault((None, len(tall), tall[0].shape, node.dtype, node in early), {}).setdefault(node.operands[0], []).append(node)
+            side_by_side = next((of[block] for block in tall if block in of), None)
+            if side_by_side:                            # where the blocks are beside each other anyway
+                key = None, len(tall), tall[0].shape, side_by_side, node in early
+                alike.setdefault(key, {}).setdefault(node.operands[0], []).append(node)
     return regrouped(graph, [_beside(key, found, orders) for key, found in alike.items() if len(found) > 1])
 
 
@@ -189,12 +217,12 @@ def _beside(key, found, orders):
 
         tall = [_blocks_of(y) for y in ys]
         if turned_y is True:
-            joined = _turned(_joined(list(map(at, ys)), 0), True)
+            joined = _joined(list(map(at, ys)), 0)
         elif all([blocks is not None and list(map(np.shape, blocks)) == list(map(np.shape, tall[0])) for blocks in tall]):
             joined = _joined([_joined(list(map(at, row)), 1) for row in zip(*tall)], 0)
         else:
             joined = _joined(list(map(at, ys)), 1)
-        z = nodes.sum_rows(joined) if x is None else nodes.matmul(_turned(at(x), turned_x), joined)
+        z = nodes.sum_rows(joined) if x is None else _product(at(x), turned_x, joined, turned_y is True, key[3])
         parts, start = {}, 0
         for y in ys:
             stop = start + y.shape[0 if turned_y is True else 1]
@@ -211,7 +239,7 @@ def _in_order(ys, orders):
         if found := orders.get(frozenset(row)):
             place = {block: i for i, block in enumerate(found)}
             return [y for _, y in sorted(zip([place[block] for block in row], ys), key=lambda pair: pair[0])]
-    return sorted(ys, key=lambda y: y.serial)
+    return sorted(ys, key=_place)
 
 
 def stacked(graph, count=0):
@@ -224,7 +252,7 @@ def _alike_on_the_right(graph, count):
     alike, level, early = {}, levels(graph), _early(graph, count)
     for node in graph.nodes:
         if _is_product(node):
-            (x, turned_x), (y, turned_y) = map(base_of, node.operands)
+            (x, turned_x), (y, turned_y) = _factors(node)
             if not turned_x:
                 alike.setdefault((y, turned_y, level[x], node in early), {}).setdefault(x, []).append(node)
     return [(key[:2], found) for key, found in alike.items() if len(found) > 1]
@@ -232,10 +260,10 @@ def _alike_on_the_right(graph, count):
 
 def _stacked(y, turned_y, found):
     """The group of x @ y for each x in `found`, {x: nodes}."""
-    xs = sorted(found, key=lambda x: x.serial)
+    xs = sorted(found, key=_place)
 
     def build(new):
-        z, parts, start = nodes.matmul(_joined([new.get(x, x) for x in xs], 0), _turned(new.get(y, y), turned_y)), {}, 0
+        z, parts, start = _product(_joined([new.get(x, x) for x in xs], 0), False, new.get(y, y), turned_y, None), {}, 0
         for x in xs:
             parts |= dict.fromkeys(found[x], z[start:start + len(x)])
             start += len(x)
@@ -245,6 +273,18 @@ def _stacked(y, turned_y, found):
 
 
 # How products are computed
+
+def _spread(at, d, rows):
+    z = np.zeros((rows, d.shape[1]), d.dtype)
+    np.add.at(z, at, d)
+    return z
+
+
+def _counted(at, rows):
+    if at.size and not -rows <= at.min() <= at.max() < rows:
+        raise IndexError(f"getitem: an index is out of bounds for {rows} rows")
+    return np.where(at < 0, at + rows, at)
+
 
 def _positions(x):
     there = x != 0
@@ -259,18 +299,49 @@ POSITIONS = Primitive("positions", _positions, (None,))
 # x @ y and x.T @ y by the positions of x: a look-up of rows where those are ones
 LOOK_UP = Primitive("look_up", lambda at, x, y: x @ y, (None,) * 3)
 COLLECT = Primitive("collect", lambda at, x, y: x.T @ y, (None,) * 3)
+# y[x] and the transpose of it, zeros with y added at x, of indices x, one per row; those counted from the start, or IndexError
+TAKE = Primitive("take_rows", lambda at, y: y[at], (None, None))
+SPREAD = Primitive("spread_rows", _spread, (None, None))
+COUNTED = Primitive("counted_rows", _counted, (None,))
 OFTEN = 3               # products with a transposed matrix: then one in order is made, with which they are faster
 MANY = 1024             # elements of a matrix that may be one-hot
 
 
+def indexed(graph):
+    """Rows of a matrix taken by an index that is an operand, and the derivative of that, as products with a one-hot matrix."""
+    def change(node, operands):
+        if node.row.lifted is not None and len(operands) == 2:
+            row, (index, *more) = node.row.lifted
+            x, at = operands
+            if isinstance(index, Node) and at.ndim == 1 and at.dtype == np.int64 and x.ndim == 2 and x.dtype.char in "fd":
+                if row is table["getitem"]:
+                    return Node(TAKE, (at, x), (), node.shape, node.dtype)
+                if row is table["scatter"] and node.ndim == 2:
+                    return Node(SPREAD, (at, x), (len(node),), node.shape, node.dtype)
+        return with_operands(node, operands)
+
+    return mapped(graph, change)
+
+
+def counted(graph):
+    """The indices of rows checked, and counted from the start."""
+    def change(node, operands):
+        if node.row in (TAKE, SPREAD):
+            rows = len(node) if node.row is SPREAD else len(operands[1])
+            return Node(node.row, (node_of(COUNTED, (operands[0],), (rows,)), operands[1]), node.static, node.shape, node.dtype)
+        return with_operands(node, operands)
+
+    return shared(mapped(graph, change))
+
+
 def turned(graph):
     """The transposes of matrices that are right operands often, in memory of their own."""
-    uses = Counter([base_of(node.operands[1]) for node in graph.nodes if _is_product(node)])
+    uses = Counter([base_of(node.operands[1]) for node in graph.nodes if _is_matmul(node)])
     often = {x for (x, transposed), n in uses.items() if transposed and n >= OFTEN}
     made = {}
 
     def change(node, operands):
-        if _is_product(node) and (base := base_of(node.operands[1]))[1] and base[0] in often:
+        if _is_matmul(node) and (base := base_of(node.operands[1]))[1] and base[0] in often:
             x = operands[1].operands[0]
             if x not in made:
                 made[x] = node_of(TURNED, (x,))
@@ -288,7 +359,7 @@ def looked_up(graph):
             given.add(node)
 
     def change(node, operands):
-        if _is_product(node):
+        if _is_matmul(node):
             (x, transposed), y = base_of(node.operands[0]), operands[1]
             if x in given and x.size >= MANY and x.shape[1] > 1 and not base_of(y)[1]:
                 x = operands[0].operands[0] if transposed else operands[0]

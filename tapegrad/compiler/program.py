@@ -6,7 +6,9 @@
 Nothing is shared between calls but the code: each call gets memory from a pool, and results of its own.
 """
 
+import warnings
 from functools import partial
+from math import prod
 
 import numpy as np
 
@@ -15,7 +17,7 @@ from tapegrad.compiler.fusion import JOIN, Schedule
 from tapegrad.compiler.listing import Listing, profile
 from tapegrad.compiler.plain import Plain
 from tapegrad.compiler.layout import ALIGNED, Layout, columns_of, rows_of
-from tapegrad.compiler.text import form_of, kernel_text
+from tapegrad.compiler.text import form_of, is_condition, is_elementwise, kernel_text
 from tapegrad.graph import Graph, GraphError, Reverse, verify
 from tapegrad.graph.graph import operands_of
 from tapegrad.graph.reverse import needed
@@ -30,7 +32,13 @@ PLAIN, TRANSPOSED = 111, 112
 
 def program_of(inputs, outputs, wrt):
     """The fastest program that there is here."""
-    return Program(inputs, outputs, wrt) if machine.available() else Plain(inputs, outputs, wrt)
+    if machine.available():
+        try:
+            return Program(inputs, outputs, wrt)
+        except Exception as error:
+            warnings.warn(f"tapegrad: a compiled function runs node by node, because its program failed: {error!r}",
+                          RuntimeWarning, stacklevel=2)
+    return Plain(inputs, outputs, wrt)
 
 
 class Program:
@@ -41,6 +49,7 @@ class Program:
         through = needed(Graph(inputs, outputs).nodes, wrt) if wrt else set()
         self.joint, self.mask = {}, tuple([node in through for node in self.outputs])
         self.reached = self.mask
+        self._joint(self.mask)
 
     def _joint(self, mask):
         if mask not in self.joint:
@@ -78,17 +87,20 @@ class _Joint:
 
     def __init__(self, inputs, outputs, wrt, mask, checked):
         self.mask, self.count = mask, len(outputs)
+        self.given, constants = len(inputs), {}
+        graph = simplify.with_constants_as_inputs(Graph(inputs, outputs), constants, numbers=False)
+        outputs = graph.outputs
         given = [z for z, wanted in zip(outputs, mask) if wanted]
         self.seeds = [Node(None, (), (), z.shape, z.dtype) for z in given]
-        deltas = Reverse(Graph(inputs, outputs), wrt, dict(zip(given, self.seeds))).deltas if given else {}
+        deltas = Reverse(graph, wrt, dict(zip(given, self.seeds))).deltas if given else {}
         self.found = [node in deltas for node in wrt]
-        graph = Graph([*inputs, *self.seeds], [*outputs, *[deltas[node] for node in wrt if node in deltas]])
-        for step in (*TIDYING, partial(products.gathered, count=self.count), simplify.tidied, simplify.shared):
+        graph = Graph([*inputs, *self.seeds, *constants], [*outputs, *[deltas[node] for node in wrt if node in deltas]])
+        for step in (*TIDYING, partial(simplify.with_constants_as_inputs, constants=constants),
+                     partial(products.gathered, count=self.count), simplify.tidied, simplify.shared):
             graph = step(graph)
             if checked:
                 verify(graph)
-        self.given = len(inputs)
-        self.graph, constants = simplify.with_constants_as_inputs(graph)
+        self.graph = graph
         self.schedule = Schedule(self.graph, self.count)
         self.layout = Layout(self.schedule, self.graph, self.count)
         self._pool(constants)
@@ -242,12 +254,19 @@ class _Code:
         return self._base(place), place.storage.offset + place.start * place.storage.dtype.itemsize
 
     def _kernel(self, one):
-        shape = one.nodes[0].shape
-        text, results, operands = kernel_text(one.nodes, one.results, shape)
-        forms = ["full"] * len(results) + [form_of(x.shape, shape) for x in operands]
+        shape, split = one.nodes[0].shape, self.joint.schedule.splits[one.nodes[0]]
+        text, results, operands = kernel_text(one.nodes, one.results, shape, split)
+        forms = ["full"] * len(results) + [form_of(x.shape, shape, split) for x in operands]
         places = [self.places[x] for x in (*results, *operands)]
-        strides = [0 if place.rows == 1 and rows_of(shape) > 1 else place.stride for place in places]
-        rows, columns = rows_of(shape), columns_of(shape)
+        rows, columns = prod(shape[:split]), prod(shape[split:])
+        if split < len(shape) - 1:                      # a row is several of those that places have
+            if not all([place.in_order for place in places]):
+                self._python(one)
+                return
+            strides = [0 if form == "full" and x.size < rows * columns else columns if form == "full" else 1
+                       for form, x in zip(forms, (*results, *operands))]
+        else:
+            strides = [0 if place.rows == 1 and rows > 1 else place.stride for place in places]
         if rows > 1 and all([form == "scalar" or form == "full" and stride == columns for form, stride in zip(forms, strides)]):
             rows, columns = 1, rows * columns
         self._call(text, one.nodes[0].dtype, rows, columns, list(zip(places, strides)))
@@ -261,12 +280,23 @@ class _Code:
         node = one.nodes[0]
         x = node.operands[0]
         z = self.places[node]
+        rows, columns = library.matrix_of(node)
+        if columns != columns_of(x.shape) and not (self.places[x].in_order and z.in_order):
+            self._python(one)
+            return
         operands = [(z, z.stride if node.shape and node.shape[-1] != 1 and node.ndim == x.ndim or z.columns == 1 and z.rows > 1 else 1)]
-        operands += [(self.places[y], self.places[y].stride) for y in operands_of(node)]
-        self._call(library.reduction(node), x.dtype, rows_of(x.shape), columns_of(x.shape), operands)
+        operands += [(self.places[y], columns if y is x and columns != columns_of(x.shape) else self.places[y].stride)
+                     for y in operands_of(node)]
+        self._call(library.reduction(node), x.dtype, rows, columns, operands)
 
     def _look_up(self, one):
         node = one.nodes[0]
+        if node.row in (products.TAKE, products.SPREAD):
+            at, y = node.operands
+            operands = [(place, place.stride) for place in (self.places[node], self.places[at], self.places[y])]
+            text = library.TAKE if node.row is products.TAKE else library.SPREAD
+            self._call(text, node.dtype, at.size, columns_of(node.shape), [*operands, (operands[0][0], len(node))])
+            return
         at, x, y = node.operands
         places = [self.places[z] for z in (node, at, x, y)]
         collects = node.row is products.COLLECT
@@ -311,20 +341,28 @@ class _Code:
             self._python(one)
 
     def _python(self, one):
-        node = one.nodes[0]
-        operands = [(self._base(self.places[x]), self.places[x], x.shape) if isinstance(x, Node) else (None, x, None)
-                    for x in node.operands]
-        out = self.places[node]
-        to, row = self._base(out), node.row
+        """The rows of an instruction's nodes, run by Python."""
+        nodes = sorted({*one.nodes, *[x for node in one.nodes for x in _conditions(node)]}, key=lambda node: node.serial)
+        inside = set(nodes)
+        read = {x: (self._base(self.places[x]), self.places[x]) for node in nodes for x in operands_of(node) if x not in inside}
+        written = [(node, self._base(self.places[node]), self.places[node]) for node in nodes if node in self.places]
 
         def step(arrays):
-            values = [x if k is None else x.array(arrays[k], shape) for k, x, shape in operands]
+            known = {x: place.array(arrays[k], x.shape) for x, (k, place) in read.items()}
             with np.errstate(all="ignore"):
-                z = row.g(values, *node.static) if row.variadic else row.g(*values, *node.static)
-            out.array(arrays[to], node.shape)[...] = z
+                for node in nodes:
+                    values = [known[x] if isinstance(x, Node) else x for x in node.operands]
+                    known[node] = node.row.g(values, *node.static) if node.row.variadic else node.row.g(*values, *node.static)
+            for node, k, place in written:
+                place.array(arrays[k], node.shape)[...] = known[node]
 
         self.steps[len(self.words)] = step
         self.words.append(STOP)
+
+
+def _conditions(node):
+    return [y for x in operands_of(node) if is_condition(x) for y in (x, *_conditions(x))] if is_elementwise(node) \
+        or is_condition(node) else []
 
 
 def _as_matrix(shape, left):

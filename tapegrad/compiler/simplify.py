@@ -4,7 +4,7 @@ import numpy as np
 
 from tapegrad.compiler.rewriting import mapped, with_operands
 from tapegrad.primitives import Primitive, table
-from tapegrad.primitives.node import Node
+from tapegrad.primitives.node import Node, nodes
 
 SMALL = 4096        # elements of a constant that is computed beforehand
 
@@ -14,7 +14,7 @@ def folded(graph):
     outputs = set(graph.outputs)
 
     def change(node, operands):
-        if node not in outputs and not node.row.variadic and node.size <= SMALL and not any([isinstance(x, Node) for x in operands]):
+        if node not in outputs and not node.row.variadic and not node.row.view and node.size <= SMALL and not any([isinstance(x, Node) for x in operands]):
             with np.errstate(all="ignore"):
                 return np.asarray(node.row.g(*operands, *node.static))
         return with_operands(node, operands)
@@ -67,6 +67,8 @@ def _tidy(node, operands):
         if name == "reshape" and x.row is not None and x.row.name == "reshape":
             operands = [x.operands[0]]
             return x.operands[0] if x.operands[0].shape == node.shape else with_operands(node, operands)
+    if name == "stack" and node.static == (0,) and all([isinstance(x, Node) and x.ndim for x in operands]):
+        return nodes.reshape(nodes.concatenate(operands, 0), node.shape)
     if node.row.elementwise:
         for i, x in enumerate(operands):
             if (y := _narrower(x)) is not None:
@@ -94,13 +96,15 @@ def _is(x, *names):
 OF_CLASSES = Primitive("softmax_cross_entropy", table["softmax_cross_entropy"].g, (None, None))
 
 
-def with_constants_as_inputs(graph):
-    """(the graph, {input: its array}): constants as inputs, which kernels read; but not small numbers, which are part of
-    their text."""
-    constants, known = {}, {}
+def with_constants_as_inputs(graph, constants, numbers=True):
+    """Constants as inputs, which kernels read, {input: its array} in `constants`; but not small numbers, which are part of
+    their text, or no numbers at all."""
+    known = {}
 
     def lift(x, node):
         if isinstance(x, Node) or not hasattr(x, "dtype") and (x in LITERAL or not _reads_numbers(node)):
+            return x
+        if not numbers and not np.ndim(x):
             return x
         value = np.asarray(x, None if hasattr(x, "dtype") else next(y.dtype for y in node.operands if isinstance(y, Node)))
         key = value.shape, value.dtype, value.tobytes()
@@ -110,13 +114,13 @@ def with_constants_as_inputs(graph):
         return known[key]
 
     def change(node, operands):
-        if node.row.name == "softmax_cross_entropy" and node.static:
+        if numbers and node.row.name == "softmax_cross_entropy" and node.static:
             return Node(OF_CLASSES, (*operands, lift(node.static[0], node)), (), node.shape, node.dtype)
         return with_operands(node, [lift(x, node) for x in operands])
 
     new = mapped(graph, change)
     outputs = [x if isinstance(x, Node) else lift(x, x) for x in new.outputs]
-    return type(graph)([*new.inputs, *constants], outputs), constants
+    return type(graph)([*new.inputs, *constants], outputs)
 
 
 def _reads_numbers(node):

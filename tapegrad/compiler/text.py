@@ -18,15 +18,27 @@ from tapegrad.primitives.scalar import COMPARISONS, CONDITION, FORMS, OF_CONDITI
 REAL, WHOLE = (np.dtype(np.float32), np.dtype(np.float64)), np.dtype(np.int64)
 
 
-def form_of(shape, of):
-    """The form of an operand of this shape in a kernel of shape `of`, or None if kernels do not read it."""
+def form_of(shape, of, split=None):
+    """The form of an operand of this shape in a kernel of shape `of`, whose rows are those of the first `split` axes, all but
+    the last if None; or None if kernels do not read it."""
+    split = max(len(of) - 1, 0) if split is None else split
     if shape == of and of:
         return "full"
     if all([n == 1 for n in shape]):
         return "scalar"
-    if shape[-1] == of[-1] and all([n == 1 for n in shape[:-1]]):
+    padded = (1,) * (len(of) - len(shape)) + shape
+    if padded[split:] == of[split:] and all([n == 1 for n in padded[:split]]):
         return "full"
-    return "column" if shape[-1] == 1 and shape[:-1] == of[:-1] else None
+    return "column" if padded[:split] == of[:split] and all([n == 1 for n in padded[split:]]) else None
+
+
+def split_of(node):
+    """How many of the axes of an elementwise node count its rows, so that each operand has a form; None if there is no way."""
+    shapes = [x.shape for x in values_read(node)]
+    for split in range(max(node.ndim - 1, 0), 0 if node.ndim > 1 else -1, -1):
+        if all([form_of(shape, node.shape, split) for shape in shapes]):
+            return split
+    return None
 
 
 def is_condition(x):
@@ -58,20 +70,20 @@ def is_elementwise(node):
 
 
 def _readable(node):
-    return (all([x.dtype in (node.dtype, WHOLE) and form_of(x.shape, node.shape) for x in values_read(node)])
+    return (all([x.dtype in (node.dtype, WHOLE) for x in values_read(node)]) and split_of(node) is not None
             and all([x.dtype == node.dtype for x in node.operands if isinstance(x, Node) and not is_condition(x)])
             and all([isinstance(x, Node) or type(x) in (int, float) for x in node.operands]))
 
 
-def kernel_text(nodes, results, shape):
+def kernel_text(nodes, results, shape, split):
     """(the text, its results, its operands), the last two in the order of the kernel's parameters."""
     inside = set(nodes)
-    digest = _digests(nodes, inside, shape)
+    digest = _digests(nodes, inside, lambda x: (form_of(x.shape, shape, split), x.dtype.kind))
     results = sorted(results, key=lambda node: (digest[node], node.serial))
     order, operands = _ordered(results, inside)
     n = len(results) + len(operands)
     names = {node: f"v{i}" for i, node in enumerate(order)} | {x: f"x{i}" for i, x in enumerate(operands)}
-    forms = [form_of(x.shape, shape) for x in operands]
+    forms = [form_of(x.shape, shape, split) for x in operands]
     before, row, inner = [], [], []
     for k, x in enumerate((*results, *operands)):
         form = forms[k - len(results)] if k >= len(results) else "full"
@@ -115,21 +127,21 @@ def _ordered(results, inside):
     return order, operands
 
 
-def _digests(nodes, inside, shape):
+def _digests(nodes, inside, form):
     """{node: a number that depends on what it computes of which forms of operands}"""
     found = {}
     for node in nodes:
-        found[node] = _digest(node, found, inside, shape)
+        found[node] = _digest(node, found, inside, form)
     return found
 
 
-def _digest(node, found, inside, shape):
+def _digest(node, found, inside, form):
     parts = [node.row.name]
     for x in node.operands:
         if not isinstance(x, Node):
             parts.append(x)
         elif is_condition(x):
-            parts.append(_digest(x, found, inside, shape))
+            parts.append(_digest(x, found, inside, form))
         else:
-            parts.append(found[x] if x in inside else (form_of(x.shape, shape), x.dtype.kind))
+            parts.append(found[x] if x in inside else form(x))
     return zlib.crc32(repr(parts).encode())

@@ -92,7 +92,7 @@ class Tracer:
         self.draws: list[tuple[Node, Any, Any]] = []
         self.states: dict[int, str] = {}                # of random generators that the function can reach
         self.lendings: list[tuple[Tensor, Any]] = []
-        self.drawing = False
+        self.drawing = self.raised = self.of_arrays = False
 
     @contextmanager
     def listens(self) -> Iterator[None]:
@@ -153,12 +153,17 @@ class Tracer:
         """Whether the trace has met an array."""
         return id(array) in self.nodes or id(array) in self.constants
 
+    def detach(self, reason: str) -> None:
+        """Note why this can't be replayed, and listen no longer."""
+        if self.reason is None:
+            self.reason, self.where = reason, users_line()
+            thread.tape.tracer = None
+
     def refuse(self, reason: str) -> None:
-        """Note why this can't be replayed, and listen no longer: the run goes on as it would have."""
+        """Note why this can't be replayed, and listen no longer, or raise it; the run goes on as it would have."""
         if self.reason is not None:
             return
-        self.reason, self.where = reason, users_line()
-        thread.tape.tracer = None
+        self.detach(reason)
         if self.strict:
             raise CompileError(f"compile: {self.name} can't be replayed: {reason}, {self.where}")
 
@@ -207,6 +212,15 @@ class Tracer:
             reach.add(node)
         nodes[id(zd)] = node
         self.kept.append(zd)
+
+    def hashed(self) -> None:
+        """A tensor is hashed, by its identity: a number, for which it may stand, is by its value."""
+        if self.of_arrays:
+            raise TypeError("a tensor that stands for an array, or an element of one, is put into a set or looked up in a dict")
+
+    def failed(self) -> None:
+        """An operation has raised an error. If the function goes on, what it does depends on that."""
+        self.raised = True
 
     def made(self, z: Tensor, of: Any = None) -> None:
         """A tensor has been made, of the array or the value of the tensor `of`, if not of nothing."""
@@ -273,7 +287,7 @@ class Tracer:
         """`.grad` is read."""
         self.refuse("it reads .grad; tg.grad and tg.autograd.grad give gradients that can be computed with")
 
-    def effect(self, method: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    def effect(self, method: Callable[..., Any], args: Any, kwargs: Any, changes: Callable[..., Any]) -> Any:
         """Do, and note, what changes things outside of tensors' values."""
         slots = [self._slot(x) if isinstance(x, TensorBase) else x for x in leaves([args, kwargs])]
         args_, kwargs_ = rebuild([args, kwargs], iter(slots))
@@ -283,8 +297,7 @@ class Tracer:
             self.effects.append(Effect(method, args_, kwargs_, users_line()))
         with self.silence():
             out = method(*args, **kwargs)
-        for x in getattr(method, "changes", lambda *args, **kwargs: ())(*args, **kwargs):
-            self.changed.add(id(x))
+        self.changed |= {id(x) for x in changes(*args, **kwargs)}
         if out is not None and not isinstance(out, TensorBase):
             self.refuse(f"it uses what {method.__qualname__} returns")
         return out
@@ -358,7 +371,8 @@ class Tracer:
     def result(self, z: Any) -> Any:
         """What a leaf of the results is: for a tensor a Slot, or its array; else the value itself."""
         if not isinstance(z, TensorBase):
-            if not isinstance(z, VALUES):
+            held = isinstance(z, FunctionType) and z.__closure__ or isinstance(z, np.ndarray) and z.dtype.hasobject
+            if held or not isinstance(z, VALUES):
                 self.refuse(f"it returns a {type(z).__name__}")
             return z
         held = self.held.get(id(z))
@@ -375,6 +389,8 @@ class Tracer:
 
     def finish(self) -> None:
         """After the run: whether what it was given is as it was."""
+        if self.raised:
+            self.refuse("it goes on after an error of an operation")
         for x, before in self.lendings:
             if not _equal(x._array, before) and id(x) not in self.changed:
                 self.refuse("it writes to the array of a tensor")

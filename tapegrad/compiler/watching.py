@@ -28,7 +28,10 @@ GENERATORS = {"default_rng", "RandomState", "SeedSequence", "urandom"}
 LIBRARY = tuple({HOME, os.path.dirname(np.__file__), "<frozen", "<__array_function__", "<guards", *[
     path for name, path in sysconfig.get_paths().items() if name in ("stdlib", "platstdlib", "purelib", "platlib")]})
 STANDARD = sysconfig.get_paths()["stdlib"]
-USERS, PYTHON, OTHER = range(3)
+NUMPY = os.path.dirname(np.__file__)
+USERS, PYTHON, NUMPYS, OTHER = range(4)
+BETWEEN = PYTHON, NUMPYS
+ACTS = "urandom", "write", "print", "open"                # of their code
 PACKAGES = f"{os.sep}tapegrad{os.sep}nn{os.sep}"                     # of our own, the code of modules is as a user's
 
 
@@ -37,6 +40,8 @@ def origin(code: types.CodeType) -> int:
     name = code.co_filename
     if not name.startswith(LIBRARY) or PACKAGES in name:
         return USERS
+    if name.startswith(NUMPY):
+        return NUMPYS
     return PYTHON if name.startswith(STANDARD) and "site-packages" not in name else OTHER
 
 
@@ -58,7 +63,7 @@ def watched(reader: Reader, tracer: Tracer) -> Iterator[None]:
                     known.update(dict.fromkeys(reader.codes, USERS))
         elif event == "c_call" and tracer.reason is None and not tracer.drawing:
             of = known.get(frame.f_code, OTHER)
-            if of == USERS and _acts(arg) or of == PYTHON and getattr(arg, "__name__", "") in ("urandom", "write", "print"):
+            if of == USERS and _acts(arg) or of in BETWEEN and getattr(arg, "__name__", "") in ACTS and _is_users(frame):
                 tracer.refuse(f"it calls {getattr(arg, '__qualname__', arg)}")
 
     sys.setprofile(seen)
@@ -66,6 +71,13 @@ def watched(reader: Reader, tracer: Tracer) -> Iterator[None]:
         yield
     finally:
         sys.setprofile(None)
+
+
+def _is_users(frame: Any) -> bool:
+    """Whether code of Python's or NumPy's library runs because the user's has called it."""
+    while frame is not None and (of := origin(frame.f_code)) in BETWEEN:
+        frame = frame.f_back
+    return frame is None or of == USERS
 
 
 def _acts(function: Any) -> bool:

@@ -88,6 +88,12 @@ def drawn(generator: Callable[[], np.random.Generator], g: Callable[[np.random.G
     return wrap(g(generator()), None)
 
 
+def _failed(name: str, values: Sequence[Any], error: Exception, static: tuple[Any, ...] = ()) -> Exception:
+    if listening and (tracer := thread.tape.tracer) is not None:
+        tracer.failed()
+    return failed_call(name, values, error, static)
+
+
 def append(row: Any, plan: Plan, ys: tuple[Any, ...], saved: tuple[Any, ...], zd: Any) -> Entry:
     """Append the entry z = g(ys) to this thread's tape, and return it."""
     tape = thread.tape
@@ -123,7 +129,7 @@ def general(row: Primitive, operands: Sequence[Any], static: tuple[Any, ...] = (
     try:
         zd = row.g(values, *static) if row.variadic else row.g(*values, *static)
     except Exception as error:
-        raise failed_call(row.name, values, error, static) from error
+        raise _failed(row.name, values, error, static) from error
     if type(zd) is not _ndarray:
         zd = _asarray(zd)
     if not (mask and thread.tape.recording) or row.has_no_derivative:
@@ -165,7 +171,7 @@ def unary_with_static(row: Primitive) -> Op:
         try:
             zd = g(xd, *static)
         except Exception as error:
-            raise failed_call(row.name, (xd,), error, static) from error
+            raise _failed(row.name, (xd,), error, static) from error
         if type(zd) is not _ndarray:
             zd = _asarray(zd)
         if register is None or not thread.tape.recording:
@@ -194,7 +200,7 @@ def unary(row: Primitive) -> Op:
         try:
             zd = g(xd)
         except Exception as error:
-            raise failed_call(row.name, (xd,), error) from error
+            raise _failed(row.name, (xd,), error) from error
         if type(zd) is not _ndarray:
             zd = _asarray(zd)
         z: Tensor = _new(_Tensor)
@@ -254,7 +260,7 @@ def binary(row: Primitive) -> Op:
         try:
             zd = g(xd, yd)
         except Exception as error:
-            raise failed_call(row.name, (xd, yd), error) from error
+            raise _failed(row.name, (xd, yd), error) from error
         if type(zd) is not _ndarray:
             zd = _asarray(zd)
         z: Tensor = _new(_Tensor)

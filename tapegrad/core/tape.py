@@ -165,17 +165,28 @@ def tracer() -> Any:
     return thread.tape.tracer if listening else None
 
 
-def effect(method: F) -> F:
-    """Decorator of what changes tensors in place, or what is beside them: a tracer has it done again at each replay.
+def changing(tensors: Callable[..., Any]) -> Callable[[F], F]:
+    """Decorator of what changes things beside tensors, or tensors in place: a tracer has it done again at each replay.
 
-    `changes(*args, **kwargs)`, an attribute of the method, gives the tensors whose values it changes.
+    `tensors(*args, **kwargs)` are those whose values it changes.
     """
-    @wraps(method)
-    def told(*args: Any, **kwargs: Any) -> Any:
-        listener = thread.tape.tracer if listening else None
-        return method(*args, **kwargs) if listener is None else listener.effect(method, args, kwargs)
+    def decorate(method: F) -> F:
+        @wraps(method)
+        def told(*args: Any, **kwargs: Any) -> Any:
+            listener = thread.tape.tracer if listening else None
+            return method(*args, **kwargs) if listener is None else listener.effect(method, args, kwargs, tensors)
 
-    return told         # type: ignore[return-value]
+        return told         # type: ignore[return-value]
+
+    return decorate
+
+
+def no_tensors(*args: Any, **kwargs: Any) -> tuple[()]:
+    """What changes no tensor."""
+    return ()
+
+
+effect = changing(no_tensors)
 
 
 def tapes_are(cls: T) -> T:

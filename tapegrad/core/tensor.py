@@ -25,12 +25,16 @@ import numpy as np
 
 from tapegrad.core.entry import Entry, Handle, Leaf
 from tapegrad.core.refcount import LONE_LOCAL
-from tapegrad.core.tape import effect, listening, thread, tracer
+from tapegrad.core.tape import listening, no_tensors, thread, tracer
 from tapegrad.errors import DtypeError, GradientError, ShapeError, describe, refuse_masked
 
 _new: Any = object.__new__
 T = TypeVar("T", bound="TensorBase")
 Array = np.ndarray[Any, Any]
+
+
+def _set_grad(x: TensorBase, value: Any) -> None:
+    x.grad = value
 
 
 class TensorBase(Handle):
@@ -213,7 +217,10 @@ class TensorBase(Handle):
             text += ", requires_grad=True"
         return f"tensor({text})"
 
-    __hash__ = object.__hash__
+    def __hash__(self) -> int:
+        if listening and (listener := thread.tape.tracer) is not None:
+            listener.hashed()
+        return object.__hash__(self)
 
     # The register
 
@@ -260,8 +267,10 @@ class TensorBase(Handle):
         return None if where is None else where.grad
 
     @grad.setter
-    @effect
     def grad(self, value: Any) -> None:
+        if listening and (listener := thread.tape.tracer) is not None:
+            listener.effect(_set_grad, (self, value), {}, no_tensors)
+            return
         where = self._register if type(self._register) is Leaf else getattr(self, "_retained", None)
         if value is not None:
             if where is None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from tapegrad.core.record import constant as constant_of
 from tapegrad.core.record import holds_tensors, stacked, wrap
-from tapegrad.core.tape import thread, tracer
+from tapegrad.core.tape import listening, thread, tracer
 from tapegrad.errors import DtypeError, GradientError, ShapeError, describe, refuse_masked
 from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import Primitive
@@ -51,18 +51,22 @@ def like(x: Any) -> Array:
 
 def static(x: Any) -> Array:
     """A copy of the value of x, to become a static argument. A tracer knows which value it is."""
-    array = np.array(like(x) if isinstance(x, Tensor) else value(x))
-    if isinstance(x, Tensor) and (listener := tracer()) is not None:
+    array = np.array(like(x))
+    if listening and isinstance(x, Tensor) and (listener := tracer()) is not None:
         listener.linked(array, x)
     return array
 
 
 def derived(name: str, g: Callable[..., Any], *xs: Any) -> Any:
     """g(*values), of which there is no derivative. To a tracer it is an operation; then the result is a tensor."""
-    listener = tracer()
+    listener = tracer() if listening else None
     if listener is None or any([not isinstance(x, (Tensor, np.ndarray)) for x in xs]):
         return g(*map(value, xs))
-    z = wrap(np.asarray(g(*map(like, xs))), None)
+    try:
+        z = wrap(np.asarray(g(*map(like, xs))), None)
+    except Exception:
+        listener.failed()
+        raise
     row = Primitive(name, lambda *arrays: np.asarray(g(*arrays)), (None,) * len(xs))
     listener.operation(row, xs, list(map(like, xs)), (), z)
     return z

@@ -77,6 +77,8 @@ def _constant(function: Callable[..., Any], what: str, at: str, given: str) -> A
         try:
             z = _wrapped(function(*values, **{key: _plain(option) for key, option in options.items()}))
         except Exception as error:
+            if (listener := tracer()) is not None:
+                listener.failed()
             raise failed_call(name, values, error) from error
         return z if (listener := tracer()) is None else _seen(listener, function, z, operands, options)
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tapegrad.core.record import drawn
-from tapegrad.core.tape import effect
+from tapegrad.core.tape import changing
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.activations import softmax
 from tapegrad.functions.arguments import as_tensor, check_constant, derived, like, normalized_axis, number, value
@@ -182,13 +182,10 @@ def batch_norm(input: TensorLike, running_mean: Tensor | Array | None = None, ru
     return _scaled(x / sqrt(variance + eps), *(None if p is None else reshape(p, along) for p in (weight, bias)))
 
 
-@effect
+@changing(lambda running, *_: [running])
 def _move(running: Any, batch: Tensor, momentum: float, scale: float = 1.0) -> None:
     held = running.data if isinstance(running, Tensor) else running
     held += momentum * (scale * value(batch).reshape(held.shape) - held)
-
-
-_move.__wrapped__.changes = lambda running, *_: [running]      # type: ignore[attr-defined]
 
 
 def dropout(input: TensorLike, p: float = 0.5, training: bool = True, *,

@@ -14,6 +14,7 @@ from functools import partial
 import numpy as np
 
 from tapegrad.core.record import recorded
+from tapegrad.core.tape import listening
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.activations import log_softmax, relu, softplus
 from tapegrad.functions.arguments import as_tensor, constant, derived, like, single_axis, static, value
@@ -194,9 +195,11 @@ def cross_entropy(input: TensorLike, target: TensorLike, reduction: str = "mean"
         kind = ShapeError if wanted.dtype.kind in "iuf" else DtypeError
         raise kind(f"cross_entropy: input {describe(scores)} and target {describe(wanted)}; the target is one integer "
                    "class per row, or one distribution per row in a float dtype")
-    ignored = _are_ignored("cross_entropy", target, classes, ignore_index)
+    seen = target if listening and isinstance(target, Tensor) else wanted
+    ignored = _are_ignored("cross_entropy", classes, ignore_index, seen)
     if weight is None and not label_smoothing and not ignored:
-        return _reduced(recorded.softmax_cross_entropy(input, static(target)), reduction)       # the tape saves the copy
+        ids = static(target) if listening else np.array(wanted)         # the tape saves the copy
+        return _reduced(recorded.softmax_cross_entropy(input, ids), reduction)
     return _of_classes("cross_entropy", log_softmax(input), target, weight, ignore_index, ignored, reduction, label_smoothing)
 
 
@@ -215,7 +218,8 @@ def nll_loss(input: TensorLike, target: TensorLike, weight: TensorLike | None = 
         raise ShapeError(f"nll_loss: {describe(logs)} and target {describe(wanted)}; the target is one integer class per row")
     if wanted.dtype.kind not in "iu":
         raise DtypeError(f"nll_loss: target of {wanted.dtype}; integers are needed")
-    ignored = _are_ignored("nll_loss", target, logs.shape[-1], ignore_index)
+    seen = target if listening and isinstance(target, Tensor) else wanted
+    ignored = _are_ignored("nll_loss", logs.shape[-1], ignore_index, seen)
     return _of_classes("nll_loss", logs, target, weight, ignore_index, ignored, reduction, 0.0)
 
 
@@ -226,12 +230,11 @@ def _class_weight(name: str, weight: TensorLike, scores: Array) -> Array:
     return held.astype(scores.dtype)
 
 
-def _are_ignored(name: str, target: TensorLike, classes: int, ignore_index: int) -> bool:
+def _are_ignored(name: str, classes: int, ignore_index: int, wanted: Tensor | Array) -> bool:
     """Whether some of the classes are ignore_index; IndexError where others are not there."""
-    return bool(derived("ignored", partial(_ignored, name, classes, ignore_index), target))
-
-
-def _ignored(name: str, classes: int, ignore_index: int, wanted: Array) -> bool:
+    if listening and isinstance(wanted, Tensor):
+        return bool(derived("ignored", partial(_are_ignored, name, classes, ignore_index), wanted))
+    wanted = like(wanted) if isinstance(wanted, Tensor) else wanted
     if not wanted.size:
         return False
     if not 0 <= ignore_index < classes and np.maximum.reduce(wanted.view(f"u{wanted.itemsize}"), None) < classes:

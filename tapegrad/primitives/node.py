@@ -118,6 +118,7 @@ def _lift(row, count, static):
         return row.dg[i] and (lambda F, d, z, *xs: row.dg[i](F, d, z, *xs[:count], *filled(xs[count:])))
 
     made = Primitive(row.name, g, (*[rule(i) for i in range(count)], *[None] * more), complex=row.complex, view=row.view)
+    made.lifted = row, static
     for i in range(count):
         if made.reads[i] is not None:
             z, *own = row.reads[0 if row.variadic else i]

@@ -98,22 +98,24 @@ class Primitive:
     elementwise   whether G is a ufunc: then the contributions, too, have the shape and dtype of z
     complex  LINEAR or HOLOMORPHIC where the rules hold for a complex z, else None
     view     whether z may share the memory of an operand
+    lifted   of a row that was made from one with static arguments that are operands now: that row, and its static arguments
     doc      what z is; a row with it is public as it is: tapegrad has a function of its name
     """
 
     __slots__ = ("name", "g", "plain", "dg", "array_dg", "accumulate", "exact", "arity", "plans", "static_names", "variadic",
-                 "reads", "elementwise", "has_no_derivative", "complex", "view", "doc")
+                 "reads", "elementwise", "has_no_derivative", "complex", "view", "doc", "lifted")
 
     g: Any
     arity: Any
     plans: Any
     reads: list[Any]
     accumulate: Sequence[Any]
+    lifted: Any
     static_names: tuple[str, ...]
 
     def __init__(self, name: str, g: Any, dg: Sequence[Any], variadic: bool = False, complex: str | None = None,
                  view: bool = False, doc: str | None = None) -> None:
-        self.complex, self.view, self.doc = complex, view, doc
+        self.complex, self.view, self.doc, self.lifted = complex, view, doc, None
         self.name, self.g, self.plain, self.dg, self.variadic = name, g, g, dg, variadic
         self.array_dg, self.accumulate, self.exact = dg, (None,) * len(dg), ""
         self.elementwise = isinstance(g, np.ufunc)

@@ -1,0 +1,238 @@
+"""The compiler's passes and programs: each against the graph that it was made from, run node by node."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import tapegrad as tg
+from tapegrad.compiler import products, simplify
+from tapegrad.compiler.fusion import LOOK_UP, PRODUCT, PYTHON, Schedule
+from tapegrad.compiler.plain import Plain
+from tapegrad.compiler.program import Program
+from tapegrad.graph import Capture, Graph, Reverse, evaluated, verify
+from tapegrad.kernels import program as machine
+from tapegrad.primitives.node import Node
+
+rng = np.random.default_rng(0)
+needs_programs = pytest.mark.skipif(not machine.available(), reason="no numba, or another BLAS than NumPy's OpenBLAS")
+
+
+def lstm(steps, dtype=np.float64, one_hot=True, n=8, d=60, h=5):
+    """(loss, leaves) of the course's LSTM, in elementary operations."""
+    def weight(*shape):
+        return tg.tensor(rng.normal(0, 0.5, shape), dtype=dtype, requires_grad=True)
+
+    gates = [(weight(d, h), weight(h, h), weight(h)) for _ in range(4)]
+    W2, b2 = weight(h, 4), weight(4)
+    xs = [np.eye(d)[rng.integers(0, d, n)] if one_hot else rng.normal(size=(n, d)) for _ in range(steps)]
+    state = c = tg.tensor(np.zeros((n, h), dtype))
+    for x in xs:
+        x = tg.tensor(x.astype(dtype))
+        i, f, o, new = [(tg.sigmoid if k < 3 else tg.tanh)(x @ W + state @ U + b) for k, (W, U, b) in enumerate(gates)]
+        c = f * c + i * new
+        state = o * tg.tanh(c)
+    return tg.cross_entropy(tg.relu(state @ W2 + b2), rng.integers(0, 4, n)), [*[p for gate in gates for p in gate], W2, b2]
+
+
+class Recorded:
+    """The graph of a loss with its deltas, and values for its inputs."""
+
+    def __init__(self, made):
+        loss, self.leaves = made
+        captured = Capture(loss, "test")
+        leaves, constants = captured._starting_values(None)
+        self.inputs, self.outputs, self.wrt = captured.graph.inputs, captured.graph.outputs[-1:], list(captured.leaves)
+        self.values = [{**leaves, **constants}[x] for x in self.inputs]
+        seed = Node(None, (), (), loss.shape, loss.dtype)
+        deltas = Reverse(Graph(self.inputs, self.outputs), self.wrt, {self.outputs[0]: seed}).deltas
+        self.joint = Graph([*self.inputs, seed], [*self.outputs, *[deltas[x] for x in self.wrt]])
+        self.given = dict(zip(self.joint.inputs, [*self.values, np.ones(loss.shape, loss.dtype)]))
+
+    def run(self, graph):
+        found = evaluated(graph, self.given)
+        return [np.asarray(found[z]) for z in graph.outputs]
+
+
+def assert_close(found, expected, tolerance=1e-12):
+    for x, y in zip(found, expected, strict=True):
+        assert x.shape == y.shape and x.dtype == y.dtype
+        np.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance * np.max(np.abs(y), initial=1))
+
+
+PASSES = [simplify.folded, simplify.tidied, simplify.shared, products.sums, products.beside, products.stacked, products.turned,
+          products.looked_up, products.gathered]
+
+
+@pytest.mark.parametrize("step", PASSES, ids=lambda step: step.__name__)
+@pytest.mark.parametrize("steps", [1, 2, 4])
+def test_a_pass_gives_a_valid_graph_of_the_same_values(step, steps):
+    recorded = Recorded(lstm(steps))
+    for before in ((), (simplify.folded, simplify.tidied, simplify.shared)):
+        graph = recorded.joint
+        for other in before:
+            graph = other(graph)
+        assert_close(recorded.run(verify(step(graph))), recorded.run(recorded.joint))
+
+
+def count(graph, name):
+    return sum([node.row.name == name for node in graph.nodes])
+
+
+def test_constants_are_computed_beforehand():
+    x = Node(None, (), (), (3,), np.dtype(float))
+    with_constant = x * tg.primitives.node.nodes.exp(np.array([0.0, 1.0, 2.0]))
+    graph = simplify.folded(Graph([x], [with_constant]))
+    assert [node.row.name for node in graph.nodes] == ["multiply"]
+
+
+def test_the_same_is_computed_once():
+    x = Node(None, (), (), (3,), np.dtype(float))
+    graph = simplify.shared(Graph([x], [abs(x) * abs(x), abs(x) * 1, abs(x) * 1.0]))
+    assert count(graph, "absolute") == 1 and count(graph, "multiply") == 3      # 1 and 1.0 are not the same
+
+
+@pytest.mark.parametrize("steps", [3, 6])
+def test_the_products_of_an_lstm_are_one_per_step_and_direction(steps):
+    recorded = Recorded(lstm(steps))
+    graph = recorded.joint
+    for step in (simplify.folded, simplify.tidied, simplify.shared, products.gathered):
+        graph = step(graph)
+    # h U forward; d U.T backward; all of dU; three of W2
+    assert count(graph, "matmul") == steps + steps - 1 + 1 + 3
+    assert count(graph, "look_up") == count(graph, "collect") == 1
+    assert count(graph, "sum_rows") == 2
+
+
+def test_what_the_first_part_computes_does_not_wait_for_the_second():
+    x, y, d = [Node(None, (), (), (3, 3), np.dtype(float)) for _ in range(3)]
+    graph = products.beside(Graph([x, y, d], [x @ y, x @ d]), count=1)
+    assert count(graph, "matmul") == 2
+
+
+def programs(recorded):
+    return [kind(recorded.inputs, recorded.outputs, recorded.wrt) for kind in (Program, Plain)]
+
+
+@needs_programs
+@pytest.mark.parametrize("dtype, tolerance", [(np.float64, 1e-12), (np.float32, 2e-6)])
+@pytest.mark.parametrize("one_hot", [True, False])
+def test_a_program_computes_what_the_nodes_do(dtype, tolerance, one_hot):
+    recorded = Recorded(lstm(4, dtype, one_hot))
+    results = []
+    for program in programs(recorded):
+        outputs, saved = program.forward(recorded.values)
+        results.append([*outputs, *program.backward(saved, [np.ones((), dtype)])])
+        again = program.backward(saved, [np.ones((), dtype)])
+        assert_close(again, results[-1][1:], 0)
+    assert_close(*results, tolerance)
+
+
+@needs_programs
+def test_machine_code_does_not_grow_with_the_number_of_steps():
+    texts = []
+    for steps in (4, 9):
+        recorded = Recorded(lstm(steps))
+        program = Program(recorded.inputs, recorded.outputs, recorded.wrt)
+        listing = str(program)
+        texts.append(listing.count("\nkernel "))
+        assert " in Python" not in listing
+    assert texts[0] == texts[1]
+
+
+@needs_programs
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_look_up_is_the_product_also_of_what_is_not_finite(bad):
+    """0 times infinity is NaN, which a look-up would leave out."""
+    x, W = Node(None, (), (), (64, 20), np.dtype(float)), Node(None, (), (), (20, 3), np.dtype(float))
+    one_hot, value, d = np.eye(20)[rng.integers(0, 20, 64)], rng.normal(size=(20, 3)), rng.normal(size=(64, 3))
+    one_hot[5] = 0
+    for w, delta in ((value, d), (np.where(np.arange(20)[:, None] == 4, bad, value), d),
+                     (value, np.where(np.arange(64)[:, None] == 5, bad, d)), (value, np.where(np.arange(64)[:, None] == 6, bad, d))):
+        results = []
+        for kind in (Program, Plain):
+            program = kind([x, W], [x @ W], [W])
+            with np.errstate(invalid="ignore"):
+                outputs, saved = program.forward([one_hot, w])
+            results.append([*outputs, *program.backward(saved, [delta])])
+        for found, expected in zip(*results):
+            np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@needs_programs
+def test_every_form_of_operand():
+    x = Node(None, (), (), (4, 3, 5), np.dtype(float))
+    others = [Node(None, (), (), shape, np.dtype(float)) for shape in ((), (1,), (5,), (4, 3, 1), (1, 1, 5), (3, 5), (4, 1, 1))]
+    z = x
+    for y in others:
+        z = (z + y) * y - z / 3.7
+    values = [rng.normal(size=node.shape) for node in (x, *others)]
+    results = []
+    for kind in (Program, Plain):
+        program = kind([x, *others], [z, z, x], [x, *others])
+        outputs, saved = program.forward(values)
+        results.append([*outputs, *program.backward(saved, [np.ones(z.shape), None, np.ones(z.shape)])])
+    assert_close(*results)
+
+
+@needs_programs
+def test_operands_in_any_order_of_memory():
+    x, y = [Node(None, (), (), (6, 4), np.dtype(float)) for _ in range(2)]
+    a = np.asfortranarray(rng.normal(size=(6, 4)))
+    b = rng.normal(size=(12, 8))[::2, ::-2]
+    for kind in (Program, Plain):
+        program = kind([x, y], [x * y + x[1:2, :], x @ y.T], [x, y])
+        outputs, saved = program.forward([a, b])
+        assert_close(outputs, [a * b + a[1:2, :], a @ b.T])
+        dx, dy = program.backward(saved, [None, np.ones((6, 6))])
+        assert_close([dx, dy], [np.ones((6, 6)) @ b, np.ones((6, 6)) @ a])
+
+
+@needs_programs
+def test_results_belong_to_the_caller():
+    x = Node(None, (), (), (3,), np.dtype(float))
+    program = Program([x], [abs(x), x], [x])
+    (first, same), saved = program.forward([np.array([1.0, -2.0, 3.0])])
+    kept = first.copy()
+    given = program.backward(saved, [np.ones(3), None])[0]
+    (second, _), _ = program.forward([np.zeros(3)])
+    np.testing.assert_array_equal(first, kept)
+    np.testing.assert_array_equal(given, [1.0, -1.0, 1.0])
+    first[:] = 9.0
+    np.testing.assert_array_equal(second, np.zeros(3))
+
+
+@needs_programs
+def test_a_program_runs_in_several_threads_at_once():
+    recorded = Recorded(lstm(3))
+    program = Program(recorded.inputs, recorded.outputs, recorded.wrt)
+    expected = None
+    wrong = []
+
+    def runs():
+        for _ in range(30):
+            outputs, saved = program.forward(recorded.values)
+            found = [*outputs, *program.backward(saved, [np.ones(())])]
+            if any([not np.array_equal(x, y) for x, y in zip(found, expected)]):
+                wrong.append(found)
+
+    outputs, saved = program.forward(recorded.values)
+    expected = [*outputs, *program.backward(saved, [np.ones(())])]
+    threads = [threading.Thread(target=runs) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+@needs_programs
+def test_what_is_not_known_runs_in_python():
+    x = Node(None, (), (), (4, 4), np.dtype(float))
+    z = tg.primitives.node.nodes.inv(x @ x) * 2 if "inv" in tg.primitives.table else tg.primitives.node.nodes.cumsum(x @ x, 1) * 2
+    graph = Graph([x], [z])
+    kinds = [one.kind for one in Schedule(graph, 1).first]
+    assert PYTHON in kinds and PRODUCT in kinds and LOOK_UP not in kinds
+    value = rng.normal(size=(4, 4)) + 4 * np.eye(4)
+    results = [kind([x], [z], [x]).forward([value])[0] for kind in (Program, Plain)]
+    assert_close(*results)
