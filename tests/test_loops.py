@@ -541,6 +541,7 @@ def steps_of_heun(x, v, w, steps=300, dt=0.01):
     return x * x + v
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")      # a program that fails says so in one
 @pytest.mark.parametrize("function, shapes, dtype, bound", [
     (steps_of_heun, [()] * 3, np.float64, 1e-11), (steps_of_heun, [()] * 3, np.float32, 2e-5),
     (lambda *xs: long_rnn(*xs, steps=450), [(450, 3, 4), (4, 9), (9, 9), (9,)], np.float64, 1e-11)])
@@ -555,6 +556,7 @@ def test_compiled_functions_have_loops(function, shapes, dtype, bound):
         close([compiled(*arrays)], [function(*[tg.tensor(x) for x in arrays]).data], bound)
         for found, wanted in zip(tg.grad(compiled, where)(*arrays), tg.grad(function, where)(*arrays)):
             np.testing.assert_allclose(found, wanted, rtol=bound, atol=bound * np.max(np.abs(wanted)))
+    assert "for k in range(" in compiled.program(*arrays)
     if shapes[0] == ():
         found, wanted = [tg.hessian(f)(*arrays) for f in (compiled, function)]
         np.testing.assert_allclose(found, wanted, rtol=20 * bound)
