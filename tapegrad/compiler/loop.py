@@ -30,13 +30,14 @@ from tapegrad.compiler.program import program_of
 from tapegrad.graph.graph import Graph, reached
 from tapegrad.graph.reverse import ADD_AT, Derivative, Reverse, delta_dtype, needed
 from tapegrad.graph.run import Ready
+from tapegrad.primitives import Primitive
 from tapegrad.primitives.node import Node, nodes
 
 FEWEST = 2000               # nodes that all steps run: fewer are run one by one
 
 
-class Loop:
-    """The row of a loop.
+class Loop(Primitive):
+    """The row of a loop. Its rules are `together`, for graphs.
 
     body       a Graph: (carried values, what every step reads, one row of what has a row per step) -> (the new carried
                values, results with a row per step)
@@ -46,9 +47,9 @@ class Loop:
     backward   whether the last step comes first
     """
 
-    variadic = elementwise = view = has_no_derivative = False
-    static_names, complex, doc = (), None, None
-    name = "loop"
+    variadic = elementwise = view = has_no_derivative = False       # what all loops have in common, in the class
+    name, exact, complex, doc, lifted, plans = "loop", "", None, None, None, None
+    dg = array_dg = accumulate = reads = static_names = ()
 
     def __init__(self, body, carries, rows, count, backward=False):
         self.body, self.carries, self.rows, self.count, self.backward = body, carries, rows, count, backward
@@ -115,6 +116,8 @@ class Loop:
         else:
             self._by_steps(operands, z)
         return z
+
+    plain = g
 
     @cached_property
     def step(self):

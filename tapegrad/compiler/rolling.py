@@ -22,6 +22,7 @@ import numpy as np
 from tapegrad.compiler.loop import Loop
 from tapegrad.graph.graph import Graph, reached
 from tapegrad.primitives.node import Node, nodes
+from tapegrad.primitives.registry import table
 
 LEAST = 32                  # blocks of a region
 FARTHEST = 4                # blocks back that a value is carried
@@ -30,7 +31,7 @@ WORTH = 0.05                # of a part of the list, saved by its regions: else 
 ENOUGH = 0.95               # of a part of the list, saved by one period: no others are tried
 RUNS = 256                  # of one period in which regions are looked for
 INNER = 256                 # nodes of a body in which loops are looked for
-LONG, BODY = 5000, 256      # see `rolled`
+LONG, BODY = 2500, 256      # see `rolled`
 NEAR = 64                   # nodes: distances to operands that tell letters apart while a period is looked for
 NUMBERS = int, float
 STEPPED = {"add", "subtract", "multiply", "divide", "maximum", "minimum", "where", "greater", "less", "greater_equal",
@@ -105,7 +106,7 @@ class _List:
     def _static(self, node, at):
         """Static arguments as a part of a letter; without the integer that indexes."""
         static = node.static
-        if node.row.name == "getitem":
+        if node.row is table["getitem"]:
             index, = static
             entries = index if type(index) is tuple else (index,)
             ints = [i for i in entries if type(i) is int]
@@ -123,15 +124,16 @@ class _List:
 
 
 def _key(x):
-    if isinstance(x, tuple):
-        return tuple(map(_key, x))
+    """What tells static arguments apart, hashable."""
+    if isinstance(x, (tuple, list)):
+        return type(x), *map(_key, x)
+    if isinstance(x, slice):
+        return slice, _key((x.start, x.stop, x.step))
     if isinstance(x, np.ndarray):
-        return x.shape, x.dtype, x.tobytes()
-    try:
-        hash(x)
-    except TypeError:
-        return type(x), repr(x)
-    return type(x), x if x == x and x != 0 else repr(x)
+        return x.shape, x.dtype, x.tobytes() if x.dtype != object else id(x)
+    if type(x) in NUMBERS:
+        return type(x), x or repr(x)                    # zeros have signs
+    return (type(x), x) if getattr(type(x), "__hash__", None) else id(x)
 
 
 # Periods
@@ -322,8 +324,8 @@ def _may_step(listed, owner, refs):
 
 
 def _array_dtype(node):
-    """The dtype of the operands that are not numbers, if it is one, and of floats."""
-    found = {np.dtype(x.dtype) for x in node.operands if hasattr(x, "dtype")}
+    """The dtype of the operands that are neither numbers nor conditions, if it is one, and of floats."""
+    found = {np.dtype(x.dtype) for x in node.operands if hasattr(x, "dtype") and x.dtype != bool}
     return found.pop() if len(found) == 1 and all(dtype.kind == "f" for dtype in found) else None
 
 
@@ -397,7 +399,7 @@ class _Rebuilt:
         if not any([r in self.now or r in self.stacks for r in refs]):
             return
         node = listed.nodes[place]
-        joined = self._joined(node, refs) if node.row.name in ("stack", "concatenate") else None
+        joined = self._joined(node, refs) if node.row in (table["stack"], table["concatenate"]) else None
         if joined is None:
             joined = Node(node.row, tuple([self.node(r) for r in refs]), node.static, node.shape, node.dtype)
         self.now[place] = joined
@@ -442,34 +444,40 @@ class _Rebuilt:
 
     def _roll(self, region):
         """Put a loop in the place of a region; or of several of its blocks; or leave it as it is."""
-        wanted = self._wanted(region)
-        floats = all([self.listed.nodes[region.start + j].dtype.kind in "fc" for j in wanted])
-        body = floats and _Body(self, region)
-        loop, results = body.loop(wanted) if floats else (None, {})
-        if loop is not None and loop.source is None:
+        made = self._made(region)
+        if made is not None and made[-1] is not None and made[-1].source is None:
             more = -(-self.least // region.p)
             if not self.always or region.count < 2 * more:
-                loop, floats = None, False
+                made = None
             elif more > 1:
-                region, start = _matched(self.listed, region.start, region.stop, region.p * more, 2) or region, region.start
-                for place in range(start, region.start):
-                    self._copy(place)
-                wanted = self._wanted(region)
-                body = _Body(self, region)
-                loop, results = body.loop(wanted)
-        if not floats:
+                longer = _matched(self.listed, region.start, region.stop, region.p * more, 2)
+                made = self._made(longer) if longer is not None else made
+        if made is None:
             for place in range(region.start, region.stop):
                 self._copy(place)
             return region.stop
-        self._results(region, wanted, body, loop, results)
-        return region.stop
+        for place in range(region.start, made[0].start):
+            self._copy(place)
+        self._results(*made)
+        return made[0].stop
 
-    def _results(self, region, wanted, body, loop, results):
+    def _made(self, region):
+        """(the region, what is wanted of it, its body, results by place, the Loop or None); None if there can be no loop."""
+        wanted = self._wanted(region)
+        if any([self.listed.nodes[region.start + j].dtype.kind not in "fc" for j in wanted]):
+            return None
+        body = _Body(self, region)
+        loop, results = body.loop(wanted)
+        if loop is not None and self.differentiated:
+            try:
+                loop = loop.reading_carried()
+            except Exception:                           # a user's derivative is one of arrays, not of nodes
+                return None
+        return region, wanted, body, results, loop
+
+    def _results(self, region, wanted, body, results, loop):
         """Note where the values are that the rest of the graph reads."""
-        z = None
-        if loop is not None:
-            loop = loop.reading_carried() if self.differentiated else loop
-            z = loop.of([x for _, x in body.operands()])
+        z = loop and loop.of([x for _, x in body.operands()])
         for j, ks in wanted.items():
             last = None
             if (j, 1) in body.inits:

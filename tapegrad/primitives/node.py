@@ -19,6 +19,7 @@ from tapegrad.primitives.registry import Primitive, Vocabulary
 REMEMBERED = 10_000                     # results of `inferred`
 _serial = count()
 _known = {}
+_lifted = {}
 
 
 class Node:
@@ -88,8 +89,21 @@ def _parts(static):
 def lifted(row, count, static):
     """A row of `count` operands with static arguments, some of which are nodes, as a row whose further operands these are.
 
-    They have no derivative. An index that is computed, or given at each call, is one.
+    They have no derivative. An index that is computed, or given at each call, is one. Static arguments that are alike make one
+    row, so that steps of a loop are alike.
     """
+    if any([isinstance(x, np.ndarray) for x in _parts(static)]):
+        return _lift(row, count, static)
+    key = row, count, _text(static)
+    if key not in _lifted:
+        if len(_lifted) >= REMEMBERED:
+            _lifted.clear()
+        blanks = [Node(None, (), (), x.shape, x.dtype) for x in _parts(static) if isinstance(x, Node)]
+        _lifted[key] = _lift(row, count, _filled(static, iter(blanks)))     # it must not hold the graph
+    return _lifted[key]
+
+
+def _lift(row, count, static):
     more = sum(isinstance(x, Node) for x in _parts(static))
 
     def filled(values):                                 # in a recorded sweep they are tensors
