@@ -330,3 +330,48 @@ class TestTheSweepOfTheDocstring:
         h.sum().backward()
         for x, delta in zip([W, b], expected):
             np.testing.assert_allclose(x.grad, delta, rtol=1e-13)
+
+
+class TestWhatAGradientKeeps:
+    """A gradient that is on the tape depends on what it is the gradient of: they go together when the tensor goes."""
+
+    def of_a_leaf(self):
+        x = leaf([1.0, 2.0])
+        (x * x * x).sum().backward(create_graph=True)
+        (x.grad * x.grad).sum().backward(create_graph=True)
+
+    def of_a_result(self):
+        x = leaf([1.0, 2.0])
+        h = x * x
+        h.retain_grad()
+        (h * h).sum().backward(create_graph=True)
+        x.grad = None
+
+    def of_a_value_before(self):
+        x = leaf([1.0, 2.0])
+        h = x * x
+        h.retain_grad()
+        (h * h).sum().backward(create_graph=True)
+        h += x
+        (h * h).sum().backward(create_graph=True)
+
+    def of_what_is_a_constant_now(self):
+        x = leaf([1.0, 2.0])
+        (x * x * x).sum().backward(create_graph=True)
+        x.requires_grad = False
+
+    @pytest.mark.parametrize("way", ("of_a_leaf", "of_a_result", "of_a_value_before", "of_what_is_a_constant_now"))
+    def test_the_tape_is_empty_afterwards(self, way):
+        for _ in range(3):
+            getattr(self, way)()
+        assert len(tg.tape()) == 0
+
+    def test_it_is_there_as_long_as_the_tensor(self):
+        x = leaf([1.0, 2.0])
+        alias, z = x, (x * x * x).sum()
+        del x
+        z.backward(create_graph=True)
+        del z
+        np.testing.assert_array_equal(alias.grad.data, [3, 12])
+        g, = tg.autograd.grad(alias.grad.sum(), alias)
+        np.testing.assert_array_equal(g.data, [6, 12])

@@ -10,13 +10,13 @@ A register does not hold the tensor, and an entry does not hold its value: only 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from weakref import ref
-
     from tapegrad.core.tape import TapeBase
     from tapegrad.primitives.plan import Plan
     from tapegrad.primitives.registry import Primitive
@@ -76,10 +76,11 @@ class Leaf:
     """The register of a tensor made by the user that requires a gradient: there the gradient accumulates.
 
     hooks    functions that a sweep applies to the delta of the leaf
-    tensor   a weak reference to the tensor, or None
+    tensor   a weak reference to the tensor, or None. With the tensor goes the gradient: one that is on the tape itself
+             (create_graph) depends on the leaf, and the tape would keep the two for ever
     """
 
-    __slots__ = ("shape", "dtype", "grad", "name", "hooks", "tensor")
+    __slots__ = ("shape", "dtype", "grad", "name", "hooks", "tensor", "__weakref__")
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], name: str | None = None) -> None:
         self.shape, self.dtype, self.name = shape, dtype, name
@@ -87,9 +88,18 @@ class Leaf:
         self.hooks: tuple[Callable[[Any], Any], ...] = ()
         self.tensor: ref[Any] | None = None
 
+    def belongs_to(self, tensor: Any) -> None:
+        """Be the leaf of a tensor, for as long as that lives."""
+        self.tensor = ref(tensor, partial(_forsaken, ref(self)))
+
     def hook(self, function: Callable[[Any], Any]) -> None:
         """Have `function` replace the delta at the end of a sweep."""
         self.hooks = (*self.hooks, function)
+
+
+def _forsaken(leaf: ref[Leaf], _tensor: Any) -> None:
+    if (living := leaf()) is not None:
+        living.grad = None
 
 
 class Handle:

@@ -19,7 +19,6 @@ from collections.abc import Callable
 from sys import getrefcount
 from threading import get_ident
 from typing import Any, TypeVar
-from weakref import ref
 
 import numpy as np
 
@@ -249,7 +248,7 @@ class TensorBase(Handle):
             if self.dtype.kind not in "fc":
                 raise DtypeError(f"requires_grad: a tensor of {self.dtype} has no gradient; make it with dtype=float")
             self._register = Leaf(self.shape, self.dtype, self.name)
-            self._register.tensor = ref(self)
+            self._register.belongs_to(self)
 
     @property
     def is_leaf(self) -> bool:
@@ -301,6 +300,7 @@ class TensorBase(Handle):
             raise GradientError("retain_grad: this tensor does not require a gradient")
         if type(self._register) is Entry and not hasattr(self, "_retained"):
             self._retained = Leaf(self._register.shape, self._register.dtype)
+            self._retained.belongs_to(self)
             self._register.retain(self._retained)
 
     def register_hook(self, function: Callable[[Any], Any]) -> Callable[[], None]:
