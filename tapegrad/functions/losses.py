@@ -181,21 +181,23 @@ def cross_entropy(input: TensorLike, target: TensorLike, reduction: str = "mean"
     >>> tg.grad(tg.cross_entropy)(np.array([[0.0, 0.0]]), [0])
     array([[-0.5,  0.5]])
     """
-    wanted = like(target)
-    input, axis = _classes_last("cross_entropy", input, axis, wanted)
-    scores = like(input)
+    scores, wanted = like(input), like(target)
+    if axis is not None or not 0 < scores.ndim < 3:
+        input, axis = _classes_last("cross_entropy", input, axis, wanted)
+        scores = like(input)
     _check_reduction("cross_entropy", reduction)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing={label_smoothing}; it is from 0 to 1")
-    shape, classes = scores.shape[:-1], scores.shape[-1]
-    if wanted.ndim == scores.ndim and wanted.dtype.kind == "f" and wanted.shape == (*shape[:axis], classes, *shape[axis:]):
-        target = target if axis == len(shape) else moveaxis(target, axis, -1)
+    classes = scores.shape[-1]
+    if wanted.ndim == scores.ndim and wanted.dtype.kind == "f" and wanted.shape == _given_shape(scores, axis):
+        target = target if axis is None else moveaxis(target, axis, -1)
         if label_smoothing:
             target = as_tensor(target) * (1 - label_smoothing) + label_smoothing / classes
         if weight is not None:
             target = multiply(target, _class_weight("cross_entropy", weight, scores))
         return _reduced(negative(sum(multiply(log_softmax(input), target), axis=-1)), reduction)
-    _check_classes("cross_entropy", wanted, scores, axis, ", or one distribution per row in a float dtype")
+    if wanted.shape != scores.shape[:-1] or wanted.dtype.kind not in "iu":
+        raise _not_classes("cross_entropy", wanted, scores, axis, ", or one distribution per row in a float dtype")
     seen = target if listening and isinstance(target, Tensor) else value(target)
     ignored = _are_ignored("cross_entropy", classes, ignore_index, seen)
     if weight is None and not label_smoothing and not ignored:
@@ -216,38 +218,42 @@ def nll_loss(input: TensorLike, target: TensorLike, weight: TensorLike | None = 
     wanted = like(target)
     logs, axis = _classes_last("nll_loss", floats(input), axis, wanted)
     _check_reduction("nll_loss", reduction)
-    _check_classes("nll_loss", wanted, like(logs), axis, "")
+    if wanted.shape != logs.shape[:-1] or wanted.dtype.kind not in "iu":
+        raise _not_classes("nll_loss", wanted, like(logs), axis, "")
     seen = target if listening and isinstance(target, Tensor) else value(target)
     ignored = _are_ignored("nll_loss", logs.shape[-1], ignore_index, seen)
     return _of_classes("nll_loss", logs, target, weight, ignore_index, ignored, reduction, 0.0)
 
 
-def _classes_last(name: str, scores: Any, axis: int | None, wanted: Array) -> tuple[Any, int]:
-    """The scores with the classes as their last axis, and the axis that they were."""
+def _classes_last(name: str, scores: Any, axis: int | None, wanted: Array) -> tuple[Any, int | None]:
+    """The scores with the classes as their last axis, and the axis that they were, None if it was the last."""
     shape = like(scores).shape
     last = len(shape) - 1
     if last < 0:
         raise ShapeError(f"{name}: input without a class axis: {describe(like(scores))}")
     if axis is not None:
         axis = single_axis(name, scores, axis)
-    else:
-        axis = last
-        if last > 1 and (wanted.shape == shape or wanted.shape == shape[:1] + shape[2:]):
-            if wanted.shape in (shape, shape[:-1]):
-                raise ShapeError(f"{name}: the classes of {describe(like(scores))} may be axis 1 or the last; write axis=1, "
-                                 "which is PyTorch's layout, or axis=-1")
-            axis = 1
-    return scores if axis == last else moveaxis(scores, axis, -1), axis
+    elif last > 1 and wanted.shape in (shape, shape[:1] + shape[2:]):
+        if wanted.shape in (shape, shape[:-1]):
+            raise ShapeError(f"{name}: the classes of {describe(like(scores))} may be axis 1 or the last; write axis=1, "
+                             "which is PyTorch's layout, or axis=-1")
+        axis = 1
+    return (scores, None) if axis in (None, last) else (moveaxis(scores, axis, -1), axis)
 
 
-def _check_classes(name: str, wanted: Array, scores: Array, axis: int, more: str) -> None:
-    """An error unless the target is an integer for each row of the scores, whose classes were moved from `axis` to the end."""
+def _given_shape(scores: Array, axis: int | None) -> tuple[int, ...]:
+    """The shape of scores before their classes were moved from `axis` to the end."""
     *rows, classes = scores.shape
-    if wanted.shape == tuple(rows) and wanted.dtype.kind in "iu":
-        return
-    kind = DtypeError if wanted.dtype.kind not in "iuf" or wanted.shape == tuple(rows) and not more else ShapeError
-    raise kind(f"{name}: input {scores.dtype} {(*rows[:axis], classes, *rows[axis:])} with the classes in axis {axis}, and "
-               f"target {describe(wanted)}; the target is one integer class per row{more}")
+    return scores.shape if axis is None else (*rows[:axis], classes, *rows[axis:])
+
+
+def _not_classes(name: str, wanted: Array, scores: Array, axis: int | None, more: str) -> Exception:
+    """The error for a target that is not an integer for each row of the scores."""
+    fits = wanted.shape == scores.shape[:-1]
+    kind = DtypeError if wanted.dtype.kind not in "iuf" or fits and not more else ShapeError
+    return kind(f"{name}: input {scores.dtype} {_given_shape(scores, axis)} with the classes in axis "
+                f"{scores.ndim - 1 if axis is None else axis}, and target {describe(wanted)}; the target is one integer class "
+                f"per row{more}")
 
 
 def _class_weight(name: str, weight: TensorLike, scores: Array) -> Array:
