@@ -240,6 +240,17 @@ def squared_size(x: Tensor) -> Tensor:
     return square(x) if x.dtype.kind != "c" else add(square(recorded.real(x)), square(recorded.imag(x)))
 
 
+def rsqrt(input: TensorLike) -> Tensor:
+    """1 / sqrt(x). Derivative: -d z^3 / 2.
+
+    >>> tg.rsqrt([1.0, 4.0])
+    tensor([1. , 0.5])
+    >>> tg.grad(tg.rsqrt)(4.0)
+    array(-0.0625)
+    """
+    return reciprocal(sqrt(floats(input)))
+
+
 def degrees(x: TensorLike, /) -> Tensor:
     """180 x / pi: radians in degrees. Derivative: d * 180 / pi.
 

@@ -41,16 +41,18 @@ from tapegrad.typing import Array, TensorLike
 _LEAST_PROBABILITY = math.exp(-100)
 
 
-def _check_reduction(name: str, reduction: str, known: tuple[str, ...] = ("mean", "sum", "none")) -> None:
+def check_reduction(name: str, reduction: str, known: tuple[str, ...] = ("mean", "sum", "none")) -> None:
+    """ValueError for a reduction that is not known."""
     if reduction not in known:
         raise ValueError(f"{name}: reduction={reduction!r}; it is {', '.join(map(repr, known[:-1]))} or {known[-1]!r}")
 
 
-def _reduced(losses: Tensor, reduction: str) -> Tensor:
+def reduced(losses: Tensor, reduction: str) -> Tensor:
+    """The mean or the sum of the losses, or themselves."""
     return mean(losses) if reduction == "mean" else sum(losses) if reduction == "sum" else losses
 
 
-def _pair(name: str, x: TensorLike, target: TensorLike, reduction: str, other: str = "target") -> tuple[Tensor, Tensor]:
+def pair(name: str, x: TensorLike, target: TensorLike, reduction: str, other: str = "target") -> tuple[Tensor, Tensor]:
     """Two operands of one shape (or a single number as the second) as tensors, and a reduction that is known."""
     x = as_tensor(x)
     x = x if x.dtype.kind in "fc" else floats(x)
@@ -59,7 +61,7 @@ def _pair(name: str, x: TensorLike, target: TensorLike, reduction: str, other: s
         target = astype(target, np.result_type(x.dtype, target.dtype))      # of small integers, differences wrap around
     if target.shape != x.shape and target.ndim:
         raise ShapeError(f"{name}: {describe(x)} and {other} {describe(target)}; they must have one shape")
-    _check_reduction(name, reduction)
+    check_reduction(name, reduction)
     return x, target
 
 
@@ -71,8 +73,8 @@ def mse_loss(input: TensorLike, target: TensorLike, reduction: str = "mean") -> 
     >>> tg.grad(tg.mse_loss)(np.array([1.0, 2.0]), 0.0)
     array([1., 2.])
     """
-    x, target = _pair("mse_loss", input, target, reduction)
-    return _reduced(squared_size(x - target), reduction)
+    x, target = pair("mse_loss", input, target, reduction)
+    return reduced(squared_size(x - target), reduction)
 
 
 def l1_loss(input: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
@@ -81,8 +83,8 @@ def l1_loss(input: TensorLike, target: TensorLike, reduction: str = "mean") -> T
     >>> tg.l1_loss([1.0, -2.0], [0.0, 0.0])
     tensor(1.5)
     """
-    x, target = _pair("l1_loss", input, target, reduction)
-    return _reduced(absolute(x - target), reduction)
+    x, target = pair("l1_loss", input, target, reduction)
+    return reduced(absolute(x - target), reduction)
 
 
 def smooth_l1_loss(input: TensorLike, target: TensorLike, reduction: str = "mean", beta: float = 1.0) -> Tensor:
@@ -94,11 +96,11 @@ def smooth_l1_loss(input: TensorLike, target: TensorLike, reduction: str = "mean
     >>> tg.smooth_l1_loss([0.5, 3.0], [0.0, 0.0], reduction="none")
     tensor([0.125, 2.5  ])
     """
-    x, target = _pair("smooth_l1_loss", input, target, reduction)
+    x, target = pair("smooth_l1_loss", input, target, reduction)
     if beta < 0:
         raise ValueError(f"smooth_l1_loss: beta={beta} is negative")
     e = absolute(x - target)
-    return _reduced(where(less(e, beta), square(e) * (0.5 / beta), e - 0.5 * beta) if beta else e, reduction)
+    return reduced(where(less(e, beta), square(e) * (0.5 / beta), e - 0.5 * beta) if beta else e, reduction)
 
 
 def huber_loss(input: TensorLike, target: TensorLike, reduction: str = "mean", delta: float = 1.0) -> Tensor:
@@ -110,11 +112,11 @@ def huber_loss(input: TensorLike, target: TensorLike, reduction: str = "mean", d
     >>> tg.huber_loss([0.5, 3.0], [0.0, 0.0], reduction="none", delta=2.0)
     tensor([0.125, 4.   ])
     """
-    x, target = _pair("huber_loss", input, target, reduction)
+    x, target = pair("huber_loss", input, target, reduction)
     if not delta > 0:
         raise ValueError(f"huber_loss: delta={delta}; it must be greater than 0")
     e = absolute(x - target)
-    return _reduced(where(less(e, delta), square(e) * 0.5, delta * (e - 0.5 * delta)), reduction)
+    return reduced(where(less(e, delta), square(e) * 0.5, delta * (e - 0.5 * delta)), reduction)
 
 
 def binary_cross_entropy(input: TensorLike, target: TensorLike, weight: TensorLike | None = None,
@@ -127,12 +129,12 @@ def binary_cross_entropy(input: TensorLike, target: TensorLike, weight: TensorLi
     >>> tg.binary_cross_entropy([0.5, 0.25], [1.0, 0.0], reduction="none")
     tensor([0.69314718, 0.28768207])
     """
-    p, target = _pair("binary_cross_entropy", input, target, reduction)
+    p, target = pair("binary_cross_entropy", input, target, reduction)
     held = value(p)
     if held.size and (held.min() < 0 or held.max() > 1):
         raise ValueError(f"binary_cross_entropy: p from {held.min()} to {held.max()}; a probability is from 0 to 1")
     losses = -(target * log(maximum(p, _LEAST_PROBABILITY)) + (1 - target) * log(maximum(1 - p, _LEAST_PROBABILITY)))
-    return _reduced(losses if weight is None else losses * weight, reduction)
+    return reduced(losses if weight is None else losses * weight, reduction)
 
 
 def binary_cross_entropy_with_logits(input: TensorLike, target: TensorLike, weight: TensorLike | None = None,
@@ -149,12 +151,12 @@ def binary_cross_entropy_with_logits(input: TensorLike, target: TensorLike, weig
     >>> tg.grad(tg.binary_cross_entropy_with_logits)(0.0, 1.0)
     array(-0.5)
     """
-    x, target = _pair("binary_cross_entropy_with_logits", input, target, reduction)
+    x, target = pair("binary_cross_entropy_with_logits", input, target, reduction)
     positive = target * softplus(-x, 1.0, math.inf)
     if pos_weight is not None:
         positive = positive * pos_weight
     losses = positive + (1 - target) * softplus(x, 1.0, math.inf)
-    return _reduced(losses if weight is None else losses * weight, reduction)
+    return reduced(losses if weight is None else losses * weight, reduction)
 
 
 def cross_entropy(input: TensorLike, target: TensorLike, reduction: str = "mean", *, weight: TensorLike | None = None,
@@ -179,7 +181,7 @@ def cross_entropy(input: TensorLike, target: TensorLike, reduction: str = "mean"
     scores, wanted = value(input), value(target)
     if scores.ndim == 0:
         raise ShapeError(f"cross_entropy: input without a class axis: {describe(scores)}")
-    _check_reduction("cross_entropy", reduction)
+    check_reduction("cross_entropy", reduction)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing={label_smoothing}; it is from 0 to 1")
     classes = scores.shape[-1]
@@ -188,14 +190,14 @@ def cross_entropy(input: TensorLike, target: TensorLike, reduction: str = "mean"
             target = as_tensor(target) * (1 - label_smoothing) + label_smoothing / classes
         if weight is not None:
             target = multiply(target, _class_weight("cross_entropy", weight, scores))
-        return _reduced(negative(sum(multiply(log_softmax(input), target), axis=-1)), reduction)
+        return reduced(negative(sum(multiply(log_softmax(input), target), axis=-1)), reduction)
     if wanted.shape != scores.shape[:-1] or wanted.dtype.kind not in "iu":
         kind = ShapeError if wanted.dtype.kind in "iuf" else DtypeError
         raise kind(f"cross_entropy: input {describe(scores)} and target {describe(wanted)}; the target is one integer "
                    "class per row, or one distribution per row in a float dtype")
     ignored = _are_ignored("cross_entropy", wanted, classes, ignore_index)
     if weight is None and not label_smoothing and not ignored:
-        return _reduced(recorded.softmax_cross_entropy(input, np.array(wanted)), reduction)     # the tape saves the copy
+        return reduced(recorded.softmax_cross_entropy(input, np.array(wanted)), reduction)     # the tape saves the copy
     return _of_classes("cross_entropy", log_softmax(input), wanted, weight, ignore_index, reduction, label_smoothing)
 
 
@@ -209,7 +211,7 @@ def nll_loss(input: TensorLike, target: TensorLike, weight: TensorLike | None = 
     tensor(0.375)
     """
     logs, wanted = floats(input), value(target)
-    _check_reduction("nll_loss", reduction)
+    check_reduction("nll_loss", reduction)
     if logs.ndim == 0 or wanted.shape != logs.shape[:-1]:
         raise ShapeError(f"nll_loss: {describe(logs)} and target {describe(wanted)}; the target is one integer class per row")
     if wanted.dtype.kind not in "iu":
@@ -260,7 +262,7 @@ def _of_classes(name: str, logs: Tensor, wanted: Array, weight: TensorLike | Non
     if reduction == "mean" and (some or weight is not None):
         counted = np.where(ignored, 0, 1 if weight is None else weight[wanted])
         return sum(losses) / float(counted.sum())
-    return _reduced(losses, reduction)
+    return reduced(losses, reduction)
 
 
 def kl_div(input: TensorLike, target: TensorLike, reduction: str = "mean", log_target: bool = False) -> Tensor:
@@ -275,15 +277,15 @@ def kl_div(input: TensorLike, target: TensorLike, reduction: str = "mean", log_t
     >>> tg.kl_div(np.log([[0.5, 0.5]]), [[1.0, 0.0]], reduction="batchmean")
     tensor(0.69314718)
     """
-    _check_reduction("kl_div", reduction, ("mean", "batchmean", "sum", "none"))
+    check_reduction("kl_div", reduction, ("mean", "batchmean", "sum", "none"))
     batchmean = reduction == "batchmean"
-    x, target = _pair("kl_div", input, target, "sum" if batchmean else reduction)
+    x, target = pair("kl_div", input, target, "sum" if batchmean else reduction)
     if log_target:
         losses = exp(target) * (target - x)
     else:
         zero = equal(target, 0)
         losses = where(zero, 0.0, target * (log(where(zero, 1.0, target)) - x))
-    return sum(losses) / x.shape[0] if batchmean else _reduced(losses, reduction)
+    return sum(losses) / x.shape[0] if batchmean else reduced(losses, reduction)
 
 
 def hinge_embedding_loss(input: TensorLike, target: TensorLike, margin: float = 1.0, reduction: str = "mean") -> Tensor:
@@ -292,8 +294,8 @@ def hinge_embedding_loss(input: TensorLike, target: TensorLike, margin: float = 
     >>> tg.hinge_embedding_loss([0.25, 0.25], [1, -1], reduction="none")
     tensor([0.25, 0.75])
     """
-    x, target = _pair("hinge_embedding_loss", input, target, reduction)
-    return _reduced(where(equal(target, 1), x, relu(margin - x)), reduction)
+    x, target = pair("hinge_embedding_loss", input, target, reduction)
+    return reduced(where(equal(target, 1), x, relu(margin - x)), reduction)
 
 
 def margin_ranking_loss(input1: TensorLike, input2: TensorLike, target: TensorLike, margin: float = 0.0,
@@ -305,9 +307,9 @@ def margin_ranking_loss(input1: TensorLike, input2: TensorLike, target: TensorLi
     >>> tg.margin_ranking_loss([1.0, 2.0], [3.0, 1.0], [1.0, 1.0], reduction="none")
     tensor([2., 0.])
     """
-    x1, x2 = _pair("margin_ranking_loss", input1, input2, reduction, other="input2")
-    x1, target = _pair("margin_ranking_loss", x1, target, reduction)
-    return _reduced(relu(-target * (x1 - x2) + margin), reduction)
+    x1, x2 = pair("margin_ranking_loss", input1, input2, reduction, other="input2")
+    x1, target = pair("margin_ranking_loss", x1, target, reduction)
+    return reduced(relu(-target * (x1 - x2) + margin), reduction)
 
 
 def soft_margin_loss(input: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
@@ -316,8 +318,8 @@ def soft_margin_loss(input: TensorLike, target: TensorLike, reduction: str = "me
     >>> tg.soft_margin_loss([0.0, 1000.0], [1.0, -1.0], reduction="none")
     tensor([6.93147181e-01, 1.00000000e+03])
     """
-    x, target = _pair("soft_margin_loss", input, target, reduction)
-    return _reduced(softplus(-target * x, 1.0, math.inf), reduction)
+    x, target = pair("soft_margin_loss", input, target, reduction)
+    return reduced(softplus(-target * x, 1.0, math.inf), reduction)
 
 
 def cosine_similarity(x1: TensorLike, x2: TensorLike, axis: int = 1, eps: float = 1e-8) -> Tensor:

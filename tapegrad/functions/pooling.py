@@ -1,4 +1,4 @@
-"""Pooling in one and two dimensions under PyTorch's names: a reduction over the windows of the input.
+"""Pooling in one, two and three dimensions under PyTorch's names: a reduction over the windows of the input.
 
 The reshape in between copies the windows, which NumPy reduces forty times faster than the overlapping view.
 
@@ -8,15 +8,19 @@ All raise ShapeError if the kernel is longer than the padded input, ValueError f
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from tapegrad.core.record import wrap
+from tapegrad.errors import ShapeError, describe
 from tapegrad.functions.convolution import Widths, batched, padded, per_axis, unbatched, windows
+from tapegrad.functions.elementwise import floats, matmul, where
+from tapegrad.functions.indexing import getitem
 from tapegrad.functions.reductions import max, sum
-from tapegrad.functions.shaping import reshape
+from tapegrad.functions.shaping import moveaxis, reshape
 from tapegrad.functions.tensor import Tensor
-from tapegrad.typing import Shape, TensorLike
+from tapegrad.typing import Array, Shape, TensorLike
 
 
 def _pooled(name: str, n: int, x: TensorLike, kernel_size: Shape, stride: Shape | None, padding: Shape, dilation: Shape,
@@ -107,3 +111,108 @@ def avg_pool2d(input: TensorLike, kernel_size: Shape, stride: Shape | None = Non
     tensor([[[2.5, 4.5]]])
     """
     return _avg_pool("avg_pool2d", 2, input, kernel_size, stride, padding, ceil_mode, count_include_pad)
+
+
+def max_pool3d(input: TensorLike, kernel_size: Shape, stride: Shape | None = None, padding: Shape = 0,
+               dilation: Shape = 1, ceil_mode: bool = False) -> Tensor:
+    """max_pool1d over three axes: (N, channels, depth, height, width) or without N, numbers or triples.
+
+    >>> tg.max_pool3d(np.arange(8.0).reshape(1, 2, 2, 2), 2)
+    tensor([[[[7.]]]])
+    """
+    return _max_pool("max_pool3d", 3, input, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+def avg_pool3d(input: TensorLike, kernel_size: Shape, stride: Shape | None = None, padding: Shape = 0,
+               ceil_mode: bool = False, count_include_pad: bool = True) -> Tensor:
+    """avg_pool1d over three axes: (N, channels, depth, height, width) or without N, numbers or triples.
+
+    >>> tg.avg_pool3d(np.arange(8.0).reshape(1, 2, 2, 2), 2)
+    tensor([[[[3.5]]]])
+    """
+    return _avg_pool("avg_pool3d", 3, input, kernel_size, stride, padding, ceil_mode, count_include_pad)
+
+
+def _adaptive(name: str, n: int, x: TensorLike, output_size: Any) -> tuple[Tensor, bool, tuple[int, ...]]:
+    """x with a batch axis, and the length of each axis of the output, where None stands for that of the input."""
+    x, single = batched(name, floats(x), n)
+    given = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * n
+    if len(given) == n:
+        given = tuple([length if wanted is None else wanted for wanted, length in zip(given, x.shape[2:])])
+    if 0 in x.shape[2:]:
+        raise ShapeError(f"{name}: input {describe(x)} without elements to pool")
+    return x, single, per_axis(name, "output_size", given, n, 1)
+
+
+def _parts(n: int, m: int) -> tuple[Array, Array]:
+    """Where each of m parts of n elements begins and ends: PyTorch's, which overlap by one where m does not divide n."""
+    i = np.arange(m)
+    return i * n // m, -(-(i + 1) * n // m)
+
+
+def adaptive_avg_pool(name: str, n: int, x: TensorLike, output_size: Any) -> Tensor:
+    """The means over m parts of each of the last n axes: one product with a matrix per axis."""
+    x, single, size = _adaptive(name, n, x, output_size)
+    for axis, m in enumerate(size, 2):
+        start, end = _parts(x.shape[axis], m)
+        at = np.arange(x.shape[axis])[:, None]
+        share = ((at >= start) & (at < end)) / (end - start)
+        x = moveaxis(matmul(moveaxis(x, axis, -1), share.astype(x.dtype)), -1, axis)
+    return unbatched(x, single)
+
+
+def _adaptive_max_pool(name: str, n: int, x: TensorLike, output_size: Any) -> Tensor:
+    x, single, size = _adaptive(name, n, x, output_size)
+    places: list[Array] = []
+    there: Array = np.ones((), bool)
+    for i, (length, m) in enumerate(zip(x.shape[2:], size)):
+        start, end = _parts(length, m)
+        at = start[:, None] + np.arange((end - start).max())
+        along = (*at.shape, *[1] * (2 * (n - 1 - i)))
+        there = there & (at < end[:, None]).reshape(along)
+        places.append(np.minimum(at, length - 1).reshape(along))
+    covered = getitem(x, (slice(None), slice(None), *places))
+    if not there.all():
+        covered = where(there, covered, -math.inf)
+    return unbatched(max(covered, tuple(range(3, 3 + 2 * n, 2))), single)
+
+
+def adaptive_avg_pool1d(input: TensorLike, output_size: Shape) -> Tensor:
+    """The means of `output_size` parts of each channel, as equal as can be: (N, channels, length) or (channels, length).
+
+    Part i is from i length // output_size to the next whole number of (i + 1) length / output_size, as PyTorch's. Derivative:
+    d shared evenly by the elements of each part.
+
+    >>> tg.adaptive_avg_pool1d(np.array([[1.0, 2.0, 3.0]]), 2)
+    tensor([[1.5, 2.5]])
+    """
+    return adaptive_avg_pool("adaptive_avg_pool1d", 1, input, output_size)
+
+
+def adaptive_avg_pool2d(input: TensorLike, output_size: Shape) -> Tensor:
+    """adaptive_avg_pool1d over two axes: a number or a pair, None for the length of the input.
+
+    >>> tg.adaptive_avg_pool2d(np.arange(8.0).reshape(1, 2, 4), (1, 2))
+    tensor([[[2.5, 4.5]]])
+    """
+    return adaptive_avg_pool("adaptive_avg_pool2d", 2, input, output_size)
+
+
+def adaptive_max_pool1d(input: TensorLike, output_size: Shape) -> Tensor:
+    """The greatest elements of `output_size` parts of each channel; see adaptive_avg_pool1d for the parts.
+
+    Derivative: d to the greatest element of each part, shared evenly by those that tie.
+
+    >>> tg.adaptive_max_pool1d(np.array([[1.0, 2.0, 3.0]]), 2)
+    tensor([[2., 3.]])
+    """
+    return _adaptive_max_pool("adaptive_max_pool1d", 1, input, output_size)
+
+
+def adaptive_max_pool2d(input: TensorLike, output_size: Shape) -> Tensor:
+    """adaptive_max_pool1d over two axes: a number or a pair, None for the length of the input.
+
+    >>> tg.adaptive_max_pool2d(np.arange(8.0).reshape(1, 2, 4), (1, 2))
+    tensor([[[5., 7.]]])
+    """
+    return _adaptive_max_pool("adaptive_max_pool2d", 2, input, output_size)
