@@ -11,6 +11,7 @@ import tapegrad as tg
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 FINDER = doctest.DocTestFinder(exclude_empty=True)
 PLACES = {"tg": tg} | {f"tg.{name}": getattr(tg, name) for name in tg.MODULES}
+PLACES |= {"tg.nn.init": tg.nn.init, "tg.nn.utils": tg.nn.utils}
 
 
 def names_of(place):

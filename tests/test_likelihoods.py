@@ -54,8 +54,8 @@ def test_pairwise_distance_agrees_with_pytorch(p):
 
 def test_arguments_have_the_order_of_pytorch():
     from inspect import signature
-    for name in {name for name, *_ in CALLS} | {"ctc_loss", "interpolate", "unfold", "fold", "adaptive_avg_pool2d", "group_norm",
-                                                "threshold"}:
+    for name in {name for name, *_ in CALLS} | {"ctc_loss", "interpolate", "unfold", "fold", "adaptive_avg_pool2d",
+                                                "group_norm", "threshold"}:
         theirs = [key for key in signature(getattr(functional(), name)).parameters
                   if key not in ("size_average", "reduce", "antialias", "inplace")]
         assert list(signature(getattr(tg, name)).parameters) == theirs, name

@@ -120,4 +120,5 @@ def lerp(input: TensorLike, end: TensorLike, weight: TensorLike) -> Tensor:
     """
     x = as_tensor(input)
     w: Any = weight if type(weight) in (int, float) else as_tensor(weight)
-    return x * (1 - w) + as_tensor(end, beside=x) * w
+    z: Tensor = x * (1 - w) + as_tensor(end, beside=x) * w
+    return z

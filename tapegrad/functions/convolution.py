@@ -90,6 +90,12 @@ def _biased(z: Tensor, b: TensorLike | None, n: int) -> Tensor:
     return z if b is None else z + reshape(b, (-1,) + (1,) * n)
 
 
+def same_widths(kernel: Sequence[int], dilation: Sequence[int]) -> Widths:
+    """The widths (before, after) with which an output is as long as the input."""
+    totals = [step * (k - 1) for k, step in zip(kernel, dilation)]
+    return tuple([(total // 2, total - total // 2) for total in totals])
+
+
 def _padding(name: str, padding: Shape | str, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int],
              n: int) -> Widths:
     if padding == "valid":
@@ -97,8 +103,7 @@ def _padding(name: str, padding: Shape | str, kernel: Sequence[int], stride: Seq
     if padding == "same":
         if any(step != 1 for step in stride):
             raise ValueError(f"{name}: padding='same' with stride={stride}; it needs a stride of 1")
-        totals = [step * (k - 1) for k, step in zip(kernel, dilation)]
-        return tuple([(total // 2, total - total // 2) for total in totals])
+        return same_widths(kernel, dilation)
     if isinstance(padding, str):
         raise ValueError(f"{name}: padding={padding!r}; it is 'same', 'valid', or numbers")
     return tuple([(width, width) for width in per_axis(name, "padding", padding, n, 0)])
