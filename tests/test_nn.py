@@ -235,8 +235,7 @@ class TestContainers:
         assert len(parts) == 2 and len(parts[:1]) == 1 and len(list(parts.parameters())) == 4
         named = nn.ModuleDict({"b": nn.Linear(2, 2)})
         named["a"] = nn.ReLU()
-        assert list(named.keys()) == ["b", "a"] and "a" in named and len(named) == 2 and [n for n, _ in named.items()] == ["b",
-                                                                                                                           "a"]
+        assert list(named.keys()) == [n for n, _ in named.items()] == ["b", "a"] and "a" in named and len(named) == 2
         del named["b"]
         assert not list(named.parameters()) and len(list(named.values())) == 1
         with pytest.raises(TypeError, match="ModuleDict: 1.0 among"):

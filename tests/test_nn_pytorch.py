@@ -302,8 +302,8 @@ def test_a_network():
     one, other = tg.optim.SGD(ours.parameters(), lr=0.05), torch.optim.SGD(theirs.parameters(), lr=0.05)
     for _ in range(20):
         one.zero_grad(), other.zero_grad()
-        loss, wanted = tg.cross_entropy(ours(x), labels), torch.nn.functional.cross_entropy(theirs(torch.tensor(x)),
-                                                                                            torch.tensor(labels))
+        loss = tg.cross_entropy(ours(x), labels)
+        wanted = torch.nn.functional.cross_entropy(theirs(torch.tensor(x)), torch.tensor(labels))
         loss.backward(), wanted.backward()
         one.step(), other.step()
     np.testing.assert_allclose(loss.item(), wanted.item(), rtol=1e-3)

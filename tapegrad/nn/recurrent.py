@@ -112,8 +112,8 @@ class _Recurrent(Module):
             raise ShapeError(f"{name}: states {', '.join(map(describe, starts))}; the shapes are {', '.join(map(str, wanted))}")
         return [expand_dims(x, 1) if single else x for x in starts]
 
-    def _direction(self, x: Tensor, state: State, suffix: str, reverse: bool, alive: Array | None) -> tuple[list[Tensor],
-                                                                                                            State]:
+    def _direction(self, x: Tensor, state: State, suffix: str, reverse: bool, alive: Array | None
+                   ) -> tuple[list[Tensor], State]:
         """The outputs at each time, and the last state, of one direction of a layer."""
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
         W_ih, W_hh, b_ih, b_hh, W_hr = [getattr(self, name + suffix, cast(Any, None)) for name in names]
@@ -131,8 +131,8 @@ class _Recurrent(Module):
                 outputs[t] = where(alive[t], new[0], 0.0)
         return outputs, state
 
-    def forward(self, input: TensorLike, hx: Any = None, lengths: TensorLike | Sequence[int] | None = None) -> tuple[Tensor,
-                                                                                                                     Any]:
+    def forward(self, input: TensorLike, hx: Any = None, lengths: TensorLike | Sequence[int] | None = None
+                ) -> tuple[Tensor, Any]:
         """The outputs of the last layer at each time, and the last states of all layers.
 
         input     (T, N, input_size), (N, T, input_size) with batch_first, or (T, input_size) for one example

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -208,10 +209,7 @@ class LBFGS(Optimizer):
 
     def state_dict(self) -> dict[str, Any]:
         """What load_state_dict() goes on from, with the steps that H is made of."""
-        memory = {key: [x.copy() for x in held] if isinstance(held, list) else held.copy() if isinstance(held,
-                                                                                                         np.ndarray) else held
-                  for key, held in self._memory.items()}
-        return {**super().state_dict(), "memory": memory}
+        return {**super().state_dict(), "memory": deepcopy(self._memory)}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on from what state_dict() gave. What does not fit raises, and nothing is changed; see Optimizer."""
@@ -219,8 +217,8 @@ class LBFGS(Optimizer):
         memory = state_dict.get("memory") if isinstance(state_dict, Mapping) else None
         if not isinstance(memory, Mapping) or set(memory) != set(self._memory):
             raise StateError(f"{name}: there is no memory of LBFGS in the state")
-        for x in [*memory["changes"], *memory["steps"], *[x for x in (memory["direction"],
-                                                                      memory["gradient"]) if x is not None]]:
+        for x in [*memory["changes"], *memory["steps"],
+                  *[x for x in (memory["direction"], memory["gradient"]) if x is not None]]:
             if np.shape(x) != (size,):
                 raise ShapeError(f"{name}: {describe(x)} for {size} numbers")
             if x.dtype != dtype:
