@@ -102,6 +102,17 @@ class TestWhatIsInside:
             nn.Parameter([1, 2])
 
 
+def test_parameters_have_names_on_the_tape():
+    net, x = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 2)), np.ones((1, 2), "f4")
+    z = net(x)
+    leaves = [y for _, _, ys in tg.tape() for y in ys if "weight" in y or "bias" in y]
+    assert leaves == ["weight", "bias", "weight_2", "bias_2"] and z.shape == (1, 2)
+    own = nn.Parameter([1.0])
+    own.name = "mine"
+    net.own = own
+    assert net.own.name == "mine" and net[0].weight.name == "weight"
+
+
 class TestState:
     def test_there_and_back(self):
         one, other = Two(), Two()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, overload
+from typing import Any, Self, overload
 
 from tapegrad.errors import describe
 from tapegrad.nn.module import Module
@@ -54,18 +54,18 @@ class _Numbered(Module):
         del inside[index]
         self._fill(inside)
 
-    def append(self, module: Module) -> Any:
+    def append(self, module: Module) -> Self:
         """Put a module at the end; returns itself."""
         setattr(self, str(len(self)), _module(self, module))
         return self
 
-    def extend(self, modules: Iterable[Module]) -> Any:
+    def extend(self, modules: Iterable[Module]) -> Self:
         """Put modules at the end; returns itself."""
         for part in modules:
             self.append(part)
         return self
 
-    def insert(self, index: int, module: Module) -> Any:
+    def insert(self, index: int, module: Module) -> Self:
         """Put a module before that at the index; returns itself."""
         inside = self._inside()
         inside.insert(index, module)

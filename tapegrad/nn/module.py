@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -17,8 +17,6 @@ from tapegrad.functions.arguments import value
 from tapegrad.functions.tensor import Tensor
 from tapegrad.nn.init import uniform_
 from tapegrad.typing import Array, TensorLike
-
-M = TypeVar("M", bound="Module")
 
 
 def Parameter(data: TensorLike, requires_grad: bool = True) -> Tensor:
@@ -33,6 +31,13 @@ def Parameter(data: TensorLike, requires_grad: bool = True) -> Tensor:
     return Tensor(value(data), requires_grad=requires_grad)
 
 
+def _name(tensor: Tensor | None, name: str) -> Tensor | None:
+    """The tensor, under this name on the tape if it has none."""
+    if tensor is not None and tensor.name is None:
+        tensor.name = name
+    return tensor
+
+
 class Loaded(NamedTuple):
     """What load_state_dict(strict=False) left out: names without a value in the state, and values without a name."""
 
@@ -44,7 +49,8 @@ class Module:
     """What networks are made of: a subclass assigns parameters and modules to its attributes, and defines forward.
 
     An attribute that is a leaf which requires a gradient (see Parameter), or None by register_parameter, is a parameter; one
-    that is registered by register_buffer a buffer. A module is called as a function, which calls forward.
+    that is registered by register_buffer a buffer. Both have their attribute's name on the tape. A module is called as a
+    function, which calls forward.
 
     training   whether dropout and normalisation behave as in training; see train() and eval()
 
@@ -65,7 +71,7 @@ class Module:
     _parameters: dict[str, None]
     _buffers: dict[str, bool]                           # whether it is part of the state
 
-    def __new__(cls, *_arguments: Any, **_options: Any) -> Any:
+    def __new__(cls, *_arguments: Any, **_options: Any) -> Self:
         module = super().__new__(cls)
         vars(module).update(training=True, _parameters={}, _buffers={})
         return module
@@ -74,6 +80,7 @@ class Module:
         if isinstance(value, Tensor) and value.requires_grad and value.is_leaf:
             self._buffers.pop(name, None)
             self._parameters[name] = None
+            _name(value, name)
         elif isinstance(value, Module):
             self._parameters.pop(name, None)
             self._buffers.pop(name, None)
@@ -97,13 +104,13 @@ class Module:
             raise ValueError(f"{type(self).__name__}.register_parameter: {name} is a result on the tape; use .detach()")
         self._new_name("register_parameter", name)
         self._parameters[name] = None
-        vars(self)[name] = param
+        vars(self)[name] = _name(param, name)
 
     def register_buffer(self, name: str, tensor: TensorLike | None, persistent: bool = True) -> None:
         """Assign a tensor that is part of the state, unless not persistent, but no parameter; or None for none."""
         self._new_name("register_buffer", name)
         self._buffers[name] = persistent
-        vars(self)[name] = None if tensor is None else tensor if isinstance(tensor, Tensor) else Tensor(tensor)
+        vars(self)[name] = _name(tensor if isinstance(tensor, Tensor | None) else Tensor(tensor), name)
 
     def register_module(self, name: str, module: Module | None) -> None:
         """Assign a module under a name that need not be one of Python's."""
@@ -223,13 +230,13 @@ class Module:
 
     # Settings
 
-    def train(self: M, mode: bool = True) -> M:
+    def train(self, mode: bool = True) -> Self:
         """Behave as in training, with all modules inside; returns itself."""
         for module in self.modules():
             module.training = bool(mode)
         return self
 
-    def eval(self: M) -> M:
+    def eval(self) -> Self:
         """Behave as outside of training: train(False)."""
         return self.train(False)
 
@@ -239,13 +246,13 @@ class Module:
             if parameter.requires_grad:
                 parameter.grad = None
 
-    def requires_grad_(self: M, requires_grad: bool = True) -> M:
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Freeze all parameters, or have gradients computed for them again; returns itself."""
         for parameter in self.parameters():
             parameter.requires_grad = requires_grad
         return self
 
-    def apply(self: M, fn: Callable[[Module], Any]) -> M:
+    def apply(self, fn: Callable[[Module], Any]) -> Self:
         """Call fn with every module inside, and at the end with itself, which is returned."""
         for part in self.children():
             part.apply(fn)
