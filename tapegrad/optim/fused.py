@@ -23,6 +23,7 @@ from tapegrad.typing import Array
 class Part:
     """The parameters of a group that have one real dtype, and what is remembered of them, as the kernels want it.
 
+    kernel     the name of the kernel, or None
     group      the group, with its hyperparameters
     at         the parameters' places among all
     means      running means by name: arrays of all parameters, one behind the other
@@ -31,9 +32,9 @@ class Part:
     numbers    what else is remembered by name: a number for each parameter
     """
 
-    def __init__(self, group: dict[str, Any], dtype: np.dtype[Any], at: list[int], parameters: list[Tensor],
+    def __init__(self, kernel: str | None, group: dict[str, Any], dtype: np.dtype[Any], at: list[int], parameters: list[Tensor],
                  means: Iterable[str], numbers: Mapping[str, float]) -> None:
-        self.group, self.dtype, self.at, self.parameters = group, dtype, at, parameters
+        self.kernel, self.group, self.dtype, self.at, self.parameters = kernel, group, dtype, at, parameters
         self.nbytes = [parameter._value.nbytes for parameter in parameters]
         self.offsets = np.array([0, *accumulate(n // dtype.itemsize for n in self.nbytes)], np.int64)
         self.means = {name: np.zeros(self.offsets[-1], dtype) for name in means}
@@ -75,7 +76,7 @@ class FusedOptimizer(Optimizer):
         group, at = self.param_groups[-1], dict[np.dtype[Any], list[int]]()
         for i, parameter in enumerate(group["params"], start):
             at.setdefault(parameter._value.real.dtype, []).append(i)
-        parts = [Part(group, dtype, places, [self.parameters[i] for i in places], self.means, self.numbers)
+        parts = [Part(self.kernel, group, dtype, places, [self.parameters[i] for i in places], self.means, self.numbers)
                  for dtype, places in at.items()]
         known = vars(self)
         known.setdefault("parts", []).extend(parts)
@@ -92,9 +93,9 @@ class FusedOptimizer(Optimizer):
 
         closure   called first, to compute the gradients; the loss that it returns is returned
         """
-        loss = self._called(closure)
+        loss = None if closure is None else self._called(closure)
         for part in self.parts:
-            kernel = self.kernel and fused(self.kernel, part.dtype)
+            kernel = None if part.kernel is None else fused(part.kernel, part.dtype)
             arrays: list[Array | None] = []             # the kernel's, in a tuple: x and g by turns, or None twice
             for k, parameter in enumerate(part.parameters):
                 g = parameter.grad

@@ -139,7 +139,7 @@ class Optimizer:
         >>> x.item()
         0.0
         """
-        loss = self._called(closure)
+        loss = None if closure is None else self._called(closure)
         i = 0
         try:
             for group in self.param_groups:
@@ -153,9 +153,7 @@ class Optimizer:
         return loss
 
     @staticmethod
-    def _called(closure: Callable[[], Any] | None) -> Any:
-        if closure is None:
-            return None
+    def _called(closure: Callable[[], Any]) -> Any:
         with enable_grad():
             return closure()
 
