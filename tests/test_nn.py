@@ -218,7 +218,7 @@ class TestSettings:
   (2): ModuleDict(
     (a): LSTM(2, 3, num_layers=2)
   )
-  (3): MaxPool2d(kernel_size=2, padding=0, dilation=1)
+  (3): MaxPool2d(kernel_size=2, padding=0, dilation=1, ceil_mode=False)
   (4): BatchNorm1d(3, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)
   (5): Dropout(p=0.1)
   (6): CrossEntropyLoss(ignore_index=-100, reduction='mean', label_smoothing=0.0)

@@ -42,7 +42,7 @@ CASES = [
     ("ConvTranspose1d", (4, 6, 3), {"stride": 2, "padding": 1, "output_padding": 1}, [normal(2, 4, 5)]),
     ("ConvTranspose2d", (4, 6, (2, 3)), {"stride": (1, 2), "groups": 2, "bias": False}, [IMAGE]),
     ("ConvTranspose3d", (2, 3, 2), {}, [normal(1, 2, 3, 4, 3)]),
-    ("MaxPool1d", (3,), {"stride": 2}, [normal(2, 4, 9)]), ("MaxPool2d", (2,), {"padding": 1}, [IMAGE]),
+    ("MaxPool1d", (3,), {"stride": 2}, [normal(2, 4, 9)]), ("MaxPool2d", (2,), {"padding": 1, "ceil_mode": True}, [IMAGE]),
     ("MaxPool3d", (2,), {}, [normal(1, 2, 4, 4, 4)]),
     ("AvgPool1d", (3, 2, 1), {}, [normal(2, 4, 9)]), ("AvgPool2d", ((2, 3),), {"padding": 1, "count_include_pad": False},
                                                       [IMAGE]),
@@ -199,7 +199,7 @@ NAMES = sorted({name for name in nn.__all__ if name not in ("Module", "Parameter
 # What PyTorch's take and ours do not: there is one device; deprecated, or for what is not there.
 NOT_TAKEN = {"device", "dtype", "size_average", "reduce", "max_norm", "norm_type", "scale_grad_by_freq", "sparse", "_weight",
              "_freeze",
-             "return_indices", "ceil_mode", "divisor_override", "args", "kwargs", "mask_check", "enable_nested_tensor",
+             "return_indices", "args", "kwargs", "mask_check", "enable_nested_tensor",
              "output_size", "min_value", "max_value"}
 # Written out in PyTorch's documentation only.
 ARGUMENTS = {"RNN": "input_size hidden_size num_layers nonlinearity bias batch_first dropout bidirectional",

@@ -2,11 +2,14 @@
 
 The reshape in between copies the windows, which NumPy reduces forty times faster than the overlapping view.
 
+With ceil_mode a window more is taken where one begins inside of the input, or of the padding before it, and is not whole.
+
 All raise ShapeError if the kernel is longer than the padded input, ValueError for other arguments.
 """
 
 from __future__ import annotations
 
+import builtins
 import math
 from typing import Any
 
@@ -14,6 +17,7 @@ import numpy as np
 
 from tapegrad.core.record import wrap
 from tapegrad.errors import ShapeError, describe
+from tapegrad.functions.arguments import as_tensor
 from tapegrad.functions.convolution import Widths, batched, padded, per_axis, unbatched, windows
 from tapegrad.functions.elementwise import floats, matmul, where
 from tapegrad.functions.indexing import getitem
@@ -24,11 +28,10 @@ from tapegrad.typing import Array, Shape, TensorLike
 
 
 def _pooled(name: str, n: int, x: TensorLike, kernel_size: Shape, stride: Shape | None, padding: Shape, dilation: Shape,
-            ceil_mode: bool,
-            fill: float) -> tuple[Tensor, bool, tuple[Shape, Widths, tuple[int, ...], tuple[int, ...], tuple[int, ...]]]:
-    """The windows of each channel, (N, channels, elements of the kernel, *positions), and what is needed to finish."""
-    if ceil_mode:
-        raise ValueError(f"{name}: ceil_mode={ceil_mode}; only whole windows are pooled")
+            ceil_mode: bool, fill: float) -> tuple[Tensor, bool, tuple[Widths, Widths, list[tuple[int, ...]]]]:
+    """The windows of each channel, (N, channels, elements of the kernel, *positions), whether there is no batch axis, and how
+    they were made: the widths of the padding, of what ceil_mode adds behind it, and the kernel, stride and dilation.
+    """
     x, single = batched(name, x, n)
     kernel = per_axis(name, "kernel_size", kernel_size, n, 1)
     stride = kernel if stride is None else per_axis(name, "stride", stride, n, 1)
@@ -37,9 +40,20 @@ def _pooled(name: str, n: int, x: TensorLike, kernel_size: Shape, stride: Shape 
     if any(2 * width > k for width, k in zip(padding, kernel)):
         raise ValueError(f"{name}: padding={padding} is more than half of kernel_size={kernel}")
     widths = tuple([(width, width) for width in padding])
-    covered = windows(name, padded(x, widths, fill), kernel, stride, dilation)
+    more = tuple([(0, _rest(length, width, step * (k - 1) + 1, by) if ceil_mode else 0) for length, width, k, step, by in
+                  zip(x.shape[2:], padding, kernel, dilation, stride)])
+    around = tuple([(before, after + rest) for (before, after), (_, rest) in zip(widths, more)])
+    covered = windows(name, padded(x, around, fill), kernel, stride, dilation)
     together = reshape(covered, (*x.shape[:2], math.prod(kernel), *covered.shape[-n:]))
-    return together, single, (x.shape[2:], widths, kernel, stride, dilation)
+    return together, single, (widths, more, [kernel, stride, dilation])
+
+
+def _rest(length: int, width: int, span: int, stride: int) -> int:
+    """How far the last window, which need not be whole, goes beyond the padded input; none begins in the padding at the end."""
+    last = -(-(length + 2 * width - span) // stride)
+    if last * stride >= length + width:
+        last -= 1
+    return builtins.max(last * stride + span - length - 2 * width, 0)
 
 
 def _max_pool(name: str, n: int, x: TensorLike, kernel_size: Shape, stride: Shape | None, padding: Shape,
@@ -49,11 +63,17 @@ def _max_pool(name: str, n: int, x: TensorLike, kernel_size: Shape, stride: Shap
 
 
 def _avg_pool(name: str, n: int, x: TensorLike, kernel_size: Shape, stride: Shape | None, padding: Shape,
-              ceil_mode: bool, count_include_pad: bool) -> Tensor:
-    covered, single, (size, widths, *steps) = _pooled(name, n, x, kernel_size, stride, padding, 1, ceil_mode, 0.0)
+              ceil_mode: bool, count_include_pad: bool, divisor_override: int | None = None) -> Tensor:
+    x = as_tensor(x)
+    covered, single, (widths, more, steps) = _pooled(name, n, x, kernel_size, stride, padding, 1, ceil_mode, 0.0)
     count: Tensor | int = covered.shape[2]
-    if not count_include_pad and any(map(any, widths)):
-        count = sum(windows(name, padded(wrap(np.ones(size, covered.dtype), None), widths), *steps), tuple(range(n)))
+    if divisor_override is not None:
+        if not divisor_override:
+            raise ValueError(f"{name}: divisor_override={divisor_override}; it is not 0")
+        count = divisor_override
+    elif any(map(any, more)) or not count_include_pad and any(map(any, widths)):
+        counted = padded(wrap(np.ones(x.shape[-n:], covered.dtype), None), widths, float(count_include_pad))
+        count = sum(windows(name, padded(counted, more), *steps), tuple(range(n)))
     return unbatched(sum(covered, 2) / count, single)
 
 
@@ -104,13 +124,16 @@ def avg_pool1d(input: TensorLike, kernel_size: Shape, stride: Shape | None = Non
 
 
 def avg_pool2d(input: TensorLike, kernel_size: Shape, stride: Shape | None = None, padding: Shape = 0,
-               ceil_mode: bool = False, count_include_pad: bool = True) -> Tensor:
+               ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None) -> Tensor:
     """avg_pool1d over two axes: (N, channels, height, width) or (channels, height, width), numbers or pairs.
+
+    divisor_override   by what the sum of a window is divided, instead of by the number of its elements
 
     >>> tg.avg_pool2d(np.arange(8.0).reshape(1, 2, 4), (2, 2))
     tensor([[[2.5, 4.5]]])
     """
-    return _avg_pool("avg_pool2d", 2, input, kernel_size, stride, padding, ceil_mode, count_include_pad)
+    return _avg_pool("avg_pool2d", 2, input, kernel_size, stride, padding, ceil_mode, count_include_pad,
+                     divisor_override)
 
 
 def max_pool3d(input: TensorLike, kernel_size: Shape, stride: Shape | None = None, padding: Shape = 0,
@@ -124,13 +147,14 @@ def max_pool3d(input: TensorLike, kernel_size: Shape, stride: Shape | None = Non
 
 
 def avg_pool3d(input: TensorLike, kernel_size: Shape, stride: Shape | None = None, padding: Shape = 0,
-               ceil_mode: bool = False, count_include_pad: bool = True) -> Tensor:
+               ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None) -> Tensor:
     """avg_pool1d over three axes: (N, channels, depth, height, width) or without N, numbers or triples.
 
     >>> tg.avg_pool3d(np.arange(8.0).reshape(1, 2, 2, 2), 2)
     tensor([[[[3.5]]]])
     """
-    return _avg_pool("avg_pool3d", 3, input, kernel_size, stride, padding, ceil_mode, count_include_pad)
+    return _avg_pool("avg_pool3d", 3, input, kernel_size, stride, padding, ceil_mode, count_include_pad,
+                     divisor_override)
 
 
 def _adaptive(name: str, n: int, x: TensorLike, output_size: Any) -> tuple[Tensor, bool, tuple[int, ...]]:

@@ -149,8 +149,9 @@ class ConvTranspose3d(ConvTranspose1d):
     n = 3
 
 
-_MAX: dict[str, Any] = {"kernel_size": NEEDED, "stride": None, "padding": 0, "dilation": 1}
+_MAX: dict[str, Any] = {"kernel_size": NEEDED, "stride": None, "padding": 0, "dilation": 1, "ceil_mode": False}
 _MEAN: dict[str, Any] = {"kernel_size": NEEDED, "stride": None, "padding": 0, "ceil_mode": False, "count_include_pad": True}
+_MEANS: dict[str, Any] = {**_MEAN, "divisor_override": None}
 
 MaxPool1d = applied("MaxPool1d", pooling.max_pool1d, "tg.max_pool1d: the greatest element of each window of each channel.",
                     "(2)(np.array([[1.0, 5.0, 2.0, 3.0]]))", "tensor([[5., 3.]])", **_MAX)
@@ -161,9 +162,9 @@ MaxPool3d = applied("MaxPool3d", pooling.max_pool3d, "tg.max_pool3d: MaxPool1d o
 AvgPool1d = applied("AvgPool1d", pooling.avg_pool1d, "tg.avg_pool1d: the mean of each window of each channel.",
                     "(2)(np.array([[1.0, 5.0, 2.0, 3.0]]))", "tensor([[3. , 2.5]])", **_MEAN)
 AvgPool2d = applied("AvgPool2d", pooling.avg_pool2d, "tg.avg_pool2d: AvgPool1d over two axes.",
-                    "(2)(np.arange(8.0).reshape(1, 2, 4))", "tensor([[[2.5, 4.5]]])", **_MEAN)
+                    "(2)(np.arange(8.0).reshape(1, 2, 4))", "tensor([[[2.5, 4.5]]])", **_MEANS)
 AvgPool3d = applied("AvgPool3d", pooling.avg_pool3d, "tg.avg_pool3d: AvgPool1d over three axes.",
-                    "(2)(np.arange(8.0).reshape(1, 2, 2, 2))", "tensor([[[[3.5]]]])", **_MEAN)
+                    "(2)(np.arange(8.0).reshape(1, 2, 2, 2))", "tensor([[[[3.5]]]])", **_MEANS)
 AdaptiveAvgPool1d = applied(
     "AdaptiveAvgPool1d", pooling.adaptive_avg_pool1d, "tg.adaptive_avg_pool1d: the means of equal parts of each channel.",
     "(2)(np.array([[1.0, 2.0, 3.0]]))", "tensor([[1.5, 2.5]])", output_size=NEEDED)
