@@ -7,6 +7,7 @@ while it is frozen; the modules inside are the attributes that are modules. Name
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -308,7 +309,7 @@ class Applied(Module):
 
 
 def applied(name: str, function: Callable[..., Any], text: str, call: str, shown: str, *, base: type[Applied] = Applied,
-            renamed: Mapping[str, str] = {}, unused: tuple[str, ...] = (), **options: Any) -> type[Applied]:  # noqa: B006
+            renamed: Mapping[str, str] | None = None, unused: tuple[str, ...] = (), **options: Any) -> type[Applied]:
     """A class of modules that apply a function, documented by a text and an example: `call` gives `shown`.
 
     renamed   the function's names of options that have others there
@@ -316,11 +317,11 @@ def applied(name: str, function: Callable[..., Any], text: str, call: str, shown
     """
     places = [inspect.Parameter(key, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default) for key,
               default in options.items()]
-    module = inspect.currentframe().f_back.f_globals["__name__"]        # type: ignore[union-attr]
+    module = sys._getframe(1).f_globals["__name__"]
     return type(name, (base,), {
         "__doc__": f"{text}\n\n>>> tg.nn.{name}{call}\n{shown}\n", "__module__": module, "__qualname__": name,
         "__signature__": inspect.Signature(places), "function": staticmethod(function),
-        "keywords": {key: renamed.get(key, key) for key in options if key not in unused}})
+        "keywords": {key: (renamed or {}).get(key, key) for key in options if key not in unused}})
 
 
 def drawn(module: Module, shapes: Mapping[str, tuple[int, ...] | None], bound: float, dtype: Any) -> None:
