@@ -8,6 +8,8 @@ The rooms, from low to high; each imports only what is before it (README.md besi
     core            the tape, the tensor, recording, the reverse sweep
     functions       what users call, family by family; linalg and fft
     optim           gradient descent
+    nn, data        networks under PyTorch's names; datasets and batches
+    saving          what a run is made of in one file
     transforms      derivatives of functions, of any order; checkpoints; new primitives
     debug           traces, tables, drawings, blame, provenance, profiles
     compiler        functions that are recorded once and replayed
@@ -26,7 +28,8 @@ from tapegrad.functions.keywords import explained
 from tapegrad.functions.tensor import Tensor as Tensor, from_dlpack as from_dlpack, tensor as tensor
 
 if TYPE_CHECKING:                                       # what is loaded when it is first asked for, for editors
-    from tapegrad import autograd as autograd, fft as fft, linalg as linalg, optim as optim, wengert as wengert, xman as xman
+    from tapegrad import autograd as autograd, data as data, fft as fft, linalg as linalg, nn as nn, optim as optim
+    from tapegrad import wengert as wengert, xman as xman
     from tapegrad.compiler.compiled import compile as compile
     from tapegrad.config import (
         get_num_threads as get_num_threads, set_num_threads as set_num_threads, show_config as show_config)
@@ -37,6 +40,7 @@ if TYPE_CHECKING:                                       # what is loaded when it
     from tapegrad.debug.tracing import traced as traced
     from tapegrad.export import export_numpy as export_numpy, load_tape as load_tape, save_tape as save_tape
     from tapegrad.functions import *  # noqa: F403
+    from tapegrad.saving import load as load, save as save
     from tapegrad.transforms.checkpointing import checkpoint as checkpoint
     from tapegrad.transforms.extend import primitive as primitive
     from tapegrad.transforms.functional import (
@@ -56,13 +60,14 @@ LATER = {
     "debug.stepping": "backward_steps",
     "debug.tracing": "traced",
     "export": "export_numpy load_tape save_tape",
+    "saving": "load save",
     "transforms.checkpointing": "checkpoint",
     "transforms.extend": "primitive",
     "transforms.functional": "elementwise_grad grad hessian hvp jacobian jvp value_and_grad vjp",
     "transforms.gradient_check": "gradcheck",
 }
 PUBLIC = ("Tensor", "__version__", "enable_grad", "from_dlpack", "no_grad", "tape", "tensor")
-MODULES = ("autograd", "fft", "linalg", "optim", "wengert", "xman")
+MODULES = ("autograd", "data", "fft", "linalg", "nn", "optim", "wengert", "xman")
 _module_of = {name: module for module, names in LATER.items() for name in names.split()}
 
 

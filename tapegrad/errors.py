@@ -81,6 +81,15 @@ class CompileError(RuntimeError):
     """
 
 
+class StateError(ValueError):
+    """What is loaded is not the state of the module, optimiser or object that it is loaded into, or no state at all.
+
+    >>> tg.nn.Linear(2, 3).load_state_dict({"weight": np.zeros((3, 2), "f4")})
+    Traceback (most recent call last):
+    tapegrad.errors.StateError: Linear.load_state_dict: bias is missing
+    """
+
+
 class WengertError(ValueError):
     """A Wengert list, or the text or formula of one, cannot be parsed, evaluated or differentiated.
 

@@ -59,6 +59,12 @@ POOLS = [
     ("avg_pool1d", (2, 3, 7), (2,), {"stride": 1, "padding": 1, "count_include_pad": False}),
     ("avg_pool2d", (2, 3, 6, 5), (2,), {}), ("avg_pool2d", (2, 3, 6, 5), ((3, 2),), {"stride": (2, 1), "padding": 1}),
     ("avg_pool2d", (3, 6, 5), (3,), {"stride": 2, "padding": 1, "count_include_pad": False}),
+    *[(name, (2, 3, *[9, 8][:n]), (3,), {"stride": stride, "padding": padding, "ceil_mode": True, **more})
+      for n in (1, 2) for name, more in (
+          (f"max_pool{n}d", {}), (f"avg_pool{n}d", {}), (f"avg_pool{n}d", {"count_include_pad": False}))
+      for stride, padding in ((2, 0), (4, 1), (5, 1), (3, 1), (7, 1))],
+    ("max_pool2d", (2, 3, 9, 8), (2,), {"stride": 3, "dilation": 2, "ceil_mode": True}),
+    ("avg_pool2d", (3, 6, 5), (3,), {"stride": 2, "padding": 1, "divisor_override": 5}),
 ]
 
 
@@ -144,7 +150,7 @@ def test_windows_are_a_view_that_writing_does_not_reach():
     (lambda x, W: tg.max_pool2d(x, 6), errors.ShapeError, ["(6, 6)", "(5, 5)"]),
     (lambda x, W: tg.max_pool2d(x, 2, padding=2), ValueError, ["padding=(2, 2)", "kernel_size=(2, 2)"]),
     (lambda x, W: tg.avg_pool2d(x, 0), ValueError, ["kernel_size=0"]),
-    (lambda x, W: tg.avg_pool2d(x, 2, 2, 0, True), ValueError, ["ceil_mode=True"]),
+    (lambda x, W: tg.avg_pool2d(x, 2, divisor_override=0), ValueError, ["divisor_override=0"]),
     (lambda x, W: tg.avg_pool2d(x[0, 0], 2), errors.ShapeError, ["(5, 5)"])])
 def test_errors(call, kind, words):
     with pytest.raises(kind) as caught:

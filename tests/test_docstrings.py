@@ -11,6 +11,8 @@ import tapegrad as tg
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 FINDER = doctest.DocTestFinder(exclude_empty=True)
 PLACES = {"tg": tg} | {f"tg.{name}": getattr(tg, name) for name in tg.MODULES}
+PLACES |= {"tg.nn.init": tg.nn.init, "tg.nn.utils": tg.nn.utils,
+           "tg.optim.lr_scheduler": tg.optim.lr_scheduler}
 
 
 def names_of(place):

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import tapegrad as tg
-from tapegrad.errors import DtypeError, ShapeError
+from tapegrad.errors import DtypeError, ShapeError, StateError
 from tapegrad.kernels.compile import compiler
-from tapegrad.optim import SGD, Adam, AdamW, Optimizer
+from tapegrad.kernels.optimisers import fused
+from tapegrad.optim import SGD, Adagrad, Adam, AdamW, NAdam, Optimizer, RMSprop
 
 needs_numba = pytest.mark.skipif(compiler() is None, reason="numba is missing or switched off")
 SHAPES = [(17, 9), (32,), (), (0, 3), (5, 1, 7), (531,)]
@@ -22,7 +23,12 @@ CASES = [(SGD, {"lr": 0.02}), (SGD, {"lr": 0.02, "weight_decay": 0.1}), (SGD, {"
          (SGD, {"lr": 0.02, "momentum": 0.5, "nesterov": True, "weight_decay": 0.1}), (SGD, {"lr": 1}),
          (Adam, {}), (Adam, {"lr": 0.1, "betas": (0.8, 0.9), "eps": 1e-3}), (Adam, {"lr": 0.01, "weight_decay": 0.1}),
          (Adam, {"lr": 0.01, "betas": (0.0, 0.0)}),
-         (AdamW, {}), (AdamW, {"lr": 0.01, "weight_decay": 0.3, "betas": (0.5, 0.99)}), (AdamW, {"weight_decay": 0.0})]
+         (AdamW, {}), (AdamW, {"lr": 0.01, "weight_decay": 0.3, "betas": (0.5, 0.99)}), (AdamW, {"weight_decay": 0.0}),
+         (NAdam, {}), (NAdam, {"lr": 0.01, "betas": (0.5, 0.99), "weight_decay": 0.1, "momentum_decay": 0.1}),
+         (NAdam, {"lr": 0.01, "weight_decay": 0.1, "decoupled_weight_decay": True}),
+         (RMSprop, {}), (RMSprop, {"lr": 0.02, "alpha": 0.8, "momentum": 0.9, "weight_decay": 0.1}),
+         (RMSprop, {"alpha": 0.9, "centered": True, "eps": 1e-3}),
+         (Adagrad, {}), (Adagrad, {"lr": 0.1, "lr_decay": 0.1, "weight_decay": 0.1, "initial_accumulator_value": 0.5})]
 cases = pytest.mark.parametrize("optimiser, options", CASES, ids=lambda value: getattr(value, "__name__", str(value)))
 dtypes = pytest.mark.parametrize("dtype", ["f4", "f8"])
 
@@ -35,7 +41,7 @@ def path(request, monkeypatch):
 
 
 def without_compiler(monkeypatch):
-    monkeypatch.setattr(tg.optim, "fused", lambda name, dtype: None)
+    monkeypatch.setattr("tapegrad.optim.fused.fused", lambda name, dtype: None)
 
 
 def numbers(dtype, shapes=SHAPES, seed=0):
@@ -49,22 +55,40 @@ def leaves(arrays):
     return [tg.tensor(array, requires_grad=True) for array in arrays]
 
 
-def formula(optimiser, xs, gs_of_steps, lr=1e-3, momentum=0, weight_decay=None, nesterov=False, betas=(0.9, 0.999), eps=1e-8):
+def formula(optimiser, xs, gs_of_steps, lr=1e-3, momentum=0, weight_decay=None, nesterov=False, betas=(0.9, 0.999), eps=None,
+            alpha=0.99, centered=False, lr_decay=0, initial_accumulator_value=0, momentum_decay=4e-3,
+            decoupled_weight_decay=False):
     """The papers' formulas in longdouble, one real parameter after the other."""
     weight_decay = (0.01 if optimiser is AdamW else 0) if weight_decay is None else weight_decay
+    eps = (1e-10 if optimiser is Adagrad else 1e-8) if eps is None else eps
     results = []
     for k, x in enumerate(xs):
         x = np.array(x, np.longdouble)
-        v = m = np.zeros_like(x)
+        v = m = b = np.zeros_like(x)
+        s, mus = np.full_like(x, initial_accumulator_value), np.longdouble(1)
         for t, gs in enumerate(gs_of_steps, 1):
             g = gs[k].astype(np.longdouble)
-            if optimiser is AdamW:
+            if optimiser is AdamW or decoupled_weight_decay:
                 x = x - lr * weight_decay * x
             else:
                 g = g + weight_decay * x
             if optimiser is SGD:
                 v = momentum * v + g
                 x = x - lr * (g + momentum * v if nesterov else v if momentum else g)
+            elif optimiser is Adagrad:
+                s = s + g * g
+                x = x - lr / (1 + (t - 1) * lr_decay) * g / (np.sqrt(s) + eps)
+            elif optimiser is RMSprop:
+                v, m = alpha * v + (1 - alpha) * g * g, alpha * m + (1 - alpha) * g
+                step = g / (np.sqrt(v - m * m if centered else v) + eps)
+                b = momentum * b + step
+                x = x - lr * b
+            elif optimiser is NAdam:
+                m, v = betas[0] * m + (1 - betas[0]) * g, betas[1] * v + (1 - betas[1]) * g * g
+                mu, following = (betas[0] * (1 - np.longdouble(0.96) ** (i * momentum_decay) / 2) for i in (t, t + 1))
+                mus = mus * mu
+                ahead = (1 - mu) / (1 - mus) * g + following / (1 - mus * following) * m
+                x = x - lr * ahead / (np.sqrt(v / (1 - betas[1] ** t)) + eps)
             else:
                 m, v = betas[0] * m + (1 - betas[0]) * g, betas[1] * v + (1 - betas[1]) * g * g
                 x = x - lr * (m / (1 - betas[0] ** t)) / (np.sqrt(v / (1 - betas[1] ** t)) + eps)
@@ -100,7 +124,8 @@ def test_against_pytorch(path, optimiser, options, dtype):
     torch = pytest.importorskip("torch")
     xs = numbers(dtype)
     ps, ts = leaves(xs), [torch.tensor(x, requires_grad=True) for x in xs]
-    ours, theirs = optimiser(ps, **{"lr": 1e-3} | options), getattr(torch.optim, optimiser.__name__)(ts, **options)
+    ours, theirs = (make(of, **{"lr": 1e-3} | options)
+                    for make, of in ((optimiser, ps), (getattr(torch.optim, optimiser.__name__), ts)))
     rates = theirs.param_groups[0]
     for step in range(1, STEPS):
         ours.zero_grad()
@@ -111,7 +136,11 @@ def test_against_pytorch(path, optimiser, options, dtype):
         ours.lr = rates["lr"] = ours.lr * (0.9 if step % 10 == 0 else 1)
         ours.step()
         theirs.step()
-    close([p.data for p in ps], [t.detach().numpy() for t in ts], dtype)
+    if optimiser is NAdam:                              # whose product of momenta is float32 in PyTorch
+        for p, t in zip(ps, ts):
+            np.testing.assert_allclose(p.data, t.detach().numpy(), rtol=1e-5, atol=1e-8)
+    else:
+        close([p.data for p in ps], [t.detach().numpy() for t in ts], dtype)
 
 
 @cases
@@ -150,8 +179,8 @@ def test_there_is_a_kernel_for_what_models_are_made_of():
     pytest.importorskip("numba")
     for name in "sgd", "adam":
         for dtype in np.dtype("f4"), np.dtype("f8"):
-            assert tg.optim.fused(name, dtype) is not None
-        assert tg.optim.fused(name, np.dtype("f2")) is tg.optim.fused(name, np.dtype(">f4")) is None
+            assert fused(name, dtype) is not None
+        assert fused(name, np.dtype("f2")) is fused(name, np.dtype(">f4")) is None
 
 
 @needs_numba
@@ -367,7 +396,7 @@ class TestState:
         y.grad = np.full((1, 2), 1 + 2j, "c8")
         optimiser.step()
         saved = optimiser.state_dict()
-        assert saved["hyperparameters"] == {"lr": 0.5, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0}
+        assert saved["param_groups"] == [{"lr": 0.5, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0, "params": [0, 1]}]
         assert [of["steps"] for of in saved["state"]] == [0, 1]
         assert saved["state"][1]["m"].dtype == np.complex64
         np.testing.assert_allclose(saved["state"][1]["m"], np.full((1, 2), 0.1 + 0.2j), rtol=1e-6)
@@ -381,19 +410,88 @@ class TestState:
         (lambda s: s["state"][1].update(v=np.ones(2, "f4")), DtypeError, r"v of parameter 1 is float32 \(2,\)"),
         (lambda s: s["state"][1].pop("m"), ValueError, "parameter 1 has steps, v, not steps, m, v"),
         (lambda s: s["state"][1].update(steps=-1), ValueError, "parameter 1 has made -1 steps"),
-        (lambda s: s["hyperparameters"].pop("eps"), ValueError, "not lr, betas, eps, weight_decay"),
-        (lambda s: s["hyperparameters"].update(lr=-1.0), ValueError, "lr=-1.0 is negative")])
+        (lambda s: s["param_groups"][0].pop("eps"), StateError, "not lr, betas, eps, weight_decay"),
+        (lambda s: s["param_groups"].append(s["param_groups"][0]), StateError, "groups of 2, 2 parameters; they are of 2"),
+        (lambda s: s.pop("state"), StateError, "a dictionary with param_groups and state"),
+        (lambda s: s["param_groups"][0].update(lr=-1.0), ValueError, "lr=-1.0 is negative")])
     def test_what_does_not_fit_changes_nothing(self, change, error, message):
         xs = leaves([np.ones(2), np.ones(2)])
         optimiser = Adam(xs, lr=0.5)
         saved = optimiser.state_dict()
         saved["state"][0] |= {"steps": 3, "m": np.ones(2)}
-        saved["hyperparameters"]["eps"] = 1.0
+        saved["param_groups"][0]["eps"] = 1.0
         change(saved)
         with pytest.raises(error, match=message):
             optimiser.load_state_dict(saved)
         after = optimiser.state_dict()
-        assert after["hyperparameters"]["eps"] == 1e-8 and after["state"][0]["steps"] == 0 and not after["state"][0]["m"].any()
+        assert after["param_groups"][0]["eps"] == 1e-8 and after["state"][0]["steps"] == 0 and not after["state"][0]["m"].any()
+
+
+class TestGroups:
+    def test_each_has_its_own(self, path):
+        """As optimisers by themselves; kernels of each group and dtype."""
+        for make, own in ((SGD, {"momentum": 0.5}), (Adam, {"betas": (0.5, 0.9)}), (RMSprop, {"alpha": 0.5}), (Adagrad, {}),
+                          (NAdam, {})):
+            xs = [np.ones(3), np.ones(2, "f4"), np.ones(4)]
+            ps, qs = leaves(xs), leaves(xs)
+            together = make([{"params": ps[:2]}, {"params": ps[2], "lr": 0.3, **own}], lr=0.1)
+            apart = [make(qs[:2], lr=0.1), make(qs[2:], lr=0.3, **own)]
+            for t in range(5):
+                for p, q, g in zip(ps, qs, numbers("f8", [x.shape for x in xs], seed=t)):
+                    p.grad, q.grad = g.astype(p.dtype), g.astype(p.dtype)
+                together.step()
+                for one in apart:
+                    one.step()
+            for p, q in zip(ps, qs):
+                np.testing.assert_array_equal(p.data, q.data)
+
+    def test_hyperparameters(self):
+        x, y, z = leaves([np.ones(1)] * 3)
+        optimiser = SGD([{"params": [x], "lr": 0.5}, {"params": [y]}], lr=0.1)
+        optimiser.add_param_group({"params": z, "momentum": 0.9})
+        assert [group["lr"] for group in optimiser.param_groups] == [0.5, 0.1, 0.1] and optimiser.parameters == [x, y, z]
+        with pytest.raises(ValueError, match="SGD: lr is 0.5, 0.1, 0.1 in its groups"):
+            optimiser.lr  # noqa: B018
+        optimiser.lr = 0.2
+        assert optimiser.lr == 0.2 and [group["momentum"] for group in optimiser.param_groups] == [0.0, 0.0, 0.9]
+        with pytest.raises(AttributeError, match="SGD has no attribute 'rate'"):
+            optimiser.rate  # noqa: B018
+
+    def test_the_state(self):
+        ps, qs = leaves([np.ones(2), np.ones(3)]), leaves([np.ones(2), np.ones(3)])
+        one, other = (Adam([{"params": x[:1], "lr": lr}, {"params": x[1:]}], lr=0.1) for x, lr in ((ps, 0.5), (qs, 0.7)))
+        for p in ps:
+            p.grad = np.ones(p.shape)
+        one.step()
+        saved = one.state_dict()
+        assert [group["params"] for group in saved["param_groups"]] == [[0], [1]]
+        other.load_state_dict(saved)
+        assert [group["lr"] for group in other.param_groups] == [0.5, 0.1] and other.state_dict()["state"][1]["steps"] == 1
+
+    @pytest.mark.parametrize("groups, error, words", [
+        (lambda x: [{"lr": 0.1}], TypeError, "dict for a group"),
+        (lambda x: [{"params": []}], ValueError, "of a group is empty"),
+        (lambda x: [{"params": [x]}, {"params": [x]}], ValueError, "given twice"),
+        (lambda x: [{"params": [x], "rate": 1}], ValueError, "SGD: rate in a group; its hyperparameters are lr, momentum"),
+        (lambda x: [{"params": [x], "lr": -1.0}], ValueError, "lr=-1.0"),
+        (lambda x: [{"params": [x]}, x], TypeError, "for a group")])
+    def test_errors(self, groups, error, words):
+        with pytest.raises(error, match=words):
+            SGD(groups(tg.tensor([1.0], requires_grad=True)), lr=0.1)
+
+
+def test_a_closure_is_called_first_and_records():
+    x = tg.tensor([2.0], requires_grad=True)
+    for make in (lambda p: SGD(p, 0.1), Adam, RMSprop):
+        def closure():
+            x.grad = None
+            loss = (x * x).sum()
+            loss.backward()
+            return loss
+
+        with tg.no_grad():
+            before = x.item()
+            assert make([x]).step(closure).item() == before ** 2 and x.item() < before
 
 
 class TestBadCalls:

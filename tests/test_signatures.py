@@ -28,7 +28,7 @@ OF_METHODS = {
     "astype": ({"order", "casting", "subok", "copy"}, "every cast is allowed and gives a new tensor of some layout"),
     "item": ({"args"}, "the tensor has one element"),
 }
-OUR_OWN = {"show_config"}                               # another thing under the same name
+OUR_OWN = {"load", "save", "show_config"}               # another thing under the same name
 NOT_GIVEN = inspect.signature(np.sum).parameters["initial"].default
 
 

@@ -26,7 +26,7 @@ from tapegrad import wengert
 from tapegrad.core.tape import TapeBase
 from tapegrad.errors import WengertError, describe
 from tapegrad.export.difference import Difference
-from tapegrad.export.files import replacing
+from tapegrad.files import replacing
 from tapegrad.functions.tensor import Tensor
 from tapegrad.graph.capture import Capture
 from tapegrad.wengert.listing import listed

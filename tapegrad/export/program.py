@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from tapegrad.errors import GradientError
-from tapegrad.export.files import replacing
+from tapegrad.files import replacing
 from tapegrad.functions.tensor import Tensor
 from tapegrad.graph.capture import Capture
 from tapegrad.graph.numpy_text import NumpyText, filled

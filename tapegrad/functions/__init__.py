@@ -31,6 +31,12 @@ if TYPE_CHECKING:                                       # the families, for edit
     from tapegrad.functions.losses import *  # noqa: F403
     from tapegrad.functions.convolution import *  # noqa: F403
     from tapegrad.functions.pooling import *  # noqa: F403
+    from tapegrad.functions.affine import *  # noqa: F403
+    from tapegrad.functions.distances import *  # noqa: F403
+    from tapegrad.functions.likelihoods import *  # noqa: F403
+    from tapegrad.functions.random import *  # noqa: F403
+    from tapegrad.functions.resampling import *  # noqa: F403
+    from tapegrad.functions.scattering import *  # noqa: F403
 
 FAMILIES = {
     "elementwise":
@@ -39,7 +45,7 @@ FAMILIES = {
         "fabs float_power floor floor_divide fmax fmin fmod greater greater_equal heaviside hypot i0 isfinite "
         "isinf isnan ldexp less less_equal log log10 log1p log2 logaddexp logaddexp2 logical_and logical_not "
         "logical_or matmul maximum minimum mod modf multiply nan_to_num negative not_equal ones_like positive "
-        "pow power rad2deg radians reciprocal remainder rint sign sin sinc sinh sqrt square subtract tan tanh "
+        "pow power rad2deg radians reciprocal remainder rint rsqrt sign sin sinc sinh sqrt square subtract tan tanh "
         "true_divide trunc where zeros_like",
     "reductions": "amax amin argmax argmin average max mean min prod ptp std sum var",
     "cumulative": "cumprod cumsum cumulative_prod cumulative_sum diff ediff1d gradient trapezoid unwrap",
@@ -67,17 +73,26 @@ FAMILIES = {
         "signbit spacing unique",
     "complex_parts": "angle conj conjugate imag real real_if_close",
     "activations":
-        "celu elu erf erfc gelu glu hardsigmoid hardswish hardtanh leaky_relu log_softmax logsigmoid "
-        "logsumexp mish prelu relu relu6 selu sigmoid silu softmax softplus softsign swish tanhshrink",
+        "celu elu erf erfc gelu glu hardshrink hardsigmoid hardswish hardtanh leaky_relu log_softmax "
+        "logsigmoid logsumexp mish prelu relu relu6 selu sigmoid silu softmax softmin softplus softshrink "
+        "softsign swish tanhshrink threshold",
     "layers":
-        "batch_norm dropout embedding layer_norm linear normalize one_hot rms_norm "
+        "batch_norm dropout embedding group_norm layer_norm linear masked_softmax normalize one_hot rms_norm "
         "scaled_dot_product_attention",
     "losses":
         "binary_cross_entropy binary_cross_entropy_with_logits cosine_similarity cross_entropy "
         "hinge_embedding_loss huber_loss kl_div l1_loss margin_ranking_loss mse_loss nll_loss smooth_l1_loss "
         "soft_margin_loss",
-    "convolution": "conv1d conv2d conv_transpose1d conv_transpose2d convolve",
-    "pooling": "avg_pool1d avg_pool2d max_pool1d max_pool2d",
+    "convolution": "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d convolve",
+    "pooling":
+        "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_max_pool1d adaptive_max_pool2d avg_pool1d "
+        "avg_pool2d avg_pool3d max_pool1d max_pool2d max_pool3d",
+    "affine": "addbmm addcdiv addcmul addmm addmv addr baddbmm lerp",
+    "distances": "cdist cosine_embedding_loss pairwise_distance triplet_margin_loss",
+    "likelihoods": "ctc_loss gaussian_nll_loss poisson_nll_loss",
+    "random": "bernoulli generator manual_seed multinomial rand rand_like randint randn randn_like randperm",
+    "resampling": "fold interpolate pixel_shuffle pixel_unshuffle unfold",
+    "scattering": "block_diag diag_embed index_add masked_fill scatter scatter_add",
 }
 _family_of = {name: family for family, names in FAMILIES.items() for name in names.split()}
 

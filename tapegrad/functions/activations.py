@@ -254,6 +254,50 @@ def hardtanh(input: TensorLike, min_val: float = -1.0, max_val: float = 1.0) -> 
     return recorded.hardtanh(input, min_val, max_val)
 
 
+def threshold(input: TensorLike, threshold: float, value: float) -> Tensor:
+    """x where x > threshold, `value` elsewhere. Derivative: d where x > threshold, 0 elsewhere.
+
+    >>> tg.threshold([-1.0, 0.5, 2.0], 0.5, 0.0)
+    tensor([0., 0., 2.])
+    """
+    x = as_tensor(input)
+    return where(greater(x, number("threshold", threshold)), x, number("threshold", value))
+
+
+def hardshrink(input: TensorLike, lambd: float = 0.5) -> Tensor:
+    """x where |x| > lambd, 0 elsewhere. Derivative: d where |x| > lambd, 0 elsewhere.
+
+    >>> tg.hardshrink([-1.0, 0.25, 2.0])
+    tensor([-1.,  0.,  2.])
+    """
+    x = as_tensor(input)
+    return where(np.abs(value(x)) > number("hardshrink", lambd), x, 0.0)
+
+
+def softshrink(input: TensorLike, lambd: float = 0.5) -> Tensor:
+    """x moved by lambd towards 0, and 0 where |x| <= lambd. Derivative: d where |x| > lambd, 0 elsewhere. ValueError for a
+    negative lambd.
+
+    >>> tg.softshrink([-1.0, 0.25, 2.0])
+    tensor([-0.5,  0. ,  1.5])
+    """
+    lambd = number("softshrink", lambd)
+    if not lambd >= 0:
+        raise ValueError(f"softshrink: lambd={lambd}; it is at least 0")
+    x = floats(input)
+    held = value(x)
+    return where(np.abs(held) > lambd, x - lambd * np.sign(held), 0.0)
+
+
+def softmin(input: TensorLike, axis: int = -1) -> Tensor:
+    """softmax(-x) along `axis`. Derivative: z (sum(d z) - d).
+
+    >>> tg.softmin([1.0, 1.0])
+    tensor([0.5, 0.5])
+    """
+    return softmax(-floats(input), axis)
+
+
 def relu6(input: TensorLike) -> Tensor:
     """min(max(x, 0), 6). Derivative: d where 0 < x < 6, 0 elsewhere.
 

@@ -1,4 +1,4 @@
-"""Convolution and its transpose in one and two dimensions: PyTorch's under its names, and NumPy's convolve.
+"""Convolution and its transpose in one, two and three dimensions: PyTorch's under its names, and NumPy's convolve.
 
 A convolution is one matrix product with the windows of the padded input (primitives/convolution.py), its transpose the
 product with windows that are added back. What networks call convolution does not reverse the kernel; NumPy's does.
@@ -21,7 +21,7 @@ from tapegrad.functions.elementwise import matmul
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.shaping import matrix_transpose, reshape
 from tapegrad.functions.tensor import Tensor
-from tapegrad.functions.windows import Widths, batched, padded, per_axis, unbatched, windows
+from tapegrad.functions.windows import Widths, batched, padded, per_axis, same_widths, unbatched, windows
 from tapegrad.typing import Shape, TensorLike
 
 
@@ -56,8 +56,7 @@ def _padding(name: str, padding: Shape | str, kernel: Sequence[int], stride: Seq
     if padding == "same":
         if any(step != 1 for step in stride):
             raise ValueError(f"{name}: padding='same' with stride={stride}; it needs a stride of 1")
-        totals = [step * (k - 1) for k, step in zip(kernel, dilation)]
-        return tuple([(total // 2, total - total // 2) for total in totals])
+        return same_widths(kernel, dilation)
     if isinstance(padding, str):
         raise ValueError(f"{name}: padding={padding!r}; it is 'same', 'valid', or numbers")
     return tuple([(width, width) for width in per_axis(name, "padding", padding, n, 0)])
@@ -159,6 +158,27 @@ def conv_transpose2d(input: TensorLike, weight: TensorLike, bias: TensorLike | N
              [ 2., 20.]]])
     """
     return _conv_transpose("conv_transpose2d", 2, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def conv3d(input: TensorLike, weight: TensorLike, bias: TensorLike | None = None, stride: Shape = 1,
+           padding: Shape | str = 0, dilation: Shape = 1, groups: int = 1) -> Tensor:
+    """conv1d over three axes: (N, channels, depth, height, width) or without N, each argument a number or a triple.
+
+    >>> tg.conv3d(np.arange(8.0).reshape(1, 2, 2, 2), np.ones((1, 1, 1, 2, 2)))
+    tensor([[[[ 6.]],
+             [[22.]]]])
+    """
+    return _conv("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv_transpose3d(input: TensorLike, weight: TensorLike, bias: TensorLike | None = None, stride: Shape = 1,
+                     padding: Shape = 0, output_padding: Shape = 0, groups: int = 1, dilation: Shape = 1) -> Tensor:
+    """conv_transpose1d over three axes, each argument a number or a triple.
+
+    >>> tg.conv_transpose3d(np.ones((1, 1, 1, 1)), np.arange(2.0).reshape(1, 1, 1, 1, 2))
+    tensor([[[[0., 1.]]]])
+    """
+    return _conv_transpose("conv_transpose3d", 3, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
 def convolve(a: TensorLike, v: TensorLike, mode: str = "full") -> Tensor:

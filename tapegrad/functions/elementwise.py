@@ -15,7 +15,7 @@ import numpy as np
 
 from tapegrad.core.record import recorded, wrap
 from tapegrad.errors import DtypeError
-from tapegrad.functions.arguments import as_tensor, documented, like, real_only, refuse_out, value
+from tapegrad.functions.arguments import as_tensor, documented, floats, like, real_only, refuse_out, value
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import Array, Binary, Device, DTypeLike, Order, Shape, TensorLike, Unary
 
@@ -228,6 +228,17 @@ def clip(a: TensorLike, a_min: TensorLike | None = None, a_max: TensorLike | Non
         bounds: list[Any] = [bound._value if isinstance(bound, Tensor) else bound for bound in (low, high)]
         return Tensor(np.clip(value(a), *bounds))
     return recorded.clip(a, -math.inf if low is None else low, math.inf if high is None else high)
+
+
+def rsqrt(input: TensorLike) -> Tensor:
+    """1 / sqrt(x). Derivative: -d z^3 / 2.
+
+    >>> tg.rsqrt([1.0, 4.0])
+    tensor([1. , 0.5])
+    >>> tg.grad(tg.rsqrt)(4.0)
+    array(-0.0625)
+    """
+    return reciprocal(sqrt(floats(input)))
 
 
 def degrees(x: TensorLike, /) -> Tensor:

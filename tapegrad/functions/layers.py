@@ -18,16 +18,19 @@ from tapegrad.functions.activations import softmax
 from tapegrad.functions.arguments import (
     as_tensor,
     check_constant,
+    constant,
     derived,
     floats,
     like,
     normalized_axis,
     number,
+    single_axis,
     value,
 )
 from tapegrad.functions.elementwise import absolute, matmul, maximum, positive, sqrt, where
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.moments import squared_size
+from tapegrad.functions.random import drawn_from
 from tapegrad.functions.reductions import max, mean, sum
 from tapegrad.functions.shaping import matrix_transpose, reshape, transpose
 from tapegrad.functions.tensor import Tensor
@@ -146,6 +149,31 @@ def rms_norm(input: TensorLike, normalized_shape: Shape, weight: TensorLike | No
     return _scaled(x / sqrt(mean(squared_size(x), axes, keepdims=True) + eps), weight, None)
 
 
+def group_norm(input: TensorLike, num_groups: int, weight: TensorLike | None = None, bias: TensorLike | None = None,
+               eps: float = 1e-5) -> Tensor:
+    """(x - mean) / sqrt(variance + eps) * weight + bias: x is (N, channels, ...), mean and variance those of each example in
+    each of `num_groups` groups of its channels, weight and bias (channels,).
+
+    Raises ShapeError where shapes do not fit. Source: Wu and He, Group normalization (2018).
+
+    >>> tg.group_norm([[1.0, 3.0, 10.0, 30.0]], 2, eps=0.0)
+    tensor([[-1.,  1., -1.,  1.]])
+    """
+    x = floats(input)
+    num_groups = int(constant("group_norm", num_groups))
+    if x.ndim < 2 or num_groups < 1 or x.shape[1] % num_groups:
+        raise ShapeError(f"group_norm: x {describe(x)} in {num_groups} groups; it is (N, channels, ...), with so many channels "
+                         "that they can be shared out")
+    for parameter in (weight, bias):
+        if parameter is not None and value(parameter).shape != (x.shape[1],):
+            raise ShapeError(f"group_norm: a parameter {describe(value(parameter))} for {x.shape[1]} channels: x {describe(x)}")
+    z = reshape(x, (x.shape[0], num_groups, math.prod(x.shape[1:]) // num_groups))
+    z = z - mean(z, 2, keepdims=True)
+    z = reshape(z / sqrt(mean(squared_size(z), 2, keepdims=True) + eps), x.shape)
+    along = (1, x.shape[1]) + (1,) * (x.ndim - 2)
+    return _scaled(z, *(None if p is None else reshape(p, along) for p in (weight, bias)))
+
+
 def batch_norm(input: TensorLike, running_mean: Tensor | Array | None = None, running_var: Tensor | Array | None = None,
                weight: TensorLike | None = None, bias: TensorLike | None = None, training: bool = False, momentum: float = 0.1,
                eps: float = 1e-5) -> Tensor:
@@ -202,7 +230,7 @@ def dropout(input: TensorLike, p: float = 0.5, training: bool = True, *,
             rng: np.random.Generator | int | None = None) -> Tensor:
     """x / (1 - p) with probability 1 - p and 0 with probability p, each element by itself; x where not training.
 
-    rng   a numpy.random.Generator, or a seed for a new one; by default one that is seeded by the system
+    rng   a numpy.random.Generator, or a seed for a new one; by default this thread's, which tg.manual_seed(n) seeds
 
     Derivative: d / (1 - p) where x is kept, 0 elsewhere. Raises ValueError for p outside [0, 1].
     Source: Srivastava et al., Dropout (2014).
@@ -217,7 +245,7 @@ def dropout(input: TensorLike, p: float = 0.5, training: bool = True, *,
         raise ValueError(f"dropout: p={p}; a probability is from 0 to 1")
     if not training or p == 0:
         return positive(x)
-    return x * drawn(lambda: np.random.default_rng(rng), partial(_kept, x.shape, x.dtype, p))
+    return x * drawn(lambda: drawn_from(rng), partial(_kept, x.shape, x.dtype, p))
 
 
 def _kept(shape: Shape, dtype: Any, p: float, rng: np.random.Generator) -> Array:
@@ -272,16 +300,28 @@ def scaled_dot_product_attention(query: TensorLike, key: TensorLike, value: Tens
     scores = matmul(q * scale, matrix_transpose(k))
     if is_causal:
         attn_mask = np.tri(q.shape[-2], k.shape[-2], dtype=bool)
-    return matmul(softmax(scores) if attn_mask is None else _masked_softmax(scores, attn_mask), v)
+    return matmul(softmax(scores) if attn_mask is None else masked_softmax(scores, attn_mask), v)
 
 
-def _masked_softmax(scores: Tensor, mask: TensorLike) -> Tensor:
-    held = value(mask)
+def masked_softmax(input: TensorLike, mask: TensorLike, axis: int = -1) -> Tensor:
+    """softmax along `axis` of the elements that the mask shows, and 0 for the others; 0 throughout where it shows none.
+
+    mask   booleans, True where an element counts; or numbers that are added to the input, -inf where it does not count. It is
+           broadcast against the input
+
+    Derivative: z (d - sum(d z)), also to a mask of numbers.
+
+    >>> tg.masked_softmax([[0.0, 0.0, 5.0], [1.0, 2.0, 3.0]], [[True, True, False], [False, False, False]])
+    tensor([[0.5, 0.5, 0. ],
+            [0. , 0. , 0. ]])
+    """
+    scores, held = floats(input), value(mask)
+    axis = single_axis("masked_softmax", scores, axis) - scores.ndim
     if held.dtype.kind != "b":
         added = scores + mask
-        seeing = (value(added) != -np.inf).any(-1, keepdims=True)
-        shares = softmax(added if seeing.all() else where(seeing, added, 0.0))
+        seeing = (value(added) != -np.inf).any(axis, keepdims=True)
+        shares = softmax(added if seeing.all() else where(seeing, added, 0.0), axis)
     else:
-        seeing = held.any(-1, keepdims=True)
-        shares = softmax(where(held | ~seeing, scores, -np.inf))
+        seeing = np.broadcast_to(held, np.broadcast_shapes(held.shape, scores.shape)).any(axis, keepdims=True)
+        shares = softmax(where(held | ~seeing, scores, -np.inf), axis)
     return shares if seeing.all() else where(seeing, shares, 0.0)

@@ -35,34 +35,13 @@ from tapegrad.functions.elementwise import (
 )
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.moments import squared_size
-from tapegrad.functions.reductions import mean, sum
+from tapegrad.functions.reduced_losses import check_reduction, pair, reduced
+from tapegrad.functions.reductions import sum
 from tapegrad.functions.shaping import broadcast_to, moveaxis
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import Array, TensorLike
 
 _LEAST_PROBABILITY = math.exp(-100)
-
-
-def _check_reduction(name: str, reduction: str, known: tuple[str, ...] = ("mean", "sum", "none")) -> None:
-    if reduction not in known:
-        raise ValueError(f"{name}: reduction={reduction!r}; it is {', '.join(map(repr, known[:-1]))} or {known[-1]!r}")
-
-
-def _reduced(losses: Tensor, reduction: str) -> Tensor:
-    return mean(losses) if reduction == "mean" else sum(losses) if reduction == "sum" else losses
-
-
-def _pair(name: str, x: TensorLike, target: TensorLike, reduction: str, other: str = "target") -> tuple[Tensor, Tensor]:
-    """Two operands of one shape (or a single number as the second) as tensors, and a reduction that is known."""
-    x = as_tensor(x)
-    x = x if x.dtype.kind in "fc" else floats(x)
-    target = as_tensor(target, beside=x)
-    if target.dtype.kind not in "fc":
-        target = astype(target, np.result_type(x.dtype, target.dtype))      # of small integers, differences wrap around
-    if target.shape != x.shape and target.ndim:
-        raise ShapeError(f"{name}: {describe(x)} and {other} {describe(target)}; they must have one shape")
-    _check_reduction(name, reduction)
-    return x, target
 
 
 def mse_loss(input: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
@@ -73,8 +52,8 @@ def mse_loss(input: TensorLike, target: TensorLike, reduction: str = "mean") -> 
     >>> tg.grad(tg.mse_loss)(np.array([1.0, 2.0]), 0.0)
     array([1., 2.])
     """
-    x, target = _pair("mse_loss", input, target, reduction)
-    return _reduced(squared_size(x - target), reduction)
+    x, target = pair("mse_loss", input, target, reduction)
+    return reduced(squared_size(x - target), reduction)
 
 
 def l1_loss(input: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
@@ -83,8 +62,8 @@ def l1_loss(input: TensorLike, target: TensorLike, reduction: str = "mean") -> T
     >>> tg.l1_loss([1.0, -2.0], [0.0, 0.0])
     tensor(1.5)
     """
-    x, target = _pair("l1_loss", input, target, reduction)
-    return _reduced(absolute(x - target), reduction)
+    x, target = pair("l1_loss", input, target, reduction)
+    return reduced(absolute(x - target), reduction)
 
 
 def smooth_l1_loss(input: TensorLike, target: TensorLike, reduction: str = "mean", beta: float = 1.0) -> Tensor:
@@ -96,11 +75,11 @@ def smooth_l1_loss(input: TensorLike, target: TensorLike, reduction: str = "mean
     >>> tg.smooth_l1_loss([0.5, 3.0], [0.0, 0.0], reduction="none")
     tensor([0.125, 2.5  ])
     """
-    x, target = _pair("smooth_l1_loss", input, target, reduction)
+    x, target = pair("smooth_l1_loss", input, target, reduction)
     if beta < 0:
         raise ValueError(f"smooth_l1_loss: beta={beta} is negative")
     e = absolute(x - target)
-    return _reduced(where(less(e, beta), square(e) * (0.5 / beta), e - 0.5 * beta) if beta else e, reduction)
+    return reduced(where(less(e, beta), square(e) * (0.5 / beta), e - 0.5 * beta) if beta else e, reduction)
 
 
 def huber_loss(input: TensorLike, target: TensorLike, reduction: str = "mean", delta: float = 1.0) -> Tensor:
@@ -112,11 +91,11 @@ def huber_loss(input: TensorLike, target: TensorLike, reduction: str = "mean", d
     >>> tg.huber_loss([0.5, 3.0], [0.0, 0.0], reduction="none", delta=2.0)
     tensor([0.125, 4.   ])
     """
-    x, target = _pair("huber_loss", input, target, reduction)
+    x, target = pair("huber_loss", input, target, reduction)
     if not delta > 0:
         raise ValueError(f"huber_loss: delta={delta}; it must be greater than 0")
     e = absolute(x - target)
-    return _reduced(where(less(e, delta), square(e) * 0.5, delta * (e - 0.5 * delta)), reduction)
+    return reduced(where(less(e, delta), square(e) * 0.5, delta * (e - 0.5 * delta)), reduction)
 
 
 def binary_cross_entropy(input: TensorLike, target: TensorLike, weight: TensorLike | None = None,
@@ -129,12 +108,12 @@ def binary_cross_entropy(input: TensorLike, target: TensorLike, weight: TensorLi
     >>> tg.binary_cross_entropy([0.5, 0.25], [1.0, 0.0], reduction="none")
     tensor([0.69314718, 0.28768207])
     """
-    p, target = _pair("binary_cross_entropy", input, target, reduction)
+    p, target = pair("binary_cross_entropy", input, target, reduction)
     held = value(p)
     if held.size and (held.min() < 0 or held.max() > 1):
         raise ValueError(f"binary_cross_entropy: p from {held.min()} to {held.max()}; a probability is from 0 to 1")
     losses = -(target * log(maximum(p, _LEAST_PROBABILITY)) + (1 - target) * log(maximum(1 - p, _LEAST_PROBABILITY)))
-    return _reduced(losses if weight is None else losses * weight, reduction)
+    return reduced(losses if weight is None else losses * weight, reduction)
 
 
 def binary_cross_entropy_with_logits(input: TensorLike, target: TensorLike, weight: TensorLike | None = None,
@@ -151,12 +130,12 @@ def binary_cross_entropy_with_logits(input: TensorLike, target: TensorLike, weig
     >>> tg.grad(tg.binary_cross_entropy_with_logits)(0.0, 1.0)
     array(-0.5)
     """
-    x, target = _pair("binary_cross_entropy_with_logits", input, target, reduction)
+    x, target = pair("binary_cross_entropy_with_logits", input, target, reduction)
     positive = target * softplus(-x, 1.0, math.inf)
     if pos_weight is not None:
         positive = positive * pos_weight
     losses = positive + (1 - target) * softplus(x, 1.0, math.inf)
-    return _reduced(losses if weight is None else losses * weight, reduction)
+    return reduced(losses if weight is None else losses * weight, reduction)
 
 
 def cross_entropy(input: TensorLike, target: TensorLike, reduction: str = "mean", *, weight: TensorLike | None = None,
@@ -185,7 +164,7 @@ def cross_entropy(input: TensorLike, target: TensorLike, reduction: str = "mean"
     if axis is not None or not 0 < scores.ndim < 3:
         input, axis = _classes_last("cross_entropy", input, axis, wanted)
         scores = like(input)
-    _check_reduction("cross_entropy", reduction)
+    check_reduction("cross_entropy", reduction)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing={label_smoothing}; it is from 0 to 1")
     classes = scores.shape[-1]
@@ -195,14 +174,14 @@ def cross_entropy(input: TensorLike, target: TensorLike, reduction: str = "mean"
             target = as_tensor(target) * (1 - label_smoothing) + label_smoothing / classes
         if weight is not None:
             target = multiply(target, _class_weight("cross_entropy", weight, scores))
-        return _reduced(negative(sum(multiply(log_softmax(input), target), axis=-1)), reduction)
+        return reduced(negative(sum(multiply(log_softmax(input), target), axis=-1)), reduction)
     if wanted.shape != scores.shape[:-1] or wanted.dtype.kind not in "iu":
         raise _not_classes("cross_entropy", wanted, scores, axis, ", or one distribution per row in a float dtype")
     seen = target if listening and isinstance(target, Tensor) else value(target)
     ignored = _are_ignored("cross_entropy", classes, ignore_index, seen)
     if weight is None and not label_smoothing and not ignored:
         ids = static(target) if listening else np.array(wanted)         # the tape saves the copy
-        return _reduced(recorded.softmax_cross_entropy(input, ids), reduction)
+        return reduced(recorded.softmax_cross_entropy(input, ids), reduction)
     return _of_classes("cross_entropy", log_softmax(input), target, weight, ignore_index, ignored, reduction, label_smoothing)
 
 
@@ -217,7 +196,7 @@ def nll_loss(input: TensorLike, target: TensorLike, weight: TensorLike | None = 
     """
     wanted = like(target)
     logs, axis = _classes_last("nll_loss", floats(input), axis, wanted)
-    _check_reduction("nll_loss", reduction)
+    check_reduction("nll_loss", reduction)
     if wanted.shape != logs.shape[:-1] or wanted.dtype.kind not in "iu":
         raise _not_classes("nll_loss", wanted, like(logs), axis, "")
     seen = target if listening and isinstance(target, Tensor) else value(target)
@@ -300,7 +279,7 @@ def _of_classes(name: str, logs: Tensor, target: TensorLike, weight: TensorLike 
     if reduction == "mean" and (some or weights is not None):
         counted = derived("counted", partial(_counted, weights, ignore_index), target)
         return sum(losses) / (astype(counted, losses.dtype) if isinstance(counted, Tensor) else counted)
-    return _reduced(losses, reduction)
+    return reduced(losses, reduction)
 
 
 def _counted(weights: Array | None, ignore_index: int, ids: Array) -> float:
@@ -321,15 +300,15 @@ def kl_div(input: TensorLike, target: TensorLike, reduction: str = "mean", log_t
     >>> tg.kl_div(np.log([[0.5, 0.5]]), [[1.0, 0.0]], reduction="batchmean")
     tensor(0.69314718)
     """
-    _check_reduction("kl_div", reduction, ("mean", "batchmean", "sum", "none"))
+    check_reduction("kl_div", reduction, ("mean", "batchmean", "sum", "none"))
     batchmean = reduction == "batchmean"
-    x, target = _pair("kl_div", input, target, "sum" if batchmean else reduction)
+    x, target = pair("kl_div", input, target, "sum" if batchmean else reduction)
     if log_target:
         losses = exp(target) * (target - x)
     else:
         zero = equal(target, 0)
         losses = where(zero, 0.0, target * (log(where(zero, 1.0, target)) - x))
-    return sum(losses) / x.shape[0] if batchmean else _reduced(losses, reduction)
+    return sum(losses) / x.shape[0] if batchmean else reduced(losses, reduction)
 
 
 def hinge_embedding_loss(input: TensorLike, target: TensorLike, margin: float = 1.0, reduction: str = "mean") -> Tensor:
@@ -340,8 +319,8 @@ def hinge_embedding_loss(input: TensorLike, target: TensorLike, margin: float = 
     >>> tg.hinge_embedding_loss([0.25, 0.25], [1, -1], reduction="none")
     tensor([0.25, 0.75])
     """
-    x, target = _pair("hinge_embedding_loss", input, target, reduction)
-    return _reduced(where(equal(target, -1), 0.0, x) + where(equal(target, 1), 0.0, relu(margin - x)), reduction)
+    x, target = pair("hinge_embedding_loss", input, target, reduction)
+    return reduced(where(equal(target, -1), 0.0, x) + where(equal(target, 1), 0.0, relu(margin - x)), reduction)
 
 
 def margin_ranking_loss(input1: TensorLike, input2: TensorLike, target: TensorLike, margin: float = 0.0,
@@ -353,9 +332,9 @@ def margin_ranking_loss(input1: TensorLike, input2: TensorLike, target: TensorLi
     >>> tg.margin_ranking_loss([1.0, 2.0], [3.0, 1.0], [1.0, 1.0], reduction="none")
     tensor([2., 0.])
     """
-    x1, x2 = _pair("margin_ranking_loss", input1, input2, reduction, other="input2")
-    x1, target = _pair("margin_ranking_loss", x1, target, reduction)
-    return _reduced(relu(-target * (x1 - x2) + margin), reduction)
+    x1, x2 = pair("margin_ranking_loss", input1, input2, reduction, other="input2")
+    x1, target = pair("margin_ranking_loss", x1, target, reduction)
+    return reduced(relu(-target * (x1 - x2) + margin), reduction)
 
 
 def soft_margin_loss(input: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
@@ -364,8 +343,8 @@ def soft_margin_loss(input: TensorLike, target: TensorLike, reduction: str = "me
     >>> tg.soft_margin_loss([0.0, 1000.0], [1.0, -1.0], reduction="none")
     tensor([6.93147181e-01, 1.00000000e+03])
     """
-    x, target = _pair("soft_margin_loss", input, target, reduction)
-    return _reduced(softplus(-target * x, 1.0, math.inf), reduction)
+    x, target = pair("soft_margin_loss", input, target, reduction)
+    return reduced(softplus(-target * x, 1.0, math.inf), reduction)
 
 
 def cosine_similarity(x1: TensorLike, x2: TensorLike, axis: int = 1, eps: float = 1e-8) -> Tensor:

@@ -54,3 +54,9 @@ def batched(name: str, x: TensorLike, n: int) -> tuple[Tensor, bool]:
 def unbatched(z: Tensor, single: bool) -> Tensor:
     """z without the batch axis that batched() put there."""
     return reshape(z, z.shape[1:]) if single else z
+
+
+def same_widths(kernel: Sequence[int], dilation: Sequence[int]) -> Widths:
+    """The widths (before, after) with which an output is as long as the input."""
+    totals = [step * (k - 1) for k, step in zip(kernel, dilation)]
+    return tuple([(total // 2, total - total // 2) for total in totals])

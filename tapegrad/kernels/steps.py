@@ -1,4 +1,4 @@
-"""The optimisers' steps, as formulas of numbers or arrays. They contain no literals: with these numba would widen float32."""
+"""The optimisers' steps, as formulas of numbers or arrays. Those of FORMULAS have no literals: numba would widen float32."""
 
 from __future__ import annotations
 
@@ -39,4 +39,36 @@ def without_bias(t: Any, lr: Any, beta1: Any, beta2: Any, eps: Any) -> Any:
     return lr * scale / (1 - beta1 ** t), eps * scale
 
 
+def nadam(x: Any, g: Any, m: Any, v: Any, of_g: Any, of_m: Any, beta1: Any, beta2: Any, eps: Any, bias: Any, weight_decay: Any,
+          shrink: Any) -> Any:
+    """The new (x, m, v); of_g and of_m are the rates of g and m, bias = 1 - beta2^t."""
+    g = decayed(x, g, weight_decay)
+    m = beta1 * m + (1 - beta1) * g
+    v = beta2 * v + (1 - beta2) * (g * g)
+    return shrink * x - (of_g * g + of_m * m) / (np.sqrt(v / bias) + eps), m, v
+
+
+def rmsprop(x: Any, g: Any, square: Any, velocity: Any, mean: Any, lr: Any, old: Any, new: Any, eps: Any, weight_decay: Any,
+            momentum: Any, centered: Any) -> Any:
+    """The new (x, square, velocity, mean); old = alpha, new = 1 - alpha."""
+    g = decayed(x, g, weight_decay)
+    square = old * square + new * (g * g)
+    variance = square
+    if centered:
+        mean = mean + new * (g - mean)
+        variance = square - mean * mean
+    d = g / (np.sqrt(variance) + eps)
+    if momentum:
+        d = velocity = momentum * velocity + d
+    return x - lr * d, square, velocity, mean
+
+
+def adagrad(x: Any, g: Any, total: Any, lr: Any, weight_decay: Any, eps: Any) -> Any:
+    """The new (x, total)."""
+    g = decayed(x, g, weight_decay)
+    total = total + g * g
+    return x - lr * (g / (np.sqrt(total) + eps)), total
+
+
+# Those that the kernels call.
 FORMULAS = decayed, sgd, momentum_sgd, adam, without_bias

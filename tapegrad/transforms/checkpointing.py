@@ -17,6 +17,7 @@ from tapegrad.core.entry import Leaf
 from tapegrad.core.record import append, wrap
 from tapegrad.core.tape import thread, tracer
 from tapegrad.errors import GradientError
+from tapegrad.functions.random import generator
 from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import Primitive, arrays
 from tapegrad.primitives.registry import LINEAR
@@ -27,7 +28,7 @@ from tapegrad.typing import Tree
 
 
 class _Call:
-    """A call to be run again. `read` is what the first run read: see _signature.
+    """A call to be run again, with the random numbers of the first run. `read` is what that read: see _signature.
 
     The arguments are kept as they were: the function may write into those of the caller's at first, and into copies later.
     """
@@ -35,9 +36,19 @@ class _Call:
     def __init__(self, fun: Callable[..., Tree], args: Tree, kwargs: dict[str, Any]) -> None:
         self.fun, self.args, self.kwargs = fun, snapshot(args), snapshot(kwargs)
         self.read: tuple[Any, ...] = ()
+        self.random = generator().bit_generator.state
 
     def run(self, own: Callable[[Any], Tensor | None]) -> Run:
         return Run(self.fun, snapshot(self.args), snapshot(self.kwargs), own)
+
+    def again(self, own: Callable[[Any], Tensor | None]) -> Run:
+        """Run it once more; afterwards this thread's generator is where it was."""
+        numbers = generator().bit_generator
+        before, numbers.state = numbers.state, self.random
+        try:
+            return self.run(own)
+        finally:
+            numbers.state = before
 
     def __repr__(self) -> str:
         return getattr(self.fun, "__name__", "a function")
@@ -56,11 +67,12 @@ def _connected(x: Any) -> Tensor | None:
 
 def _dx(F: Any, d: Any, z: Any, _xs: None, call: _Call, place: int) -> list[Any]:
     """The deltas of all operands, from the function run again."""
-    run = call.run(_fresh if F is arrays else _connected)
+    run = call.again(_fresh if F is arrays else _connected)
     out = leaves(run.output)[place]
     if not np.array_equal(out._value, getattr(z, "_value", z), equal_nan=True) or _signature(run) != call.read:
         raise GradientError(f"checkpoint: {call!r} gave another value, or read another one, when it was run again: it is "
-                            "random, or an array or tensor that it reads has changed since")
+                            "random, by another generator than tg.generator(), or an array or tensor that it reads has changed "
+                            "since")
     found = deltas([out], [d], [x._register for x in run.inputs] + run.outside, F is not arrays,
                    part=run.part(wanted=run.outside))
     if F is arrays:

@@ -5,7 +5,7 @@ from typing import assert_type
 import numpy as np
 
 import tapegrad as tg
-from tapegrad import Tensor, linalg, optim
+from tapegrad import Tensor, data, linalg, nn, optim
 from tapegrad.optim import SGD
 
 x = tg.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True, name="x")
@@ -64,6 +64,34 @@ optimiser.zero_grad()
 loss.backward()
 optimiser.step()
 optim.Adam([W], lr=1e-3).step()
+
+
+# A network, its data and its state
+class Net(nn.Module):
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(2, hidden), nn.ReLU(), nn.Dropout(p=0.1), nn.Linear(hidden, 2))
+        self.scale = nn.Parameter(np.ones(2, "f4"))
+
+    def forward(self, input: Tensor) -> Tensor:
+        out: Tensor = self.layers(input) * self.scale
+        return out
+
+
+net = Net(4).train()
+assert_type(net, Net)
+descent = optim.AdamW(net.parameters(), lr=0.01)
+schedule = optim.lr_scheduler.CosineAnnealingLR(descent, T_max=2)
+dataset = data.TensorDataset(tg.randn(6, 2), np.array([0, 1, 0, 1, 1, 0]))
+for inputs, targets in data.DataLoader(dataset, 3, shuffle=True, seed=0):
+    descent.zero_grad()
+    nn.CrossEntropyLoss()(net(inputs), targets).backward()
+    nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+    descent.step()
+    schedule.step()
+state: dict[str, np.ndarray] = net.eval().state_dict()
+net.load_state_dict(state, strict=True)
+rates: list[float] = schedule.get_last_lr()
 
 
 # Derivatives of functions

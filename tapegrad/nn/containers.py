@@ -1,0 +1,161 @@
+"""Modules that hold modules: one after the other, or to be used by a forward that is written out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Self, overload
+
+from tapegrad.errors import describe
+from tapegrad.nn.module import Module
+
+
+def _module(of: Module, part: Any) -> Module:
+    if not isinstance(part, Module):
+        raise TypeError(f"{type(of).__name__}: {describe(part)} among its modules; make it one, as nn.ReLU() of tg.relu")
+    return part
+
+
+class _Numbered(Module):
+    """Modules under the names 0, 1, .."""
+
+    def _fill(self, modules: Iterable[Module]) -> None:
+        for name in [name for name, _ in self.named_children()]:
+            delattr(self, name)
+        for i, part in enumerate(modules):
+            setattr(self, str(i), _module(self, part))
+
+    def _inside(self) -> list[Module]:
+        return [part for _, part in self.named_children()]
+
+    def __len__(self) -> int:
+        return len(self._inside())
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self._inside())
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> Any: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        inside = self._inside()
+        if isinstance(index, slice):
+            return Sequential(*inside[index]) if isinstance(self, Sequential) else ModuleList(inside[index])
+        if not -len(inside) <= index < len(inside):
+            raise IndexError(f"{type(self).__name__}: module {index} of {len(inside)}")
+        return inside[index]
+
+    def __setitem__(self, index: int, module: Module) -> None:
+        names = [name for name, _ in self.named_children()]
+        setattr(self, names[index], _module(self, module))
+
+    def __delitem__(self, index: int) -> None:
+        inside = self._inside()
+        del inside[index]
+        self._fill(inside)
+
+    def append(self, module: Module) -> Self:
+        """Put a module at the end; returns itself."""
+        setattr(self, str(len(self)), _module(self, module))
+        return self
+
+    def extend(self, modules: Iterable[Module]) -> Self:
+        """Put modules at the end; returns itself."""
+        for part in modules:
+            self.append(part)
+        return self
+
+    def insert(self, index: int, module: Module) -> Self:
+        """Put a module before that at the index; returns itself."""
+        inside = self._inside()
+        inside.insert(index, module)
+        self._fill(inside)
+        return self
+
+
+class Sequential(_Numbered):
+    """Modules one after the other: each is called with what the one before has returned. Also of a dictionary of them by name.
+
+    >>> net = tg.nn.Sequential(tg.nn.Linear(4, 8), tg.nn.ReLU(), tg.nn.Linear(8, 3))
+    >>> net(np.ones((5, 4), "f4")).shape, len(net)
+    ((5, 3), 3)
+    >>> net[:2]
+    Sequential(
+      (0): Linear(in_features=4, out_features=8, bias=True)
+      (1): ReLU()
+    )
+    """
+
+    def __init__(self, *modules: Module | Mapping[str, Module]) -> None:
+        super().__init__()
+        if len(modules) == 1 and isinstance(modules[0], Mapping):
+            for name, part in modules[0].items():
+                self.register_module(name, _module(self, part))
+        else:
+            self._fill(modules)                         # type: ignore[arg-type]
+
+    def forward(self, input: Any) -> Any:
+        for part in self._inside():
+            input = part(input)
+        return input
+
+
+class ModuleList(_Numbered):
+    """A list of modules, which has no forward of its own.
+
+    >>> layers = tg.nn.ModuleList([tg.nn.Linear(2, 2), tg.nn.Linear(2, 2)])
+    >>> [name for name, _ in layers.named_parameters()]
+    ['0.weight', '0.bias', '1.weight', '1.bias']
+    """
+
+    def __init__(self, modules: Iterable[Module] = ()) -> None:
+        super().__init__()
+        self._fill(modules)
+
+
+class ModuleDict(Module):
+    """Modules by name, which has no forward of its own.
+
+    >>> parts = tg.nn.ModuleDict({"up": tg.nn.Linear(2, 8), "down": tg.nn.Linear(8, 2)})
+    >>> "up" in parts, list(parts), parts["down"].weight.shape
+    (True, ['up', 'down'], (2, 8))
+    """
+
+    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] = ()) -> None:
+        super().__init__()
+        self.update(modules)
+
+    def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
+        """Put modules under their names."""
+        for name, part in dict(modules).items():
+            self[name] = part
+
+    def __setitem__(self, name: str, module: Module) -> None:
+        self.register_module(name, _module(self, module))
+
+    def __getitem__(self, name: str) -> Any:
+        return dict(self.named_children())[name]
+
+    def __delitem__(self, name: str) -> None:
+        delattr(self, name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in dict(self.named_children())
+
+    def __len__(self) -> int:
+        return len(dict(self.named_children()))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict(self.named_children()))
+
+    def keys(self) -> Iterator[str]:
+        """The names."""
+        return iter(self)
+
+    def values(self) -> Iterator[Module]:
+        """The modules."""
+        return iter(dict(self.named_children()).values())
+
+    def items(self) -> Iterator[tuple[str, Module]]:
+        """(name, module) for each."""
+        return self.named_children()

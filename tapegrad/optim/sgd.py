@@ -1,0 +1,48 @@
+"""Gradient descent with and without a momentum."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tapegrad.kernels import steps
+from tapegrad.optim.fused import FusedOptimizer, Part
+from tapegrad.optim.optimizer import Parameters
+from tapegrad.typing import Array
+
+
+class SGD(FusedOptimizer):
+    """x -= lr * g, with a momentum x -= lr * v, where v = momentum * v + g, or, with nesterov, x -= lr * (g + momentum * v).
+
+    weight_decay   adds weight_decay * x to g
+    Source: Robbins and Monro (1951); Polyak (1964) for the momentum; Sutskever et al., On the importance of initialization
+    and momentum in deep learning (2013) for nesterov, in PyTorch's form, whose v is not multiplied by lr.
+
+    >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
+    >>> optimizer = tg.optim.SGD([x], lr=0.25, momentum=0.5)
+    >>> for _ in range(2):
+    ...     optimizer.zero_grad()
+    ...     (x * x).sum().backward()
+    ...     optimizer.step()
+    >>> x.data
+    array([0., 0.])
+    """
+
+    kernel, means = "sgd", ("velocity",)
+    momentum: float
+    weight_decay: float
+    nesterov: bool
+
+    def __init__(self, parameters: Parameters, lr: float, momentum: float = 0.0, weight_decay: float = 0.0,
+                 nesterov: bool = False) -> None:
+        super().__init__(parameters, lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
+
+    def _numbers(self, group: Mapping[str, Any]) -> tuple[float, ...]:
+        return float(group["lr"]), float(group["weight_decay"]), float(group["momentum"]), float(bool(group["nesterov"]))
+
+    def _moved(self, part: Part, k: int, t: int, x: Array, g: Array, *means: Array) -> Any:
+        (v,) = means
+        lr, weight_decay, momentum, nesterov = self._numbers(part.group)
+        if momentum:
+            return steps.momentum_sgd(x, g, v, lr, weight_decay, momentum, nesterov)
+        return steps.sgd(x, g, lr, weight_decay), v
