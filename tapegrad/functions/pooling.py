@@ -62,7 +62,7 @@ def _rest(length: int, width: int, span: int, stride: int) -> int:
 
 def _max_pool(name: str, n: int, x: TensorLike, kernel_size: Shape, stride: Shape | None, padding: Shape,
               dilation: Shape, ceil_mode: bool) -> Tensor:
-    covered, single, _ = _pooled(name, n, x, kernel_size, stride, padding, dilation, ceil_mode)
+    covered, single, _ = _pooled(name, n, x, kernel_size, stride, padding, dilation, ceil_mode, -math.inf)
     return unbatched(max(covered, 2), single)
 
 

@@ -14,8 +14,8 @@ import numpy as np
 from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
 from tapegrad.functions.arguments import as_tensor, constant, floats
+from tapegrad.functions.axes import along
 from tapegrad.functions.indexing import getitem
-from tapegrad.functions.joining import along
 from tapegrad.functions.pooling import adaptive_avg_pool
 from tapegrad.functions.shaping import reshape, transpose
 from tapegrad.functions.tensor import Tensor
