@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 import tapegrad as tg
+from tapegrad.compiler import recording
+from tapegrad.compiler.plain import Plain
 
 PROGRAMS = int(os.environ.get("TAPEGRAD_PROGRAMS", "60"))
+WITH_KERNELS = PROGRAMS if "TAPEGRAD_PROGRAMS" in os.environ else 4         # their kernels take long to compile
 GLOBAL = {"scale": 1.0}
 
 UNARY = [tg.sin, tg.tanh, tg.relu, abs, tg.sigmoid, lambda x: x * x, lambda x: tg.cumsum(x, -1) * 0.3, lambda x: x[..., ::-1],
@@ -103,7 +106,9 @@ def differentiated(z, x, y):
 
 
 @pytest.mark.parametrize("seed", range(PROGRAMS))
-def test_a_random_program_is_what_it_is_eagerly(seed):
+def test_a_random_program_is_what_it_is_eagerly(seed, monkeypatch):
+    if seed >= WITH_KERNELS:
+        monkeypatch.setattr(recording, "program_of", Plain)
     rng = np.random.default_rng(seed)
     steps, single = program(rng), seed % 5 == 4
     closure = {"factor": 0.7, "W": tg.tensor(rng.normal(size=(2, 8)))}
@@ -126,6 +131,6 @@ def test_a_random_program_is_what_it_is_eagerly(seed):
                 assert a.dtype == b.dtype and a.shape == b.shape
                 there = np.isfinite(b) & np.isfinite(c)
                 size = np.max(np.abs(b), initial=0, where=there)
-                rounding = 2 * np.max(np.abs(np.subtract(b, c, where=there, out=np.zeros(b.shape))), initial=0)     # of float32
+                rounding = 4 * np.max(np.abs(np.subtract(b, c, where=there, out=np.zeros(b.shape))), initial=0)     # of float32
                 np.testing.assert_allclose(a, b, rtol=0, atol=(2e-6 if single else 1e-11) * max(size, 1e-3) + rounding)
     assert len(compiled.cache) + sum([recording.replays for recording in compiled.cache]) == 8
