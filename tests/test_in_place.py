@@ -175,3 +175,23 @@ def test_an_assignment_whose_delta_has_been_added_up(shape, index):
     (z * z + z + z).sum().backward()
     np.testing.assert_array_equal(x.grad, np.zeros(shape))
     assert y.grad == 6 * x.size
+
+
+@pytest.mark.parametrize("write", [lambda z, x: z.__setitem__(0, x[0]), lambda z, x: z.__setitem__(..., x), operator.iadd,
+                                   operator.imul], ids=["element", "all", "+=", "*="])
+def test_a_constant_that_is_written_to_can_be_forgotten(write):
+    """It is an operand of the entry that it becomes the result of, with its value before."""
+    def forward():
+        x, z = tg.tensor([1.0, 2.0], requires_grad=True), tg.tensor([3.0, 4.0], name="z")
+        for _ in range(3):
+            write(z, x)
+        return z, x
+
+    for _ in range(3):
+        forward()
+    assert len(tg.tape()) == 0
+    z, x = forward()
+    assert "z" in str(tg.tape())
+    before = z.tolist()
+    z.sum().backward()
+    assert z.tolist() == before and x.grad.shape == (2,)

@@ -354,6 +354,11 @@ class TensorBase(Handle):
 
     def _become(self, other: TensorBase) -> None:
         """Take the value and the register of another tensor."""
+        entry = other._register
+        if type(entry) is Entry and any([y is self for y in entry.ys]):     # a constant so far: it stays an operand
+            before = self.detach()
+            before._name = self.name
+            entry.ys = tuple([before if y is self else y for y in entry.ys])
         self._data, self._register = other._data, other._register
         self._lent = None                               # type: ignore[assignment]
         if hasattr(self, "_retained"):                  # it was that of the value before
