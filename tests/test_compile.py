@@ -1106,3 +1106,20 @@ def test_what_the_code_that_has_run_does_not_read_is_not_compared():
     unread.factor = 3.0
     assert [f(x_of(1.0), n).item() for n in (1, 0)] == [2.0, 3.0]
     assert sorted(replays(f)) == [0, 0, 1]
+
+
+class Maker:
+    def __init__(self):
+        self.factor = SCALE
+
+
+def test_code_that_is_found_when_it_is_called_is_read():
+    global SCALE
+    f = strict(lambda x: x * Maker().factor)
+    try:
+        for scale in (2.0, 3.0):
+            SCALE = scale
+            assert [f(x_of(1.0)).item() for _ in range(2)] == [scale, scale]
+    finally:
+        SCALE = 2.0
+    assert replays(f) == [1, 1]

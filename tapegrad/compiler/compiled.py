@@ -167,7 +167,9 @@ class Compiled:
         reader.arguments(self.fun, args, kwargs, recording)
         reader.function(self.fun)
         match = reader.compiled()
-        return None if match(args, kwargs, recording) is None else (reader, match)
+        if not executed <= reader.codes or match(args, kwargs, recording) is None:
+            return None                                 # code was found only when it was called
+        return reader, match
 
     def _built(self, made: Recording, tracer: Tracer, output: Any, recording: bool, lean: Any) -> None:
         tracer.finish()

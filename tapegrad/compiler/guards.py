@@ -348,7 +348,7 @@ class Reader:
 
     def _attributes(self, obj: Any, at: str, seen: set[str]) -> None:
         own = getattr(obj, "__dict__", {})
-        every = {"__dict__", "vars"} & self.names and not isinstance(obj, type)
+        every = {"__dict__", "vars"} & self.names and not isinstance(obj, (type, types.ModuleType))
         names = {*self.names, *own} if every else self.names
         kinds = () if isinstance(obj, (type, types.ModuleType)) else type(obj).__mro__
         bases = obj.__mro__ if isinstance(obj, type) else ()
