@@ -12,7 +12,7 @@ from tapegrad.compiler.plain import Plain
 from tapegrad.compiler.program import Program
 from tapegrad.graph import Capture, Graph, Reverse, evaluated, verify
 from tapegrad.kernels import program as machine
-from tapegrad.primitives.node import Node
+from tapegrad.primitives.node import Node, nodes
 
 rng = np.random.default_rng(0)
 needs_programs = pytest.mark.skipif(not machine.available(), reason="no numba, or another BLAS than NumPy's OpenBLAS")
@@ -81,7 +81,7 @@ def count(graph, name):
 
 def test_constants_are_computed_beforehand():
     x = Node(None, (), (), (3,), np.dtype(float))
-    with_constant = x * tg.primitives.node.nodes.exp(np.array([0.0, 1.0, 2.0]))
+    with_constant = x * nodes.exp(np.array([0.0, 1.0, 2.0]))
     graph = simplify.folded(Graph([x], [with_constant]))
     assert [node.row.name for node in graph.nodes] == ["multiply"]
 
@@ -148,7 +148,8 @@ def test_a_look_up_is_the_product_also_of_what_is_not_finite(bad):
     one_hot, value, d = np.eye(20)[rng.integers(0, 20, 64)], rng.normal(size=(20, 3)), rng.normal(size=(64, 3))
     one_hot[5] = 0
     for w, delta in ((value, d), (np.where(np.arange(20)[:, None] == 4, bad, value), d),
-                     (value, np.where(np.arange(64)[:, None] == 5, bad, d)), (value, np.where(np.arange(64)[:, None] == 6, bad, d))):
+                     (value, np.where(np.arange(64)[:, None] == 5, bad, d)),
+                     (value, np.where(np.arange(64)[:, None] == 6, bad, d))):
         results = []
         for kind in (Program, Plain):
             program = kind([x, W], [x @ W], [W])
@@ -229,7 +230,7 @@ def test_a_program_runs_in_several_threads_at_once():
 @needs_programs
 def test_what_is_not_known_runs_in_python():
     x = Node(None, (), (), (4, 4), np.dtype(float))
-    z = tg.primitives.node.nodes.inv(x @ x) * 2 if "inv" in tg.primitives.table else tg.primitives.node.nodes.cumsum(x @ x, 1) * 2
+    z = nodes.cumsum(x @ x, 1) * 2
     graph = Graph([x], [z])
     kinds = [one.kind for one in Schedule(graph, 1).first]
     assert PYTHON in kinds and PRODUCT in kinds and LOOK_UP not in kinds

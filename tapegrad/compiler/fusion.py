@@ -155,7 +155,9 @@ class Schedule:
             return True
         others = [user for user in self.users[x] if user is not node]
         later = [user not in inside or self.kinds[user] != KERNEL or slots[user] > slots[x] for user in others]
-        return any(later) or not others and depth > 0 and all([self._outlives(y, x, slots, inside, depth - 1) for y in reads(x)])
+        if others or not depth:
+            return any(later)
+        return all([self._outlives(y, x, slots, inside, depth - 1) for y in reads(x)])
 
     def _connected(self, nodes):
         """Nodes of one slot and shape, by which need each other, or read the same, cut into pieces that compile fast."""

@@ -1,7 +1,7 @@
 """Where values are: places in arrays.
 
-A place is a part of a storage: rows of elements side by side, with a stride between rows. A view is another place in the storage
-of its operand. What a concatenation joins is computed in its place in the whole, where an instruction can write it there.
+A place is a part of a storage: rows of elements side by side, with a stride between rows. A view is another place in the
+storage of its operand. What a concatenation joins is computed in its place in the whole, where an instruction can write it there.
 Storages that are not alive at the same time share memory.
 """
 

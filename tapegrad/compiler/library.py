@@ -210,8 +210,8 @@ def reduction(node):
         return None
     axes, n = node.static[0], x.ndim
     if axes is None or len(axes) == n:
-        count = x.size
-        return TOTAL.format(result=f"total / {float(count)}" if name == "mean" else "total") if name in ("sum", "mean") else None
+        result = {"sum": "total", "mean": f"total / {float(x.size)}"}
+        return TOTAL.format(result=result[name]) if name in result else None
     if tuple(axes) == (n - 1,):
         if name in ("max", "min"):
             return ROW_EXTREMA.format(sign=">" if name == "max" else "<")

@@ -5,7 +5,7 @@ from time import perf_counter
 
 import numpy as np
 
-from tapegrad.compiler.fusion import JOIN, KERNEL, LOOK_UP, PRODUCT, reads
+from tapegrad.compiler.fusion import JOIN, KERNEL, LOOK_UP, PRODUCT, PYTHON, reads
 from tapegrad.compiler.products import COLLECT, base_of
 from tapegrad.compiler.text import kernel_text
 from tapegrad.kernels import program as machine
@@ -54,7 +54,8 @@ class Listing:
             self.loops[left] = node.row
             return f"{left} = loop({self._named(reads(node))})", (
                 f"{node.row.count} steps, " + ("of machine numbers" if node.row.kernel is not None else "of the list below"))
-        return f"{left} = {node.row.name}({self._named(reads(node))})", f"{_shape(node)}" + " in Python" * (one.kind == "python")
+        how = " in Python" if one.kind == PYTHON else ""
+        return f"{left} = {node.row.name}({self._named(reads(node))})", _shape(node) + how
 
     def _named(self, nodes):
         shown = [self.names[node] for node in nodes]

@@ -10,7 +10,6 @@ that the same blocks have to be wanted in the same order everywhere. Sums are ro
 """
 
 from collections import Counter
-from functools import partial
 
 import numpy as np
 
@@ -24,8 +23,9 @@ from tapegrad.primitives.node import Node, node_of, nodes
 def gathered(graph, count=0):
     """All of the passes, in the order in which they help each other. What the first `count` outputs need is not gathered with
     what they don't: the rest runs later."""
-    for step in indexed, partial(sums, count=count), shared, partial(beside, count=count), shared, partial(stacked, count=count), shared:
-        graph = step(graph)
+    graph = indexed(graph)
+    for step in sums, beside, stacked:
+        graph = shared(step(graph, count))
     return counted(looked_up(turned(graph)))
 
 
@@ -70,7 +70,7 @@ def _is_matmul(x):
 
 
 def _is_product(x):
-    """Whether x is a product of matrices, or rows of one that are taken by indices, which is a product with a one-hot matrix."""
+    """Whether x is a product of matrices, or rows taken by indices, which is a product with a one-hot matrix."""
     return _is_matmul(x) or isinstance(x, Node) and x.row in (TAKE, SPREAD)
 
 
@@ -310,7 +310,7 @@ MANY = 1024             # elements of a matrix that may be one-hot
 def indexed(graph):
     """Rows of a matrix taken by an index that is an operand, and the derivative of that, as products with a one-hot matrix."""
     def change(node, operands):
-        if node.row.lifted is not None and len(operands) == 2:
+        if getattr(node.row, "lifted", None) is not None and len(operands) == 2:
             row, (index, *more) = node.row.lifted
             x, at = operands
             if isinstance(index, Node) and at.ndim == 1 and at.dtype == np.int64 and x.ndim == 2 and x.dtype.char in "fd":

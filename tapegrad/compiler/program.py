@@ -14,15 +14,17 @@ import numpy as np
 
 from tapegrad.compiler import library, products, simplify
 from tapegrad.compiler.fusion import JOIN, Schedule
+from tapegrad.compiler.layout import ALIGNED, Layout, columns_of
 from tapegrad.compiler.listing import Listing, profile
 from tapegrad.compiler.plain import Plain
-from tapegrad.compiler.layout import ALIGNED, Layout, columns_of, rows_of
 from tapegrad.compiler.text import form_of, is_condition, is_elementwise, kernel_text
+from tapegrad.core.sweep import fit
 from tapegrad.graph import Graph, GraphError, Reverse, verify
 from tapegrad.graph.graph import operands_of
-from tapegrad.graph.reverse import needed
+from tapegrad.graph.reverse import Derivative, needed
 from tapegrad.kernels import program as machine
 from tapegrad.kernels.opcodes import CALL, COPY, PRODUCT_32, PRODUCT_64, STOP
+from tapegrad.primitives import arrays as F
 from tapegrad.primitives.node import Node
 
 TIDYING = simplify.folded, simplify.tidied, simplify.shared
@@ -77,9 +79,10 @@ class Program:
         return str(Listing(self._joint(self.mask)))
 
     def profile(self, values):
-        """[(part, line, what it is, seconds)] for every instruction, from these values of the inputs."""
+        """The time that each instruction takes, as text, from these values of the inputs."""
         joint = self._joint(self.mask)
-        return profile(joint, values, [np.ones(z.shape, z.dtype) for z in joint.seeds])
+        found = profile(joint, values, [np.ones(z.shape, z.dtype) for z in joint.seeds])
+        return "\n".join([f"{1e6 * seconds:10.1f} us  {part}  {line}    {what}" for part, line, what, seconds in found])
 
 
 class _Joint:
@@ -92,7 +95,7 @@ class _Joint:
         outputs = graph.outputs
         given = [z for z, wanted in zip(outputs, mask) if wanted]
         self.seeds = [Node(None, (), (), z.shape, z.dtype) for z in given]
-        deltas = Reverse(graph, wrt, dict(zip(given, self.seeds))).deltas if given else {}
+        deltas = Reverse(graph, wrt, dict(zip(given, self.seeds)), whole="users'").deltas if given else {}
         self.found = [node in deltas for node in wrt]
         graph = Graph([*inputs, *self.seeds, *constants], [*outputs, *[deltas[node] for node in wrt if node in deltas]])
         for step in (*TIDYING, partial(simplify.with_constants_as_inputs, constants=constants),
@@ -284,7 +287,8 @@ class _Code:
         if columns != columns_of(x.shape) and not (self.places[x].in_order and z.in_order):
             self._python(one)
             return
-        operands = [(z, z.stride if node.shape and node.shape[-1] != 1 and node.ndim == x.ndim or z.columns == 1 and z.rows > 1 else 1)]
+        by_rows = node.ndim == x.ndim and node.shape[-1] != 1 or z.columns == 1 and z.rows > 1
+        operands = [(z, z.stride if by_rows else 1)]
         operands += [(self.places[y], columns if y is x and columns != columns_of(x.shape) else self.places[y].stride)
                      for y in operands_of(node)]
         self._call(library.reduction(node), x.dtype, rows, columns, operands)
@@ -351,13 +355,22 @@ class _Code:
             known = {x: place.array(arrays[k], x.shape) for x, (k, place) in read.items()}
             with np.errstate(all="ignore"):
                 for node in nodes:
-                    values = [known[x] if isinstance(x, Node) else x for x in node.operands]
-                    known[node] = node.row.g(values, *node.static) if node.row.variadic else node.row.g(*values, *node.static)
+                    known[node] = _computed(node, [known[x] if isinstance(x, Node) else x for x in node.operands])
             for node, k, place in written:
                 place.array(arrays[k], node.shape)[...] = known[node]
 
         self.steps[len(self.words)] = step
         self.words.append(STOP)
+
+
+def _computed(node, values):
+    """The value of a node, by its row."""
+    row = node.row
+    if not isinstance(row, Derivative):
+        return row.g(values, *node.static) if row.variadic else row.g(*values, *node.static)
+    d, *saved = values                                  # a user's rule may write to its delta
+    c = row.rule()(F, d.copy(), *saved, *node.static)
+    return 0 if c is None else fit(F, np.asarray(c), node.shape, node.dtype)
 
 
 def _conditions(node):

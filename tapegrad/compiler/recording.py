@@ -69,7 +69,8 @@ class Recording:
     """
 
     __slots__ = ("name", "match", "place", "replays", "reader", "inputs", "outputs", "wrt", "raw", "program", "nodes", "short",
-                 "guards", "results", "draws", "as_arrays", "tree", "live", "effects", "row", "plan", "wrapped", "single", "simple")
+                 "guards", "results", "draws", "as_arrays", "tree", "live", "effects", "row", "plan", "wrapped", "single",
+                 "simple")
 
     match: Match
 

@@ -14,7 +14,8 @@ def folded(graph):
     outputs = set(graph.outputs)
 
     def change(node, operands):
-        if node not in outputs and not node.row.variadic and not node.row.view and node.size <= SMALL and not any([isinstance(x, Node) for x in operands]):
+        known = isinstance(node.row, Primitive) and not node.row.variadic and not node.row.view and node.size <= SMALL
+        if known and node not in outputs and not any([isinstance(x, Node) for x in operands]):
             with np.errstate(all="ignore"):
                 return np.asarray(node.row.g(*operands, *node.static))
         return with_operands(node, operands)

@@ -26,6 +26,7 @@ from tapegrad.primitives.complex_parts import rule_of_complex
 from tapegrad.primitives.indexing import add_at
 from tapegrad.primitives.node import Node, node_of, nodes
 from tapegrad.primitives.plan import SHAPE, VALUE
+from tapegrad.transforms.extend import users
 
 
 def _added_at(held, d, index):
@@ -52,7 +53,7 @@ class Reverse:
 
     def __init__(self, graph, wrt, seed=None, whole=False):
         self.deltas, self.sums, self.delta_of, self.marks = {}, {}, {}, []
-        self.contribution = _whole if whole else _expanded
+        self.contribution = _expanded_but_users if whole == "users'" else _whole if whole else _expanded
         self.needed = needed(graph.nodes, wrt)
         seeds = seed if isinstance(seed, dict) else {graph.outputs[-1]: seed}
         seeds = {z: d for z, d in seeds.items() if z in self.needed}
@@ -181,6 +182,11 @@ def _whole(z, i, d):
         return None
     y, row = z.operands[i], Derivative(z.row, i, z.dtype if z.dtype.kind == "c" else None)
     return Node(row, (d, *_read(z, i)), z.static, y.shape, delta_dtype(y.dtype))
+
+
+def _expanded_but_users(z, i, d):
+    """Expanded, but for rules of users, which may be for arrays only."""
+    return (_whole if z.row.name in users else _expanded)(z, i, d)
 
 
 def _is_lone(held, d, deltas):

@@ -2,7 +2,8 @@
 
 An instruction is a few 64-bit words in an array:
 
-    CALL        the address of a kernel, the number n of its operands, rows, columns; n times (array, offset in bytes, row stride)
+    CALL        the address of a kernel, the number n of its operands, rows, columns; n times (array, offset in bytes, row
+                stride)
     PRODUCT     of float32 or float64, by the BLAS that NumPy has loaded: forms of x and y, m, n, k; (array, offset, row stride)
                 of x, y, z; 1 to add to z, 0 to write it; a place of a word that is 0, or the product is left out; -1 without
     COPY        rows, bytes of a row; (array, offset, row stride in bytes) of x and z

@@ -20,7 +20,7 @@ from tapegrad.kernels.jit.gemm import ROW_MAJOR, dgemm, sgemm
 from tapegrad.kernels.jit.objects import address, half_word, item, python_object, word
 from tapegrad.kernels.jit.ufunc import FUSED, OPTIONS, define, names_in
 from tapegrad.kernels.objects import DATA, FLAGS, IN_ORDER
-from tapegrad.kernels.opcodes import CALL, COPY, PRODUCT_32, PRODUCT_64, STOP
+from tapegrad.kernels.opcodes import CALL, COPY, PRODUCT_32, STOP
 
 WORDS = types.CPointer(types.intp)
 
