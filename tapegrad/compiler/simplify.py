@@ -70,7 +70,7 @@ def _tidy(node, operands):
             return x.operands[0] if x.operands[0].shape == node.shape else with_operands(node, operands)
     if name == "stack" and node.static == (0,) and all([isinstance(x, Node) and x.ndim for x in operands]):
         return nodes.reshape(nodes.concatenate(operands, 0), node.shape)
-    if getattr(node.row, "pointwise", False):
+    if getattr(node.row, "pointwise", False) or name == "strong_multiply":
         for i, x in enumerate(operands):
             if (y := _narrower(x)) is not None:
                 others = [getattr(other, "shape", ()) for k, other in enumerate(operands) if k != i]

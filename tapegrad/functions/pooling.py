@@ -178,7 +178,7 @@ def _parts(n: int, m: int) -> tuple[Array, Array]:
     return i * n // m, -(-(i + 1) * n // m)
 
 
-def adaptive_avg_pool(name: str, n: int, x: TensorLike, output_size: Any) -> Tensor:
+def _adaptive_avg_pool(name: str, n: int, x: TensorLike, output_size: Any) -> Tensor:
     """The means over m parts of each of the last n axes: one product with a matrix per axis."""
     x, single, size = _adaptive(name, n, x, output_size)
     for axis, m in enumerate(size, 2):
@@ -214,7 +214,7 @@ def adaptive_avg_pool1d(input: TensorLike, output_size: Shape) -> Tensor:
     >>> tg.adaptive_avg_pool1d(np.array([[1.0, 2.0, 3.0]]), 2)
     tensor([[1.5, 2.5]])
     """
-    return adaptive_avg_pool("adaptive_avg_pool1d", 1, input, output_size)
+    return _adaptive_avg_pool("adaptive_avg_pool1d", 1, input, output_size)
 
 
 def adaptive_avg_pool2d(input: TensorLike, output_size: Shape) -> Tensor:
@@ -223,7 +223,7 @@ def adaptive_avg_pool2d(input: TensorLike, output_size: Shape) -> Tensor:
     >>> tg.adaptive_avg_pool2d(np.arange(8.0).reshape(1, 2, 4), (1, 2))
     tensor([[[2.5, 4.5]]])
     """
-    return adaptive_avg_pool("adaptive_avg_pool2d", 2, input, output_size)
+    return _adaptive_avg_pool("adaptive_avg_pool2d", 2, input, output_size)
 
 
 def adaptive_max_pool1d(input: TensorLike, output_size: Shape) -> Tensor:

@@ -16,7 +16,7 @@ from tapegrad.errors import ShapeError, describe
 from tapegrad.functions.arguments import as_tensor, constant, floats
 from tapegrad.functions.axes import along
 from tapegrad.functions.indexing import getitem
-from tapegrad.functions.pooling import adaptive_avg_pool
+from tapegrad.functions.pooling import _adaptive_avg_pool
 from tapegrad.functions.shaping import reshape, transpose
 from tapegrad.functions.tensor import Tensor
 from tapegrad.functions.windows import batched, padded, per_axis, unbatched, windows
@@ -90,7 +90,7 @@ def interpolate(input: TensorLike, size: Shape | None = None, scale_factor: floa
         factors = [None] * n if recompute_scale_factor else found
     lengths = per_axis("interpolate", "size", size, n, 1)       # type: ignore[arg-type]
     if mode == "area":
-        return adaptive_avg_pool("interpolate", n, x, lengths)
+        return _adaptive_avg_pool("interpolate", n, x, lengths)
     for axis, (length, wanted, factor) in enumerate(zip(x.shape[2:], lengths, factors), 2):
         taps = _taps(mode, length, wanted, factor, bool(align_corners))
         along_axis = (wanted, *[1] * (x.ndim - 1 - axis))
