@@ -10,7 +10,8 @@ import tapegrad as tg
 
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 FINDER = doctest.DocTestFinder(exclude_empty=True)
-PLACES = {"tg": tg} | {f"tg.{name}": getattr(tg, name) for name in tg.MODULES}
+# The documentation of tapegrad.numpy is NumPy's; SciPy's names are in tapegrad.scipy's modules, if there is a SciPy.
+PLACES = {"tg": tg} | {f"tg.{name}": getattr(tg, name) for name in tg.MODULES if name not in ("numpy", "scipy")}
 
 
 def names_of(place):
