@@ -9,7 +9,7 @@ The rooms, from low to high; each imports only what is before it (README.md besi
     functions       what users call, family by family; linalg and fft
     optim           gradient descent
     transforms      derivatives of functions, of any order; checkpoints; new primitives
-    numpy           NumPy's names, for arrays and for tensors
+    numpy, scipy    NumPy's and SciPy's names, for arrays and for tensors
     debug           traces, tables, drawings, blame, provenance, profiles
     wengert, xman   lists of (z, g, (y1, .., yk)) as data, and the expression manager that writes them
     export          a tape in a file; a tape as a NumPy program
@@ -26,7 +26,7 @@ from tapegrad.functions.tensor import Tensor as Tensor, from_dlpack as from_dlpa
 
 if TYPE_CHECKING:                                       # what is loaded when it is first asked for, for editors
     from tapegrad import autograd as autograd, fft as fft, linalg as linalg, numpy as numpy, optim as optim
-    from tapegrad import wengert as wengert, xman as xman
+    from tapegrad import scipy as scipy, wengert as wengert, xman as xman
     from tapegrad.config import show_config as show_config
     from tapegrad.debug.anomaly import detect_anomaly as detect_anomaly
     from tapegrad.debug.blame import blame as blame
@@ -59,7 +59,7 @@ LATER = {
     "transforms.gradient_check": "gradcheck",
 }
 PUBLIC = ("Tensor", "__version__", "enable_grad", "from_dlpack", "no_grad", "tape", "tensor")
-MODULES = ("autograd", "fft", "linalg", "numpy", "optim", "wengert", "xman")
+MODULES = ("autograd", "fft", "linalg", "numpy", "optim", "scipy", "wengert", "xman")
 _module_of = {name: module for module, names in LATER.items() for name in names.split()}
 
 
