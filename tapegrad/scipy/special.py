@@ -144,7 +144,7 @@ cbrt = _special("cbrt", "The cube root", "d / (3 z^2)", "8.0", "2.", "0.08333333
 cosm1 = _special("cosm1", "cos(x) - 1, exact where x is small", "-d sin(x)", "0.5", "-0.12241744", "-0.47942554")
 boxcox = _special(
     "boxcox", "(x^lmbda - 1) / lmbda, and log(x) where lmbda is 0",
-    "to x, d x^(lmbda - 1); to lmbda none", "2.0, 0.5", "0.82842712", "0.70710678")
+    "to x, d x^(lmbda - 1); to lmbda none", "2.0, 2", "1.5", "2.")
 j0 = _special("j0", "The Bessel function of the first kind and order 0", "-d j1(x)", "1.0", "0.76519769", "-0.44005059")
 j1 = _special(
     "j1", "The Bessel function of the first kind and order 1",
@@ -228,7 +228,7 @@ def multigammaln(a: TensorLike, d: int) -> Tensor:
     Derivative: to a. ValueError where a <= (d-1)/2, as in SciPy.
 
     >>> tg.scipy.special.multigammaln(tg.tensor(3.0), 2)
-    tensor(1.54990616)
+    tensor(1.55019499)
     """
     d = int(constant("multigammaln", d))
     theirs.multigammaln(value(a), d)                    # which checks the domain
