@@ -41,6 +41,7 @@ if TYPE_CHECKING:                                       # what is loaded when it
         elementwise_grad as elementwise_grad, grad as grad, hessian as hessian, hvp as hvp,
         jacobian as jacobian, jvp as jvp, value_and_grad as value_and_grad, vjp as vjp)
     from tapegrad.transforms.gradient_check import gradcheck as gradcheck
+    from tapegrad.transforms.implicit import custom_fixed_point as custom_fixed_point, custom_root as custom_root
 
 __version__ = "0.1.0"
 
@@ -57,6 +58,7 @@ LATER = {
     "transforms.extend": "primitive",
     "transforms.functional": "elementwise_grad grad hessian hvp jacobian jvp value_and_grad vjp",
     "transforms.gradient_check": "gradcheck",
+    "transforms.implicit": "custom_fixed_point custom_root",
 }
 PUBLIC = ("Tensor", "__version__", "enable_grad", "from_dlpack", "no_grad", "tape", "tensor")
 MODULES = ("autograd", "fft", "linalg", "numpy", "optim", "scipy", "wengert", "xman")
