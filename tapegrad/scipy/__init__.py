@@ -17,7 +17,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-MODULES = ("linalg", "optimize", "signal", "special", "stats")
+MODULES = ("integrate", "linalg", "optimize", "signal", "special", "stats")
 __all__ = list(MODULES)
 
 

@@ -20,7 +20,7 @@ from tapegrad.core.tape import no_grad
 from tapegrad.errors import GradientError
 from tapegrad.functions.arguments import constant
 from tapegrad.functions.tensor import Tensor
-from tapegrad.numpy.dispatch import Names
+from tapegrad.numpy.dispatch import Names, holds_tensor
 from tapegrad.transforms.functional import grad, hessian, hvp, jacobian, value_and_grad
 from tapegrad.transforms.implicit import root_at, values, wanted
 
@@ -97,7 +97,7 @@ def minimize(fun: Function, x0: Any, args: Any = (), method: Any = None, jac: An
         elif hess is None is hessp and kind in WITH_HESSIAN:
             hess = lambda x: hessian(fun)(x, *held)  # noqa: E731
     found = theirs.minimize(searched, x, more, method, jac, hess, hessp, bounds, constraints, tol, callback, options)
-    if implicit:
+    if implicit or holds_tensor(args):
         found.x = root_at("minimize", grad(fun), np.asarray(found.x), args)
         found.fun = fun(found.x, *args)
     return found
@@ -126,7 +126,7 @@ def root(fun: Function, x0: Any, args: Any = (), method: str = "hybr", jac: Any 
         if method in ("hybr", "lm"):
             jac = lambda x: jacobian(fun)(x, *held)  # noqa: E731
     found = theirs.root(searched, x, more, method, jac, tol, callback, options)
-    if implicit:
+    if implicit or holds_tensor(args):
         found.x = root_at("root", fun, np.asarray(found.x), args)
     return found
 
@@ -159,8 +159,8 @@ def least_squares(fun: Function, x0: Any, jac: Any = "2-point", *more: Any, args
         lambda x: jacobian(residuals)(x, *held), *more, **options)
     else:
         found = theirs.least_squares(fun, x, jac, *more, args=held, kwargs=kwargs, **options)
-    if implicit:
-        if np.any(found.active_mask):
+    if implicit or holds_tensor(args):
+        if implicit and np.any(found.active_mask):
             raise GradientError("least_squares: no derivative by args where a bound is active; .detach() the argument")
         half = grad(lambda x, *args: functions.sum(functions.square(residuals(x, *args))) * 0.5)
         found.x = root_at("least_squares", half, found.x, args)
@@ -175,7 +175,7 @@ def _bracketing(name: str) -> Any:
         held = values(args)
         given = [float(constant(name, end)) for end in (a, b)]
         x = search(lambda x: float(values(f(x, *held))), *given, (), *more, **options)
-        if not wanted(args):
+        if not holds_tensor(args):
             return x
         report = isinstance(x, tuple)
         z = root_at(name, f, np.asarray(x[0] if report else x, float), args)
