@@ -17,7 +17,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-MODULES = ("integrate", "linalg", "optimize", "signal", "special", "stats")
+MODULES = ("integrate", "interpolate", "linalg", "optimize", "signal", "special", "stats")
 __all__ = list(MODULES)
 
 

@@ -1,10 +1,12 @@
 """Rows of SciPy's linear algebra and of its filters."""
 
 import numpy as np
+import scipy.interpolate
 import scipy.linalg
 import scipy.signal
 
-import tapegrad.primitives.scipy_linear  # noqa: F401
+import tapegrad.primitives.scipy_linear
+import tapegrad.primitives.spline  # noqa: F401
 from cases.case import Case, real
 
 
@@ -30,4 +32,7 @@ CASES = [
          reference=scipy.linalg.solve_sylvester),
     Case("special_lfilter", (real, first_is_one, real), shapes=[((3,), (2,), (7,)), ((1,), (3,), (2, 5)), ((4,), (1,), (2,))],
          reference=scipy.signal.lfilter),
+    Case("special_spline", static=tuple((np.arange(5.0), bc, nu, None) for bc in ("not-a-knot", "natural") for nu in (0, 1)),
+         reference=lambda t, x, bc, nu, _: scipy.interpolate.CubicSpline(x, np.eye(5), 0, bc)(t, nu),
+         shapes=[((3,),), ((),), ((2, 2),)]),
 ]
