@@ -8,6 +8,8 @@ from tapegrad.primitives.registry import primitive
 
 
 def _spline(t, x, bc_type, nu, extrapolate):
+    if t.dtype.kind == "c":
+        raise TypeError("the points of a spline are real")
     basis = interpolate.CubicSpline(x, np.eye(len(x)), 0, bc_type, extrapolate)
     return basis(t, nu).astype(t.dtype, copy=False)
 
