@@ -11,6 +11,7 @@ The rooms, from low to high; each imports only what is before it (README.md besi
     nn, data        networks under PyTorch's names; datasets and batches
     saving          what a run is made of in one file
     transforms      derivatives of functions, of any order; checkpoints; new primitives
+    numpy, scipy    NumPy's and SciPy's names, for arrays and for tensors
     debug           traces, tables, drawings, blame, provenance, profiles
     compiler        functions that are recorded once and replayed
     wengert, xman   lists of (z, g, (y1, .., yk)) as data, and the expression manager that writes them
@@ -28,8 +29,8 @@ from tapegrad.functions.keywords import explained
 from tapegrad.functions.tensor import Tensor as Tensor, from_dlpack as from_dlpack, tensor as tensor
 
 if TYPE_CHECKING:                                       # what is loaded when it is first asked for, for editors
-    from tapegrad import autograd as autograd, data as data, fft as fft, linalg as linalg, nn as nn, optim as optim
-    from tapegrad import wengert as wengert, xman as xman
+    from tapegrad import autograd as autograd, data as data, fft as fft, linalg as linalg, nn as nn, numpy as numpy
+    from tapegrad import optim as optim, scipy as scipy, wengert as wengert, xman as xman
     from tapegrad.compiler.compiled import compile as compile
     from tapegrad.config import (
         get_num_threads as get_num_threads, set_num_threads as set_num_threads, show_config as show_config)
@@ -47,6 +48,7 @@ if TYPE_CHECKING:                                       # what is loaded when it
         elementwise_grad as elementwise_grad, grad as grad, hessian as hessian, hvp as hvp,
         jacobian as jacobian, jvp as jvp, value_and_grad as value_and_grad, vjp as vjp)
     from tapegrad.transforms.gradient_check import gradcheck as gradcheck
+    from tapegrad.transforms.implicit import custom_fixed_point as custom_fixed_point, custom_root as custom_root
 
 __version__ = "0.1.0"
 
@@ -65,9 +67,10 @@ LATER = {
     "transforms.extend": "primitive",
     "transforms.functional": "elementwise_grad grad hessian hvp jacobian jvp value_and_grad vjp",
     "transforms.gradient_check": "gradcheck",
+    "transforms.implicit": "custom_fixed_point custom_root",
 }
 PUBLIC = ("Tensor", "__version__", "enable_grad", "from_dlpack", "no_grad", "tape", "tensor")
-MODULES = ("autograd", "data", "fft", "linalg", "nn", "optim", "wengert", "xman")
+MODULES = ("autograd", "data", "fft", "linalg", "nn", "numpy", "optim", "scipy", "wengert", "xman")
 _module_of = {name: module for module, names in LATER.items() for name in names.split()}
 
 

@@ -105,7 +105,7 @@ def test_no_row_is_silently_wrong(case):
         try:
             z = row.g(operands, *case.static[0]) if case.variadic else row.g(*operands, *case.static[0])
         except TypeError:
-            assert case.name in NOT_OF_COMPLEX
+            assert case.name in NOT_OF_COMPLEX or case.name.startswith("special_")     # there, SciPy decides
             return
         assert case.name not in NOT_OF_COMPLEX
     if np.asarray(z).dtype.kind == "c" and case.name not in LINEAR | HOLOMORPHIC:
@@ -126,7 +126,7 @@ def test_constants_of_complex_numbers():
         try:
             z = table[case.name].g(*operands, *case.static[0])
         except TypeError:
-            assert case.name in CONSTANT_OF_REAL
+            assert case.name in CONSTANT_OF_REAL or case.name.startswith("special_")
             continue
         assert case.name not in CONSTANT_OF_REAL
         assert np.asarray(z).dtype.kind != "c" or case.name in complex_constants, case.name

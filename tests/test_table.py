@@ -67,7 +67,11 @@ def test_second_order(case, shapes, static):
         np.testing.assert_allclose(g, wanted, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("case, shapes, static", [cell for cell in CELLS if cell.values[0].name != "astype"])
+# astype, and what SciPy widens where a parameter is an integer
+WIDENED = {"astype", *[f"special_{name}" for name in ("expn", "gammainc", "gammaincc", "gammaincinv", "gammainccinv")]}
+
+
+@pytest.mark.parametrize("case, shapes, static", [cell for cell in CELLS if cell.values[0].name not in WIDENED])
 def test_float32_is_kept(case, shapes, static):
     arrays = drawn(case, shapes)
     z, found = gradients(function(case, static), [x.astype("f4") if x.dtype.kind == "f" else x for x in arrays])
@@ -111,7 +115,8 @@ def test_layouts(case, layout):
                 np.testing.assert_allclose(x.grad, g, rtol=1e-14)
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if len(case.operands) == 2 and case.static == ((),)], ids=repr)
+@pytest.mark.parametrize("case", [case for case in CASES if len(case.operands) == 2 and case.static == ((),)
+                                  and None not in table.get(case.name).dg], ids=repr)
 def test_aliased_operands(case):
     """f(x, x) has the sum of both contributions."""
     x = drawn(case, [(3, 3), (3, 3)])[0]

@@ -16,6 +16,9 @@ if TYPE_CHECKING:                                       # the families, for edit
     from tapegrad.functions.cumulative import *  # noqa: F403
     from tapegrad.functions.ordering import *  # noqa: F403
     from tapegrad.functions.statistics import *  # noqa: F403
+    from tapegrad.functions.polynomials import *  # noqa: F403
+    from tapegrad.functions.applying import *  # noqa: F403
+    from tapegrad.functions.writing import *  # noqa: F403
     from tapegrad.functions.interpolation import *  # noqa: F403
     from tapegrad.functions.nan_reductions import *  # noqa: F403
     from tapegrad.functions.shaping import *  # noqa: F403
@@ -50,7 +53,10 @@ FAMILIES = {
     "reductions": "amax amin argmax argmin average max mean min prod ptp std sum var",
     "cumulative": "cumprod cumsum cumulative_prod cumulative_sum diff ediff1d gradient trapezoid unwrap",
     "ordering": "median nanmedian nanpercentile nanquantile partition percentile quantile sort topk",
-    "statistics": "corrcoef cov polyval vander",
+    "statistics": "corrcoef cov",
+    "polynomials": "poly polyadd polyder polydiv polyfit polyint polymul polysub polyval vander",
+    "applying": "apply_along_axis apply_over_axes correlate piecewise sort_complex trim_zeros",
+    "writing": "copyto fill_diagonal place put put_along_axis putmask",
     "interpolation": "interp",
     "nan_reductions": "nancumprod nancumsum nanmax nanmean nanmin nanprod nanstd nansum nanvar",
     "shaping":

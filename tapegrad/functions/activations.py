@@ -14,7 +14,6 @@ from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
 from tapegrad.functions.arguments import (
     as_tensor,
-    constant,
     documented,
     floats,
     like,
@@ -23,7 +22,7 @@ from tapegrad.functions.arguments import (
     single_axis,
     value,
 )
-from tapegrad.functions.elementwise import absolute, astype, exp, greater, log, multiply, subtract, tanh, where
+from tapegrad.functions.elementwise import absolute, astype, exp, greater, log, subtract, tanh, where
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.reductions import sum
 from tapegrad.functions.shaping import reshape
@@ -67,8 +66,8 @@ def log_softmax(input: TensorLike, axis: int = -1) -> Tensor:
 def logsumexp(a: TensorLike, axis: Axis = None, b: TensorLike | None = None, keepdims: bool = False) -> Tensor:
     """log(sum(b exp(a))) over `axis`, all axes by default, as max(a) + log(sum(b exp(a - max(a)))); b is 1 by default.
 
-    Derivative: d * b exp(a - z), which without b is d * softmax(a); b has none, and is broadcast against a. NaN where the sum
-    is negative. SciPy's names, order and defaults.
+    Derivative: to a, d * b exp(a - z), which without b is d * softmax(a); to b, d * exp(a - z). NaN where the sum is negative.
+    SciPy's names, order and defaults.
 
     >>> tg.logsumexp([[1000.0, 1000.0]])
     tensor(1000.69314718)
@@ -81,13 +80,13 @@ def logsumexp(a: TensorLike, axis: Axis = None, b: TensorLike | None = None, kee
         axes = normalized_axis("logsumexp", a, axis)
         z: Tensor = recorded.logsumexp(a, axes if axes is None or len(axes) != 1 else axes[0])
     else:
-        weights = constant("logsumexp", b)
-        a = where(weights == 0, -math.inf, a)           # so that 0 exp(a) is 0 also where exp(a) is infinite
-        axes = normalized_axis("logsumexp", a, axis)
-        top = np.max(value(a), axes, keepdims=True)
-        top = np.where(np.isfinite(top), top, 0.0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            z = log(sum(multiply(weights, exp(subtract(a, top))), axes, keepdims=True)) + top
+        weighted = np.where(value(b) == 0, -math.inf, value(a))
+        axes = normalized_axis("logsumexp", weighted, axis)
+        top = np.max(weighted, axes, keepdims=True)
+        top = np.where(np.isfinite(top), top, 0.0).astype(np.result_type(value(a), np.float16))
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            parts = recorded.strong_multiply(b, exp(subtract(a, top)))      # 0 exp(a) is 0 also where exp(a) is infinite
+            z = log(sum(parts, axes, keepdims=True)) + top
     if keepdims:
         return z
     return reshape(z, tuple([n for i, n in enumerate(z.shape) if axes is not None and i not in axes]))

@@ -165,8 +165,8 @@ def group_norm(input: TensorLike, num_groups: int, weight: TensorLike | None = N
         raise ShapeError(f"group_norm: x {describe(x)} in {num_groups} groups; it is (N, channels, ...), with so many channels "
                          "that they can be shared out")
     for parameter in (weight, bias):
-        if parameter is not None and value(parameter).shape != (x.shape[1],):
-            raise ShapeError(f"group_norm: a parameter {describe(value(parameter))} for {x.shape[1]} channels: x {describe(x)}")
+        if parameter is not None and like(parameter).shape != (x.shape[1],):
+            raise ShapeError(f"group_norm: a parameter {describe(like(parameter))} for {x.shape[1]} channels: x {describe(x)}")
     z = reshape(x, (x.shape[0], num_groups, math.prod(x.shape[1:]) // num_groups))
     z = z - mean(z, 2, keepdims=True)
     z = reshape(z / sqrt(mean(squared_size(z), 2, keepdims=True) + eps), x.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection, Iterable
 from importlib import import_module
 from typing import Any
@@ -19,15 +20,27 @@ READERS = ("shape", "ndim", "size", "result_type", "can_cast", "iscomplexobj", "
            "array2string", "save", "savez", "savez_compressed", "savetxt")
 
 
-def _refusal(asked: str, options: Iterable[str] = ()) -> DtypeError:
-    return DtypeError(f"np.{asked}{'(' + ', '.join(options) + '=)' if options else ''} is not recorded on tensors; "
+def _refusal(asked: str, options: Iterable[str] = (), home: str = "np") -> DtypeError:
+    return DtypeError(f"{home}.{asked}{'(' + ', '.join(options) + '=)' if options else ''} is not recorded on tensors; "
                       "use a function of tapegrad, or .data for a value without a gradient")
+
+
+def _of_scipy(ufunc: np.ufunc) -> Callable[..., Any] | None:
+    """SciPy's ufunc as a function of tensors, or None: one of scipy.special can only come from where that is loaded."""
+    if "scipy.special" not in sys.modules:
+        return None
+    return import_module("tapegrad.functions.scipy_functions").special_function(ufunc)  # type: ignore[no-any-return]
 
 
 def array_ufunc(tensor: TensorBase, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
     """np.sin(tensor), array + tensor: recorded as the function of the name of NumPy's ufunc. Else an error."""
     name = ufunc.__name__
     if getattr(np, name, None) is not ufunc:
+        special = _of_scipy(ufunc)
+        if special is not None and method == "__call__" and not options:
+            return special(*inputs)
+        if special is not None:
+            raise _refusal(name if method == "__call__" else f"{name}.{method}", options, "scipy.special")
         raise DtypeError(f"the ufunc {name} is not NumPy's, and has no derivative; make it a function of arrays with one by "
                          "tg.primitive, or apply it to .data")
     if method in ("reduce", "accumulate"):

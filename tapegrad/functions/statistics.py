@@ -1,15 +1,11 @@
-"""Covariance and polynomials: compositions, under NumPy's names."""
+"""Covariance and correlation: compositions, under NumPy's names."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
 from tapegrad.errors import DtypeError, ShapeError, describe
-from tapegrad.functions.arguments import conjugated, like, value
-from tapegrad.functions.elementwise import add, astype, clip, divide, matmul, multiply, ones_like, sqrt, subtract, zeros_like
-from tapegrad.functions.joining import concatenate, stack
+from tapegrad.functions.arguments import conjugated, like
+from tapegrad.functions.elementwise import clip, divide, matmul, sqrt, subtract
+from tapegrad.functions.joining import concatenate
 from tapegrad.functions.reductions import mean
 from tapegrad.functions.selecting import diagonal
 from tapegrad.functions.shaping import atleast_2d, reshape, squeeze, transpose
@@ -63,39 +59,3 @@ def _variables(x: TensorLike, rowvar: bool) -> Tensor:
         raise ShapeError(f"cov: more than two axes: {describe(like(x))}")
     rows = atleast_2d(x)
     return rows if rowvar or like(x).ndim < 2 else transpose(rows)
-
-
-def polyval(p: Any, x: TensorLike) -> Tensor:
-    """p[0] x^(n-1) + .. + p[n-1], by Horner's rule. Derivative: to x and to the coefficients.
-
-    >>> tg.polyval([1.0, 0.0, 2.0], tg.tensor([2.0, 3.0]))
-    tensor([ 6., 11.])
-    >>> tg.grad(lambda x: tg.polyval([1.0, 0.0, 2.0], x))(3.0)
-    array(6.)
-    """
-    z = zeros_like(multiply(value(p)[:1].sum(), x))
-    for k in range(like(p).shape[0]):
-        z = add(multiply(z, x), p[k])
-    return z
-
-
-def vander(x: TensorLike, N: int | None = None, increasing: bool = False) -> Tensor:
-    """The powers of the elements of a vector as columns, N of them (by default as many as elements), x^(N-1) first; with
-    increasing=True, 1 first. ShapeError for another shape.
-
-    >>> tg.vander(tg.tensor([2.0, 3.0]), 3)
-    tensor([[4., 2., 1.],
-            [9., 3., 1.]])
-    >>> tg.grad(lambda x: tg.vander(x, 3).sum())(np.array([2.0, 3.0]))
-    array([5., 7.])
-    """
-    if like(x).ndim != 1:
-        raise ShapeError(f"vander: a vector is needed: {describe(like(x))}")
-    N = like(x).size if N is None else N
-    kind = np.promote_types(like(x).dtype, int)
-    x = x if like(x).dtype == kind else astype(x, kind)
-    powers = [ones_like(x)]
-    while len(powers) < N:
-        powers.append(multiply(powers[-1], x))
-    z = stack(powers if increasing else powers[::-1], -1)
-    return z if N else z[:, :0]

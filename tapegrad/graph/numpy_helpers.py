@@ -80,9 +80,11 @@ class Writer:
             g = g.__wrapped__
         if row.name in FORMS:
             return FORMS[row.name](*arguments)
-        for home, there in (("np", np), ("np.linalg", np.linalg)):
+        for home, there in (("np", np), ("np.linalg", np.linalg), ("special", sys.modules.get("scipy.special"))):
             name = getattr(g, "__name__", "")
             if getattr(there, name, None) is g and not row.variadic:
+                if home == "special":
+                    self._take(home, there)
                 return call(f"{home}.{name}")(*arguments)
         if not isinstance(g, FunctionType) or row.variadic:
             raise unwritten(row.name, "it is not a NumPy function")
@@ -113,6 +115,8 @@ class Writer:
             return
         if isinstance(used, ModuleType) and used.__name__ in sys.stdlib_module_names:
             self.imports.add(f"import {name}")
+        elif used is sys.modules.get("scipy.special"):
+            self.imports.add("from scipy import special")
         elif isinstance(used, FunctionType) and used.__module__.startswith("tapegrad."):
             self.helpers[name] = self._function(name, used)
         elif getattr(used, "__module__", "").startswith("numpy."):

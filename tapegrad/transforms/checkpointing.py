@@ -76,7 +76,7 @@ def _dx(F: Any, d: Any, z: Any, _xs: None, call: _Call, place: int) -> list[Any]
     found = deltas([out], [d], [x._register for x in run.inputs] + run.outside, F is not arrays,
                    part=run.part(wanted=run.outside))
     if F is arrays:
-        _forget(run)
+        run.forget()
     return found
 
 
@@ -100,18 +100,6 @@ def _checksum(x: Any) -> Any:
     if not isinstance(x, np.ndarray) or x.dtype.hasobject:
         return x if type(x) in (int, float, complex, bool, str) else type(x)
     return x.shape, crc32(np.ascontiguousarray(x).reshape(-1).view(np.uint8).data)
-
-
-def _forget(run: Run) -> None:
-    """Take a run off the tape. What the function has given away of it can't be walked back."""
-    gone = set(run.entries)
-    entries = thread.tape.entries
-    start = len(entries)
-    while start and entries[start - 1] in gone:
-        start -= 1
-    del entries[start:]
-    for entry in run.entries:
-        entry.tape, entry.saved, entry.ys = None, None, ()
 
 
 _row = Primitive("checkpoint", None, (lambda i, F, d, z, _xs, call, place: d[i],), variadic=True, complex=LINEAR, drops=True)
@@ -141,7 +129,7 @@ def checkpoint(fun: Callable[..., Tree]) -> Callable[..., Tree]:
         call.read = _signature(run)
         outs = run.outputs("checkpoint")
         registers = [x._register for x in leaves(call.args) if isinstance(x, Tensor) and x._register is not None] + run.outside
-        _forget(run)
+        run.forget()
         if not registers:
             return rebuild(run.output, iter([z.detach() for z in outs]))
         plan, shapes = _row.plan([True] * len(registers)).by(_dx), tuple(register.shape for register in registers)

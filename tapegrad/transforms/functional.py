@@ -91,6 +91,17 @@ class Run:
         consumed = self.consumed.union([entry for entry in self.entries if entry.tape is None])   # since, by a sweep around
         return Part([*self.entries, *more], consumed, dict.fromkeys(wanted))
 
+    def forget(self) -> None:
+        """Take the run off the tape. What the function has given away of it can't be walked back."""
+        gone = set(self.entries)
+        entries = thread.tape.entries
+        start = len(entries)
+        while start and entries[start - 1] in gone:
+            start -= 1
+        del entries[start:]
+        for entry in self.entries:
+            entry.tape, entry.saved, entry.ys = None, None, ()
+
     def outputs(self, name: str) -> list[Tensor]:
         """The leaves of the output, all of them tensors."""
         found = leaves(self.output)

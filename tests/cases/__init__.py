@@ -3,8 +3,14 @@
 The families are those of tapegrad/primitives. CASES have a derivative, CONSTANT have none: their result is a constant.
 """
 
+from importlib.util import find_spec
+
 from cases import core, elementwise, fourier, linalg, network, reductions, shaping
 
 FAMILIES = [core, elementwise, reductions, network, shaping, linalg, fourier]
+if find_spec("scipy"):                                  # an extra
+    from cases import scipy_linear, special
+
+    FAMILIES += [special, scipy_linear]
 CASES = [case for family in FAMILIES for case in family.CASES]
 CONSTANT = [case for family in FAMILIES for case in getattr(family, "CONSTANT", [])]

@@ -1,0 +1,96 @@
+"""tg.custom_root and tg.custom_fixed_point: derivatives of any order of what a solver found."""
+
+import numpy as np
+import pytest
+
+import tapegrad as tg
+from tapegrad.errors import GradientError, ShapeError
+
+A = np.array([[3.0, 0.5], [0.2, 2.0]])
+B = np.array([1.0, 2.0])
+
+
+def cubic(x, a, b):
+    """a x + x^3 = b, an equation for each element, coupled by the matrix a."""
+    return a @ x + x ** 3 - b
+
+
+def newton(a, b):
+    x = np.zeros(len(b))
+    for _ in range(50):
+        x = x - np.linalg.solve(a + np.diag(3 * x ** 2), a @ x + x ** 3 - b)
+    return x
+
+
+root = tg.custom_root(cubic, newton)
+
+
+def test_value_and_derivatives():
+    x = root(tg.tensor(A), tg.tensor(B))
+    np.testing.assert_allclose(A @ x.data + x.data ** 3, B, rtol=1e-13)
+    assert not x.requires_grad and newton.__name__ == root.__name__
+    tg.gradcheck(root, A, B, order=2)
+    np.testing.assert_allclose(tg.jacobian(lambda b: root(A, b))(B), np.linalg.inv(A + np.diag(3 * x.data ** 2)), rtol=1e-12)
+
+
+def test_third_derivative():
+    """Of x = sqrt(a): 3/8 a^(-5/2)."""
+    square_root = tg.custom_root(lambda x, a: x * x - a, np.sqrt)
+    assert float(tg.grad(tg.grad(tg.grad(square_root)))(4.0)) == pytest.approx(3 / 8 / 32, rel=1e-12)
+
+
+def test_on_the_tape_between_others():
+    a, b = tg.tensor(A, requires_grad=True), tg.tensor(B, requires_grad=True)
+    z = (tg.exp(root(2 * a, b * b)) * [1.0, 3.0]).sum()
+    z.backward()
+    expected = tg.grad(lambda a, b: (tg.exp(root(2 * a, b * b)) * [1.0, 3.0]).sum(), (0, 1))(A, B)
+    np.testing.assert_allclose(a.grad, expected[0], rtol=1e-13)
+    np.testing.assert_allclose(b.grad, expected[1], rtol=1e-13)
+
+
+def test_structures_and_arguments_without_a_gradient():
+    f = tg.custom_root(lambda x, p, n: p["a"] * x ** n - p["b"][0], lambda p, n: (p["b"][0] / p["a"]) ** (1 / n))
+    p = {"a": np.array(2.0), "b": [np.array(16.0)]}
+    g = tg.grad(f)(p, 3)
+    assert float(g["a"]) == pytest.approx(-1 / 3) and float(g["b"][0]) == pytest.approx(1 / 24)
+    tg.gradcheck(lambda a: f({"a": a, "b": [tg.tensor(3.0)]}, 3), np.array(2.0), order=2)
+
+
+def test_fixed_point():
+    def layer(x, w, b):
+        return tg.tanh(w @ x + b)
+
+    w = A / 5
+    x = tg.custom_fixed_point(layer, np.zeros(2), w, B)
+    np.testing.assert_allclose(np.tanh(w @ x.data + B), x.data, rtol=1e-14)
+    tg.gradcheck(lambda w, b: tg.custom_fixed_point(layer, np.zeros(2), w, b), w, B, order=2)
+    single = tg.custom_fixed_point(layer, np.zeros(2, "f4"), w.astype("f4"), B.astype("f4"))
+    assert single.dtype == np.float32
+    np.testing.assert_allclose(single.data, x.data, rtol=1e-5)
+
+
+OUTSIDE = tg.tensor(2.0, requires_grad=True)
+
+
+@pytest.mark.parametrize("call, kind, words", [
+    (lambda a: tg.custom_root(lambda x, a: x * OUTSIDE - a, lambda a: a / 2)(a), GradientError, "not among its arguments"),
+    (lambda a: tg.custom_root(lambda x, a: tg.stack([x, x]) - a, lambda a: a)(a), ShapeError, "one equation for each"),
+    (lambda a: tg.custom_fixed_point(lambda x, a: 2 * x + a, 1.0, a, maxiter=20), RuntimeError, "after 20 steps"),
+    (lambda a: tg.custom_fixed_point(lambda x, a: tg.stack([x, x]), 1.0, a), ShapeError, "custom_fixed_point"),
+    (lambda a: tg.custom_root(lambda x, a: 0 * x - 0 * a, lambda a: a * 0)(a).backward(), np.linalg.LinAlgError, "ingular"),
+])
+def test_errors(call, kind, words):
+    with pytest.raises(kind, match=words):
+        call(tg.tensor(3.0, requires_grad=True))
+
+
+def test_without_recording():
+    with tg.no_grad():
+        assert not root(tg.tensor(A, requires_grad=True), B).requires_grad
+
+
+def test_the_tape_holds_one_entry():
+    a = tg.tensor(A, requires_grad=True)
+    before = len(tg.tape())
+    x = root(a, B)
+    assert len(tg.tape()) == before + 1 and "custom_root" in repr(x)

@@ -1,0 +1,87 @@
+"""tapegrad.scipy.integrate: SciPy's values, and derivatives by adjoint equations against differences and exact ones."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("scipy")
+
+import scipy.integrate  # noqa: E402
+
+import tapegrad as tg  # noqa: E402
+from tapegrad.errors import GradientError  # noqa: E402
+from tapegrad.scipy import integrate  # noqa: E402
+
+TIGHT = {"rtol": 1e-11, "atol": 1e-11}
+START, RATES, TIMES = np.array([1.0, 0.5]), np.array([0.7, 1.3]), np.array([0.0, 0.4, 1.0])
+
+
+def prey(y, t, k):
+    return tg.stack([k[0] * y[0] - y[0] * y[1], y[0] * y[1] - k[1] * y[1] + 0.1 * t])
+
+
+def plain(y, t, k):
+    return [k[0] * y[0] - y[0] * y[1], y[0] * y[1] - k[1] * y[1] + 0.1 * t]
+
+
+def test_quad():
+    def f(x, c, p):
+        return tg.exp(-c[0] * x) * x ** p * c[1]
+
+    c = np.array([1.5, 2.0])
+    expected = scipy.integrate.quad(lambda x: np.exp(-1.5 * x) * x ** 2 * 2, 0.2, 3.0)
+    assert integrate.quad(f, 0.2, 3.0, (c, 2)) == pytest.approx(expected)
+    tg.gradcheck(lambda a, b, c: integrate.quad(f, a, b, (c, 2))[0], np.array(0.2), np.array(3.0), c, order=2, rtol=1e-6)
+    z = integrate.quad(f, 0.0, np.inf, (tg.tensor(c, requires_grad=True), 2))[0]
+    assert z.requires_grad and z.item() == pytest.approx(2 * 2 / 1.5 ** 3)
+
+
+def test_odeint():
+    expected = scipy.integrate.odeint(plain, START, TIMES, (RATES,))
+    np.testing.assert_allclose(integrate.odeint(prey, START, TIMES, (RATES,)), expected, rtol=1e-12)
+    z = integrate.odeint(prey, tg.tensor(START, requires_grad=True), TIMES, (RATES,), **TIGHT)
+    np.testing.assert_allclose(z.data, expected, rtol=1e-6)
+    tg.gradcheck(lambda y, k: integrate.odeint(prey, y, TIMES, (k,), **TIGHT), START, RATES, rtol=1e-5, atol=1e-6)
+
+
+def test_odeint_second_order():
+    """Of y0 exp(-k t): its second derivative by k is t^2 times it."""
+    def last(k):
+        return integrate.odeint(lambda t, y, k: -k * y, np.array([2.0]), [0.0, 0.8], (k,), tfirst=True, **TIGHT)[-1, 0]
+
+    assert float(tg.grad(tg.grad(last))(0.5)) == pytest.approx(0.64 * 2 * np.exp(-0.4), rel=1e-6)
+
+
+@pytest.mark.parametrize("method", ["RK45", "DOP853", "LSODA"])
+def test_solve_ivp(method):
+    def solve(F, y, k, f, **options):
+        return F.solve_ivp(f, (0.0, 1.0), y, method, args=(k,), **TIGHT, **options)
+
+    theirs = solve(scipy.integrate, START, RATES, lambda t, y, k: plain(y, t, k))
+    ours = solve(integrate, START, RATES, lambda t, y, k: prey(y, t, k))
+    np.testing.assert_allclose(ours.y, theirs.y, rtol=1e-12)
+    slope = tg.grad(lambda k: solve(integrate, START, k, lambda t, y, k: prey(y, t, k)).y[:, -1].sum())(RATES)
+    wanted = tg.grad(lambda k: integrate.odeint(prey, START, [0.0, 1.0], (k,), **TIGHT)[-1].sum())(RATES)
+    np.testing.assert_allclose(slope, wanted, rtol=1e-6)
+    z = solve(integrate, tg.tensor(START, requires_grad=True), RATES, lambda t, y, k: prey(y, t, k), t_eval=[0.5, 1.0])
+    assert z.y.shape == (2, 2) and z.y.requires_grad
+
+
+K = tg.tensor(2.0, requires_grad=True)
+
+
+@pytest.mark.parametrize("call, words", [
+    (lambda: integrate.odeint(lambda y, t: -K * y, tg.tensor([1.0], requires_grad=True), [0.0, 1.0]), "lost"),
+    (lambda: integrate.odeint(lambda y, t, k: -k * y, [1.0], [0.0, K], (1.0,)), "odeint"),
+    (lambda: integrate.odeint(lambda y, t, k: -k * y, [1.0], [0.0, 1.0], (K,), full_output=1), "full_output"),
+    (lambda: integrate.solve_ivp(lambda t, y, k: -k * y, (0.0, 1.0), [1.0], args=(K,), dense_output=True), "dense_output"),
+    (lambda: integrate.quad(lambda x, k: k * x, 0.0, 1.0, (K,), weight="cos", wvar=1.0), "weight="),
+    (lambda: integrate.romb(tg.stack([K, K, K])), "romb"),
+])
+def test_refused(call, words):
+    with pytest.raises(GradientError, match=words):
+        call()
+
+
+def test_trapezoid():
+    assert integrate.trapezoid([1.0, 3.0]) == 2 and not isinstance(integrate.trapezoid([1.0, 3.0]), tg.Tensor)
+    tg.gradcheck(lambda y, x: integrate.trapezoid(y, x), START, RATES, order=2)
