@@ -11,10 +11,11 @@ import sys
 
 import numpy as np
 
-MODULES = {"tapegrad": "tapegrad", "torch": "torch", "nn.LSTM": "torch", "torch.compile": "torch", "jax": "jax",
-           "autograd": "autograd", "mygrad": "mygrad", "micrograd": "micrograd", "numpy": "numpy"}
-TITLES = {"tapegrad": "tapegrad", "torch": "PyTorch", "nn.LSTM": "nn.LSTM", "torch.compile": "torch.compile",
-          "jax": "JAX", "autograd": "autograd", "mygrad": "MyGrad", "micrograd": "micrograd", "numpy": "NumPy"}
+MODULES = {"tapegrad": "tapegrad", "tg.compile": "tapegrad", "torch": "torch", "nn.LSTM": "torch", "torch.compile": "torch",
+           "jax": "jax", "autograd": "autograd", "mygrad": "mygrad", "micrograd": "micrograd", "numpy": "numpy"}
+TITLES = {"tapegrad": "tapegrad", "tg.compile": "tg.compile", "torch": "PyTorch", "nn.LSTM": "nn.LSTM",
+          "torch.compile": "torch.compile", "jax": "JAX", "autograd": "autograd", "mygrad": "MyGrad", "micrograd": "micrograd",
+          "numpy": "NumPy"}
 
 
 def convert(make, inputs):
@@ -66,6 +67,20 @@ def tapegrad():
     import tapegrad as tg
 
     return Eager(tg.tensor, {name: getattr(tg, name) for name in ("sigmoid", "tanh", "relu", "exp", "cross_entropy")})
+
+
+def tapegrad_compile():
+    import tapegrad as tg
+
+    class Compiled(Eager):
+        """tapegrad, the loss compiled by tg.compile."""
+
+        def sweeps(self, loss, inputs, parameters):
+            return super().sweeps(tg.compile(loss, fallback="error"), inputs, parameters)
+
+    F = tapegrad()
+    F.__class__ = Compiled
+    return F
 
 
 def torch():
@@ -177,8 +192,8 @@ def jax():
     return Jax()
 
 
-LOADERS = {"tapegrad": tapegrad, "torch": torch, "torch.compile": torch_compile, "jax": jax, "autograd": autograd,
-           "mygrad": mygrad, "micrograd": micrograd}
+LOADERS = {"tapegrad": tapegrad, "tg.compile": tapegrad_compile, "torch": torch, "torch.compile": torch_compile, "jax": jax,
+           "autograd": autograd, "mygrad": mygrad, "micrograd": micrograd}
 
 
 def load(peer):

@@ -39,7 +39,7 @@ def only(peers, *wanted):
 
 def lstm(peers, options):
     """The LSTM step at its sizes."""
-    peers = only(peers, "tapegrad", "torch", "nn.LSTM", "torch.compile", "jax", "autograd", "mygrad")
+    peers = only(peers, "tapegrad", "tg.compile", "torch", "nn.LSTM", "torch.compile", "jax", "autograd", "mygrad")
     table = Table("LSTM step", "ms", 1e3, BASELINE)
     table.notes.append("Loss and all gradients, float32. tapegrad, PyTorch, autograd and MyGrad run the same elementary "
                        "operations in a Python loop; nn.LSTM is PyTorch's own layer; JAX compiles a lax.scan.")

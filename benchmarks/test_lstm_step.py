@@ -33,7 +33,7 @@ def test_backward(benchmark, peer, size):
 
 
 @sizes
-@pytest.mark.parametrize("peer", ["tapegrad", "torch", "nn.LSTM", "jax", "autograd", "mygrad"])
+@pytest.mark.parametrize("peer", ["tapegrad", "tg.compile", "torch", "nn.LSTM", "jax", "autograd", "mygrad"])
 def test_step(benchmark, peer, size):
     pytest.importorskip(libraries.MODULES[peer])
     step = lstm_step(peer, *SIZES[size])
