@@ -2,15 +2,14 @@
 
 import numpy as np
 import pytest
-from cases import CONSTANT
+from cases import CASES, CONSTANT
 from test_table import CELLS, drawn, function
 
 import tapegrad as tg
 from tapegrad.compiler import recording
 from tapegrad.compiler.plain import Plain
 
-FIRST = [pytest.param(case, case.shapes[0], case.static[0], id=case.name)
-         for case in dict.fromkeys([cell.values[0] for cell in CELLS])]
+FIRST = [pytest.param(case, case.shapes[0], case.static[0], id=case.name) for case in CASES]
 CONSTANTS = [pytest.param(case, shapes, static, id=f"{case.name}-{shapes}-{str(static)[:40]}")
              for case in CONSTANT for shapes in case.shapes for static in case.static]
 
