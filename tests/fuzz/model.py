@@ -48,7 +48,7 @@ class Model(Sweeps):
         if not self.recording:
             self.names[z] = self.checked(f(*arguments))
             return
-        saved = self.copies(arguments)
+        saved, before = self.copies(arguments), self.read(body)
         out, made, outside = self.ran(f, self.passed(arguments))
         nodes = [x.node for x in saved if isinstance(x, Tensor) and x.node is not None] + outside
         self.certain(*[x for x in saved if isinstance(x, Tensor)])
@@ -63,7 +63,7 @@ class Model(Sweeps):
             return
         node = self.node(array.shape, self.engine.alias(out.node, array), [y for y in nodes if y in sure],
                          [y for y in nodes if y not in sure], True)
-        node.stale = self.staleness(f, body, saved, array)
+        node.stale = self.staleness(f, before, saved, array)
         self.names[z] = Tensor(array.copy(), node)
 
     def passed(self, arguments):
@@ -82,15 +82,14 @@ class Model(Sweeps):
             raise Undefined("an array where a tensor is needed")
         return z
 
-    def staleness(self, f, body, saved, array):
+    def read(self, body):
+        """[(what a body reads from outside, its value, its node)], before it is run: it may write into that itself."""
         read = [self.names[name] for name in read_by(body) if name in self.names]
-        before = [(x.array.copy(), x.node) if isinstance(x, Tensor) else (np.array(x), None) for x in read
-                  if isinstance(x, (Tensor, np.ndarray))]
-        read = [x for x in read if isinstance(x, (Tensor, np.ndarray))]
+        return [(x, np.array(self.pair(x)[1]), self.pair(x)[0]) for x in read if isinstance(x, (Tensor, np.ndarray))]
 
+    def staleness(self, f, before, saved, array):
         def stale():
-            now = [(x.array, x.node) if isinstance(x, Tensor) else (x, None) for x in read]
-            if all(np.array_equal(a, b) and m is n for (a, m), (b, n) in zip(before, now)):
+            if all(np.array_equal(value, self.pair(x)[1]) and node is self.pair(x)[0] for x, value, node in before):
                 return False
             names, log = self.names, self.made
             try:

@@ -87,7 +87,7 @@ class Sweeps(Values):
     def result(self, outputs, targets, array, payload, sure, maybe=(), parents=()):
         """A gradient on the tape."""
         maybe = [*maybe, *reached(outputs, self.thread, maybe=True)]
-        node = self.node(array.shape, payload, parents, maybe, sure)
+        node = self.node(array.shape, self.engine.again(payload), parents, maybe, sure)
         array, node.run = np.array(array), (outputs, targets)
         node.order = 1 + max([y.order for y in maybe if y.run is not None], default=0)
         if node.order > self.engine.order:
