@@ -126,7 +126,7 @@ class Walk:
         It is looked at after a row that drops what is not finite, or a seed with zeros. Otherwise a delta of 0 at a value
         that is NaN belongs to a function whose result is NaN, too.
         """
-        if entry.g.weak and not entry.plan.observed:
+        if "zeros" in self.alarm and entry.g.weak and not (entry.plan.observed and self.F is arrays):
             if self.F is arrays:
                 c = masked(c, d) if has_nan(c) else c   # type: ignore[no-untyped-call]
             elif not _made_strong(c, d):
@@ -167,10 +167,11 @@ def _made_strong(c: Any, d: Any) -> bool:
     made, multiply = c._register, table["multiply"]
     if type(made) is not Entry or made.g is not multiply or has_nan(c._value):     # type: ignore[no-untyped-call]
         return False
-    if made.ys[0] is not (d if d._register is None else d._register) or made.plan not in multiply.plans:
+    plan = made.plan.observed or made.plan
+    if made.ys[0] is not (d if d._register is None else d._register) or plan not in multiply.plans:
         return False
     made.g = table["strong_multiply"]
-    made.plan = made.g.planned()[multiply.plans.index(made.plan)]
+    made.plan = made.g.planned()[multiply.plans.index(plan)]
     return True
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from tapegrad.core.record import wrap
 from tapegrad.errors import ShapeError, describe
 from tapegrad.functions.arguments import value
+from tapegrad.functions.generators import drawn_from
 from tapegrad.functions.joining import pad, stack
-from tapegrad.functions.random import drawn_from
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import Array, TensorLike
 

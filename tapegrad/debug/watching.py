@@ -154,11 +154,11 @@ def observed(entry: Any, see: Callable[..., None]) -> Plan:
 
     def telling(position: int, rule: Any) -> Any:
         first = position == plan.arrays[0][0]
-        rule = strong(rule) if entry.g.weak else rule   # as the sweep would have it where it matters
+        over_arrays = strong(rule) if entry.g.weak else rule    # as the sweep would have it where it matters
 
         def told(F: Any, d: Any, *saved: Any) -> Any:
             start = perf_counter()
-            c = rule(F, d, *saved)
+            c = (over_arrays if F is arrays else rule)(F, d, *saved)
             end = perf_counter()
             d = d[-1] if isinstance(d, Deltas) else d
             seen = [getattr(d, "_value", d), getattr(c, "_value", c)]

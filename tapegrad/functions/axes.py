@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tapegrad.core.record import recorded
+from tapegrad.functions.indexing import getitem
 from tapegrad.functions.tensor import Tensor
-from tapegrad.typing import Array, TensorLike
+from tapegrad.typing import TensorLike
 
 
 def part(x: TensorLike, axis: int, *bounds: int | None) -> Tensor:
@@ -12,6 +15,6 @@ def part(x: TensorLike, axis: int, *bounds: int | None) -> Tensor:
     return recorded.getitem(x, (slice(None),) * axis + (slice(*bounds),))
 
 
-def along(x: TensorLike, ids: Array, axis: int) -> Tensor:
+def along(x: TensorLike, ids: Any, axis: int) -> Tensor:
     """x[.., ids, ..] with an array of integers at `axis`."""
-    return recorded.getitem(x, (slice(None),) * axis + (ids,) if axis else ids)
+    return getitem(x, (slice(None),) * axis + (ids,) if axis else ids)

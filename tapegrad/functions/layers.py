@@ -28,9 +28,9 @@ from tapegrad.functions.arguments import (
     value,
 )
 from tapegrad.functions.elementwise import absolute, matmul, maximum, positive, sqrt, where
+from tapegrad.functions.generators import drawn_from
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.moments import squared_size
-from tapegrad.functions.random import drawn_from
 from tapegrad.functions.reductions import max, mean, sum
 from tapegrad.functions.shaping import matrix_transpose, reshape, transpose
 from tapegrad.functions.tensor import Tensor

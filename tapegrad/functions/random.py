@@ -41,11 +41,6 @@ def generator() -> np.random.Generator:
     return found
 
 
-def drawn_from(rng: np.random.Generator | int | None) -> np.random.Generator:
-    """The generator that an argument `rng` names: itself, one seeded by an int, or this thread's."""
-    return generator() if rng is None else np.random.default_rng(rng)
-
-
 def manual_seed(seed: int) -> np.random.Generator:
     """Put this thread's generator into the state of numpy.random.default_rng(seed), and return it. Other threads keep theirs.
 

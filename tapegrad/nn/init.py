@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tapegrad.errors import ShapeError, describe
-from tapegrad.functions.random import drawn_from
+from tapegrad.functions.generators import drawn_from
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import Array
 

@@ -20,13 +20,13 @@ class Plan:
     whole      a rule for all operands, or None: it is run once, and the rules get the sequence that it returns for d
     drops      whether deltas further down may be 0 where a value is not finite (Primitive.drops)
     prepares   whether there is anything to do before the rules are run: hooks, such a rule, or telling the sweep of the zeros
-    observed   whether somebody else sees what the rules give
+    observed   the plan as it was before somebody else saw what the rules give, or None
     """
 
     __slots__ = ("arrays", "recorded", "keep", "hooks", "whole", "drops", "prepares", "observed")
 
     def __init__(self, arrays: Rules, recorded: Rules, keep: tuple[int, ...], hooks: tuple[Rule, ...] = (),
-                 whole: Rule | None = None, drops: bool = False, observed: bool = False) -> None:
+                 whole: Rule | None = None, drops: bool = False, observed: Plan | None = None) -> None:
         self.arrays, self.recorded, self.keep, self.hooks, self.whole = arrays, recorded, keep, hooks, whole
         self.drops, self.observed = drops, observed
         self.prepares = bool(hooks) or whole is not None or drops
@@ -43,9 +43,9 @@ class Plan:
         """This plan with `change(position, rule)` in the place of each rule, which observes it."""
         arrays = tuple([(i, change(i, rule)) for i, rule in self.arrays])
         if self.arrays == self.recorded:
-            return Plan(arrays, arrays, self.keep, self.hooks, self.whole, self.drops, True)
+            return Plan(arrays, arrays, self.keep, self.hooks, self.whole, self.drops, self)
         recorded = tuple([(i, change(i, rule)) for i, rule in self.recorded])
-        return Plan(arrays, recorded, self.keep, self.hooks, self.whole, self.drops, True)
+        return Plan(arrays, recorded, self.keep, self.hooks, self.whole, self.drops, self)
 
     def joined(self, position: int, rule: Rule) -> Plan:
         """This plan with a rule more, for an operand at `position`."""
