@@ -105,10 +105,13 @@ def run(kind, recipes, flags):
         sys.exit("the gradients are wrong")
 
     out = made_directory(flags.out, flags.overwrite)
-    history, stopped = train(model, (train_ids, data.train.y), (valid_ids, data.valid.y), recipe, report.print_epoch)
-    if stopped and not history:
+    try:
+        history, stopped = train(model, (train_ids, data.train.y), (valid_ids, data.valid.y), recipe, report.print_epoch)
+        if stopped and not history:
+            raise stopped
+    except BaseException:
         remove_if_empty(out)
-        raise stopped
+        raise
     loss, accuracy, predicted = evaluate(model, test_ids, data.test.y, recipe.trimmed)
 
     report.draw_confusion(os.path.join(out, "confusion.png"), data.test.y, predicted, data.labels)

@@ -30,7 +30,8 @@ def test_row(function, at, wanted, dtype):
     np.testing.assert_array_equal(x.grad, np.array(eval(wanted, dict(NUMBERS)), dtype))
 
 
-WEAK = [case for case in CASES if (table[case.name].weak or case.name == "strong_multiply") and case.name != "astype"]
+NOT_WEAK = {"astype", "special_expn"}                   # SciPy's expn warns of orders that are not whole
+WEAK = [case for case in CASES if (table[case.name].weak or case.name == "strong_multiply") and case.name not in NOT_WEAK]
 SPECIAL = np.array([np.nan, np.inf, -np.inf, 0.0, 1.0, -1.0, 2.0, 0.5])
 LEFT_OUT = {
     "where": lambda z: tg.where(np.zeros(z.shape, bool), z, 0.0),

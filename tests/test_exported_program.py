@@ -201,7 +201,15 @@ def test_the_lstms_text_is_clean_and_runs(tmp_path):
     python(None, "-m", "ruff", "check", "--config", HERE.parent / ".ci" / "ruff.toml", tmp_path / "step.py")
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.name not in COMPLEX], ids=lambda case: case.name)
+# Their operators are functions of tapegrad, which a program in NumPy does not have: export_numpy says so.
+OF_TAPEGRAD = {"special_solve_triangular", "special_matrix_function", "special_solve_sylvester", "special_lfilter",
+               "special_spline"}
+
+
+WRITTEN = [case for case in CASES if case.name not in {*COMPLEX, *OF_TAPEGRAD}]
+
+
+@pytest.mark.parametrize("case", WRITTEN, ids=lambda case: case.name)
 def test_every_primitive_is_written(case):
     """All rows with real results, and the same bits."""
     for shapes in case.shapes:

@@ -76,7 +76,8 @@ def _emitted(graph, of):
                     new[unit] = with_operands(unit, [new.get(x, x) if isinstance(x, Node) else x for x in unit.operands])
                 continue
             if unit in entered:
-                return {}, {x for x in path[path.index(unit):] if isinstance(x, Group)}
+                start = next(i for i, x in enumerate(path) if x is unit)        # x == y of nodes is a node
+                return {}, {x for x in path[start:] if isinstance(x, Group)}
             entered.add(unit)
             path.append(unit)
             waiting.append((unit, True))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tapegrad.errors import ShapeError, describe
-from tapegrad.functions.arguments import as_tensor
+from tapegrad.functions.arguments import as_tensor, floats
 from tapegrad.functions.elementwise import matmul, multiply
 from tapegrad.functions.products import outer
 from tapegrad.functions.reductions import sum
@@ -118,7 +118,7 @@ def lerp(input: TensorLike, end: TensorLike, weight: TensorLike) -> Tensor:
     >>> tg.grad(lambda w: tg.lerp(1.0, 5.0, w))(0.5)
     array(4.)
     """
-    x = as_tensor(input)
-    w: Any = weight if type(weight) in (int, float) else as_tensor(weight)
+    x = floats(input)
+    w: Any = weight if type(weight) in (int, float) else floats(weight)
     z: Tensor = x * (1 - w) + as_tensor(end, beside=x) * w
     return z
