@@ -237,3 +237,40 @@ def test_what_is_not_known_runs_in_python():
     value = rng.normal(size=(4, 4)) + 4 * np.eye(4)
     results = [kind([x], [z], [x]).forward([value])[0] for kind in (Program, Plain)]
     assert_close(*results)
+
+
+@needs_programs
+@pytest.mark.parametrize("dtypes", [("c16", "c16"), ("i8", "i8"), ("f4", "f8"), (">f8", ">f8"), (">f8", "f8"), ("f2", "f2")])
+def test_products_of_other_dtypes(dtypes):
+    x, y = [Node(None, (), (), (40, 40), np.dtype(dtype)) for dtype in dtypes]
+    values = [rng.integers(0, 2, (40, 40)).astype(dtype) for dtype in dtypes]
+    outputs = [x @ y, y @ x.T, x @ nodes.transpose(y, None), nodes.sum(x, None, False), nodes.sum(x, (0,), False), x + y]
+    outputs += [x @ nodes.transpose(z, None) for z in outputs[:3]] + [x[1:3] * 2, nodes.reshape(x, (1600,))]
+    found, _ = Program([x, y], outputs).forward(values)
+    assert_close(found, Plain([x, y], outputs, []).forward(values)[0], 1e-2 if "f2" in dtypes else 1e-6)
+
+
+@needs_programs
+def test_arrays_that_are_not_aligned_or_of_another_order_are_copied():
+    x = Node(None, (), (), (4,), np.dtype(float))
+    memory = np.zeros(33, np.uint8)
+    unaligned = memory[1:].view(float)
+    unaligned[:] = [1.0, 2.0, 3.0, 4.0]
+    for value in (unaligned, np.arange(1.0, 8.5, 2)[::-1][::-1], np.repeat(unaligned, 2)[::2]):
+        (z,), _ = Program([x], [x * x]).forward([value])
+        np.testing.assert_array_equal(z, value * value)
+
+
+@needs_programs
+def test_a_kernel_of_many_operands():
+    xs = [Node(None, (), (), (7,), np.dtype(float)) for _ in range(700)]
+    total = xs[0]
+    for x in xs[1:]:
+        total = total * 0.5 + x
+    values = [rng.normal(size=7) for _ in xs]
+    results = []
+    for kind in (Program, Plain):
+        program = kind(xs, [total], xs)
+        outputs, saved = program.forward(values)
+        results.append([*outputs, *program.backward(saved, [np.ones(7)])])
+    assert_close(*results)

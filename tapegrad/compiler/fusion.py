@@ -9,7 +9,7 @@ from collections import defaultdict
 
 from tapegrad.compiler import products
 from tapegrad.compiler.library import reduction
-from tapegrad.compiler.text import is_elementwise, split_of, values_read
+from tapegrad.compiler.text import REAL, is_elementwise, split_of, values_read
 from tapegrad.graph.graph import operands_of
 
 LIMIT = 100             # nodes of a kernel
@@ -43,7 +43,7 @@ def kind_of(node):
         return PRODUCT
     if node.row in (products.LOOK_UP, products.COLLECT, products.TAKE, products.SPREAD):
         return LOOK_UP
-    if name in ("getitem", "reshape") and node.static and operands_of(node):
+    if name in ("getitem", "reshape") and node.static and operands_of(node) and node.operands[0].dtype == node.dtype:
         return VIEW
     if name == "concatenate" and _is_join(node):
         return JOIN
@@ -54,7 +54,7 @@ def _is_product(node):
     if node.row.name != "matmul":
         return False
     x, y = node.operands
-    return (node.dtype.char in "fd" and all([hasattr(z, "row") and z.dtype == node.dtype for z in (x, y)]) and 1 <= x.ndim <= 2
+    return (node.dtype in REAL and all([hasattr(z, "row") and z.dtype == node.dtype for z in (x, y)]) and 1 <= x.ndim <= 2
             and 1 <= y.ndim <= 2 and node.size > 0 and x.size > 0)
 
 

@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 
 from tapegrad.compiler import products
+from tapegrad.compiler.text import REAL
 from tapegrad.graph.graph import operands_of
 from tapegrad.primitives.node import Node
 
@@ -196,7 +197,7 @@ def reduction(node):
     name, x = node.row.name, node.operands[0] if node.operands else None
     if name in OTHERS and node.row is OTHERS[name][0]:
         return OTHERS[name][1]
-    if node.dtype.char not in "fd" or not isinstance(x, Node) or x.dtype != node.dtype or x.size == 0 or x.ndim == 0:
+    if node.dtype not in REAL or not isinstance(x, Node) or x.dtype != node.dtype or x.size == 0 or x.ndim == 0:
         return None
     if not node.static and name not in ("sum_rows", "softmax_cross_entropy"):
         return None

@@ -15,6 +15,7 @@ import numpy as np
 
 from tapegrad.compiler.rewriting import Group, mapped, regrouped, with_operands
 from tapegrad.compiler.simplify import shared
+from tapegrad.compiler.text import REAL
 from tapegrad.graph.graph import operands_of, reached
 from tapegrad.primitives import Primitive, table
 from tapegrad.primitives.node import Node, node_of, nodes
@@ -55,7 +56,8 @@ def _blocks_of(x):
 
 def base_of(x):
     """(the matrix, whether x is its transpose)"""
-    if x.row is not None and x.row.name == "transpose" and x.ndim == 2 and x.static in ((None,), ((1, 0),)):
+    turned = x.row is not None and x.row.name == "transpose" and x.ndim == 2 and x.static in ((None,), ((1, 0),))
+    if turned and x.operands[0].dtype == x.dtype:       # not of another byte order
         return x.operands[0], True
     return x, False
 
@@ -67,6 +69,11 @@ def _turned(x, transposed):
 def _is_matmul(x):
     return (isinstance(x, Node) and x.row is not None and x.row.name == "matmul"
             and all([isinstance(y, Node) and y.ndim == 2 for y in x.operands]) and x.size > 0)
+
+
+def _is_real(product):
+    """Whether BLAS computes the product: its operands have one dtype, float32 or float64."""
+    return _is_matmul(product) and product.dtype in REAL and all([y.dtype == product.dtype for y in product.operands])
 
 
 def _is_product(x):
@@ -313,7 +320,7 @@ def indexed(graph):
         if getattr(node.row, "lifted", None) is not None and len(operands) == 2:
             row, (index, *more) = node.row.lifted
             x, at = operands
-            if isinstance(index, Node) and at.ndim == 1 and at.dtype == np.int64 and x.ndim == 2 and x.dtype.char in "fd":
+            if isinstance(index, Node) and at.ndim == 1 and at.dtype == np.int64 and x.ndim == 2 and x.dtype in REAL:
                 if row is table["getitem"]:
                     return Node(TAKE, (at, x), (), node.shape, node.dtype)
                 if row is table["scatter"] and node.ndim == 2:
@@ -336,12 +343,12 @@ def counted(graph):
 
 def turned(graph):
     """The transposes of matrices that are right operands often, in memory of their own."""
-    uses = Counter([base_of(node.operands[1]) for node in graph.nodes if _is_matmul(node)])
+    uses = Counter([base_of(node.operands[1]) for node in graph.nodes if _is_real(node)])
     often = {x for (x, transposed), n in uses.items() if transposed and n >= OFTEN}
     made = {}
 
     def change(node, operands):
-        if _is_matmul(node) and (base := base_of(node.operands[1]))[1] and base[0] in often:
+        if _is_real(node) and (base := base_of(node.operands[1]))[1] and base[0] in often:
             x = operands[1].operands[0]
             if x not in made:
                 made[x] = node_of(TURNED, (x,))
@@ -359,7 +366,7 @@ def looked_up(graph):
             given.add(node)
 
     def change(node, operands):
-        if _is_matmul(node):
+        if _is_real(node):
             (x, transposed), y = base_of(node.operands[0]), operands[1]
             if x in given and x.size >= MANY and x.shape[1] > 1 and not base_of(y)[1]:
                 x = operands[0].operands[0] if transposed else operands[0]

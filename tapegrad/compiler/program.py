@@ -237,7 +237,7 @@ class _Code:
         while True:
             at, before = machine.run(self.code, at, tuple(arrays), checked), at
             if at < 0:
-                arrays[-1 - at] = np.ascontiguousarray(arrays[-1 - at])
+                arrays[-1 - at] = np.require(arrays[-1 - at], requirements="CA")
                 at = before
                 continue
             step, checked = self.steps.get(at), len(arrays)
@@ -275,6 +275,8 @@ class _Code:
         self._call(text, one.nodes[0].dtype, rows, columns, list(zip(places, strides)))
 
     def _call(self, text, dtype, rows, columns, operands):
+        if 2 + 2 * len(operands) > machine.PARAMETERS:
+            raise GraphError(f"a kernel of {len(operands)} operands is too large")
         self.words += [CALL, machine.kernel(text, dtype), len(operands), rows, columns]
         for place, stride in operands:
             self.words += [*self._where(place), stride]

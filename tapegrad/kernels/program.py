@@ -50,7 +50,7 @@ def kernel(text, dtype):
         return jit.kernel(text, NUMBERS[dtype])
 
 
-PARAMETERS = 1024           # words for the parameters of a kernel
+PARAMETERS = 4096           # words for the parameters of a kernel
 
 
 def run(code, at, arrays, checked):
