@@ -245,7 +245,7 @@ def test_products_of_other_dtypes(dtypes):
     x, y = [Node(None, (), (), (40, 40), np.dtype(dtype)) for dtype in dtypes]
     values = [rng.integers(0, 2, (40, 40)).astype(dtype) for dtype in dtypes]
     outputs = [x @ y, y @ x.T, x @ nodes.transpose(y, None), nodes.sum(x, None, False), nodes.sum(x, (0,), False), x + y]
-    outputs += [x @ nodes.transpose(z, None) for z in outputs[:3]] + [x[1:3] * 2, nodes.reshape(x, (1600,))]
+    outputs += [x @ nodes.transpose(z, None) for z in outputs[:3]] + [x[1:3] * 2, nodes.reshape(x, (1600,)) * 2]
     found, _ = Program([x, y], outputs).forward(values)
     assert_close(found, Plain([x, y], outputs, []).forward(values)[0], 1e-2 if "f2" in dtypes else 1e-6)
 

@@ -174,7 +174,7 @@ def _run(row, operands, static):
         return shape, np.result_type(row.g(*stand_ins, *static))
     stand_ins = [stand_in(x.shape, x.dtype) if isinstance(x, Node) else x for x in operands]
     z = row.g(stand_ins, *static) if row.variadic else row.g(*stand_ins, *static)
-    return np.shape(z), z.dtype if isinstance(z, np.ndarray) else np.result_type(z)     # with its byte order
+    return np.shape(z), np.result_type(z)
 
 
 def stand_in(shape, dtype):
