@@ -1,15 +1,24 @@
 """Compiled functions: recorded once, replayed while what they depend on is as it was.
 
+What is recorded, and when it is replayed
     tracer.py       listens to a run of the function: operations become nodes; what leaves the tensors is noted
     watching.py     what else the run calls: clocks, files, print; code that has not been read
     guards.py       what the code can read, arguments, closures, globals, attributes, as Python source that checks, at each
                     call, that all this is as it was, and fetches the inputs
     recording.py    what a run came to: guards, inputs, a program, results, effects; and its replay
-    rolling.py      what repeats in the graph becomes a loop: one node, of a row of loop.py
-    scalars.py      loops over few numbers as the text of a kernel
-    plain.py        the program that runs the nodes one by one: the oracle of a faster one, and the fallback without numba
     call.py         what a replay puts on the tape
     compiled.py     tg.compile: the recordings of a function, and when it is run as it is
+
+What runs
+    rolling.py      what repeats in the graph becomes a loop: one node, of a row of loop.py
+    simplify.py     passes that leave out what need not be computed
+    products.py     passes that gather matrix products, over time steps and gates; look-ups instead of one-hot products
+    fusion.py       which nodes are computed together, and in which order: instructions
+    layout.py       where values are; what is concatenated is computed in its place
+    text.py         the text of an elementwise kernel; library.py: those of sums and the softmax family; scalars.py: of loops
+    program.py      the instructions as words, which kernels/program.py runs; memory from a pool
+    listing.py      a program as text, and the time of each instruction
+    plain.py        the nodes run one by one: the oracle of all that, and what runs without numba
 
 A recording is a straight-line program, so its results are right while whatever the function branched on is the same. What it
 can see of that are the signature (shapes, dtypes, structures, Python values, what requires a gradient, grad mode), Python
