@@ -274,3 +274,12 @@ def test_a_kernel_of_many_operands():
         outputs, saved = program.forward(values)
         results.append([*outputs, *program.backward(saved, [np.ones(7)])])
     assert_close(*results)
+
+
+@needs_programs
+def test_numpy_scalars_and_subclasses_are_arrays_to_a_program():
+    x = Node(None, (), (), (), np.dtype(float))
+    program = Program([x], [x * x], [x])
+    for value in (np.float64(3.0), np.array(3.0), np.array(3.0).view(np.recarray)):
+        (z,), saved = program.forward([value])
+        assert type(z) is np.ndarray and z == 9.0 and program.backward(saved, [np.float64(0.5)])[0] == 3.0

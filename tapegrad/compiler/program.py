@@ -237,7 +237,7 @@ class _Code:
         while True:
             at, before = machine.run(self.code, at, tuple(arrays), checked), at
             if at < 0:
-                arrays[-1 - at] = np.require(arrays[-1 - at], requirements="CA")
+                arrays[-1 - at] = np.require(arrays[-1 - at], requirements="CAE")
                 at = before
                 continue
             step, checked = self.steps.get(at), len(arrays)

@@ -54,7 +54,7 @@ PARAMETERS = 4096           # words for the parameters of a kernel
 
 
 def run(code, at, arrays, checked):
-    """Run the instructions of `code` from position `at`; returns the position of the STOP, or -1 - k if arrays[k] is not in
-    order, which is tested for those from `checked` on."""
+    """Run the instructions of `code` from position `at`; returns the position of the STOP, or -1 - k if arrays[k] is not an
+    array (a NumPy scalar, a subclass), or not in order, which is tested for those from `checked` on."""
     work = np.empty(len(arrays) + PARAMETERS, np.int64)
     return jit.run(code, at, arrays, len(arrays), checked, work, *_products())

@@ -19,7 +19,7 @@ from tapegrad.kernels.jit.compiled import CHECKSUM, compiled, remove_cached
 from tapegrad.kernels.jit.gemm import ROW_MAJOR, dgemm, sgemm
 from tapegrad.kernels.jit.objects import address, half_word, item, python_object, word
 from tapegrad.kernels.jit.ufunc import FUSED, OPTIONS, define, names_in
-from tapegrad.kernels.objects import DATA, FLAGS, IN_ORDER
+from tapegrad.kernels.objects import DATA, FLAGS, IN_ORDER, TYPE
 from tapegrad.kernels.opcodes import CALL, COPY, PRODUCT_32, STOP
 
 WORDS = types.CPointer(types.intp)
@@ -125,17 +125,17 @@ def store(typing, place, value):
 
 
 def _run(code, at, arrays, count, checked, work, sgemm_at, dgemm_at):
-    """Run the program from the instruction at `at`; returns where it stopped, or -1 - k if array k is not in order.
+    """Run the program from the instruction at `at`; returns where it stopped, or -1 - k if `arrays[k]` is no array in order.
 
     code      an array of words, see kernels/program.py
     arrays    the tuple of arrays that places refer to, `count` of them; those from `checked` on are checked
     work      an array of words: first the addresses of the arrays, then the parameters of a kernel
     """
     base, code = word(address(work) + DATA), word(address(code) + DATA)
-    p = base + 8 * count
+    p, kind = base + 8 * count, word(address(work) + TYPE)
     for k in range(count):
         array = item(arrays, k)
-        if k >= checked and half_word(array + FLAGS) & IN_ORDER != IN_ORDER:
+        if k >= checked and (word(array + TYPE) != kind or half_word(array + FLAGS) & IN_ORDER != IN_ORDER):
             return -1 - k
         store(base + 8 * k, word(array + DATA))
     i = code + 8 * at
