@@ -295,9 +295,9 @@ def test_lengths_are_examples_by_themselves(name, bidirectional):
         np.testing.assert_array_equal(z.data[n:, k], 0)
         if n:
             alone, final = module(x.data[:n, k:k + 1])
-            np.testing.assert_allclose(z.data[:n, k], alone.data[:, 0], rtol=1e-13)
+            np.testing.assert_allclose(z.data[:n, k], alone.data[:, 0], rtol=1e-13, atol=1e-15)
             for state, wanted in zip(states, final if isinstance(final, tuple) else (final,)):
-                np.testing.assert_allclose(state.data[:, k], wanted.data[:, 0], rtol=1e-13)
+                np.testing.assert_allclose(state.data[:, k], wanted.data[:, 0], rtol=1e-13, atol=1e-15)
     assert not states[0].data[:, 2].any()
     (z * normal(*z.shape)).sum().backward()
     assert not x.grad[2:, 1].any() and not x.grad[:, 2].any() and x.grad[:2, 1].all()

@@ -1,6 +1,7 @@
 """Losses as modules: each applies the function of tapegrad that its documentation names, with its options.
 
-Where the function has the classes as its last axis, the module has them as axis 1, as PyTorch's has: (N, classes, ..).
+Where the function finds the axis of the classes by the shapes, the module has them as axis 1, as PyTorch's has:
+(N, classes, ..).
 """
 
 from __future__ import annotations
@@ -9,8 +10,7 @@ from functools import wraps
 from typing import Any
 
 from tapegrad.functions import distances, likelihoods, losses
-from tapegrad.functions.arguments import as_tensor, value
-from tapegrad.functions.shaping import moveaxis
+from tapegrad.functions.arguments import as_tensor
 from tapegrad.functions.tensor import Tensor
 from tapegrad.nn.module import Applied, applied
 from tapegrad.typing import TensorLike
@@ -22,14 +22,11 @@ class _Weighted(Applied):
     tensors = "weight", "pos_weight"
 
 
-def _classes_last(function: Any) -> Any:
+def _classes_second(function: Any) -> Any:
     @wraps(function)
     def of(input: TensorLike, target: TensorLike, **options: Any) -> Tensor:
-        x, wanted = as_tensor(input), value(target)
-        if x.ndim > 2:
-            target = moveaxis(target, 1, -1) if wanted.shape == x.shape and wanted.dtype.kind == "f" else target
-            x = moveaxis(x, 1, -1)
-        z: Tensor = function(x, target, **options)
+        x = as_tensor(input)
+        z: Tensor = function(x, target, axis=1 if x.ndim > 2 else None, **options)
         return z
 
     return of
@@ -51,12 +48,12 @@ BCEWithLogitsLoss = applied(
     "BCEWithLogitsLoss", losses.binary_cross_entropy_with_logits, "tg.binary_cross_entropy_with_logits: of sigmoid(x).",
     "()([0.0], [1.0])", "tensor(0.69314718)", base=_Weighted, weight=None, reduction="mean", pos_weight=None)
 CrossEntropyLoss = applied(
-    "CrossEntropyLoss", _classes_last(losses.cross_entropy),
+    "CrossEntropyLoss", _classes_second(losses.cross_entropy),
     "tg.cross_entropy of scores (N, classes, ..), and classes (N, ..) as integers, or probabilities (N, classes, ..).",
     "()([[0.0, 0.0]], [1])", "tensor(0.69314718)", base=_Weighted, weight=None, ignore_index=-100, reduction="mean",
     label_smoothing=0.0)
 NLLLoss = applied(
-    "NLLLoss", _classes_last(losses.nll_loss), "tg.nll_loss of log-probabilities (N, classes, ..), and classes (N, ..).",
+    "NLLLoss", _classes_second(losses.nll_loss), "tg.nll_loss of log-probabilities (N, classes, ..), and classes (N, ..).",
     "()([[-0.5, -1.0]], [1])", "tensor(1.)", base=_Weighted, weight=None, ignore_index=-100, reduction="mean")
 KLDivLoss = applied("KLDivLoss", losses.kl_div, "tg.kl_div: target (log(target) - x) of log-probabilities x.",
                     "()([-1.0], [1.0])", "tensor(1.)", reduction="mean", log_target=False)
