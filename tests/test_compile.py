@@ -153,7 +153,7 @@ def test_transforms_of_compiled_functions(transform):
             np.testing.assert_allclose(found, expected, rtol=1e-12)
         for found, expected in zip(tg.jvp(compiled, (x,), (x,)), tg.jvp(f, (x,), (x,))):
             np.testing.assert_allclose(found, expected, rtol=1e-12)
-    assert tg.gradcheck(compiled, np.arange(1.0, 4.0), order=2) is None or True
+    assert tg.gradcheck(compiled, np.arange(1.0, 4.0), order=2)
 
 
 def test_branches_are_guarded():
@@ -724,7 +724,6 @@ def test_program_explain_profile_clear():
     x = x_of(2.0)
     assert "tanh" in f.program(x, 3) and "tanh" in repr(f.program(x, 3))
     text = f.explain(x, 3)
-    assert "n == 3" not in text or True
     assert "== 3" in text and "looked at" in text and "test_compile.py" in text
     assert "us" in f.profile(x, 3) and "tanh" in f.profile(x, 3)
     f.clear()

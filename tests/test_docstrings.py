@@ -34,7 +34,7 @@ def is_ours(value):
 PUBLIC = {f"{where}.{name}": getattr(place, name) for where, place in PLACES.items() for name in names_of(place)
           if is_ours(getattr(place, name))}
 # What shares its docstring, as tg.pow and tg.power do, is run under its first name.
-EXAMPLES = {id(inspect.unwrap(value)): (name, value) for name, value in reversed(PUBLIC.items())}
+EXAMPLES = {inspect.unwrap(value): (name, value) for name, value in reversed(PUBLIC.items())}
 EXAMPLES = sorted([(name, tests) for name, value in EXAMPLES.values()
                    if (tests := [test for test in FINDER.find(value, name, module=False) if test.examples])],
                   key=lambda pair: pair[0])

@@ -290,6 +290,7 @@ print(type(kernels.forward("sigmoid")).__name__, df is None)
 
 
 def test_importing_compiles_nothing(copy):
+    """What a process has loaded is asked of a fresh one: sys.modules is its public answer."""
     assert fresh(copy, 'print("numba" in sys.modules, "llvmlite" in sys.modules)') == ['False', 'False']
 
 

@@ -330,7 +330,7 @@ def compile(fun: Callable[..., Any] | None = None, *, fallback: str = "warn", me
     fun        takes tensors, arrays, structures and Python values; returns a tensor, or a structure of tensors and values
     fallback   what to do about a function that can't be replayed: "warn" once and run it as it is, raise an "error"
                (CompileError), or run it "silent"ly
-    memory     the bytes that a replay may keep for its derivatives, or None for all that it needs
+    memory     reserved: a budget in bytes for what a replay keeps for its derivatives. It is not kept to yet
 
     A signature is the shapes, dtypes and structure of the arguments, Python values, what requires a gradient, and whether the
     thread records. What the function looks at (`if x.sum() > 0`), closes over or reads of globals is compared before each

@@ -193,7 +193,7 @@ OTHERS = {row.name: (row, text) for row, text in ((products.POSITIONS, POSITIONS
 
 
 def reduction(node):
-    """(the text, the shape of x that its rows and columns are of) of a node that a kernel of the library computes, or None."""
+    """The text of the kernel of the library that computes a node, or None."""
     name, x = node.row.name, node.operands[0] if node.operands else None
     if name in OTHERS and node.row is OTHERS[name][0]:
         return OTHERS[name][1]

@@ -99,10 +99,6 @@ def _is_sum_of_rows(x):
     return isinstance(x, Node) and x.row is not None and x.row.name == "sum_rows" and isinstance(x.operands[0], Node)
 
 
-def _uses(graph):
-    return Counter([*graph.outputs, *[x for node in graph.nodes for x in node.operands if isinstance(x, Node)]])
-
-
 # Sums
 
 def sums(graph, count=0):
@@ -281,12 +277,6 @@ def _stacked(y, turned_y, found):
 
 # How products are computed
 
-def _spread(at, d, rows):
-    z = np.zeros((rows, d.shape[1]), d.dtype)
-    np.add.at(z, at, d)
-    return z
-
-
 def _counted(at, rows):
     if at.size and not -rows <= at.min() <= at.max() < rows:
         raise IndexError(f"getitem: an index is out of bounds for {rows} rows")
@@ -307,8 +297,8 @@ POSITIONS = Primitive("positions", _positions, (None,))
 LOOK_UP = Primitive("look_up", lambda at, x, y: x @ y, (None,) * 3)
 COLLECT = Primitive("collect", lambda at, x, y: x.T @ y, (None,) * 3)
 # y[x] and the transpose of it, zeros with y added at x, of indices x, one per row; those counted from the start, or IndexError
-TAKE = Primitive("take_rows", lambda at, y: y[at], (None, None))
-SPREAD = Primitive("spread_rows", _spread, (None, None))
+TAKE = Primitive("take_rows", lambda at, y: table["getitem"].g(y, at), (None, None))
+SPREAD = Primitive("spread_rows", lambda at, d, rows: table["scatter"].g(d, at, (rows, d.shape[1])), (None, None))
 COUNTED = Primitive("counted_rows", _counted, (None,))
 OFTEN = 3               # products with a transposed matrix: then one in order is made, with which they are faster
 MANY = 1024             # elements of a matrix that may be one-hot

@@ -23,13 +23,12 @@ from tapegrad.graph import Graph, GraphError, Reverse, verify
 from tapegrad.graph.graph import operands_of
 from tapegrad.graph.reverse import Derivative, needed
 from tapegrad.kernels import program as machine
-from tapegrad.kernels.opcodes import CALL, COPY, PRODUCT_32, PRODUCT_64, STOP
+from tapegrad.kernels.opcodes import CALL, COPY, PLAIN, PRODUCT_32, PRODUCT_64, STOP, TRANSPOSED
 from tapegrad.primitives import arrays as F
 from tapegrad.primitives.node import Node
 
 TIDYING = simplify.folded, simplify.tidied, simplify.shared
 POOL, SAVED, SCRATCH = range(3)
-PLAIN, TRANSPOSED = 111, 112
 
 
 def program_of(inputs, outputs, wrt):
@@ -74,7 +73,6 @@ class Program:
             _, memory = joint.forward(values)
         return joint.backward(memory, [d for d in deltas if d is not None])
 
-
     def __str__(self):
         return str(Listing(self._joint(self.mask)))
 
@@ -95,7 +93,7 @@ class _Joint:
         outputs = graph.outputs
         given = [z for z, wanted in zip(outputs, mask) if wanted]
         self.seeds = [Node(None, (), (), z.shape, z.dtype) for z in given]
-        deltas = Reverse(graph, wrt, dict(zip(given, self.seeds)), whole="users'").deltas if given else {}
+        deltas = Reverse(graph, wrt, dict(zip(given, self.seeds)), whole="users").deltas if given else {}
         self.found = [node in deltas for node in wrt]
         graph = Graph([*inputs, *self.seeds, *constants], [*outputs, *[deltas[node] for node in wrt if node in deltas]])
         for step in (*TIDYING, partial(simplify.with_constants_as_inputs, constants=constants),
@@ -376,8 +374,10 @@ def _computed(node, values):
 
 
 def _conditions(node):
-    return [y for x in operands_of(node) if is_condition(x) for y in (x, *_conditions(x))] if is_elementwise(node) \
-        or is_condition(node) else []
+    """The comparisons that a kernel would compute on the way to this node."""
+    if not (is_elementwise(node) or is_condition(node)):
+        return []
+    return [y for x in operands_of(node) if is_condition(x) for y in (x, *_conditions(x))]
 
 
 def _as_matrix(shape, left):

@@ -3,10 +3,11 @@
 import numpy as np
 
 from tapegrad.compiler.rewriting import mapped, with_operands
-from tapegrad.primitives import Primitive, table
-from tapegrad.primitives.node import Node, nodes
+from tapegrad.primitives import Primitive
+from tapegrad.primitives.node import Node, lifted, nodes
 
 SMALL = 4096        # elements of a constant that is computed beforehand
+LITERAL = {0, 1, -1, 2, -2, 3, 4, 0.5, -0.5, 0.25}      # numbers that are part of a kernel's text
 
 
 def folded(graph):
@@ -93,10 +94,6 @@ def _is(x, *names):
     return isinstance(x, Node) and x.row is not None and x.row.name in names
 
 
-# with the classes as an operand
-OF_CLASSES = Primitive("softmax_cross_entropy", table["softmax_cross_entropy"].g, (None, None))
-
-
 def with_constants_as_inputs(graph, constants, numbers=True):
     """Constants as inputs, which kernels read, {input: its array} in `constants`; but not small numbers, which are part of
     their text, or no numbers at all."""
@@ -116,7 +113,8 @@ def with_constants_as_inputs(graph, constants, numbers=True):
 
     def change(node, operands):
         if numbers and node.row.name == "softmax_cross_entropy" and node.static:
-            return Node(OF_CLASSES, (*operands, lift(node.static[0], node)), (), node.shape, node.dtype)
+            classes = lift(node.static[0], node)
+            return Node(lifted(node.row, 1, (classes,)), (*operands, classes), (), node.shape, node.dtype)
         return with_operands(node, [lift(x, node) for x in operands])
 
     new = mapped(graph, change)
@@ -128,6 +126,3 @@ def _reads_numbers(node):
     """Whether a number among the operands has the dtype of the others."""
     given = [type(x) in (int, float) for x in node.operands if not hasattr(x, "dtype")]
     return node.row.elementwise and all(given) and all([x.dtype.kind == "f" for x in node.operands if isinstance(x, Node)])
-
-
-LITERAL = {0, 1, -1, 2, -2, 3, 4, 0.5, -0.5, 0.25}

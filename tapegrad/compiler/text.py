@@ -62,9 +62,7 @@ def is_elementwise(node):
     name = node.row.name
     if node.dtype not in REAL or node.size == 0:
         return False
-    if name == "astype":
-        return is_condition(node.operands[0]) and _readable(node)
-    if name == "where":
+    if name in ("astype", "where"):
         return is_condition(node.operands[0]) and _readable(node)
     return (name in FORMS and name not in COMPARISONS or name == "power") and _readable(node)
 

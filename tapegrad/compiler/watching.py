@@ -98,6 +98,8 @@ def _acts(function: Any) -> bool:
 
 def _read(reader: Reader, tracer: Tracer, code: types.CodeType, space: dict[str, Any]) -> None:
     """Read a code that is about to run for the first time."""
+    # A frame tells its code, but not its function, which alone has the cells that a closure reads. The collector knows who
+    # refers to the code; where that is not exactly one function, the call is run as it is.
     functions = [f for f in gc.get_referrers(code) if type(f) is types.FunctionType] if code.co_freevars else []
     if code.co_freevars and len(functions) != 1:
         tracer.refuse(f"it calls {code.co_name}, whose closure can't be found")

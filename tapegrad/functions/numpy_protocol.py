@@ -27,7 +27,7 @@ def _refusal(asked: str, options: Iterable[str] = (), home: str = "np") -> Dtype
 
 def _of_scipy(ufunc: np.ufunc) -> Callable[..., Any] | None:
     """SciPy's ufunc as a function of tensors, or None: one of scipy.special can only come from where that is loaded."""
-    if "scipy.special" not in sys.modules:
+    if "scipy.special" not in sys.modules:              # asked only, so that nobody's SciPy is loaded for this answer
         return None
     return import_module("tapegrad.functions.scipy_functions").special_function(ufunc)  # type: ignore[no-any-return]
 

@@ -56,7 +56,7 @@ class Reverse:
 
     def __init__(self, graph, wrt, seed=None, whole=False, zeros=False):
         self.deltas, self.sums, self.delta_of, self.marks, self.zeros = {}, {}, {}, [], zeros
-        self.contribution = _expanded_but_users if whole == "users'" else _whole if whole else _expanded
+        self.contribution = _expanded_but_users if whole == "users" else _whole if whole else _expanded
         self.needed = needed(graph.nodes, wrt)
         seeds = seed if isinstance(seed, dict) else {graph.outputs[-1]: seed}
         seeds = {z: d for z, d in seeds.items() if z in self.needed}

@@ -1,3 +1,4 @@
 """The instructions of compiled programs: see kernels/program.py. kernels/jit/generated.py runs them."""
 
 CALL, PRODUCT_32, PRODUCT_64, COPY, STOP = range(5)
+ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112            # values from cblas.h

@@ -4,9 +4,10 @@ import numba
 import numpy as np
 
 from tapegrad.kernels.jit.compiled import compiled
-from tapegrad.kernels.jit.gemm import PLAIN, ROW_MAJOR, TRANSPOSED, sgemm
+from tapegrad.kernels.jit.gemm import sgemm
 from tapegrad.kernels.jit.objects import DATA, address, fits, length, matrix, python_object, vector, word
 from tapegrad.kernels.objects import IN_ORDER, WRITEABLE
+from tapegrad.kernels.opcodes import PLAIN, ROW_MAJOR, TRANSPOSED
 
 
 def _add_product(function, float32, w, x, y, transposed_x, transposed_y):

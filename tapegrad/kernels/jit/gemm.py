@@ -4,7 +4,6 @@ import numba
 from llvmlite import ir
 from numba.extending import intrinsic
 
-ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112            # values from cblas.h
 FORM, SIZE = numba.int32, numba.int64
 
 

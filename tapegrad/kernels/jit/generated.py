@@ -16,11 +16,11 @@ from numba import types
 from numba.extending import intrinsic
 
 from tapegrad.kernels.jit.compiled import CHECKSUM, compiled, remove_cached
-from tapegrad.kernels.jit.gemm import ROW_MAJOR, dgemm, sgemm
+from tapegrad.kernels.jit.gemm import dgemm, sgemm
 from tapegrad.kernels.jit.objects import address, half_word, item, python_object, word
 from tapegrad.kernels.jit.ufunc import FUSED, OPTIONS, define, names_in
 from tapegrad.kernels.objects import DATA, FLAGS, IN_ORDER, TYPE
-from tapegrad.kernels.opcodes import CALL, COPY, PRODUCT_32, STOP
+from tapegrad.kernels.opcodes import CALL, COPY, PRODUCT_32, ROW_MAJOR, STOP
 
 WORDS = types.CPointer(types.intp)
 
