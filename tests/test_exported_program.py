@@ -99,6 +99,7 @@ tg.export_numpy(loss, sys.argv[2] + "/step.py")
 loss.backward()
 np.savez(sys.argv[2] + "/eager.npz", loss=loss.data, **{name: leaf.grad for name, leaf in p.items()})
 """
+# A fresh process tells by its sys.modules, which is public, what was loaded.
 PROGRAM = """
 import sys
 sys.path.insert(0, sys.argv[1])

@@ -209,6 +209,7 @@ def test_a_weight_that_is_changed_between_sweeps():
 
 
 def test_no_numba_for_dense_products():
+    # A fresh process tells by its sys.modules, which is public, what was loaded.
     run = subprocess.run([sys.executable, "-c", "import sys, numpy as np, tapegrad as tg\n"
                           "W = tg.tensor(np.ones((64, 64)), requires_grad=True)\nx = np.zeros((64, 64))\nx[:, 9:] = 2\n"
                           "for _ in range(2):\n    ((x @ W) @ W).sum().backward()\n"

@@ -171,6 +171,7 @@ def test_star_import_and_submodules():
 
 
 def test_it_is_loaded_when_asked_for():
+    # A fresh process tells by its sys.modules, which is public, what was loaded.
     code = ("import sys, tapegrad.numpy as np\nnp.sum([1.0, 2.0])\n"
             "print(*[m for m in ('numba', 'scipy', 'tapegrad.functions.polynomials') if m in sys.modules])")
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
