@@ -33,20 +33,18 @@ def documented(recorder: Any, what: str, at: str, value: str, derivative: str = 
 
 def value(x: Any) -> Array:
     """The array of a tensor, or x as an array, for reading: of a list, tensors among its elements, their values."""
-    if isinstance(x, Tensor):
-        return x._value
-    if type(x) is not np.ndarray:
-        refuse_masked(x)
-    return np.asarray([value(part) for part in x] if holds_tensors(x) else x)
+    return x._value if isinstance(x, Tensor) else _array_of(x, value)
 
 
 def like(x: Any) -> Array:
     """What `value(x)` is, for its shape and dtype: what is done does not depend on the elements."""
-    if isinstance(x, Tensor):
-        return x._array
+    return x._array if isinstance(x, Tensor) else _array_of(x, like)
+
+
+def _array_of(x: Any, part: Callable[[Any], Array]) -> Array:
     if type(x) is not np.ndarray:
         refuse_masked(x)
-    return np.asarray([like(part) for part in x] if holds_tensors(x) else x)
+    return np.asarray([part(y) for y in x] if holds_tensors(x) else x)
 
 
 def static(x: Any) -> Array:

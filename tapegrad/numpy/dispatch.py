@@ -33,6 +33,15 @@ OF_UFUNCS = ("accumulate", "at", "identity", "nargs", "nin", "nout", "ntypes", "
              "signature", "types")
 
 
+def wrapping(theirs: Function) -> Callable[[Function], Any]:
+    """A decorator of the function that calls theirs, whose signature it shows."""
+    def decorate(ours: Function) -> Function:
+        ours.__wrapped__ = theirs        # type: ignore[attr-defined]
+        return ours
+
+    return decorate
+
+
 def holds_tensor(xs: Iterable[Any]) -> bool:
     """Whether there is a tensor among the items, or in lists, tuples and dicts that they are."""
     for x in xs:

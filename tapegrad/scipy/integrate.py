@@ -19,7 +19,7 @@ from tapegrad.errors import GradientError, ShapeError
 from tapegrad.errors import describe as described
 from tapegrad.functions.arguments import constant, value
 from tapegrad.functions.tensor import Tensor
-from tapegrad.numpy.dispatch import Names, dispatched, holds_tensor
+from tapegrad.numpy.dispatch import Names, dispatched, holds_tensor, wrapping
 from tapegrad.transforms.functional import vjp
 from tapegrad.transforms.implicit import closed, filled, recorded_value, values, wanted
 from tapegrad.tree import leaves
@@ -28,14 +28,6 @@ from tapegrad.typing import Array, TensorLike
 __all__ = list(theirs.__all__)
 
 Function = Callable[..., Any]
-
-
-def _under(name: str) -> Callable[[Function], Any]:
-    def decorate(ours: Function) -> Function:
-        ours.__wrapped__ = getattr(theirs, name)        # type: ignore[attr-defined]
-        return ours
-
-    return decorate
 
 
 def _trapezoid(y: TensorLike, x: TensorLike | None = None, dx: Any = 1.0, axis: int = -1) -> Tensor:
@@ -51,7 +43,7 @@ trapezoid: Any = dispatched("scipy.integrate.trapezoid", theirs.trapezoid, _trap
 trapezoid.__doc__, trapezoid.__module__ = _trapezoid.__doc__, __name__
 
 
-@_under("quad")
+@wrapping(theirs.quad)
 def quad(func: Function, a: Any, b: Any, args: Any = (), *more: Any, **options: Any) -> Any:
     """(The integral of func(x, *args) from a to b, an estimate of its error, ..), as SciPy gives it.
 
@@ -151,7 +143,7 @@ def _flow(name: str, f: Function, y0: Any, t: Array, args: tuple[Any, ...], solv
     return recorded_value(name, z, chosen, pull)
 
 
-@_under("odeint")
+@wrapping(theirs.odeint)
 def odeint(func: Function, y0: Any, t: Any, args: Any = (), Dfun: Any = None, col_deriv: int = 0, full_output: int = 0,
            ml: Any = None, mu: Any = None, rtol: Any = None, atol: Any = None, *more: Any, tfirst: bool = False,
            **options: Any) -> Any:
@@ -182,7 +174,7 @@ def odeint(func: Function, y0: Any, t: Any, args: Any = (), Dfun: Any = None, co
     return _flow("odeint", f, y0, times, args, lambda f, y, t: theirs.odeint(f, y, t, rtol=rtol, atol=atol, **options))
 
 
-@_under("solve_ivp")
+@wrapping(theirs.solve_ivp)
 def solve_ivp(fun: Function, t_span: Any, y0: Any, method: Any = "RK45", t_eval: Any = None, dense_output: bool = False,
               events: Any = None, vectorized: bool = False, args: Any = None, **options: Any) -> Any:
     """The solution of y' = fun(t, y, *args) over t_span: SciPy's result, whose .y (n, len(t)) is a tensor where y0 or args

@@ -20,7 +20,7 @@ from tapegrad.core.tape import no_grad
 from tapegrad.errors import GradientError
 from tapegrad.functions.arguments import constant
 from tapegrad.functions.tensor import Tensor
-from tapegrad.numpy.dispatch import Names, holds_tensor
+from tapegrad.numpy.dispatch import Names, holds_tensor, wrapping
 from tapegrad.transforms.functional import grad, hessian, hvp, jacobian, value_and_grad
 from tapegrad.transforms.implicit import root_at, values, wanted
 
@@ -28,14 +28,6 @@ WITHOUT_GRADIENT = ("nelder-mead", "powell", "cobyla", "cobyqa")
 WITH_PRODUCT, WITH_HESSIAN = ("newton-cg", "trust-ncg", "trust-krylov", "trust-constr"), ("dogleg", "trust-exact")
 
 Function = Callable[..., Any]
-
-
-def _under(name: str) -> Callable[[Function], Any]:
-    def decorate(ours: Function) -> Function:
-        ours.__wrapped__ = getattr(theirs, name)        # type: ignore[attr-defined]
-        return ours
-
-    return decorate
 
 
 def _start(name: str, x0: Any, args: Any) -> tuple[Any, tuple[Any, ...], tuple[Any, ...]]:
@@ -59,7 +51,7 @@ def _needed(name: str, known: bool, args: Any) -> bool:
     return bool(wanted(args))
 
 
-@_under("minimize")
+@wrapping(theirs.minimize)
 def minimize(fun: Function, x0: Any, args: Any = (), method: Any = None, jac: Any = None, hess: Any = None, hessp: Any = None,
              bounds: Any = None, constraints: Any = (), tol: Any = None, callback: Any = None, options: Any = None) -> Any:
     """The x at which fun(x, *args) is least, near x0: SciPy's result, whose .x and .fun are tensors where args requires a
@@ -103,7 +95,7 @@ def minimize(fun: Function, x0: Any, args: Any = (), method: Any = None, jac: An
     return found
 
 
-@_under("root")
+@wrapping(theirs.root)
 def root(fun: Function, x0: Any, args: Any = (), method: str = "hybr", jac: Any = None, tol: Any = None, callback: Any = None,
          options: Any = None) -> Any:
     """An x with fun(x, *args) = 0, near x0: SciPy's result, whose .x is a tensor where args requires a gradient.
@@ -131,7 +123,7 @@ def root(fun: Function, x0: Any, args: Any = (), method: str = "hybr", jac: Any 
     return found
 
 
-@_under("least_squares")
+@wrapping(theirs.least_squares)
 def least_squares(fun: Function, x0: Any, jac: Any = "2-point", *more: Any, args: Any = (), kwargs: Any = None,
                   **options: Any) -> Any:
     """The x at which the sum of fun(x, *args)^2 is least: SciPy's result, whose .x is a tensor where args requires a gradient.
@@ -191,7 +183,7 @@ def _bracketing(name: str) -> Any:
     >>> tg.grad(lambda a: tg.scipy.optimize.{name}(lambda x, a: x * x - a, 0.0, 4.0, a, xtol=1e-12))(4.0)
     array(0.25)
     """
-    return _under(name)(found)
+    return wrapping(getattr(theirs, name))(found)
 
 
 bisect, brenth, brentq, ridder = [_bracketing(name) for name in ("bisect", "brenth", "brentq", "ridder")]
