@@ -1,10 +1,9 @@
 """`import tapegrad.numpy as np`: every name of NumPy, under NumPy's signatures, for arrays and for tensors.
 
-Without a tensor among the arguments a call is NumPy's own, and gives NumPy's result. With a tensor, or a list that holds one,
-it is
-the function of tapegrad of that name, and gives a tensor. Where tapegrad has none, because there is no derivative, NumPy's
-gets the
-values; a tensor that requires a gradient is refused there. Types, constants and `random` are NumPy's.
+Without a tensor among the arguments a call is NumPy's own, and gives NumPy's result. With a tensor, or a list that holds
+one, it is the function of tapegrad of that name, and gives a tensor. Where tapegrad has none, because there is no
+derivative, NumPy's gets the values; a tensor that requires a gradient is refused there. Types, constants and `random` are
+NumPy's.
 
 >>> import tapegrad.numpy as np
 >>> np.sum([1.0, 2.0])

@@ -1,10 +1,8 @@
 """One function from two: theirs (NumPy's or SciPy's) of arrays and numbers, ours of tensors.
 
 `Names` makes them for all names of a module, each when it is first asked for. A call without a tensor is theirs, unchanged,
-after a
-look at the types of the arguments. With a tensor, or a list that holds one, it is the function of that name here. Where there
-is
-none, theirs gets the values, unless a gradient would be lost: that is a GradientError.
+after a look at the types of the arguments. With a tensor, or a list that holds one, it is the function of that name here.
+Where there is none, theirs gets the values, unless a gradient would be lost: that is a GradientError.
 """
 
 from __future__ import annotations

@@ -2,8 +2,7 @@
 
 Each module is loaded when it is first asked for, and SciPy with it, which is an extra: pip install tapegrad[scipy]. As in
 tapegrad.numpy, a call without a tensor is SciPy's own; with one it gives a tensor; where there is no derivative, SciPy gets
-the values,
-and a tensor that requires a gradient is refused.
+the values, and a tensor that requires a gradient is refused.
 
 >>> from tapegrad.scipy import special
 >>> special.gammaln(5.0)

@@ -2,8 +2,7 @@
 equations.
 
 Values and derivatives are as exact as the tolerances that are given. An integrand or a right-hand side that is to be
-differentiated
-gives a tensor for tensors, and reads what is to be differentiated by from its arguments, `args`.
+differentiated gives a tensor for tensors, and reads what is to be differentiated by from its arguments, `args`.
 """
 
 from __future__ import annotations
@@ -48,8 +47,7 @@ def quad(func: Function, a: Any, b: Any, args: Any = (), *more: Any, **options: 
     """(The integral of func(x, *args) from a to b, an estimate of its error, ..), as SciPy gives it.
 
     The first is a tensor where a, b or args requires a gradient. Derivative: to b, d func(b); to a, -d func(a); to args, d
-    times the
-    integral of the derivative, one for each element, by quad with the same options.
+    times the integral of the derivative, one for each element, by quad with the same options.
 
     >>> quad = tg.scipy.integrate.quad
     >>> integral = lambda c: quad(lambda x, c: tg.exp(-c * x), 0.0, np.inf, c)[0]
@@ -178,8 +176,8 @@ def odeint(func: Function, y0: Any, t: Any, args: Any = (), Dfun: Any = None, co
 def solve_ivp(fun: Function, t_span: Any, y0: Any, method: Any = "RK45", t_eval: Any = None, dense_output: bool = False,
               events: Any = None, vectorized: bool = False, args: Any = None, **options: Any) -> Any:
     """The solution of y' = fun(t, y, *args) over t_span: SciPy's result, whose .y (n, len(t)) is a tensor where y0 or args
-    requires a
-    gradient. Derivative: as that of odeint, by the same method and tolerances; the times that SciPy chose are constants.
+    requires a gradient. Derivative: as that of odeint, by the same method and tolerances; the times that SciPy chose are
+    constants.
 
     >>> f = lambda t, y, k: -k * y
     >>> solve = lambda k: tg.scipy.integrate.solve_ivp(f, (0.0, 1.0), [2.0], args=(k,), rtol=1e-9, atol=1e-9)

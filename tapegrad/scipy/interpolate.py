@@ -24,10 +24,9 @@ class CubicSpline:
 
     bc_type   what holds at the ends: "not-a-knot", "clamped" or "natural"; without tensors, any of SciPy's
 
-    Called with points and the order of a derivative, it gives SciPy's arrays, or a tensor where y or the points are one. It is
-    linear
-    in y: the values are a matrix times y. Derivative: to y, by the transpose of that; to the points, d times the spline's own
-    derivative; to x none.
+    Called with points and the order of a derivative, it gives SciPy's arrays, or a tensor where y or the points are one. It
+    is linear in y: the values are a matrix times y. Derivative: to y, by the transpose of that; to the points, d times the
+    spline's own derivative; to x none.
 
     >>> spline = tg.scipy.interpolate.CubicSpline(np.arange(4.0), tg.tensor([0.0, 1.0, 8.0, 27.0]))
     >>> spline(1.5).round(9)

@@ -1,10 +1,9 @@
 """`tapegrad.scipy.optimize`: the names of scipy.optimize. SciPy searches; derivatives, of and by what it finds, are tapegrad's.
 
-A function that gives a tensor for a tensor is differentiated for SciPy, which would take differences; with jac= it is SciPy's
-call
-unchanged. Where `args` holds tensors that require a gradient, what is found is a tensor, with derivatives by them from the
-equations
-that hold at it (transforms/implicit.py), not from the steps. A start, a bracket or a bound has no derivative.
+A function that gives a tensor for a tensor is differentiated for SciPy, which would take differences; with jac= it is
+SciPy's call unchanged. Where `args` holds tensors that require a gradient, what is found is a tensor, with derivatives by
+them from the equations that hold at it (transforms/implicit.py), not from the steps. A start, a bracket or a bound has no
+derivative.
 """
 
 from __future__ import annotations
@@ -58,10 +57,8 @@ def minimize(fun: Function, x0: Any, args: Any = (), method: Any = None, jac: An
     gradient.
 
     Gradients, and Hessians or their products where the method takes them, are tapegrad's if fun gives a tensor for a tensor.
-    Derivative
-    of x by args: at the least value the gradient g is 0, so that dx = -(dg/dx)^-1 dg/darg. GradientError for that with bounds
-    or
-    constraints.
+    Derivative of x by args: at the least value the gradient g is 0, so that dx = -(dg/dx)^-1 dg/darg. GradientError for that
+    with bounds or constraints.
 
     >>> minimize = tg.scipy.optimize.minimize
     >>> found = minimize(lambda x, a: tg.sum((x - a) ** 2), np.zeros(2), np.array([1.0, 2.0]))

@@ -90,8 +90,7 @@ def lfilter(b: TensorLike, a: TensorLike, x: TensorLike, axis: int = -1, zi: Any
     """The z with a[0] z[n] + a[1] z[n - 1] + .. = b[0] x[n] + b[1] x[n - 1] + .. along `axis`, starting at rest.
 
     Derivative: g is d, filtered backwards by 1 / a; to x, g correlated with b; to b[k], the sum of g[n] x[n - k]; to a[k],
-    minus that
-    of g[n] z[n - k]. TypeError for zi=.
+    minus that of g[n] z[n - k]. TypeError for zi=.
 
     >>> tg.scipy.signal.lfilter([1.0], [1.0, -0.5], tg.tensor([1.0, 0.0, 0.0]))
     tensor([1.  , 0.5 , 0.25])

@@ -1,10 +1,8 @@
 """`tapegrad.scipy.special`: the names of scipy.special, for arrays and for tensors. See tapegrad/scipy/__init__.py.
 
-SciPy computes the values, in its dtypes; the derivatives are functions of the same kind, so that there are derivatives of any
-order
-(primitives/special.py). A parameter that has none in SciPy, such as the order of a Bessel function, is a constant: a tensor
-there
-that requires a gradient is a GradientError. Values may be complex, derivatives not: that is a DtypeError.
+SciPy computes the values, in its dtypes; the derivatives are functions of the same kind, so that there are derivatives of
+any order (primitives/special.py). A parameter that has none in SciPy, such as the order of a Bessel function, is a constant:
+a tensor there that requires a gradient is a GradientError. Values may be complex, derivatives not: that is a DtypeError.
 """
 
 from __future__ import annotations

@@ -1,12 +1,11 @@
 """`tapegrad.scipy.stats`: the names of scipy.stats. Distributions take tensors for values and parameters; other functions are
 SciPy's.
 
-A distribution here is SciPy's, with its methods and arguments, shapes first, then loc and scale. Of tensors, pdf or pmf, their
-logarithms, cdf, sf, logcdf, logsf, ppf and isf give tensors, with derivatives by the value, loc, scale and the shapes where
-there is a
-formula (special.py says for which parameters there is none: a tensor there that requires a gradient is a GradientError). What
-is not
-among these methods, and discrete quantiles, are SciPy's of the values, and refuse a tensor that requires a gradient.
+A distribution here is SciPy's, with its methods and arguments, shapes first, then loc and scale. Of tensors, pdf or pmf,
+their logarithms, cdf, sf, logcdf, logsf, ppf and isf give tensors, with derivatives by the value, loc, scale and the shapes
+where there is a formula (special.py says for which parameters there is none: a tensor there that requires a gradient is a
+GradientError). What is not among these methods, and discrete quantiles, are SciPy's of the values, and refuse a tensor that
+requires a gradient.
 
 Outside of the support a density is 0 and its derivatives are 0; parameters that are not allowed give NaN, as in SciPy.
 """

@@ -82,15 +82,13 @@ def custom_root(f: Callable[..., Any], solve: Callable[..., Any]) -> Callable[..
     f       of x and the arguments, in tapegrad's functions; its value has the shape of x
     solve   of arrays: any solver, which need not be differentiable
 
-    Derivative: u solves (df/dx)^T u = d, and the contribution to each argument is -u^T df/darg, for arguments that are tensors
-    or
-    structures of them. It is itself made of recorded functions, so that there are derivatives of any order. The Jacobian df/dx
-    is a
-    whole matrix, of size^2 elements. Source: Griewank and Walther, Evaluating Derivatives (2008), chapter 15.
+    Derivative: u solves (df/dx)^T u = d, and the contribution to each argument is -u^T df/darg, for arguments that are
+    tensors or structures of them. It is itself made of recorded functions, so that there are derivatives of any order. The
+    Jacobian df/dx is a whole matrix, of size^2 elements. Source: Griewank and Walther, Evaluating Derivatives (2008),
+    chapter 15.
 
     Raises ShapeError where f's value has another shape than x, GradientError where f reads a tensor that requires a gradient
-    and is
-    not an argument, numpy.linalg.LinAlgError, in the sweep, where df/dx is singular.
+    and is not an argument, numpy.linalg.LinAlgError, in the sweep, where df/dx is singular.
 
     >>> root = tg.custom_root(lambda x, a: x * x - a, lambda a: np.sqrt(a))
     >>> root(tg.tensor(4.0))
