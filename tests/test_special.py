@@ -1,8 +1,7 @@
 """tapegrad.scipy.special against mpmath: values, first and second derivatives, by every argument that has one, over grids.
 
-The grids go to the edges of the domains. What SciPy computes is SciPy's; the tolerances of values say how exact that is, those
-of
-derivatives how exact they are as functions of the same kind.
+The grids go to the edges of the domains. What SciPy computes is SciPy's; the tolerances of values say how exact that is,
+those of derivatives how exact they are as functions of the same kind.
 """
 
 import subprocess

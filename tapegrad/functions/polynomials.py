@@ -1,8 +1,7 @@
 """Polynomials as vectors of coefficients, that of the highest power first: compositions, under NumPy's names.
 
 Derivatives to coefficients, zeros, points and values alike. Leading zeros are dropped where NumPy drops them. ShapeError for
-what is
-no vector.
+what is no vector.
 """
 
 from __future__ import annotations

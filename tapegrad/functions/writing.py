@@ -1,8 +1,7 @@
 """Writing into a tensor, under NumPy's names: the tensor becomes the result, as x[index] = y makes it (functions/indexing.py).
 
-Derivative: to what is written, d where it stands; to the tensor, d elsewhere. DtypeError where an array is to be written into,
-for a
-tensor would lose its gradient there; GradientError for a leaf that requires a gradient.
+Derivative: to what is written, d where it stands; to the tensor, d elsewhere. DtypeError where an array is to be written
+into, for a tensor would lose its gradient there; GradientError for a leaf that requires a gradient.
 """
 
 from __future__ import annotations

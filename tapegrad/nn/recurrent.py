@@ -3,9 +3,8 @@
 The products with the inputs of all times are one product before the loop. The rows of the weights are those of the gates, one
 below the other: i, f, g, o of an LSTM, r, z, n of a GRU. Weights are uniform on (-a, a) at first, a = 1 / sqrt(hidden_size).
 
-With `lengths`, example k of a padded batch ends after lengths[k] times: its states stop there,
-and its outputs beyond are 0. The
-other direction begins at its last time. That is what packed sequences are for in PyTorch.
+With `lengths`, example k of a padded batch ends after lengths[k] times: its states stop there, and its outputs beyond are 0.
+The other direction begins at its last time. That is what packed sequences are for in PyTorch.
 """
 
 from __future__ import annotations
@@ -186,9 +185,8 @@ class RNN(_Recurrent):
     dropout        of the outputs of all layers but the last, in training
     bidirectional  whether each layer goes in both directions; the outputs are side by side
 
-    Parameters of layer k: weight_ih_lk (hidden_size, width of its input), weight_hh_lk, bias_ih_lk,
-    bias_hh_lk; `_reverse` those
-    of the other direction. Called as output, h = rnn(input, h0, lengths=); see the file's header for the lengths.
+    Parameters of layer k: weight_ih_lk (hidden_size, width of its input), weight_hh_lk, bias_ih_lk, bias_hh_lk; `_reverse`
+    those of the other direction. Called as output, h = rnn(input, h0, lengths=); see the file's header for the lengths.
 
     >>> output, h = tg.nn.RNN(3, 5)(np.ones((7, 2, 3), "f4"))
     >>> output.shape, h.shape

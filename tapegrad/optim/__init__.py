@@ -1,9 +1,8 @@
 """Gradient descent: each optimiser moves its parameters, tensors, against their `.grad`.
 
-A step in the middle of a recording leaves the recorded values alone. The hyperparameters may be changed between steps,
-by hand or
-by a scheduler of optim.lr_scheduler. A parameter without a gradient stays, and its steps are not counted, as in PyTorch. A
-complex parameter counts as its real and imaginary parts, as there.
+A step in the middle of a recording leaves the recorded values alone. The hyperparameters may be changed between steps, by
+hand or by a scheduler of optim.lr_scheduler. A parameter without a gradient stays, and its steps are not counted, as in
+PyTorch. A complex parameter counts as its real and imaginary parts, as there.
 
     optimizer = tg.optim.Adam(model.parameters(), lr=1e-3)
     for x, y in batches:

@@ -57,14 +57,12 @@ def reals(x: Array) -> Array:
 class FusedOptimizer(Optimizer):
     """An optimiser whose step is one call of a kernel for all parameters of a group and a precision.
 
-    That takes float32, float64 and their complex dtypes, C-contiguous. The others,
-    and all where numba does not work or there is
-    no kernel, go through the same formulas on arrays; float16 in float32, where eps is not 0.
+    That takes float32, float64 and their complex dtypes, C-contiguous. The others, and all where numba does not work or
+    there is no kernel, go through the same formulas on arrays; float16 in float32, where eps is not 0.
 
-    A subclass names its running means, the numbers that it remembers with their values at the start, and its kernel, if it has
-    one; then it defines _numbers(group), the last arguments of the kernel. It defines _moved(part, k, t, x, g, *means),
-    the new x
-    and means of the k-th parameter of a part at its step t, on arrays of real numbers.
+    A subclass names its running means, the numbers that it remembers with their values at the start, and its kernel, if it
+    has one; then it defines _numbers(group), the last arguments of the kernel. It defines _moved(part, k, t, x, g, *means),
+    the new x and means of the k-th parameter of a part at its step t, on arrays of real numbers.
     """
 
     kernel: ClassVar[str | None] = None

@@ -91,9 +91,8 @@ def strong_wolfe(at: Callable[[float], Point], start: Point, t: float, size: flo
 class LBFGS(Optimizer):
     """x += t d, where d = -H g, and H is the inverse of the second derivative as the last steps have shown it.
 
-    step(closure) makes up to max_iter such steps; the closure forgets the gradients, computes the loss, calls backward,
-    and returns
-    the loss. There is one group of parameters, of one dtype.
+    step(closure) makes up to max_iter such steps; the closure forgets the gradients, computes the loss, calls backward, and
+    returns the loss. There is one group of parameters, of one dtype.
 
     max_eval           how often the closure may be called in a step; 5/4 max_iter by default
     tolerance_grad     the end, where no element of the gradient is greater

@@ -1,9 +1,8 @@
 """Learning rates that change, under PyTorch's names: each is a formula of the number of steps.
 
-A scheduler sets the rate for step 0 when it is made,
-and that of the next step at each step(). The formula is of the rate that the
-group had at first, "initial_lr"; so there is no error that adds up. If something else has changed the rate in between, say a
-second scheduler, then a scheduler multiplies what it finds by the quotient of its own rates, as PyTorch's do.
+A scheduler sets the rate for step 0 when it is made, and that of the next step at each step(). The formula is of the rate
+that the group had at first, "initial_lr"; so there is no error that adds up. If something else has changed the rate in
+between, say a second scheduler, then a scheduler multiplies what it finds by the quotient of its own rates, as PyTorch's do.
 
     scheduler = tg.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs)
     for epoch in range(epochs):

@@ -23,8 +23,7 @@ class Optimizer:
     param_groups   the groups with all of their hyperparameters, which may be changed between steps
 
     A hyperparameter is an attribute, too: optimizer.lr = 0.1 is for all groups, and optimizer.lr reads that of all, or,
-    inside of
-    move, that of the parameter's group; ValueError where they differ.
+    inside of move, that of the parameter's group; ValueError where they differ.
 
     TypeError for parameters that are not a list of tensors; ValueError for an empty list, for a tensor that is given twice,
     is no leaf or requires no gradient, and for a hyperparameter out of its range.
@@ -196,9 +195,8 @@ class Optimizer:
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on from what state_dict() gave. What does not fit raises, and nothing is changed.
 
-        StateError for another number of groups or parameters and for hyperparameters of another optimiser,
-        ValueError for one out
-        of its range, ShapeError and DtypeError for other arrays.
+        StateError for another number of groups or parameters and for hyperparameters of another optimiser, ValueError for
+        one out of its range, ShapeError and DtypeError for other arrays.
 
         >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
         >>> optimizer = tg.optim.Adam([x], lr=0.1)

@@ -1,10 +1,8 @@
 """SciPy's special functions: a row per ufunc of scipy.special, with its own derivatives. Loading this file loads SciPy.
 
 They are named special_gammaln, .. , so that a user's primitive may be called gammaln. Where SciPy has no function for the
-derivative by
-a parameter, such as the order of a Bessel function, the rule is None. Sources of the rules: NIST Digital Library of
-Mathematical
-Functions, 5.5, 5.15, 6.2, 7.10, 8.8, 8.17, 8.19, 10.6, 10.29, 25.11; A. Owen (1956) for owens_t.
+derivative by a parameter, such as the order of a Bessel function, the rule is None. Sources of the rules: NIST Digital
+Library of Mathematical Functions, 5.5, 5.15, 6.2, 7.10, 8.8, 8.17, 8.19, 10.6, 10.29, 25.11; A. Owen (1956) for owens_t.
 """
 
 import math
