@@ -10,7 +10,8 @@ What is recorded, and when it is replayed
     compiled.py     tg.compile: the recordings of a function, and when it is run as it is
 
 What runs
-    rolling.py      what repeats in the graph becomes a loop: one node, of a row of loop.py
+    repeats.py      what repeats in the graph is found
+    rolling.py      it becomes a loop: one node, of a row of loop.py
     simplify.py     passes that leave out what need not be computed
     products.py     passes that gather matrix products, over time steps and gates; look-ups instead of one-hot products
     fusion.py       which nodes are computed together, and in which order: instructions
