@@ -9,7 +9,7 @@ from collections import defaultdict
 
 from tapegrad.compiler import products
 from tapegrad.compiler.library import reduction
-from tapegrad.compiler.text import REAL, is_elementwise, split_of, values_read
+from tapegrad.compiler.text import is_elementwise, split_of, values_read
 from tapegrad.graph.graph import operands_of
 
 LIMIT = 100             # nodes of a kernel
@@ -39,7 +39,7 @@ def kind_of(node):
     name = node.row.name
     if is_elementwise(node):
         return KERNEL
-    if _is_product(node):
+    if products.by_blas(node):
         return PRODUCT
     if node.row in (products.LOOK_UP, products.COLLECT, products.TAKE, products.SPREAD):
         return LOOK_UP
@@ -48,14 +48,6 @@ def kind_of(node):
     if name == "concatenate" and _is_join(node):
         return JOIN
     return REDUCE if reduction(node) else PYTHON
-
-
-def _is_product(node):
-    if node.row.name != "matmul":
-        return False
-    x, y = node.operands
-    return (node.dtype in REAL and all([hasattr(z, "row") and z.dtype == node.dtype for z in (x, y)]) and 1 <= x.ndim <= 2
-            and 1 <= y.ndim <= 2 and node.size > 0 and x.size > 0)
 
 
 def _is_join(node):
@@ -67,7 +59,7 @@ def reads(node):
     """The nodes whose values computing this one reads."""
     if is_elementwise(node):
         return values_read(node)
-    return [products.base_of(x)[0] for x in node.operands] if _is_product(node) else operands_of(node)
+    return [products.base_of(x)[0] for x in node.operands] if products.by_blas(node) else operands_of(node)
 
 
 def needed_values(graph):

@@ -1,6 +1,8 @@
 """Kernels that are not elementwise: sums, extrema and the softmax family, as text. Operand 0 is the result.
 
 Sums over many elements are added up in float64, or in several parts: no less exact than NumPy's pairwise sums.
+The eager kernels of the softmax family and of one-hot rows (kernels/jit) take whole arrays; these are text, because they read
+and write parts of the program's memory, with strides, and are compiled into one module with the elementwise kernels around.
 """
 
 from math import prod

@@ -71,9 +71,14 @@ def _is_matmul(x):
             and all([isinstance(y, Node) and y.ndim == 2 for y in x.operands]) and x.size > 0)
 
 
-def _is_real(product):
-    """Whether BLAS computes the product: its operands have one dtype, float32 or float64."""
-    return _is_matmul(product) and product.dtype in REAL and all([y.dtype == product.dtype for y in product.operands])
+def by_blas(x):
+    """Whether BLAS computes x: a product of matrices or vectors, not empty, of one dtype, float32 or float64."""
+    return (isinstance(x, Node) and x.row is not None and x.row.name == "matmul" and x.dtype in REAL and x.size > 0
+            and all([isinstance(y, Node) and y.dtype == x.dtype and 1 <= y.ndim <= 2 and y.size > 0 for y in x.operands]))
+
+
+def _is_real(x):
+    return by_blas(x) and _is_matmul(x)
 
 
 def _is_product(x):
