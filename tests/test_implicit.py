@@ -94,3 +94,18 @@ def test_the_tape_holds_one_entry():
     before = len(tg.tape())
     x = root(a, B)
     assert len(tg.tape()) == before + 1 and "custom_root" in repr(x)
+
+
+@pytest.mark.parametrize("fixed", [np.array(B), tg.tensor(B)])
+def test_what_has_no_gradient_may_be_written_to_before_the_sweep(fixed):
+    a, expected = tg.tensor(A, requires_grad=True), tg.tensor(A, requires_grad=True)
+    root(expected, B).sum().backward()
+    x = root(a, fixed).sum()
+    (fixed.data if isinstance(fixed, tg.Tensor) else fixed)[:] = 50.0
+    x.backward()
+    np.testing.assert_array_equal(a.grad, expected.grad)
+
+
+def test_one_tensor_as_two_arguments():
+    product = tg.custom_root(lambda x, a, b: x * x - a * b, lambda a, b: np.sqrt(a * b))
+    assert tg.grad(lambda a: product(a, a))(4.0) == pytest.approx(1.0)

@@ -8,7 +8,7 @@ pytest.importorskip("scipy")
 import scipy.integrate  # noqa: E402
 
 import tapegrad as tg  # noqa: E402
-from tapegrad.errors import GradientError  # noqa: E402
+from tapegrad.errors import DtypeError, GradientError  # noqa: E402
 from tapegrad.scipy import integrate  # noqa: E402
 
 TIGHT = {"rtol": 1e-11, "atol": 1e-11}
@@ -85,3 +85,52 @@ def test_refused(call, words):
 def test_trapezoid():
     assert integrate.trapezoid([1.0, 3.0]) == 2 and not isinstance(integrate.trapezoid([1.0, 3.0]), tg.Tensor)
     tg.gradcheck(lambda y, x: integrate.trapezoid(y, x), START, RATES, order=2)
+
+
+def gradients(f, *arrays):
+    leaves = [tg.tensor(x, requires_grad=True) for x in arrays]
+    f(*leaves).backward()
+    return [leaf.grad for leaf in leaves]
+
+
+@pytest.mark.parametrize("solve", [
+    lambda y0, *args: integrate.odeint(lambda y, t, *args: -y * (args[0] if args else 1.0), y0, [0.0, 1.0], args, **TIGHT)[-1],
+    lambda y0, *args: integrate.solve_ivp(lambda t, y, *args: -y * (args[0] if args else 1.0), (0.0, 1.0), y0, args=args,
+                                          **TIGHT).y[:, -1]])
+def test_the_start_in_other_forms(solve):
+    """One tensor as the start and as an argument: y = y0 exp(-y0); a list of tensors."""
+    slope, = gradients(lambda y0: solve(y0, y0).sum(), np.array([1.5]))
+    np.testing.assert_allclose(slope, [np.exp(-1.5) * (1 - 1.5)], rtol=1e-7)
+    slopes = gradients(lambda a, b: solve([a, b])[1] * 2 + solve([a, b])[0], 1.0, 2.0)
+    np.testing.assert_allclose(slopes, np.exp(-1) * np.array([1, 2]), rtol=1e-7)
+
+
+def test_one_tensor_as_an_end_and_an_argument():
+    slope, = gradients(lambda a: integrate.quad(lambda x, c: c * x, 0.0, a, (a,))[0], 1.5)       # of a^3 / 2
+    np.testing.assert_allclose(slope, 1.5 ** 3, rtol=1e-12)
+    slope, = gradients(lambda a: integrate.quad(lambda x, c: 2.0 * x, 0.0, a, (a,))[0], 1.5)     # the argument is not read
+    np.testing.assert_allclose(slope, 3.0, rtol=1e-12)
+
+
+def test_arrays_may_be_written_to_before_the_sweep():
+    def slope(write):
+        k, fixed, start, times = tg.tensor(RATES, requires_grad=True), RATES.copy(), START.copy(), TIMES.copy()
+        at = tg.tensor(START)
+        z = integrate.odeint(lambda y, t, k, c: prey(y, t, k * c), start, times, (k, fixed), **TIGHT)[-1].sum()
+        z = z + integrate.solve_ivp(lambda t, y, k, c: prey(y, t, k * c), (0.0, 1.0), start, args=(k, fixed)).y[:, -1].sum()
+        z = z + integrate.quad(lambda x, k, c, at: (k * c * at * x).sum(), 0.0, 1.0, (k, fixed, at))[0]
+        if write:
+            for array in (fixed, start, times, at.data):
+                array[:] = 9.0
+        z.backward()
+        return k.grad
+
+    np.testing.assert_array_equal(slope(True), slope(False))
+
+
+def test_complex_numbers():
+    theirs, ours = [module.solve_ivp(lambda t, y: 1j * y, (0.0, 1.0), np.array([1.0 + 0j])).y
+                    for module in (scipy.integrate, integrate)]
+    np.testing.assert_array_equal(ours, theirs)
+    with pytest.raises(DtypeError, match="solve_ivp: complex"):
+        integrate.solve_ivp(lambda t, y: -y, (0.0, 1.0), tg.tensor([1.0 + 1j], requires_grad=True))

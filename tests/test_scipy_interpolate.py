@@ -44,3 +44,13 @@ def test_rest_is_scipys():
 def test_refused(call, kind, words):
     with pytest.raises(kind, match=words):
         call(tg.tensor([1.0, 2.0, 1.0], requires_grad=True))
+
+
+def test_arrays_may_be_written_to_after_it_is_made():
+    x, y = np.arange(4.0), np.array([0.0, 1.0, 8.0, 27.0])
+    spline = interpolate.CubicSpline(x, y)
+    expected = spline(1.5)
+    x += 1
+    y[:] = 0
+    assert spline(1.5) == expected
+    np.testing.assert_allclose(spline(tg.tensor(1.5)).item(), expected, rtol=1e-12)

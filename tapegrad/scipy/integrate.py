@@ -14,13 +14,13 @@ import numpy as np
 from scipy import integrate as theirs
 
 from tapegrad import functions
-from tapegrad.errors import GradientError, ShapeError
+from tapegrad.errors import DtypeError, GradientError, ShapeError
 from tapegrad.errors import describe as described
-from tapegrad.functions.arguments import constant, value
+from tapegrad.functions.arguments import as_tensor, constant, value
 from tapegrad.functions.tensor import Tensor
 from tapegrad.numpy.dispatch import Names, dispatched, holds_tensor, wrapping
 from tapegrad.transforms.functional import vjp
-from tapegrad.transforms.implicit import closed, filled, recorded_value, values, wanted
+from tapegrad.transforms.implicit import closed, filled, kept, recorded_value, values, wanted
 from tapegrad.tree import leaves
 from tapegrad.typing import Array, TensorLike
 
@@ -65,6 +65,7 @@ def quad(func: Function, a: Any, b: Any, args: Any = (), *more: Any, **options: 
     if options.get("weight") is not None:
         raise GradientError("quad: no derivative with weight=; write the weight into the function")
     closed("quad", func, 0.5 * (low + high) if np.isfinite(low + high) else low if np.isfinite(low) else 0.0, *args)
+    whole = kept(whole)
     ends = [next((i for i, x in enumerate(chosen) if x is end), None) for end in (a, b)]
 
     def pull(d: Any, _z: Any, *xs: Any) -> Sequence[Any]:
@@ -84,7 +85,7 @@ def quad(func: Function, a: Any, b: Any, args: Any = (), *more: Any, **options: 
     def _integral(i: int, x: Any, xs: Sequence[Any], start: Any, stop: Any) -> Any:
         """The integral of the derivative by the i-th of the chosen, an element at a time."""
         def slope(t: Any, place: int, *xs: Any) -> Any:
-            moved = lambda x: func(t, *filled(whole, chosen, [*xs[:i], x, *xs[i + 1:]])[2])  # noqa: E731
+            moved = lambda x: functions.positive(func(t, *filled(whole, chosen, [*xs[:i], x, *xs[i + 1:]])[2]))  # noqa: E731
             z, back = vjp(moved, xs[i])
             g = back(functions.ones_like(z) if isinstance(z, Tensor) else np.ones_like(z))[0]
             return functions.ravel(g)[place]
@@ -98,8 +99,11 @@ def quad(func: Function, a: Any, b: Any, args: Any = (), *more: Any, **options: 
 
 def _flow(name: str, f: Function, y0: Any, t: Array, args: tuple[Any, ...], solve: Function) -> Tensor:
     """The values (len(t), n) at the times t of y' = f(y, t, *args), y(t[0]) = y0, by solve(f of arrays, y0, times)."""
-    whole = (y0, args)
-    chosen, (start, held) = wanted(whole), values(whole)
+    y0 = as_tensor(y0)
+    chosen, whole, t = wanted((y0, args)), kept((y0, args)), np.array(t)
+    start, held = values(whole)
+    if any([x.dtype.kind == "c" for x in (start, *chosen)]):
+        raise DtypeError(f"{name}: complex numbers have no derivative here; give their real and imaginary parts")
     start = np.atleast_1d(np.asarray(start, float))
     if start.ndim != 1:
         raise ShapeError(f"{name}: the start is a vector: {described(start)}")
@@ -169,7 +173,8 @@ def odeint(func: Function, y0: Any, t: Any, args: Any = (), Dfun: Any = None, co
         return Tensor(z) if holds_tensor((y0, args)) and not full_output else z
     if full_output or Dfun is not None:
         raise GradientError("odeint: no derivative with full_output= or Dfun=; leave them out")
-    return _flow("odeint", f, y0, times, args, lambda f, y, t: theirs.odeint(f, y, t, rtol=rtol, atol=atol, **options))
+    options = kept({"rtol": rtol, "atol": atol, **options})
+    return _flow("odeint", f, y0, times, args, lambda f, y, t: theirs.odeint(f, y, t, **options))
 
 
 @wrapping(theirs.solve_ivp)
@@ -186,7 +191,7 @@ def solve_ivp(fun: Function, t_span: Any, y0: Any, method: Any = "RK45", t_eval:
     """
     args = () if args is None else args
     held = values(args)
-    right = lambda t, y: np.asarray(values(fun(t, y, *held)), float)  # noqa: E731
+    right = lambda t, y: np.asarray(values(fun(t, y, *held)))  # noqa: E731
     found = theirs.solve_ivp(right, values(t_span), np.asarray(value(y0)), method, t_eval, dense_output, events, vectorized,
                              **options)
     if not wanted((y0, args)):
@@ -197,7 +202,7 @@ def solve_ivp(fun: Function, t_span: Any, y0: Any, method: Any = "RK45", t_eval:
         raise GradientError("solve_ivp: no derivative with dense_output=, events= or vectorized=; leave them out")
     if not found.success:
         raise GradientError(f"solve_ivp: no derivative of a solution that failed: {found.message}")
-    times = found.t if found.t[0] == t_span[0] else np.concatenate([[t_span[0]], found.t])
+    options, times = kept(options), found.t if found.t[0] == t_span[0] else np.concatenate([[t_span[0]], found.t])
 
     def solve(f: Function, y: Array, t: Array) -> Array:
         z = theirs.solve_ivp(lambda s, y: f(y, s), (t[0], t[-1]), y, method, t, **options)

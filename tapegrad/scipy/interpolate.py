@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from scipy import interpolate as theirs
 
 from tapegrad import functions
@@ -36,9 +37,10 @@ class CubicSpline:
     """
 
     def __init__(self, x: Any, y: TensorLike, axis: int = 0, bc_type: Any = "not-a-knot", extrapolate: Any = None) -> None:
-        self.x, self.held, self.bc_type, self.extrapolate = constant("CubicSpline", x), y, bc_type, extrapolate
+        self.x, self.bc_type, self.extrapolate = np.array(constant("CubicSpline", x)), bc_type, extrapolate
         self.of_tensors = holds_tensor([y])
-        array = value(y)
+        array = np.array(value(y))
+        self.held = y if self.of_tensors else array
         self.axis = single_axis("CubicSpline", array, axis)
         if self.of_tensors and (self.x.ndim != 1 or array.shape[self.axis] != self.x.size):
             raise ShapeError(f"CubicSpline: {described(self.x)} points and values {described(array)}")

@@ -29,15 +29,27 @@ def values(tree: Tree) -> Tree:
 
 
 def wanted(tree: Tree) -> list[Tensor]:
-    """The tensors of a structure that require a gradient which is being recorded."""
-    return [leaf for leaf in leaves(tree) if isinstance(leaf, Tensor) and leaf.requires_grad and thread.tape.recording]
+    """The tensors of a structure that require a gradient which is being recorded, each once."""
+    return list({id(leaf): leaf for leaf in leaves(tree) if _is_wanted(leaf)}.values())
+
+
+def _is_wanted(leaf: Any) -> bool:
+    return isinstance(leaf, Tensor) and leaf.requires_grad and thread.tape.recording
+
+
+def kept(tree: Tree) -> Tree:
+    """A structure for the sweep to read: with copies of arrays, and of the values of tensors whose gradient is not wanted."""
+    def copied(leaf: Any) -> Any:
+        held = leaf._value if isinstance(leaf, Tensor) and not _is_wanted(leaf) else leaf
+        return held.copy() if isinstance(held, np.ndarray) else held
+
+    return rebuild(tree, iter([copied(leaf) for leaf in leaves(tree)]))
 
 
 def filled(tree: Tree, chosen: Sequence[Tensor], others: Sequence[Any]) -> Tree:
-    """A structure with `others` in the place of the chosen tensors, and the values of the rest."""
+    """A structure that was kept, with `others` in the place of the chosen tensors."""
     places = {id(x): other for x, other in zip(chosen, others)}
-    found = [places.get(id(leaf), leaf._value if isinstance(leaf, Tensor) else leaf) for leaf in leaves(tree)]
-    return rebuild(tree, iter(found))
+    return rebuild(tree, iter([places.get(id(leaf), leaf) for leaf in leaves(tree)]))
 
 
 def recorded_value(name: str, z: Any, operands: Sequence[Tensor], pull: Pull) -> Tensor:
@@ -115,6 +127,7 @@ def root_at(name: str, f: Callable[..., Any], x: Array, args: tuple[Tree, ...]) 
     if np.shape(residual) != x.shape:
         raise ShapeError(f"{name}: f returned {describe(np.asarray(residual))} for x {describe(x)}; one equation for each "
                          "element is needed")
+    args = kept(args)
 
     def of(z: Any, *xs: Any) -> Any:
         return f(z, *filled(args, chosen, xs))
