@@ -104,6 +104,20 @@ class TestCheckpoint:
         with pytest.raises(errors.ConsumedTapeError):
             leaked[0].sum().backward()
 
+    @pytest.mark.parametrize("before", (0, 125, 127, 130))
+    def test_what_it_computes_in_vain_does_not_matter(self, before):
+        """Such entries leave the tape when it is long, at the first run or at the second."""
+        def f(x):
+            for _ in range(5):
+                x * w
+            return x * 3
+
+        x, w = T(X), T(X)
+        living = [x * 1 for _ in range(before)]
+        tg.checkpoint(f)(x).sum().backward()
+        np.testing.assert_array_equal(x.grad, np.full_like(X, 3))
+        assert w.grad is None and len(living) == before
+
     @pytest.mark.parametrize("how", ("argument", "keyword", "structure"))
     def test_arrays_given_to_it_are_its_own(self, how):
         x, a = T(np.zeros(3)), np.ones(3)

@@ -84,7 +84,7 @@ def _signature(run: Run) -> tuple[Any, ...]:
     """What a run did, and checksums of the values from outside, its inputs apart, that its derivatives read."""
     inside, inputs = run.leaves.union(run.entries), {x._register for x in run.inputs}
     found: list[Any] = []
-    for entry in run.entries:
+    for entry in run.used:
         if entry in inputs:
             continue
         read = entry.static if entry.g.variadic else [

@@ -45,9 +45,10 @@ class Run:
     """One run of a function on tensors of its own.
 
     inputs    those tensors as they were passed, in the order of the arguments' leaves
-    outside   the registers of other people's tensors that the function read, or returned
     output    what the function returned
     entries   what it put on the tape
+    used      those of them that the output was computed from. (The others may have left the tape by themselves.)
+    outside   the registers of other people's tensors that these read, or that the function returned
     consumed  what it consumed of that itself
     """
 
@@ -68,6 +69,7 @@ class Run:
         made = mark.made()
         self.entries = [entry for entry in made if entry.tape is not None]
         self.consumed = mark.consumed.union([entry for entry in made if entry.tape is None])
+        self.used = self._used()
         self.outside = self._read_outside()
 
     def _replaced(self, leaf: Any, own: Callable[[Any], Tensor | None]) -> Any:
@@ -79,10 +81,18 @@ class Run:
             self.leaves.add(x._register)
         return x
 
+    def _used(self) -> list[Entry]:
+        needed, found = {z._register for z in leaves(self.output) if isinstance(z, Tensor)}, []
+        for entry in reversed(self.entries):
+            if entry in needed:
+                needed.update(entry.operands)
+                found.append(entry)
+        return found[::-1]
+
     def _read_outside(self) -> list[Any]:
         inside = self.leaves.union(self.entries, self.consumed)
         passed = {x._register for x in self.inputs}
-        read = [y for entry in self.entries if entry not in passed for y in entry.operands]
+        read = [y for entry in self.used if entry not in passed for y in entry.operands]
         read += [z._register for z in leaves(self.output) if isinstance(z, Tensor)]
         return list(dict.fromkeys([y for y in read if type(y) in (Entry, Leaf) and y not in inside]))
 

@@ -17,7 +17,7 @@ from fuzz.sweeps import Sweeps
 
 class Model(Sweeps):
     def ran(self, f, arguments, own=None):
-        """(the result, the nodes made, the nodes from outside that it reads, which its own arguments are not)"""
+        """(the result, the nodes made, the nodes from outside that it is computed from, which its own arguments are not)"""
         recording, self.recording = self.recording, True
         made, self.made = self.made, []
         own = [x.node for x in (arguments if own is None else own) if isinstance(x, Tensor)]
@@ -29,9 +29,13 @@ class Model(Sweeps):
         if not isinstance(z, Tensor):
             raise Undefined("a function that returns no tensor")
         inside = {*mine, *own}
-        outside = [y for node in [*mine, z.node] if node is not None
-                   for y in ([node] if node not in inside else [*node.parents, *node.maybe]) if y not in inside]
-        return z, mine, list(dict.fromkeys(outside))
+        used, todo = {}, [z.node] if z.node is not None else []
+        while todo:
+            node = todo.pop()
+            if node not in used:
+                used[node] = None
+                todo += [*node.parents, *node.maybe] if node in inside else []
+        return z, mine, [node for node in used if node not in inside]
 
     def own(self, x):
         """A tensor that stands for an argument that is differentiated by."""
