@@ -11,7 +11,7 @@ conventions leave open raises Undefined: no program goes there.
 import numpy as np
 
 from fuzz.infinitesimal import Undefined
-from fuzz.registers import YES, Pullback, Refused, Tensor, depends, reached
+from fuzz.registers import YES, Pullback, Refused, Tensor, depends, outside_of, reached
 from fuzz.sweeps import Sweeps
 
 
@@ -29,13 +29,10 @@ class Model(Sweeps):
         if not isinstance(z, Tensor):
             raise Undefined("a function that returns no tensor")
         inside = {*mine, *own}
-        used, todo = {}, [z.node] if z.node is not None else []
-        while todo:
-            node = todo.pop()
-            if node not in used:
-                used[node] = None
-                todo += [*node.parents, *node.maybe] if node in inside else []
-        return z, mine, [node for node in used if node not in inside]
+        outside = outside_of(inside, z.node)
+        if outside and not outside_of(inside, z.node, maybe=False):
+            raise Undefined("whether this requires a gradient")
+        return z, mine, outside
 
     def own(self, x):
         """A tensor that stands for an argument that is differentiated by."""

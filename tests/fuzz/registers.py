@@ -83,6 +83,17 @@ def reached(nodes, thread, maybe=False):
     return found
 
 
+def outside_of(inside, node, maybe=True):
+    """The nodes that one is computed from by nodes that are inside, and that are not."""
+    found, todo = {}, [] if node is None else [node]
+    while todo:
+        node = todo.pop()
+        if node not in found:
+            found[node] = None
+            todo += [] if node not in inside else [*node.parents, *node.maybe] if maybe else node.parents
+    return [node for node in found if node not in inside]
+
+
 def depends(node, targets, known):
     if node not in known:
         known[node] = node in targets or any(depends(y, targets, known) for y in (*node.parents, *node.maybe))
