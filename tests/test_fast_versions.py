@@ -28,6 +28,10 @@ def one_hot(n, k, random, dtype):
     return x
 
 
+def regular(n, random, dtype):
+    return (random.normal(size=(n, n)) / 8 + 4 * np.eye(n)).astype(dtype)
+
+
 def elementwise(n, k, normal, random):
     return (normal(n, k),), ()
 
@@ -45,6 +49,10 @@ OPERANDS = {
                lambda n, k, normal, random: ((normal(2, n, k), normal(k, 3)), ())],
     "softmax": [lambda n, k, normal, random: ((normal(n, k),), (1,)), lambda n, k, normal, random: ((normal(n, k),), (0,))],
     "softmax_cross_entropy": [lambda n, k, normal, random: ((normal(n, k),), (random.integers(0, k, n),))],
+    "solve": [lambda n, k, normal, random: ((np.tril(regular(n, random, normal(1).dtype)), normal(n, k)), ()),
+              lambda n, k, normal, random: ((np.triu(regular(n, random, normal(1).dtype)), normal(n, k)), ()),
+              lambda n, k, normal, random: ((np.tril(regular(n, random, normal(1).dtype)), normal(n)), ()),
+              lambda n, k, normal, random: ((regular(n, random, normal(1).dtype), normal(n, k)), ())],
     "getitem": [lambda n, k, normal, random: ((normal(9, k),), (random.integers(-9, 9, n),)),
                 lambda n, k, normal, random: ((normal(9, k),), (slice(2, 7),)),
                 lambda n, k, normal, random: ((normal(9, k),), (random.integers(0, 9, (2, n)),)),

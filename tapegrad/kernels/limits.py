@@ -7,3 +7,4 @@ ADDED = 256             # elements of w for w += x @ y, and of d for b += d.sum(
 SCATTERED = 256         # elements of rows for x[ids] += rows (kernels/rows.py)
 NARROW = 32             # elements of x for softmax(x) (kernels/softmax.py)
 CLASSES = 32            # maximal number of columns of x for softmax(x)
+TRIANGULAR = 64         # rows of x for np.linalg.solve(x, y) by substitution (kernels/triangular.py)

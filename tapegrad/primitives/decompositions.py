@@ -24,6 +24,7 @@ G. Golub and V. Pereyra, The differentiation of pseudo-inverses (1973), for pinv
 
 import numpy as np
 
+from tapegrad.kernels import triangular
 from tapegrad.primitives.reductions import kept
 from tapegrad.primitives.registry import primitive
 
@@ -63,6 +64,11 @@ def _stacked(*parts):
 
 
 # Inverses and determinants
+
+
+def _fast_solve(x, y):
+    z = triangular.solve(x, y)
+    return np.linalg.solve(x, y) if z is None else z
 
 
 def _solve_dy(F, d, x, z_ndim, y_ndim):
@@ -146,7 +152,7 @@ def _slogdet_dx(F, d, z, x):
 
 
 primitive("solve", np.linalg.solve, _solve_dx,
-                                    lambda F, d, z, x, y: _solve_dy(F, d, x, z.ndim, y.ndim))
+                                    lambda F, d, z, x, y: _solve_dy(F, d, x, z.ndim, y.ndim)).fast(forward=_fast_solve)
 primitive("inv", np.linalg.inv, _inv_dx)
 primitive("pinv", lambda x, rtol: np.linalg.pinv(x, rcond=rtol), _pinv_dx)
 primitive("det", np.linalg.det, lambda F, d, _z, x: d[..., None, None] * F.cofactors(x))
