@@ -21,7 +21,25 @@ def drawn(shape, seed, dtype=complex):
 
 
 X, Y, V, A = drawn((3, 4), 0), drawn((3, 4), 1), drawn(4, 2), drawn((2, 3, 3), 3)
+H = A @ A.conj().swapaxes(1, 2) + np.eye(3)
 R = np.random.default_rng(4).uniform(0.5, 1.5, (3, 4))
+
+
+def phases(values, vectors):
+    """What does not depend on the phases of complex vectors, the columns of a matrix."""
+    return abs(vectors) ** 2 * values + vectors[..., :1, :] * vectors.conj()
+
+
+def hermitian(F, x):
+    return (x + F.swapaxes(x, -1, -2).conj()) / 2
+
+
+def of_svd(z, m):
+    """Likewise; the rows of z are the singular values, U, and the transpose of Vh."""
+    u, v = z[..., 1:1 + m, :], z[..., 1 + m:, :]
+    return phases(z[..., :1, :].real, u).sum(-2) + (u[..., :1, :] * v).sum(-2)
+
+
 MASK = np.array([[True, False, True, True]])
 IDS = np.array([2, 0, 2])
 POSITIONS = np.array([[0, 1, 2, 0]])
@@ -59,6 +77,16 @@ ROWS = {
     "rfft": [(lambda F, x, norm=norm: F.rfft(x, 1, norm), x)
              for x in (R, R[:, :3]) for norm in ("backward", "ortho", "forward")],
     "irfft": [(lambda F, x, norm=norm, n=n: F.irfft(x, n, 1, norm), X) for n in (6, 7) for norm in ("backward", "ortho")],
+    "solve": [(lambda F, x, y: F.solve(x, y), *xs) for xs in ((A, X[:, :2]), (A[0], V[:3]), (A, R[:, :3]), (A.real, A))],
+    "inv": [(lambda F, x: F.inv(x), A)], "pinv": [(lambda F, x: F.pinv(x, 1e-15), x) for x in (X, X.T, A[0])],
+    "det": [(lambda F, x: F.det(x), x) for x in (A, np.outer(V, V[::-1])[:2, :2])],
+    "cofactors": [(lambda F, x: F.cofactors(x), A)],
+    "det_hessian": [(lambda F, d, x: F.det_hessian(d, x), A[0] / 4, A[1])], "slogdet": [(lambda F, x: F.slogdet(x), A)],
+    "cholesky": [(lambda F, x: F.cholesky(x), hermitian(np, H))], "qr": [(lambda F, x: F.qr(x), x) for x in (X.T, A)],
+    "eigh": [(lambda F, x: phases((z := F.eigh(x))[..., :1, :].real, z[..., 1:, :]), H)],
+    "eig": [(lambda F, x: phases((z := F.eig(x))[..., :1, :], z[..., 1:, :]), x) for x in (A, A.real, A[0] * 1j)],
+    "svd": [(lambda F, x, m=x.shape[-2]: of_svd(F.svd(x), m), x) for x in (X, X.T, A)],
+    "without_phase": [(lambda F, x: F.without_phase(F.where(np.eye(3, dtype=bool), 0.0, x), "eigh"), A)],
     "var": [(lambda F, x: F.var(x, (1,), 1, False), X), (lambda F, x: F.var(x, None, 0, True), X)],
     "std": [(lambda F, x: F.std(x, (1,), 1, False), X), (lambda F, x: F.std(x, None, 0, False), X)],
 }
@@ -134,8 +162,7 @@ def test_constants_of_complex_numbers():
 
 REFUSED = [
     lambda x: tg.sort(x), lambda x: tg.maximum(x, 0.0), lambda x: tg.max(x), lambda x: tg.clip(x, 0, 1),
-    lambda x: tg.sigmoid(x), lambda x: tg.relu(x), lambda x: tg.softmax(x), lambda x: tg.linalg.inv(x @ x.T),
-    lambda x: tg.linalg.norm(x, 2), lambda x: tg.linalg.matrix_norm(x, ord="nuc"),
+    lambda x: tg.sigmoid(x), lambda x: tg.relu(x), lambda x: tg.softmax(x),
     lambda x: tg.hypot(x, x), lambda x: tg.cbrt(x), lambda x: tg.nan_to_num(x), lambda x: tg.modf(x)[0], lambda x: tg.sinc(x),
     lambda x: tg.corrcoef(x), lambda x: tg.fft.rfft(x), lambda x: tg.logsumexp(x, 0),
 ]
@@ -202,6 +229,21 @@ TORCH = [
     *[("fft of n", lambda F, x, n=n, norm=norm: F.fft.fft(x, n, 0, norm) ** 2, X)
       for n in (2, 5) for norm in ("ortho", "forward")],
     *[("irfft of n", lambda F, x, n=n: F.fft.irfft(x, n, -1, "ortho") ** 2, X) for n in (1, 5, 8)],
+]
+
+
+TORCH += [
+    ("solve", lambda F, x, y: F.linalg.solve(x, y), A, X[:, :2]), ("inv", lambda F, x: F.linalg.inv(x), A),
+    ("det", lambda F, x: F.linalg.det(x), A), ("slogdet", lambda F, x: F.linalg.slogdet(x)[0] * F.linalg.slogdet(x)[1], A),
+    ("pinv", lambda F, x: F.linalg.pinv(x), X), ("matrix_norm", lambda F, x: F.linalg.matrix_norm(x, ord="nuc"), A),
+    *[("cholesky", lambda F, x, upper=upper: F.linalg.cholesky(hermitian(F, x), upper=upper), H) for upper in (False, True)],
+    *[("qr", lambda F, x, k=k: F.linalg.qr(x)[k], x) for k in (0, 1) for x in (X, X.T, A)],
+    ("eigvalsh", lambda F, x: F.linalg.eigvalsh(x), H), ("eigvals", lambda F, x: F.linalg.eigvals(x) ** 2, A),
+    ("eigh", lambda F, x: phases((z := F.linalg.eigh(x))[0][..., None, :], z[1]), H),
+    *[("eig", lambda F, x: phases((z := F.linalg.eig(x))[0][..., None, :], z[1]), x) for x in (A, A.real)],
+    ("svdvals", lambda F, x: F.linalg.svdvals(x), X),
+    *[("svd", lambda F, x: (z := F.linalg.svd(x, full_matrices=False))[0] @ z[2]
+       + phases(z[1][..., None, :], z[0]).sum(), x) for x in (X, A)],
 ]
 
 

@@ -32,7 +32,7 @@ OTHER_DTYPES = {
     **dict.fromkeys(("append", "corrcoef", "cov", "quantile"), ("f2 f4 >f4 F g".split(), "Python numbers do not widen it")),
     **dict.fromkeys(("conj", "conjugate"), (["?"], "a bool is its own conjugate")),
     **dict.fromkeys(("median", "nanmedian"), (["F"], "complex128")), "nanquantile": (["g"], "that of a"),
-    "linalg.lstsq": (None, "the rank is an int"),
+    "linalg.lstsq": (None, "the rank is an int"), **dict.fromkeys(("linalg.eig", "linalg.eigvals"), (None, "always complex")),
 }
 REFUSED = {
     **dict.fromkeys(("choose", "take"), "indices that are booleans"), **dict.fromkeys(("corrcoef", "cov"), "one observation"),

@@ -102,6 +102,7 @@ DIFFERENTIABLE = [
     (lambda F, x, y: F.polyfit(x, y, 1, full=True)[1], V, V ** 2), (lambda F, x, y: F.polyfit(x, y, 1, cov=True)[1], V, V ** 2),
     (lambda F, x: F.polyfit(x, V, 2, cov="unscaled")[1], V ** 3),
     (lambda F, y: F.polyfit(AT, y, 1, cov=True)[1], np.stack([V, V ** 2], 1)),
+    (lambda F, p: F.abs(F.roots(p)), V), (lambda F, p: F.real(F.roots(F.concatenate([p, [0.0, 0.0]]))), V),
     # applied to slices and parts
     (lambda F, x: F.apply_along_axis(lambda v: v * v[0], 0, x), CUBE), (lambda F, x: F.apply_along_axis(F.sum, 1, x), CUBE),
     (lambda F, x: F.apply_along_axis(lambda v, k: F.outer(v, v[:k]), -2, x, k=2), CUBE),
@@ -366,7 +367,7 @@ def test_numpy_reads_tensors():
     (lambda x: tg.isclose(x, np.ones(3)), ValueError, ["isclose", "(3, 4)", "(3,)"]),
     (lambda x: np.sum(x, axis=0, order=1), TypeError, ["sum", "order"]),
     (lambda x: np.histogram(x), TypeError, ["np.histogram"]),
-    (lambda x: np.roots(x), TypeError, ["np.roots"]),
+    (lambda x: np.roots(x), ValueError, ["roots", "(3, 4)"]),
     (lambda x: np.cov(x, fweights=[1, 1]), TypeError, ["cov", "fweights"]),
 ])
 def test_bad_calls(call, kind, words):

@@ -25,13 +25,13 @@ def function(case, static):
     """The recorded primitive as a function of its operands."""
     if case.variadic:
         return lambda *xs: getattr(recorded, case.name)(xs, *static)
-    return lambda *xs: getattr(recorded, case.name)(*xs, *static)
+    return lambda *xs: case.seen(getattr(recorded, case.name)(*xs, *static))
 
 
 def reference(case, static):
     if case.variadic:
         return lambda *xs: case.reference(xs, *static)
-    return lambda *xs: case.reference(*xs, *static)
+    return lambda *xs: case.seen(case.reference(*xs, *static))
 
 
 def to_float32(case, static):

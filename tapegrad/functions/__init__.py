@@ -54,7 +54,7 @@ FAMILIES = {
     "cumulative": "cumprod cumsum cumulative_prod cumulative_sum diff ediff1d gradient trapezoid unwrap",
     "ordering": "median nanmedian nanpercentile nanquantile partition percentile quantile sort topk",
     "statistics": "corrcoef cov",
-    "polynomials": "poly polyadd polyder polydiv polyfit polyint polymul polysub polyval vander",
+    "polynomials": "poly polyadd polyder polydiv polyfit polyint polymul polysub polyval roots vander",
     "applying": "apply_along_axis apply_over_axes correlate piecewise sort_complex trim_zeros",
     "writing": "copyto fill_diagonal place put put_along_axis putmask",
     "interpolation": "interp",

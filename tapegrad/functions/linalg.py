@@ -1,8 +1,8 @@
 """`tapegrad.linalg`: linear algebra under the names, arguments and results of numpy.linalg, for stacks of matrices.
 
-Real matrices only. The functions are in functions/solving.py, decompositions.py, norms.py and products.py; their rows, their
-derivatives and the sources of these in primitives/decompositions.py. A matrix that has no inverse, no Cholesky factor, .. is
-numpy.linalg.LinAlgError, as in NumPy.
+The matrices are real or complex. The functions are in functions/solving.py, decompositions.py, norms.py and products.py; their
+rows, their derivatives and the sources of these in primitives/decompositions.py. A matrix that has no inverse, no Cholesky
+factor, .. is numpy.linalg.LinAlgError, as in NumPy.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ from tapegrad.errors import ShapeError, describe
 from tapegrad.functions.arguments import like
 from tapegrad.functions.decompositions import (
     EighResult,
+    EigResult,
     QRResult,
     SlogdetResult,
     SVDResult,
     cholesky,
+    eig,
     eigh,
+    eigvals,
     eigvalsh,
     qr,
     slogdet,
@@ -44,10 +47,10 @@ from tapegrad.functions.solving import (
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import DTypeLike, TensorLike
 
-__all__ = ["EighResult", "LinAlgError", "QRResult", "SVDResult", "SlogdetResult", "cholesky", "cond", "cross", "det",
-           "diagonal", "eigh", "eigvalsh", "inv", "lstsq", "matmul", "matrix_norm", "matrix_power", "matrix_rank",
-           "matrix_transpose", "multi_dot", "norm", "outer", "pinv", "qr", "slogdet", "solve", "svd", "svdvals", "tensordot",
-           "tensorinv", "tensorsolve", "trace", "vecdot", "vector_norm"]
+__all__ = ["EigResult", "EighResult", "LinAlgError", "QRResult", "SVDResult", "SlogdetResult", "cholesky", "cond", "cross",
+           "det", "diagonal", "eig", "eigh", "eigvals", "eigvalsh", "inv", "lstsq", "matmul", "matrix_norm", "matrix_power",
+           "matrix_rank", "matrix_transpose", "multi_dot", "norm", "outer", "pinv", "qr", "slogdet", "solve", "svd", "svdvals",
+           "tensordot", "tensorinv", "tensorsolve", "trace", "vecdot", "vector_norm"]
 
 
 def diagonal(x: TensorLike, /, *, offset: int = 0) -> Tensor:

@@ -14,6 +14,7 @@ from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
 from tapegrad.functions.arguments import as_tensor, constant, floats, like, value
 from tapegrad.functions.convolution import convolve
+from tapegrad.functions.decompositions import eigvals
 from tapegrad.functions.elementwise import add, astype, divide, matmul, multiply, ones_like, sqrt, square, zeros_like
 from tapegrad.functions.joining import concatenate, stack
 from tapegrad.functions.reductions import sum
@@ -36,6 +37,31 @@ def polyval(p: Any, x: TensorLike) -> Tensor:
     for k in range(like(p).shape[0]):
         z = add(multiply(z, x), p[k])
     return z
+
+
+def roots(p: TensorLike) -> Tensor:
+    """The zeros of the polynomial p[0] x^n + .. + p[n], complex: the eigenvalues of its companion matrix, and 0 for each
+    zero at the end of p.
+
+    Derivative: that of linalg.eigvals; it is infinite where zeros coincide. ShapeError for what is no vector.
+
+    >>> tg.roots([1.0, -3.0, 2.0]).data
+    array([2.+0.j, 1.+0.j])
+    >>> tg.grad(lambda p: tg.roots(p).real.max())(np.array([1.0, -3.0, 2.0])).round(6)
+    array([-4., -2., -1.])
+    """
+    p = floats(atleast_1d(p))
+    if like(p).ndim != 1:
+        raise ShapeError(f"roots: a vector is needed: {describe(like(p))}")
+    found = np.flatnonzero(value(p))
+    last = len(found) and like(p).size - 1 - found[-1]
+    zeros = np.zeros(last, np.result_type(like(p), np.complex64))
+    if len(found) == 0 or found[-1] == found[0]:
+        return as_tensor(zeros)
+    p = p[found[0]:found[-1] + 1]
+    n = like(p).size - 1
+    companion = concatenate([reshape(divide(p[1:], -p[0]), (1, n)), np.eye(n - 1, n, dtype=like(p).dtype)], 0)
+    return concatenate([eigvals(companion), zeros], 0)
 
 
 def vander(x: TensorLike, N: int | None = None, increasing: bool = False) -> Tensor:

@@ -1,7 +1,7 @@
 """Systems of equations, inverses, powers and determinants of stacks of matrices.
 
-Real dtypes only. They raise ShapeError for shapes that do not fit, DtypeError for complex numbers and float16, and
-numpy.linalg.LinAlgError for a singular matrix where NumPy does.
+Of real or complex numbers; ^H is the conjugate transpose. They raise ShapeError for shapes that do not fit, DtypeError for
+float16, and numpy.linalg.LinAlgError for a singular matrix where NumPy does.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
 from tapegrad.functions.arguments import as_tensor, like, operand, refuse_out, value
 from tapegrad.functions.decompositions import svdvals
-from tapegrad.functions.elementwise import astype, matmul, positive, square
-from tapegrad.functions.matrices import matrices, real, symmetrised
+from tapegrad.functions.elementwise import astype, matmul, positive
+from tapegrad.functions.matrices import hermitised, inexact, matrices
+from tapegrad.functions.moments import squared_size
 from tapegrad.functions.products import einsum
 from tapegrad.functions.reductions import sum
 from tapegrad.functions.shaping import atleast_1d, moveaxis, ravel, reshape
@@ -26,14 +27,14 @@ from tapegrad.typing import TensorLike
 
 
 def solve(a: TensorLike, b: TensorLike) -> Tensor:
-    """The z with a z = b: a (.., n, n); b a vector (n,), or matrices (.., n, k). Derivative: to b, g = a^-T d; to a, -g z^T.
+    """The z with a z = b: a (.., n, n); b a vector (n,), or matrices (.., n, k). Derivative: to b, g = a^-H d; to a, -g z^H.
 
     >>> tg.linalg.solve(np.array([[2.0, 0.0], [0.0, 4.0]]), np.array([2.0, 8.0]))
     tensor([1., 2.])
     >>> tg.grad(lambda b: tg.linalg.solve(np.diag([2.0, 4.0]), b).sum())(np.array([2.0, 8.0]))
     array([0.5 , 0.25])
     """
-    a, b = matrices("solve", a, square=True), real("solve", b)
+    a, b = matrices("solve", a, square=True), inexact("solve", b)
     shape_a, shape_b = like(a).shape, like(b).shape
     if not shape_b or shape_b[-1 if len(shape_b) == 1 else -2] != shape_a[-1]:
         raise ShapeError(f"solve: {describe(like(a))} and {describe(like(b))}: the rows do not fit")
@@ -41,7 +42,7 @@ def solve(a: TensorLike, b: TensorLike) -> Tensor:
 
 
 def inv(a: TensorLike) -> Tensor:
-    """The inverses z of square matrices (.., n, n). Derivative: -z^T d z^T.
+    """The inverses z of square matrices (.., n, n). Derivative: -z^H d z^H.
 
     >>> tg.linalg.inv(np.array([[2.0, 0.0], [0.0, 4.0]]))
     tensor([[0.5 , 0.  ],
@@ -55,7 +56,7 @@ def pinv(a: TensorLike, rcond: TensorLike | None = None, hermitian: bool = False
     """The Moore-Penrose inverses; singular values up to `rcond` (or `rtol`) times the greatest count as 0.
 
     rcond       1e-15 by default; ValueError if both are given. rtol=None stands for max(m, n) times the dtype's precision
-    hermitian   whether `a` is symmetric; its lower triangle is read then
+    hermitian   whether `a` is Hermitian; its lower triangle is read then
 
     (.., m, n) gives (.., n, m). Derivative: for a fixed rank, after Golub and Pereyra (1973).
 
@@ -63,7 +64,7 @@ def pinv(a: TensorLike, rcond: TensorLike | None = None, hermitian: bool = False
     array([[0.5 , 0.  , 0.  ],
            [0.  , 0.25, 0.  ]])
     """
-    a = symmetrised("pinv", a) if hermitian else matrices("pinv", a)
+    a = hermitised("pinv", a) if hermitian else matrices("pinv", a)
     if rcond is None:
         rcond = 1e-15 if rtol is ... else max(a.shape[-2:]) * np.finfo(a.dtype).eps if rtol is None else rtol
     elif rtol is not ...:
@@ -80,7 +81,7 @@ def lstsq(a: TensorLike, b: TensorLike, rcond: float | None = None) -> tuple[Ten
     >>> print(z.data.round(6), residuals.data.round(6), rank)
     [2.] [2.] 1
     """
-    a, b = matrices("lstsq", a), real("lstsq", b)
+    a, b = matrices("lstsq", a), inexact("lstsq", b)
     if like(a).ndim != 2 or like(b).ndim not in (1, 2) or like(a).shape[0] != like(b).shape[0]:
         raise ShapeError(f"lstsq: {describe(like(a))} and {describe(like(b))}; (m, n) and (m,) or (m, k) are needed")
     kind = np.result_type(value(a), value(b))
@@ -90,7 +91,7 @@ def lstsq(a: TensorLike, b: TensorLike, rcond: float | None = None) -> tuple[Ten
         rcond = np.finfo(like(a).dtype).eps * max(m, n)
     z, s = matmul(pinv(a, rcond), b), svdvals(a)
     rank = int((value(s) > rcond * value(s).max(initial=0)).sum())
-    missed = atleast_1d(sum(square(matmul(a, z) - b), axis=0))
+    missed = atleast_1d(sum(squared_size(matmul(a, z) - b), axis=0))
     return z, missed if rank == n < m else missed[:0], rank, s
 
 
@@ -176,7 +177,7 @@ def multi_dot(arrays: Iterable[TensorLike], *, out: None = None) -> Tensor:
 
 
 def det(a: TensorLike) -> Tensor:
-    """The determinants of square matrices: (..). Derivative: d times the cofactors, also where the matrix is singular.
+    """The determinants of square matrices: (..). Derivative: d times the conjugate cofactors, also of a singular one.
 
     >>> tg.linalg.det(np.array([[2.0, 0.0], [0.0, 4.0]]))
     tensor(8.)

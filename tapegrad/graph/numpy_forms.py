@@ -125,6 +125,7 @@ FORMS = {
     "transpose": lambda x, axes: ((x, ATOM), ".T" if axes is None else f".transpose{text(axes)}"),
     "astype": lambda x, dtype: ((x, ATOM), f".astype({text(np.dtype(dtype))})"),
     "getitem": lambda x, index: ((x, ATOM), "[", *subscript(index), "]"),
+    "without_phase": lambda x, name: ((x, ATOM),),
     "matmul": _matmul, "sum_rows": _sum_rows, "scatter": _scatter,
     "concatenate": _listed("np.concatenate"), "stack": _listed("np.stack"),
     "cumsum": lambda x, axis: ((x, ATOM), f".cumsum({axis})"),

@@ -2,8 +2,8 @@
 
     z = x^-1 y, x lower or upper triangular         n^2 multiplications a column, against n^3 / 3 more for the factors
 
-That x is triangular is seen from its elements, in a pass that ends at the first one that is in the wrong half. The OpenBLAS that
-NumPy ships computes it (cblas_strsm, cblas_dtrsm, for a vector cblas_strsv, cblas_dtrsv); with another BLAS, NumPy's solve does.
+That x is triangular is seen from its elements, in a pass that ends at the first one that is in the wrong half. The OpenBLAS
+that NumPy ships computes z (cblas_strsm, cblas_dtrsm, for a vector cblas_strsv, cblas_dtrsv); with another BLAS, NumPy's solve.
 Source: Dongarra et al., A set of level 3 basic linear algebra subprograms (1990).
 """
 

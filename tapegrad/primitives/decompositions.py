@@ -2,15 +2,17 @@
 
 A decomposition with several results is one row, whose result has them in one array, stacked by rows:
 
-    eigh       (.., 1 + n, n)       the eigenvalues as a row, V
-    svd        (.., 1 + m + n, k)   the singular values as a row, U, V (not its transpose)
+    eigh, eig  (.., 1 + n, n)       the eigenvalues as a row, V
+    svd        (.., 1 + m + n, k)   the singular values as a row, U, the transpose of Vh
     qr         (.., m + n, k)       Q, the transpose of R
     slogdet    (.., 2)              sign, logarithm
 
 The public functions (linalg.py) take them out by indexing. So the decomposition is computed and recorded once, its
 derivative is one formula for all results, which reads nothing but the results, and a derivative of it is again recorded.
 
-eigh and cholesky are functions of the symmetric part (x + x^T) / 2 here, and so their derivatives are symmetric.
+eigh and cholesky are functions of the Hermitian part (x + x^H) / 2 here, and so their derivatives are Hermitian.
+A complex vector of eigh, eig or svd may have any phase. The derivative is that for which it does not turn, v^H dv = 0, and
+exists for functions that do not depend on the phase (`without_phase`).
 
 Where eigenvalues or singular values are equal, 1 / (difference) is infinite. It is multiplied strongly: where the delta of
 the vectors is exactly 0, as it is if only the values are used, the result is 0, and the gradient is finite.
@@ -19,26 +21,40 @@ Sources: M. Giles, Collected matrix derivative results for forward and reverse m
 inv, solve, det, eigh, svd; I. Murray, Differentiation of the Cholesky decomposition (arXiv 1602.07527); S. Walter and
 L. Lehmann, Algorithmic differentiation of linear algebra functions (arXiv 1001.1654) for qr; J. Townsend, Differentiating
 the singular value decomposition (2016), and Z. Wan and S. Zhang (arXiv 1909.02659) for svd of rectangular matrices;
-G. Golub and V. Pereyra, The differentiation of pseudo-inverses (1973), for pinv.
+G. Golub and V. Pereyra, The differentiation of pseudo-inverses (1973), for pinv; C. Boeddeker, P. Hanebrink, L. Drude,
+J. Heymann and R. Haeb-Umbach, On the computation of complex-valued gradients (arXiv 1701.00392), for eig and complex matrices.
 """
 
 import numpy as np
 
+from tapegrad.errors import GradientError
 from tapegrad.kernels import triangular
 from tapegrad.primitives.reductions import kept
-from tapegrad.primitives.registry import primitive
+from tapegrad.primitives.registry import HOLOMORPHIC, LINEAR, primitive
 
 
 def _t(F, x):
     return F.transpose(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
 
 
-def _symmetric(F, x):
-    return (x + _t(F, x)) * 0.5
+def _h(F, x):
+    return _t(F, _conjugate(F, x))
+
+
+def _conjugate(F, x):
+    return F.conjugate(x) if x.dtype.kind == "c" else x
+
+
+def _hermitian(F, x):
+    return (x + _h(F, x)) * 0.5
 
 
 def _skew(F, x):
-    return (x - _t(F, x)) * 0.5
+    return (x - _h(F, x)) * 0.5
+
+
+def _adjoint(x):
+    return np.swapaxes(x, -1, -2).conj()
 
 
 def _eye(n):
@@ -88,9 +104,9 @@ def _inv_dx(F, d, z, _x):
 
 
 def _pinv_dx(F, d, z, x, _rtol):
-    dt, zt, zx, xz = _t(F, d), _t(F, z), z @ x, x @ z
-    outside, inside = dt @ z @ zt, zt @ z @ dt
-    return outside - xz @ outside + inside - inside @ zx - zt @ d @ zt
+    dh, zh, zx, xz = _h(F, d), _h(F, z), z @ x, x @ z
+    outside, inside = dh @ z @ zh, zh @ z @ dh
+    return outside - xz @ outside + inside - inside @ zx - zh @ d @ zh
 
 
 def _products_without_one(s):
@@ -106,14 +122,14 @@ def _cofactors(x):
     if singular.any():
         u, s, vh = np.linalg.svd(x[singular])
         signs = np.linalg.det(u) * np.linalg.det(vh)
-        z[singular] = (u * (_products_without_one(s) * signs[..., None])[..., None, :]) @ vh
+        z[singular] = (u.conj() * (_products_without_one(s) * signs[..., None])[..., None, :]) @ vh.conj()
     return z.astype(x.dtype, copy=False)
 
 
 def _det_hessian(d, x):
     """The second derivative of det applied to d: a polynomial in the singular values, so that no x is an exception.
 
-    In terms of u^T d v it is -p_ij d_ji off the diagonal and sum_j p_ij d_jj on it, p_ij the product of all values but two.
+    In terms of u^H d v it is -p_ij d_ji off the diagonal and sum_j p_ij d_jj on it, p_ij the product of all values but two.
     """
     u, s, vh = np.linalg.svd(x)
     n = s.shape[-1]
@@ -122,9 +138,9 @@ def _det_hessian(d, x):
     if n > 1:
         p[..., -2, -1] = s[..., :-2].prod(-1)
     p = (p + np.swapaxes(p, -1, -2)) * (np.linalg.det(u) * np.linalg.det(vh))[..., None, None]
-    turned = np.swapaxes(u, -1, -2) @ d @ np.swapaxes(vh, -1, -2)
+    turned = _adjoint(u) @ d @ _adjoint(vh)
     diagonal = (p @ np.diagonal(turned, axis1=-2, axis2=-1)[..., None]) * _eye(n)
-    return u @ (diagonal - p * np.swapaxes(turned, -1, -2)) @ vh
+    return u.conj() @ (diagonal - p * np.swapaxes(turned, -1, -2)) @ vh.conj()
 
 
 def _inner(F, x, y):
@@ -146,28 +162,33 @@ def _slogdet(x):
 
 
 def _slogdet_dx(F, d, z, x):
+    """The sign of a complex determinant turns with it: d sign = i sign Im(trace(x^-1 dx))."""
     regular = F.not_equal(z, -np.inf)[..., 1, None, None]
-    inverse = _t(F, F.inv(F.where(regular, x, _eye(x.shape[-1]).astype(x.dtype))))
-    return F.strong_multiply(d[..., 1][..., None, None], F.where(regular, inverse, np.inf))
+    inverse = _h(F, F.inv(F.where(regular, x, _eye(x.shape[-1]).astype(x.dtype))))
+    d_sign, d = d[..., 0], d[..., 1]
+    if x.dtype.kind == "c":
+        d = F.real(d) + 1j * F.imag(F.conjugate(z[..., 0]) * d_sign)
+    return F.strong_multiply(d[..., None, None], F.where(regular, inverse, np.inf))
 
 
 primitive("solve", np.linalg.solve, _solve_dx,
-                                    lambda F, d, z, x, y: _solve_dy(F, d, x, z.ndim, y.ndim)).fast(forward=_fast_solve)
-primitive("inv", np.linalg.inv, _inv_dx)
-primitive("pinv", lambda x, rtol: np.linalg.pinv(x, rcond=rtol), _pinv_dx)
-primitive("det", np.linalg.det, lambda F, d, _z, x: d[..., None, None] * F.cofactors(x))
-primitive("cofactors", _cofactors, lambda F, d, _z, x: F.det_hessian(d, x))
-primitive("det_hessian", _det_hessian, lambda F, e, _z, _d, x: F.det_hessian(e, x), _det_hessian_dx)
-primitive("slogdet", _slogdet, _slogdet_dx)
+                                    lambda F, d, z, x, y: _solve_dy(F, d, x, z.ndim, y.ndim),
+          complex=HOLOMORPHIC).fast(forward=_fast_solve)
+primitive("inv", np.linalg.inv, _inv_dx, complex=HOLOMORPHIC)
+primitive("pinv", lambda x, rtol: np.linalg.pinv(x, rcond=rtol), _pinv_dx, complex=LINEAR)
+primitive("det", np.linalg.det, lambda F, d, _z, x: d[..., None, None] * F.cofactors(x), complex=HOLOMORPHIC)
+primitive("cofactors", _cofactors, lambda F, d, _z, x: F.det_hessian(d, x), complex=HOLOMORPHIC)
+primitive("det_hessian", _det_hessian, lambda F, e, _z, _d, x: F.det_hessian(e, x), _det_hessian_dx, complex=HOLOMORPHIC)
+primitive("slogdet", _slogdet, _slogdet_dx, complex=LINEAR)
 
 
 # Decompositions
 
 
 def _cholesky_dx(F, d, z, _x):
-    zt = _t(F, z)
-    half = F.solve(zt, _lower_half(F, zt @ d))
-    return _symmetric(F, F.solve(zt, _t(F, half)))
+    zh = _h(F, z)
+    half = F.solve(zh, _lower_half(F, zh @ d))
+    return _hermitian(F, F.solve(zh, _h(F, half)))
 
 
 def _qr(x):
@@ -179,19 +200,47 @@ def _qr_dx(F, d, z, x_shape):
     m = x_shape[-2]
     q, rt, dq, drt = z[..., :m, :], z[..., m:, :], d[..., :m, :], d[..., m:, :]
     r = _t(F, rt)
-    lower = _lower_half(F, r @ drt - _t(F, dq) @ q)
-    return _t(F, F.solve(r, _t(F, dq + q @ (lower + _t(F, lower)))))
+    lower = _lower_half(F, r @ _conjugate(F, drt) - _h(F, dq) @ q)
+    return _h(F, F.solve(r, _h(F, dq + q @ (lower + _h(F, lower)))))
 
 
 def _eigh(x):
-    values, vectors = np.linalg.eigh((x + np.swapaxes(x, -1, -2)) * 0.5)
+    values, vectors = np.linalg.eigh((x + _adjoint(x)) * 0.5)
     return _stacked(values[..., None, :], vectors)
 
 
 def _eigh_dx(F, d, z, _x):
     values, v, dvalues, dv = z[..., :1, :], z[..., 1:, :], d[..., :1, :], d[..., 1:, :]
-    turned = F.strong_multiply(_skew(F, _t(F, v) @ dv), _inverse_gaps(F, values))
-    return _symmetric(F, (v * dvalues + v @ turned) @ _t(F, v))
+    inner = _h(F, v) @ dv
+    if v.dtype.kind == "c":
+        inner = F.without_phase(inner, "eigh")
+    turned = F.strong_multiply(_skew(F, inner), _inverse_gaps(F, values))
+    return _hermitian(F, (v * dvalues + v @ turned) @ _h(F, v))
+
+
+def _eig(x):
+    values, vectors = np.linalg.eig(x)
+    return _stacked(values[..., None, :], vectors).astype(np.result_type(x, np.complex64), copy=False)
+
+
+def _eig_dx(F, d, z, _x):
+    """v^-H (diag(dw) + K * (v^H dv - v^H v diag(v^H dv))) v^H: the vectors keep their length, and don't turn."""
+    values, v, dvalues, dv = z[..., :1, :], z[..., 1:, :], d[..., :1, :], d[..., 1:, :]
+    vh = _h(F, v)
+    inner = F.without_phase(vh @ dv, "eig")
+    eye = _eye(v.shape[-1])
+    lengths = F.sum(F.where(eye, inner, 0.0), (v.ndim - 2,), True)
+    turned = F.strong_multiply(inner - vh @ v * lengths, F.conjugate(_inverse_gaps(F, values)))
+    return F.solve(vh, F.where(eye, dvalues, turned) @ vh)
+
+
+def _without_phase(inner, name):
+    """v^H dv for unit vectors v, which are any of those with a factor exp(i phi): that has no derivative by phi."""
+    turning = np.abs(np.diagonal(inner, axis1=-2, axis2=-1).imag).max(initial=0)
+    if turning > np.sqrt(np.finfo(inner.dtype).eps) * np.abs(inner).max(initial=0):
+        raise GradientError(f"{name}: the loss depends on the phase of a complex vector, which is arbitrary: use what does "
+                            "not, as its absolute values or its products with conj of others")
+    return inner
 
 
 def _svd(x):
@@ -201,23 +250,29 @@ def _svd(x):
 
 def _svd_dx(F, d, z, x_shape):
     m, n = x_shape[-2:]
-    s, u, v = z[..., :1, :], z[..., 1:1 + m, :], z[..., 1 + m:, :]
-    ds, du, dv = d[..., :1, :], d[..., 1:1 + m, :], d[..., 1 + m:, :]
-    ut, vt, st = _t(F, u), _t(F, v), _t(F, s)
-    udu, vdv = ut @ du, vt @ dv
+    s, u, v = z[..., :1, :], z[..., 1:1 + m, :], _conjugate(F, z[..., 1 + m:, :])
+    ds, du, dv = d[..., :1, :], d[..., 1:1 + m, :], _conjugate(F, d[..., 1 + m:, :])
+    vh, st = _h(F, v), _t(F, s)
+    udu, vdv = _h(F, u) @ du, vh @ dv
     turned = F.strong_multiply(_skew(F, udu) * s + st * _skew(F, vdv), 2 * _inverse_gaps(F, s * s))
-    dx = (u * ds + u @ turned) @ vt
+    if u.dtype.kind == "c":                             # u and v turn together, or s would have a phase
+        F.without_phase(udu + vdv, "svd")
+        ds = F.real(ds)
+        turned = turned + F.strong_multiply(F.where(_eye(s.shape[-1]), _skew(F, udu), 0.0), 1 / s)
+    dx = (u * ds + u @ turned) @ vh
     if m > n:
-        dx = dx + F.strong_multiply(du - u @ udu, 1 / s) @ vt
+        dx = dx + F.strong_multiply(du - u @ udu, 1 / s) @ vh
     if m < n:
-        dx = dx + u @ _t(F, F.strong_multiply(dv - v @ vdv, 1 / s))
+        dx = dx + u @ _h(F, F.strong_multiply(dv - v @ vdv, 1 / s))
     return dx
 
 
-primitive("cholesky", lambda x: np.linalg.cholesky((x + np.swapaxes(x, -1, -2)) * 0.5), _cholesky_dx)
-primitive("qr", _qr, _qr_dx)
-primitive("eigh", _eigh, _eigh_dx)
-primitive("svd", _svd, _svd_dx)
+primitive("cholesky", lambda x: np.linalg.cholesky((x + _adjoint(x)) * 0.5), _cholesky_dx, complex=LINEAR)
+primitive("qr", _qr, _qr_dx, complex=LINEAR)
+primitive("eigh", _eigh, _eigh_dx, complex=LINEAR)
+primitive("eig", _eig, _eig_dx, complex=LINEAR)
+primitive("svd", _svd, _svd_dx, complex=LINEAR)
+primitive("without_phase", _without_phase, lambda F, d, _z, _inner, _name: d, complex=LINEAR)
 
 
 # Norms

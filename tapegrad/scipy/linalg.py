@@ -37,7 +37,7 @@ def _of(name: str) -> Callable[[Callable[..., Any]], Any]:
 
 
 def _square(name: str, a: TensorLike) -> Tensor:
-    return as_tensor(matrices(name, a, square=True))
+    return as_tensor(real(name, matrices(name, a, square=True)))
 
 
 @_of("solve_triangular")
@@ -122,7 +122,8 @@ def solve_sylvester(a: TensorLike, b: TensorLike, q: TensorLike) -> Tensor:
     >>> tg.scipy.linalg.solve_sylvester(tg.tensor([[1.0]]), [[2.0]], [[6.0]])
     tensor([[2.]])
     """
-    a, b, q = _square("solve_sylvester", a), _square("solve_sylvester", b), as_tensor(matrices("solve_sylvester", q))
+    a, b = _square("solve_sylvester", a), _square("solve_sylvester", b)
+    q = as_tensor(real("solve_sylvester", matrices("solve_sylvester", q)))
     if q.shape != (a.shape[0], b.shape[0]):
         raise ShapeError(f"solve_sylvester: {described(a)}, {described(b)} and {described(q)}: the sizes do not fit")
     return recorded.special_solve_sylvester(a, b, q)

@@ -4,6 +4,7 @@
     static     the static arguments to try, a tuple each
     reference  NumPy's function of (operands, *static); by default the one of the same name
     shapes     tuples of operand shapes; by default those that broadcast against each other
+    seen       what of the result is compared and differentiated, where not all of it has a derivative
 """
 
 from dataclasses import dataclass
@@ -54,6 +55,7 @@ class Case:
     reference: object = None
     shapes: list = None
     variadic: bool = False
+    seen: object = staticmethod(lambda z: z)
 
     def __post_init__(self):
         self.reference = self.reference or getattr(np, self.name)

@@ -22,6 +22,10 @@ def symmetric_part(x):
     return (x + np.swapaxes(x, -1, -2)) / 2
 
 
+def hollow(shape, seed):
+    return real(shape, seed) * (1 - np.eye(shape[-1]))
+
+
 def _rows(*parts):
     return np.concatenate(parts, -2)
 
@@ -44,6 +48,16 @@ def _qr(x):
 def _eigh(x):
     values, vectors = np.linalg.eigh(symmetric_part(x))
     return _rows(values[..., None, :], vectors)
+
+
+def _eig(x):
+    values, vectors = np.linalg.eig(x)
+    return _rows(values[..., None, :], vectors).astype(complex)
+
+
+def _without_phases(z):
+    values, vectors = z[..., :1, :], z[..., 1:, :]
+    return abs(vectors) ** 2 * values + vectors[..., :1, :] * vectors.conj()
 
 
 def _svd(x):
@@ -75,6 +89,8 @@ CASES = [
     Case("cholesky", (positive_definite,), reference=lambda x: np.linalg.cholesky(symmetric_part(x)), shapes=SQUARE),
     Case("qr", (regular,), reference=_qr, shapes=TALL),
     Case("eigh", (symmetric,), reference=_eigh, shapes=SQUARE),
+    Case("eig", (regular,), reference=_eig, shapes=SQUARE, seen=_without_phases),
+    Case("without_phase", (hollow,), (("eigh",),), lambda x, name: x, SQUARE),
     Case("svd", (regular,), reference=_svd, shapes=TALL + WIDE),
     Case("norm", (away_from_zero,), NORMS, _norm, [((3, 4),), ((2, 1),)]),
 ]
