@@ -6,7 +6,7 @@ recomputed from them; the deltas come from a sweep that retains the tape.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -115,9 +115,9 @@ def _behind(note: Note) -> list[Note]:
     return sorted(found, key=lambda note: note.start or 0.0)
 
 
-def known_values(entries: Sequence[Any]) -> dict[Any, Any]:
-    """{register: array} of the values that entries have saved, and of results recomputed from them."""
-    values: dict[Any, Any] = {}
+def known_values(entries: Sequence[Any], held: Mapping[Any, Any] | None = None) -> dict[Any, Any]:
+    """{register: array} of the values that entries have saved, or that are in `held`, and of results recomputed from them."""
+    values: dict[Any, Any] = dict(held or {})
     for entry in entries:
         z, *rest = entry.saved if not entry.g.variadic else entry.saved[:1]
         if z is not None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from tapegrad.core.sweep import fit
 from tapegrad.debug.names import Names, place
-from tapegrad.debug.notes import Note, notes_of
+from tapegrad.debug.notes import notes_of
 from tapegrad.debug.table import Table
 from tapegrad.errors import GradientError
 from tapegrad.primitives import arrays
@@ -47,7 +47,7 @@ def check(source: Any, rtol: float = 1e-4, atol: float = 1e-6) -> Check:
     names, results = Names(notes), list[Any]()
     for note in notes:
         if note.values is not None and note.dtype.kind == "f" and note.value is not None and note.value.finite:
-            results += [(note, position, *compared) for position, compared in _compared(note)]
+            results += [(note, position, *found) for position, found in compared(note.row, note.values)]
     return Check(names, results, rtol, atol)
 
 
@@ -91,10 +91,10 @@ def _double(x: Any) -> Any:
     return x.astype(float) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
 
 
-def _compared(note: Note) -> Iterator[tuple[int, tuple[float, float, float, float]]]:
-    """(position, (derivative, difference, error, scale)) of each operand of an entry."""
-    row, random = note.row, np.random.default_rng(0)
-    xs, static = (note.values[0], note.values[1:]) if row.variadic else (note.values[:row.arity], note.values[row.arity:])
+def compared(row: Any, values: Sequence[Any]) -> Iterator[tuple[int, tuple[float, float, float, float]]]:
+    """(position, (derivative, difference, error, scale)) of each operand of an entry, from its row and Note.values."""
+    random = np.random.default_rng(0)
+    xs, static = (values[0], values[1:]) if row.variadic else (values[:row.arity], values[row.arity:])
     xs = [_double(np.asarray(x) if isinstance(x, float) else x) for x in xs]
 
     def g(xs: Sequence[Any]) -> Array:

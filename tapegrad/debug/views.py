@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 from tapegrad.core.tape import TapeBase, tapes_are
 
 if TYPE_CHECKING:
+    import os
+
     from tapegrad.debug.blame import Blame
     from tapegrad.debug.check import Check
     from tapegrad.debug.draw import Drawing
+    from tapegrad.debug.explore import Explorer
     from tapegrad.debug.memory import Memory
     from tapegrad.debug.profile import Profile
     from tapegrad.debug.table import Table
@@ -88,6 +91,19 @@ class Views:
         """
         from tapegrad.debug.blame import blame
         return blame(self)
+
+    def explore(self, path: str | os.PathLike[str] | None = None) -> Explorer:
+        """One HTML page that steps through the entries, forward and in the reverse sweep. See debug/explore.py.
+
+        path   the file to write, atomically; without one, a notebook shows the page
+
+        >>> x = tg.tensor([1.0, 2.0], requires_grad=True, name="x")
+        >>> loss = tg.sum(tg.square(x))
+        >>> tg.tape().explore().data["steps"]
+        [0, 1, -2, -1]
+        """
+        from tapegrad.debug.explore import explore
+        return explore(self, path)
 
     def _repr_html_(self) -> str:
         return self.show()._repr_html_()
