@@ -307,10 +307,14 @@ def _make_alike(original: Any, given: Any, own: dict[int, Any]) -> None:
 
 
 class Text(str):
-    """Text that a prompt shows as it is."""
+    """Text that a prompt and a notebook show as it is."""
 
     __slots__ = ()
     __repr__ = str.__str__
+
+    def _repr_html_(self) -> str:
+        from tapegrad.debug.table import preformatted
+        return preformatted(self)
 
 
 def _states(generators: list[Any]) -> dict[int, str]:

@@ -14,9 +14,10 @@ import numpy as np
 from tapegrad.core.sweep import sweep
 from tapegrad.core.tape import thread
 from tapegrad.core.walk import seed_of
-from tapegrad.debug.names import Names, place
+from tapegrad.debug.names import Names, place, without_trace
 from tapegrad.debug.notes import Note, Summary, notes_of
 from tapegrad.debug.reasons import why, why_delta
+from tapegrad.debug.table import preformatted
 from tapegrad.debug.watching import observed
 from tapegrad.errors import GradientError
 from tapegrad.functions.tensor import Tensor
@@ -80,6 +81,7 @@ class Blame:
         self.entry: str | None = None
         self.place: str | None = None
         self._lines = [why]
+        self._hints = without_trace([] if note is None else [note], "its line")
         if note is not None:
             self.entry, self.place = names.line(note), place(note, full=True)
             to = names(note.ys[position]) if position is not None and position < len(note.ys) else "the kept gradient"
@@ -101,6 +103,9 @@ class Blame:
         return "\n".join(self._lines)
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return preformatted("\n".join([*self._lines, *self._hints]))
 
 
 def _behind(note: Note) -> list[Note]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tapegrad.debug.names import place
+from tapegrad.debug.names import place, without_trace
 from tapegrad.debug.notes import Note, notes_of
 from tapegrad.debug.table import Table
 
@@ -38,6 +38,7 @@ class Memory:
         self.entries = len(notes)
         self.total, self.given = sum(note.kept for note in notes), sum(note.given for note in notes)
         self._operations, self._lines = _grouped(notes, lambda note: note.g), _grouped(notes, place)
+        self._hints = without_trace(notes, "by line")
         self.by_operation = {label: kept for label, (_, kept, _) in self._operations.items()}
         self.by_line = {label: kept for label, (_, kept, _) in self._lines.items() if label}
 
@@ -47,7 +48,7 @@ class Memory:
                  "constants, for backward")
         return [Table(heading, {name: list(groups), "entries": [n for n, _, _ in groups.values()],
                                 "bytes": [kept for _, kept, _ in groups.values()],
-                                "of leaves, constants": [given for _, _, given in groups.values()]})
+                                "of leaves, constants": [given for _, _, given in groups.values()]}, (), self._hints)
                 for heading, name, groups in ((title, "operation", self._operations), ("", "line", self._lines))
                 if any(groups)]
 

@@ -85,6 +85,11 @@ def short(value: Any) -> str:
     return text if len(text) <= 32 else f"{text[:28]} ..."
 
 
+def without_trace(notes: Sequence[Note], what: str) -> list[str]:
+    """The hint that `what` needs a trace, if there are entries that were recorded without one."""
+    return [f"{what}: record inside of `with tg.traced() as t:`"] if any(note.place is None for note in notes) else []
+
+
 def place(note: Note, full: bool = False) -> str:
     """`train_lstm.py:36`, the line of a note; empty if it was not recorded."""
     if note.place is None:

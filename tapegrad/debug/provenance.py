@@ -7,7 +7,7 @@ contributions already.
 from __future__ import annotations
 
 import os
-from collections.abc import ItemsView, Iterator
+from collections.abc import ItemsView, Iterator, Sequence
 from io import StringIO
 from typing import Any
 
@@ -17,7 +17,7 @@ from tapegrad.core.entry import Leaf
 from tapegrad.core.sweep import fit, sweep
 from tapegrad.core.tape import thread
 from tapegrad.core.walk import seed_of
-from tapegrad.debug.names import Names, place
+from tapegrad.debug.names import Names, place, without_trace
 from tapegrad.debug.notes import Note, notes_of
 from tapegrad.debug.table import Table
 from tapegrad.debug.tracing import Trace
@@ -77,7 +77,7 @@ def provenance(source: Tensor | Trace, W: Tensor, by: str = "entry", gradient: T
             label = names.line(note) if by == "entry" else place(note)
         parts[label] = parts[label] + part if label in parts else part
     mine = next((note for note in notes if note.entry is register), getattr(register, "where", register))
-    return Provenance(names(mine), by, parts)
+    return Provenance(names(mine), by, parts, without_trace([note for note, _ in uses], "by line, and by step"))
 
 
 def _swept(loss: Tensor, register: Any, gradient: TensorLike | None, notes: list[Note]) -> list[tuple[Note, Array]]:
@@ -121,8 +121,8 @@ class Provenance:
     `sum()` is the gradient, `norms` the Euclidean norm of each part, `table()` and print() show the norms, `plot()` draws them.
     """
 
-    def __init__(self, name: str, by: str, parts: dict[str | int, Array]) -> None:
-        self.name, self.by, self.parts = name, by, parts
+    def __init__(self, name: str, by: str, parts: dict[str | int, Array], hints: Sequence[str] = ()) -> None:
+        self.name, self.by, self.parts, self._hints = name, by, parts, hints
 
     def __getitem__(self, label: str | int) -> Array:
         return self.parts[label]
@@ -154,7 +154,8 @@ class Provenance:
         largest = max(self.norms.values()) or 1.0
         bars = ["#" * round(20 * norm / largest) if np.isfinite(norm) else "not finite" for norm in self.norms.values()]
         return Table(f"gradient of {self.name} by {self.by}", {
-            self.by: list(self.parts), "norm": [f"{norm:.4g}" for norm in self.norms.values()], "share of the largest": bars})
+            self.by: list(self.parts), "norm": [f"{norm:.4g}" for norm in self.norms.values()], "share of the largest": bars},
+            (), self._hints)
 
     def __str__(self) -> str:
         return str(self.table())

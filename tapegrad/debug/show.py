@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tapegrad.debug.names import Names, place
+from tapegrad.debug.names import Names, place, without_trace
 from tapegrad.debug.notes import notes_of
 from tapegrad.debug.table import Table, seconds
 
@@ -46,4 +46,5 @@ def show(source: Any, first: int | None = None, last: int | None = None) -> Tabl
     left_out = f", {len(shown)} of them shown" if len(shown) < len(notes) else ""
     hint = kind == "trace" and shown and not any(note.swept is not None for _, note in shown)
     return Table(f"{kind} of {len(notes)} entries{left_out}", columns,
-                 ["no deltas: no backward() of these entries ran inside of `with tg.traced()`"] if hint else [])
+                 ["no deltas: no backward() of these entries ran inside of `with tg.traced()`"] if hint else [],
+                 without_trace(notes, "lines, times and summaries of values and deltas"))

@@ -14,7 +14,7 @@ import numpy as np
 from tapegrad.core.entry import Entry, Leaf
 from tapegrad.core.sweep import backward, fit
 from tapegrad.core.tape import thread
-from tapegrad.debug.names import Names, place
+from tapegrad.debug.names import Names, place, without_trace
 from tapegrad.debug.notes import Summary, notes_of
 from tapegrad.debug.table import Table
 from tapegrad.debug.watching import observed
@@ -61,7 +61,7 @@ def backward_steps(loss: Tensor, gradient: TensorLike | None = None, *, retain_g
     finally:
         for entry, plan in before:
             entry.plan = plan
-    return Steps(taken, reached)
+    return Steps(taken, reached, without_trace(notes, "the lines of the steps"))
 
 
 def _see(step: Step, g: str, ys: Sequence[Any], taken: list[Step]) -> Callable[..., None]:
@@ -107,7 +107,8 @@ class Step:
 class Steps:
     """The steps of a backward(), up to the one that meets `stop`; `stopped` is that one, or None."""
 
-    def __init__(self, taken: Sequence[Step], reached: Callable[[Step], bool]) -> None:
+    def __init__(self, taken: Sequence[Step], reached: Callable[[Step], bool], hints: Sequence[str] = ()) -> None:
+        self._hints = hints
         self.steps: list[Step] = []
         self.stopped: Step | None = None
         for step in taken:
@@ -132,7 +133,7 @@ class Steps:
             "delta": [_text(step.delta) for step in self],
             "contributions": ["; ".join(f"{y}: {_text(c)}" for y, _, c in step.contributions) for step in self],
             "line": [step.place for step in self]},
-            [f"stopped at {self.stopped.name}"] if self.stopped is not None else [])
+            [f"stopped at {self.stopped.name}"] if self.stopped is not None else [], self._hints)
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.steps))

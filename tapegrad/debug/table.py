@@ -15,6 +15,7 @@ class Table:
 
     columns   {name: cells}; columns whose cells are all None or empty are left out
     notes     lines of text under the table
+    hints     more of them for a notebook, such as how to record what is missing
 
     str() is the table as text, `_repr_html_()` as HTML; `rows` are dicts of the text of the cells.
 
@@ -27,8 +28,9 @@ class Table:
     2       4
     """
 
-    def __init__(self, title: str, columns: Mapping[str, Sequence[Any]], notes: Sequence[str] = ()) -> None:
-        self.title, self.notes = title, notes
+    def __init__(self, title: str, columns: Mapping[str, Sequence[Any]], notes: Sequence[str] = (),
+                 hints: Sequence[str] = ()) -> None:
+        self.title, self.notes, self.hints = title, notes, hints
         self.columns = {name: [_text(cell) for cell in cells] for name, cells in columns.items()
                         if any(cell is not None and cell != "" for cell in cells)}
         self.numeric = {name: not any(isinstance(cell, str) for cell in cells) for name, cells in columns.items()}
@@ -59,9 +61,14 @@ class Table:
                            for name, cell in zip(self.columns, cells))
 
         body = "".join(f"<tr>{row('td', cells)}</tr>" for cells in zip(*self.columns.values()))
-        under = "".join(f"<div>{escape(note)}</div>" for note in self.notes)
+        under = "".join(f"<div>{escape(note)}</div>" for note in (*self.notes, *self.hints))
         return (f'<div style="overflow-x:auto"><table style="{STYLE[0]}"><caption style="text-align:left">{escape(self.title)}'
                 f"</caption><thead><tr>{row('th', self.columns)}</tr></thead><tbody>{body}</tbody></table>{under}</div>")
+
+
+def preformatted(text: str) -> str:
+    """Text as HTML, for what is no table."""
+    return f'<pre style="overflow-x:auto;{STYLE[0]}">{escape(text)}</pre>'
 
 
 def _text(cell: Any) -> str:

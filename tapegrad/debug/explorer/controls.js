@@ -8,15 +8,27 @@ class Controls {
     this.now = document.getElementById("now");
     this.slider = document.getElementById("slider");
     this.slider.max = tape.steps.length;
-    const share = tape.steps.length ? 100 * tape.turn / tape.steps.length : 100;
-    this.slider.style.setProperty("--turn", `${share}%`);
-    document.querySelectorAll("#phases span").forEach((span, i) => { span.style.width = `${i ? 100 - share : share}%`; });
+    this.phases();
     state.speed = 1;
     this.buttons();
     this.searching();
     addEventListener("keydown", event => this.key(event));
     this.showHints();
     state.listeners.push(changed => this.update(changed));
+  }
+
+  /* The colours of the track: forward and reverse by turns, once in most tapes. */
+  phases() {
+    const {tape} = this, n = tape.steps.length || 1, ends = [0, ...tape.turns, n];
+    const stops = ends.slice(1).map((end, i) => {
+      const reverse = tape.at(ends[i] + 1).reverse;
+      return `var(${reverse ? "--delta" : "--value"}) ${100 * ends[i] / n}% ${100 * end / n}%`;
+    });
+    this.slider.style.setProperty("--phases", `linear-gradient(to right, ${stops.join(", ")})`);
+    const spans = document.querySelectorAll("#phases span");
+    if (tape.turns.length === 1) spans[0].style.width = `${100 * tape.turn / n}%`;
+    else spans[1].textContent = tape.turns.length ? "forward and reverse by turns" : "";
+    if (tape.turns.length > 1) spans[0].textContent = "";
   }
 
   showHints() {

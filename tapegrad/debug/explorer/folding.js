@@ -57,18 +57,9 @@ class Folded {
       const user = node.members.find(y => tape.uses[y].some(use => tape.evaluated[use] >= moment - 1));
       return reverse || user === undefined ? node.members[node.members.length - 1] : user;
     }
-    if (!reverse) {                     // the last one that is computed
-      let low = 0, high = node.members.length;
-      while (low < high) {
-        const middle = (low + high) >> 1;
-        if (tape.evaluated[node.members[middle]] < moment) low = middle + 1; else high = middle;
-      }
-      return node.members[Math.max(0, low - 1)];
-    }
-    for (const y of node.members) {     // the sweep meets the last first
-      if (tape.swept[y] >= 0 && tape.swept[y] < moment) return y;
-    }
-    return node.members[node.members.length - 1];
+    const {members} = node;             // of those that are computed the last one; the sweep meets the last first
+    const at = first(members, y => reverse ? tape.swept[y] >= 0 && tape.swept[y] < moment : tape.evaluated[y] >= moment);
+    return members[Math.max(0, Math.min(members.length - 1, reverse ? at : at - 1))];
   }
 
   /* The two lines of a node. */
@@ -77,4 +68,14 @@ class Folded {
     const name = node.members.length > 1 ? tape.groups[node.group].name || register.name : register.name;
     return node.kind === "entry" ? [name, tape.operation(y)] : [name, ""];
   }
+}
+
+/* The first index from which on a condition holds, by bisection; the length if it holds nowhere. */
+function first(list, holds) {
+  let low = 0, high = list.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (holds(list[middle])) high = middle; else low = middle + 1;
+  }
+  return low;
 }

@@ -3,7 +3,7 @@
    Only what the window shows is in the document. Positions are relative to an origin near the window, because a browser draws
    with single precision, which is too coarse far away from 0. */
 
-const NEAR = 20000, FLIGHT = 620;
+const NEAR = 20000, FLIGHT = 620, PRINTED = [700, 560];     // milliseconds; pixels of the drawing on paper
 
 function svg(name, attributes = {}, parent = null, text = "") {
   const element = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -60,11 +60,13 @@ class Graph {
     this.size = [this.drawing.clientWidth || 600, this.drawing.clientHeight || 500];
   }
 
-  fit() {
+  fit(size = null) {
+    this.measure();
+    this.size = size || this.size;
     const [width, height] = this.size, {left, right, bottom, lanes} = this.layout;
     const far = right + (lanes ? 130 : 0);
     const scale = Math.max(0.08, Math.min(1.25, (width - 30) / (far - left), (height - 40) / bottom));
-    this.view = {scale, x: (left + far) / 2 - width / 2 / scale, y: bottom / 2 - height / 2 / scale};
+    Object.assign(this.view, {scale, x: (left + far) / 2 - width / 2 / scale, y: bottom / 2 - height / 2 / scale});
     this.show();
   }
 
@@ -95,7 +97,7 @@ class Graph {
     this.show();
   }
 
-  /* Move the window as little as needed to have the nodes in it. */
+  /* Move the window as little as needed to have the nodes in it; to its middle if they were far away. */
   reveal(nodes) {
     const [width, height] = this.size, {view} = this, margin = 36 / view.scale;
     const [first] = nodes, w = width / view.scale, h = height / view.scale;
@@ -107,6 +109,10 @@ class Graph {
     const x = right - left > w ? (left + right - w) / 2 : Math.min(left, Math.max(view.x, right - w));
     const y = bottom - top > h ? (top + bottom - h) / 2 : Math.min(top, Math.max(view.y, bottom - h));
     if (x === view.x && y === view.y) return;
+    if (Math.abs(x - view.x) > w / 2 || Math.abs(y - view.y) > h / 2) {
+      this.centre(near);
+      return;
+    }
     [view.x, view.y] = [x, y];
     this.show();
   }
@@ -219,7 +225,10 @@ class Graph {
     elements.group.classList.toggle("swept", swept);
     const bad = what => register[what] !== undefined && !isFiniteDigest(tape.digests[register[what]]);
     elements.group.classList.toggle("bad", hasValue && bad("value") || swept && bad("delta"));
-    elements.y = y;
+    if (!state.playing) {
+      const words = this.described(y);
+      if (elements.words !== words) elements.group.setAttribute("aria-label", elements.words = words);
+    }
   }
 
   fill(cell, number, digestOf, known) {
@@ -398,7 +407,7 @@ class Graph {
   // The mouse and the keyboard
 
   listen() {
-    const {drawing, view} = this;
+    const {drawing} = this;
     drawing.addEventListener("wheel", event => {
       event.preventDefault();
       const box = drawing.getBoundingClientRect();
@@ -420,6 +429,15 @@ class Graph {
     drawing.addEventListener("click", () => { if (!this.dragged) this.state.set({selected: -1}); });
     drawing.addEventListener("keydown", event => this.key(event));
     new ResizeObserver(() => { this.measure(); this.show(); }).observe(drawing);
+    addEventListener("beforeprint", () => {
+      this.kept = {...this.view};
+      this.fit(PRINTED);
+    });
+    addEventListener("afterprint", () => {
+      Object.assign(this.view, this.kept);
+      this.measure();
+      this.show();
+    });
   }
 
   /* Along the edges: up to an operand, down to a use; Enter unfolds a loop or goes to the step. */

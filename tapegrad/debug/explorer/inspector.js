@@ -90,7 +90,8 @@ class Inspector {
     }
     if (complete && register.delta === undefined) return this.section("Delta", this.unknown("delta", "deltas=True"));
     const digest = complete ? tape.digests[register.delta] : sumOf(parts.slice(0, arrived).map(part => tape.digests[part.digest]));
-    const title = complete ? parts.length ? `Delta: the sum of ${parts.length} contribution${parts.length > 1 ? "s" : ""}` : "Delta: the seed"
+    const title = complete ? parts.length ? `Delta: the sum of ${parts.length} contribution${parts.length > 1 ? "s" : ""}`
+      : tape.added ? "Delta: the seed" : "Delta"
       : `Delta so far: ${arrived} of ${parts.length} contributions`;
     return this.section(title, this.array(digest));
   }
@@ -115,21 +116,21 @@ class Inspector {
     if (digest.nans) facts.push(`${digest.nans} NaN`);
     if (digest.infs) facts.push(`${digest.infs} infinite`);
     if (digest.full && digest.full.length > 1) facts.push(`norm ${format(normOf(digest))}`);
-    if (facts.length) box.append(element("p", {class: "facts"}, facts.join("   ")));
+    if (facts.length) box.append(element("p", {class: "facts"}, ...facts.map(fact => element("span", {}, fact))));
     return box;
   }
 
-  numbers(digest, dark) {
-    const columns = digest.shape.length ? digest.shape[digest.shape.length - 1] : 1;
-    const scale = largest(digest.full.map(magnitude)) || 1, table = element("table", {class: "numbers"});
-    for (let i = 0; i < digest.full.length; i += columns) {
-      const row = element("tr");
-      for (const x of digest.full.slice(i, i + columns)) {
-        const rgb = colour(magnitude(x) / scale, dark);
-        row.append(element("td", {style: `background:${css(rgb)};color:${readable(rgb)}`,
-                                  title: Array.isArray(x) ? `${x[0]} + ${x[1]}i` : String(x)}, format(x)));
-      }
-      table.append(row);
+  numbers({full, shape}, dark) {
+    const scale = largest(full.map(magnitude)) || 1, columns = shape.length ? shape[shape.length - 1] : 1;
+    const number = (name, x) => {
+      const rgb = colour(magnitude(x) / scale, dark);
+      return element(name, {style: `background:${css(rgb)};color:${readable(rgb)}`,
+                            title: Array.isArray(x) ? `${x[0]} + ${x[1]}i` : String(x)}, format(x));
+    };
+    if (shape.length < 2) return element("div", {class: "numbers vector scroll"}, ...full.map(x => number("span", x)));
+    const table = element("table", {class: "numbers"});
+    for (let i = 0; i < full.length; i += columns) {
+      table.append(element("tr", {}, ...full.slice(i, i + columns).map(x => number("td", x))));
     }
     return element("div", {class: "scroll"}, table);
   }

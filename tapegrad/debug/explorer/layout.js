@@ -34,6 +34,12 @@ class Layout {
     for (const node of this.nodes) {
       if (node.kind === "entry") node.depth = 1 + into(node).reduce((depth, edge) => Math.max(depth, edge.from.depth), 0);
     }
+    for (const node of this.nodes.slice().reverse()) {  // one that is used more than it uses stands above its uses
+      const after = node.outOf.filter(edge => !edge.back);
+      if (node.kind === "entry" && after.length > into(node).length) {
+        node.depth = after.reduce((depth, edge) => Math.min(depth, edge.to.depth), Infinity) - 1;
+      }
+    }
     this.deepest = 0;
     for (const node of this.nodes) {
       if (node.kind !== "entry") node.depth = Math.min(...node.outOf.map(edge => edge.to.depth)) - 1;

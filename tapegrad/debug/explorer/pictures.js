@@ -147,7 +147,7 @@ function brief(digest) {
   if (digest.full && digest.full.length <= 3) return summary(digest);
   const most = digest.full ? largest(digest.full.map(magnitude)) : Math.max(Math.abs(numberOf(digest.min)), Math.abs(numberOf(digest.max)));
   if (digest.full && !isFiniteDigest(digest)) return digest.full.some(x => Number.isNaN(magnitude(x))) ? "NaN" : "∞";
-  return Number.isFinite(most) ? `±${format(most, 2)}` : summary(digest);
+  return Number.isFinite(most) ? most ? `±${format(most, 2)}` : "0" : summary(digest);
 }
 
 /* One line about an array, for lists and for screen readers. */

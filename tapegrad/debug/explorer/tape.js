@@ -24,6 +24,8 @@ class Tape {
     });
     this.turn = this.steps.findIndex(step => step < 0);         // the first step of a sweep
     if (this.turn < 0) this.turn = this.steps.length;
+    this.turns = this.steps.map((step, i) => i && (step < 0) !== (this.steps[i - 1] < 0) ? i : -1).filter(i => i > 0);
+    this.added = this.parts.some(parts => parts.length > 0);    // whether contributions are known
     this.members = this.groups.map(() => []);                   // group -> its registers
     this.repetition = new Array(n).fill(0);                     // register -> which member of its group it is
     this.registers.forEach((register, i) => {
