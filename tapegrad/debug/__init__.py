@@ -11,4 +11,7 @@
     memory, profile        the use of memory and time
     check                  every derivative compared with finite differences
     stepping               backward() entry by entry
+    explore, explorer/     all of this as one HTML page that steps through a tape
+    recall, digest, symbols, sources
+                           what that page shows: values and deltas, arrays as JSON, rules as formulas, source lines
 """

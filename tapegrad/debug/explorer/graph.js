@@ -73,10 +73,14 @@ class Graph {
   /* Readable, with the current entry in the window. */
   start() {
     this.fit();
-    if (this.view.scale < 0.62) {
-      const node = this.folded.nodeOf.get(Math.max(0, this.tape.at(this.state.moment).z)) || this.layout.nodes[0];
+    if (this.view.scale < 0.5) {
+      const node = this.folded.nodeOf.get(Math.max(0, this.tape.at(this.state.moment).z));
       this.view.scale = 0.62;
-      if (node) this.centre([node]);
+      this.centre([node]);
+      if (!this.state.moment) {
+        this.view.y = -40;
+        this.show();
+      }
     }
   }
 
@@ -355,6 +359,7 @@ class Graph {
       const width = Math.max(0, ...lines.map(line => line.length)) * 7.3 + 16, height = 18 * lines.length + 6;
       const [wide, high] = [width * larger, height * larger];
       let [x, y] = elements.middle;
+      x -= wide * 0.4;                  // beside the way of the contribution
       y -= edge.far ? 16 : 0;
       for (const [px, py, w, h] of placed) {
         if (Math.abs(px - x) < (w + wide) / 2 + 6 && Math.abs(py - y) < (h + high) / 2 + 4) y = py + (h + high) / 2 + 4;

@@ -4,8 +4,8 @@
    that is longer than FAR is drawn as a stub with the name of its other end. */
 
 const SIZES = {entry: [180, 76], leaf: [166, 68], constant: [100, 68], before: [126, 68]};
-const ROOMY = {entry: [222, 84], leaf: [212, 76], constant: [118, 76], before: [212, 76]};     // with room for numbers
-const GAP_X = 22, GAP_Y = 52, BEND = 6, FAR = 9, ROUNDS = 14, FEW = 40;
+const ROOMY = {entry: [222, 80], leaf: [212, 74], constant: [118, 74], before: [212, 74]};     // with room for numbers
+const GAP_X = 22, GAP_Y = 40, BEND = 6, FAR = 9, ROUNDS = 14, FEW = 40;
 
 class Layout {
   constructor(folded) {
