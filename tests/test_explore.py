@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import threading
 from html import escape
 from html.parser import HTMLParser
 
@@ -193,6 +194,28 @@ class TestMissing:
         assert "the reverse sweep needs its backward() inside" in data["hints"][0].replace("The", "the")
         assert data["steps"] == [0, 1]
 
+    def test_compiled_calls(self):
+        """They are entries without an operator that could be run again."""
+        f, x = tg.compile(lambda x: tg.sum(tg.exp(x))), leaf([1.0, 2.0], "x")
+        f(x)
+        loss = f(x) * 2.0  # noqa: F841
+        data = tg.tape().explore().data
+        np.testing.assert_allclose(value(data, register(data, "x"), "delta"), 2 * np.exp([1.0, 2.0]))
+        assert not tg.blame()
+
+    def test_of_another_thread(self):
+        found = []
+
+        def record():
+            loss = tg.sum(tg.exp(leaf([1.0])))
+            found.append((tg.tape(), loss))
+
+        thread = threading.Thread(target=record)
+        thread.start()
+        thread.join()
+        data = found[0][0].explore().data
+        assert data["steps"] == [0, 1] and len(data["entries"]) == 2
+
     def test_empty(self):
         page = tg.tape().explore()
         assert page.data["entries"] == page.data["steps"] == [] and page.data["title"] == "tape of 0 entries"
@@ -379,6 +402,11 @@ class TestPage:
         with tg.traced(values=True) as t:
             explored_wrong(leaf([1.0, 2.0]))
         assert [small for *_, small in t.explore().data["entries"][0]["checked"]] == [False]
+
+    def test_conversions_are_too_coarse_for_differences(self):
+        with tg.traced(values=True) as t:
+            tg.exp(leaf([1.0, 0.3]).astype(np.float32))
+        assert t.check() and [len(entry.get("checked", ())) for entry in t.explore().data["entries"]] == [0, 1]
 
     def test_the_lstm_step_is_small(self):
         import models

@@ -131,7 +131,7 @@ def known_values(entries: Sequence[Any], held: Mapping[Any, Any] | None = None) 
             if isinstance(value, np.ndarray):
                 values[y] = value
     for entry in entries:
-        if entry not in values:
+        if entry not in values and entry.g.g is not None:       # a compiled call has no G
             given = [values.get(y) if hasattr(y, "shape") else y for y in entry.operands]
             if all(x is not None for x in given):
                 with np.errstate(all="ignore"):

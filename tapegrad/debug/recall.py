@@ -57,7 +57,7 @@ class Recalled:
         self._add_up()
         self._find_reasons()
         self.steps = self._ordered()
-        self._say_what_is_missing()
+        self._say_what_is_missing(source)
 
     def _noted(self) -> None:
         """What a trace has kept."""
@@ -172,11 +172,11 @@ class Recalled:
         timed += [(note.swept or 0.0, step) for note, step in zip(self.swept, backward)]
         return [step for _, step in sorted(timed, key=lambda pair: pair[0])]
 
-    def _say_what_is_missing(self) -> None:
+    def _say_what_is_missing(self, source: Any) -> None:
         notes, advice = self.notes, []
         if any(note.place is None for note in notes):
             advice.append("source lines, times and the folding of loops need `with tg.traced() as t:` around the forward pass")
-        if any(note not in self.values for note in notes):
+        if not getattr(source, "values", False) and any(note not in self.values for note in notes):
             advice.append("all values need `tg.traced(values=True)`")
         if any(note.swept is not None and note not in self.deltas for note in notes):
             advice.append("deltas and contributions need `tg.traced(values=True, deltas=True)`")

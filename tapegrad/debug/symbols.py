@@ -126,8 +126,10 @@ def _written(x: Any, places: dict[Any, int]) -> tuple[Formula, int]:
         return [*_bound(operands[0], places, ATOM)[0], _index(*x.static)], ATOM
     if name in ("transpose", "swapaxes") and x.ndim == 2:
         return [*_bound(operands[0], places, ATOM)[0], "ᵀ"], POWER
-    if name == "alias":
+    if name == "alias" or name == "astype" and operands[0].dtype.kind != "b":
         return _written(operands[0], places)
+    if name == "astype":                                # Iverson's bracket
+        return ["[", *_written(operands[0], places)[0], "]"], ATOM
     if name == "conjugate":
         return ["conj(", *_written(operands[0], places)[0], ")"], ATOM
     tokens: Formula = [f"{NAMES.get(name, name)}("]
