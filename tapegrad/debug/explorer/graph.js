@@ -174,7 +174,7 @@ class Graph {
                             role: "button", tabindex: -1}, this.nodeLayer);
     svg("rect", {class: "halo", x: -4, y: -4, width: width + 8, height: height + 8, rx: 13}, group);
     svg("rect", {class: "body", width, height, rx: node.kind === "leaf" ? 18 : 9}, group);
-    const name = svg("text", {class: "name", x: 10, y: 19}, group);
+    const title = svg("title", {}, group), name = svg("text", {class: "name", x: 10, y: 19}, group);
     const badge = svg("text", {class: "badge", x: width - 9, y: 19}, group);
     const cells = {}, single = node.kind === "constant", half = single ? width - 16 : (width - 20) / 2, high = height - 34;
     for (const [i, what] of (single ? ["value"] : ["value", "delta"]).entries()) {
@@ -192,7 +192,7 @@ class Graph {
       if (node.group >= 0) this.state.toggleLoop(this.tape.groups[node.group].loop);
       else if (this.tape.evaluated[node.members[0]] >= 0) this.state.goTo(this.tape.evaluated[node.members[0]] + 1);
     });
-    this.shownNodes.set(node, {group, name, badge, cells, key: ""});
+    this.shownNodes.set(node, {group, title, name, badge, cells, key: ""});
     this.refresh(node);
   }
 
@@ -214,6 +214,7 @@ class Graph {
       elements.name.replaceChildren(svg("tspan", {}, null, left));
       if (right) elements.name.append(svg("tspan", {class: "sign"}, null, " = "), svg("tspan", {class: "operation"}, null, right));
       elements.badge.textContent = badge;
+      elements.title.textContent = many > 1 ? `${tape.line(y)}\n${many} repetitions; double-click to unfold the loop` : tape.line(y);
     }
     const hasValue = tape.hasValue(y, state.moment), register = tape.registers[y];
     this.fill(elements.cells.value, hasValue ? register.value : undefined, () => tape.digests[register.value], hasValue);

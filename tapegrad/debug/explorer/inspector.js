@@ -16,7 +16,8 @@ class Inspector {
     if (state.playing && state.speed > 2 && time - this.time < 250) return;     // nobody reads it so fast
     this.time = time;
     const {arrived, complete, known} = y < 0 ? {} : tape.delta(y, state.moment);
-    const key = [y, y >= 0 && tape.hasValue(y, state.moment), arrived, complete, known, state.dark, state.selected >= 0].join();
+    const key = [y, y >= 0 && tape.hasValue(y, state.moment), arrived, complete, known, state.dark, state.selected >= 0,
+                 [...state.unfolded].join(".")].join();
     if (key === this.key) return;
     this.key = key;
     this.box.replaceChildren();
@@ -227,6 +228,12 @@ class Inspector {
       if (step < 0) continue;
       const button = element("button", {}, text);
       button.addEventListener("click", () => this.state.set({moment: step + 1, selected: -1}));
+      buttons.append(button);
+    }
+    const {group} = tape.registers[y];
+    if (group !== undefined) {
+      const {loop} = tape.groups[group], button = element("button", {}, this.state.unfolded.has(loop) ? "Fold its loop" : "Unfold its loop");
+      button.addEventListener("click", () => this.state.toggleLoop(loop));
       buttons.append(button);
     }
     return uses.length || buttons.childNodes.length ? this.section(uses.length ? `Used by ${uses.length === 1 ? "" : uses.length}` : "Steps", uses.length ? list : "", buttons) : null;
