@@ -34,7 +34,7 @@ from tapegrad.debug.sources import Sources
 from tapegrad.debug.symbols import Formulas
 from tapegrad.files import replacing
 
-SCRIPTS = ("tape.js", "state.js", "pictures.js", "folding.js", "layout.js", "graph.js", "listing.js", "source.js",
+SCRIPTS = ("tape.js", "state.js", "pictures.js", "folding.js", "layout.js", "nodes.js", "graph.js", "listing.js", "source.js",
            "inspector.js", "controls.js", "main.js")
 CHECKED, CHEAP = 2000, 20_000           # entries that are compared with finite differences, and elements that each may have
 HEIGHT = 760                            # pixels, in a notebook

@@ -9,7 +9,6 @@ class Controls {
     this.slider = document.getElementById("slider");
     this.slider.max = tape.steps.length;
     this.phases();
-    state.speed = 1;
     this.buttons();
     this.searching();
     addEventListener("keydown", event => this.key(event));
@@ -99,7 +98,8 @@ class Controls {
     this.slider.value = moment;
     this.slider.style.setProperty("--at", `${tape.steps.length ? 100 * moment / tape.steps.length : 0}%`);
     const reverse = tape.at(moment).reverse;
-    this.slider.setAttribute("aria-valuetext", `step ${moment} of ${tape.steps.length}${moment ? reverse ? ", reverse sweep" : ", forward" : ""}`);
+    const phase = moment ? reverse ? ", reverse sweep" : ", forward" : "";
+    this.slider.setAttribute("aria-valuetext", `step ${moment} of ${tape.steps.length}${phase}`);
     document.getElementById("count").textContent = `${moment} / ${tape.steps.length}`;
     const play = document.getElementById("play");
     play.textContent = state.playing ? "Pause" : "Play";
@@ -146,7 +146,11 @@ class Controls {
       list.children[i].scrollIntoView({block: "nearest"});
       state.set({selected: found[i]});
     };
-    const close = () => { list.hidden = true; input.setAttribute("aria-expanded", "false"); input.removeAttribute("aria-activedescendant"); };
+    const close = () => {
+      list.hidden = true;
+      input.setAttribute("aria-expanded", "false");
+      input.removeAttribute("aria-activedescendant");
+    };
     const search = () => {
       const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
       found = [];
@@ -156,8 +160,9 @@ class Controls {
       const exact = y => tape.name(y).toLowerCase() === words[0] ? 0 : 1;
       found.sort((a, b) => exact(a) - exact(b) || a - b);
       list.replaceChildren(...found.map((y, i) => {
-        const item = element("li", {role: "option", id: `found${i}`, "aria-selected": "false"}, element("code", {}, tape.line(y)),
-                             element("span", {class: "quiet"}, ` ${tape.entries[y]?.line || tape.registers[y].kind}`));
+        const item = element("li", {role: "option", id: `found${i}`, "aria-selected": "false"},
+                             element("code", {}, tape.line(y)), " ",
+                             element("span", {class: "quiet"}, tape.entries[y]?.line || tape.registers[y].kind));
         item.addEventListener("mousedown", event => { event.preventDefault(); choose(i); });
         return item;
       }));

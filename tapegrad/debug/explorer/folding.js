@@ -23,7 +23,9 @@ class Folded {
       this.nodeOf.set(y, node);
     };
     tape.entries.forEach((_, z) => include(z));
-    tape.registers.forEach(({kind}, y) => { if (kind === "leaf" || kind === "before" || kind === "constant" && constants) include(y); });
+    tape.registers.forEach(({kind}, y) => {
+      if (kind === "leaf" || kind === "before" || kind === "constant" && constants) include(y);
+    });
     tape.entries.forEach((entry, z) => {
       for (const y of entry.operands) if (this.nodeOf.has(y)) this.connect(this.nodeOf.get(y), this.nodeOf.get(z));
     });

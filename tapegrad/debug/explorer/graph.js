@@ -29,7 +29,7 @@ class Graph {
     this.scene = svg("g", {}, this.drawing);
     [this.edgeLayer, this.nodeLayer, this.labelLayer, this.flightLayer] =
       ["edges", "nodes", "labels", "flights"].map(name => svg("g", {class: name}, this.scene));
-    this.shownNodes = new Map();        // node -> its elements
+    this.shownNodes = new Map();        // node -> its NodeView
     this.shownEdges = new Map();
     this.inFlight = new Set();          // nodes whose delta waits for a contribution to land
     this.before = state.moment;
@@ -109,7 +109,8 @@ class Graph {
                                       && Math.abs(node.y - first.y) < h - 2 * margin - 80);
     const left = Math.min(...near.map(node => node.x - node.width / 2)) - margin;
     const right = Math.max(...near.map(node => node.x + node.width / 2)) + margin;
-    const top = Math.min(...near.map(node => node.y)) - margin, bottom = Math.max(...near.map(node => node.y + node.height)) + margin;
+    const top = Math.min(...near.map(node => node.y)) - margin;
+    const bottom = Math.max(...near.map(node => node.y + node.height)) + margin;
     const x = right - left > w ? (left + right - w) / 2 : Math.min(left, Math.max(view.x, right - w));
     const y = bottom - top > h ? (top + bottom - h) / 2 : Math.min(top, Math.max(view.y, bottom - h));
     if (x === view.x && y === view.y) return;
@@ -131,9 +132,9 @@ class Graph {
     this.scene.setAttribute("transform", `scale(${scale}) translate(${ox - x},${oy - y})`);
     this.drawing.classList.toggle("far", scale < 0.3);
     const nodes = new Set(this.layout.visible(x - 40, y, x + width / scale + 40, y + height / scale));
-    for (const [node, elements] of this.shownNodes) {
+    for (const [node, shown] of this.shownNodes) {
       if (nodes.has(node)) continue;
-      elements.group.remove();
+      shown.group.remove();
       this.shownNodes.delete(node);
     }
     const edges = new Set();
@@ -148,7 +149,7 @@ class Graph {
       this.shownEdges.delete(edge);
     }
     for (const edge of edges) if (!this.shownEdges.has(edge)) this.addEdge(edge);
-    for (const node of nodes) if (!this.shownNodes.has(node)) this.addNode(node);
+    for (const node of nodes) if (!this.shownNodes.has(node)) this.shownNodes.set(node, new NodeView(node, this));
     this.mark();
   }
 
@@ -157,7 +158,8 @@ class Graph {
   addEdge(edge) {
     const [d, middle] = pathOf(edge, this.layout, this.origin);
     const kind = edge.back ? "back" : "ahead";
-    const path = svg("path", {d, class: `edge ${kind}${edge.far ? " stub" : ""}`, "marker-end": `url(#arrow-${kind})`}, this.edgeLayer);
+    const path = svg("path", {d, class: `edge ${kind}${edge.far ? " stub" : ""}`, "marker-end": `url(#arrow-${kind})`},
+                     this.edgeLayer);
     const elements = [path];
     if (edge.far) {
       const [name] = this.folded.title(edge.from, this.state.moment);
@@ -166,112 +168,6 @@ class Graph {
     elements.middle = middle;
     elements.kind = kind;
     this.shownEdges.set(edge, elements);
-  }
-
-  addNode(node) {
-    const {width, height} = node, [ox, oy] = this.origin;
-    const group = svg("g", {class: `node ${node.kind}`, transform: `translate(${node.x - width / 2 - ox},${node.y - oy})`,
-                            role: "button", tabindex: -1}, this.nodeLayer);
-    svg("rect", {class: "halo", x: -4, y: -4, width: width + 8, height: height + 8, rx: 13}, group);
-    svg("rect", {class: "body", width, height, rx: node.kind === "leaf" ? 18 : 9}, group);
-    const title = svg("title", {}, group), name = svg("text", {class: "name", x: 10, y: 19}, group);
-    const badge = svg("text", {class: "badge", x: width - 9, y: 19}, group);
-    const cells = {}, single = node.kind === "constant", half = single ? width - 16 : (width - 20) / 2, high = height - 34;
-    for (const [i, what] of (single ? ["value"] : ["value", "delta"]).entries()) {
-      const cell = svg("g", {class: `cell ${what}`, transform: `translate(${8 + i * (half + 4)},27)`}, group);
-      svg("rect", {width: half, height: high, rx: 4}, cell);
-      cells[what] = {cell, content: svg("g", {}, cell), width: half, height: high, key: ""};
-    }
-    group.addEventListener("click", event => {
-      event.stopPropagation();
-      if (this.dragged) return;
-      if (event.target === badge && node.group >= 0) this.state.toggleLoop(this.tape.groups[node.group].loop);
-      else this.state.set({selected: this.folded.member(node, this.state.moment)});
-    });
-    group.addEventListener("dblclick", () => {
-      if (node.group >= 0) this.state.toggleLoop(this.tape.groups[node.group].loop);
-      else if (this.tape.evaluated[node.members[0]] >= 0) this.state.goTo(this.tape.evaluated[node.members[0]] + 1);
-    });
-    this.shownNodes.set(node, {group, title, name, badge, cells, key: ""});
-    this.refresh(node);
-  }
-
-  /* What a node shows at the moment; the document is touched only where this has changed. */
-  refresh(node) {
-    const elements = this.shownNodes.get(node), {tape, state} = this;
-    if (!elements) return;
-    const y = this.folded.member(node, state.moment), [name, operation] = this.folded.title(node, state.moment);
-    const many = node.members.length;
-    const badge = many > 1 ? node.kind === "entry" || many < 1000 ? `${tape.repetition[y] + 1}/${many}` : `×${many}` : "";
-    const key = `${name}|${operation}|${badge}`;
-    if (elements.key !== key) {
-      elements.key = key;
-      const room = Math.floor((node.width - 20) / 7.3) - badge.length - (badge ? 1 : 0);
-      const text = operation && name !== operation ? `${name} = ${operation}` : name;
-      const short = text.length <= room ? text : operation && operation.length + 4 < room
-        ? `${name.slice(0, Math.max(1, room - operation.length - 4))}… = ${operation}` : `${text.slice(0, Math.max(1, room - 1))}…`;
-      const [left, right] = operation ? short.split(/ = (.*)/s) : [short];
-      elements.name.replaceChildren(svg("tspan", {}, null, left));
-      if (right) elements.name.append(svg("tspan", {class: "sign"}, null, " = "), svg("tspan", {class: "operation"}, null, right));
-      elements.badge.textContent = badge;
-      elements.title.textContent = many > 1 ? `${tape.line(y)}\n${many} repetitions; double-click to unfold the loop` : tape.line(y);
-    }
-    const hasValue = tape.hasValue(y, state.moment), register = tape.registers[y];
-    this.fill(elements.cells.value, hasValue ? register.value : undefined, () => tape.digests[register.value], hasValue);
-    if (elements.cells.delta && !this.inFlight.has(node)) {
-      const {parts, arrived, complete, known} = tape.delta(y, state.moment);
-      const number = complete ? register.delta : known ? `${y}+${arrived}` : undefined;
-      this.fill(elements.cells.delta, number, () => complete ? tape.digests[register.delta]
-        : sumOf(parts.slice(0, arrived).map(part => tape.digests[part.digest])), known);
-      elements.cells.delta.cell.classList.toggle("partial", known && !complete);
-    }
-    const done = node.kind === "entry" ? hasValue : true, swept = tape.swept[y] >= 0 && tape.swept[y] < state.moment;
-    elements.group.classList.toggle("waiting", !done);
-    elements.group.classList.toggle("swept", swept);
-    const bad = what => register[what] !== undefined && !isFiniteDigest(tape.digests[register[what]]);
-    elements.group.classList.toggle("bad", hasValue && bad("value") || swept && bad("delta"));
-    if (!state.playing) {
-      const words = this.described(y);
-      if (elements.words !== words) elements.group.setAttribute("aria-label", elements.words = words);
-    }
-  }
-
-  fill(cell, number, digestOf, known) {
-    const key = `${number}|${known}|${this.state.dark}`;
-    if (cell.key === key) return;
-    cell.key = key;
-    cell.content.replaceChildren();
-    cell.cell.classList.toggle("known", known);
-    if (!known || number === undefined) {
-      if (known) svg("text", {x: cell.width / 2, y: cell.height / 2 + 4, class: "quiet"}, cell.content, "?");
-      return;
-    }
-    const digest = digestOf(), few = fewNumbers(digest);
-    if (!few && this.table(cell, digest)) return;
-    if (few) {
-      const two = few.length > 1, lines = !two ? few : few.length === 2 ? few : [few.slice(0, 2).join(" "), few.slice(2).join(" ")];
-      const size = Math.min(two ? 11 : 12.5, (cell.width - 4) / (0.62 * Math.max(...lines.map(line => line.length))));
-      lines.forEach((line, i) => svg("text", {x: cell.width / 2, y: cell.height / 2 + 4 + (i - (lines.length - 1) / 2) * 13,
-                                              style: `font-size:${size.toFixed(1)}px`}, cell.content, line));
-    } else {
-      const picture = pictureOf(digest, this.state.dark);
-      if (picture) svg("image", {x: 3, y: 3, width: cell.width - 6, height: cell.height - 6, href: picture,
-                                 preserveAspectRatio: "none"}, cell.content);
-    }
-  }
-
-  /* The numbers of a small matrix, on their colours. */
-  table({content, width, height}, {full, shape}) {
-    const columns = full ? shape[shape.length - 1] : 0, rows = full ? full.length / columns : 0, most = width > 90 ? 4 : 3;
-    if (!full || rows > most || columns > most || full.some(Array.isArray)) return false;
-    const scale = largest(full.map(magnitude)) || 1, w = (width - 4) / columns, h = (height - 4) / rows, {dark} = this.state;
-    const texts = full.map(x => format(x, 2)), size = Math.min(h - 2, 10.5, (w - 2) / (0.61 * Math.max(...texts.map(text => text.length))));
-    full.forEach((x, i) => {
-      const at = {x: 2 + w * (i % columns), y: 2 + h * Math.floor(i / columns)}, rgb = colour(magnitude(x) / scale, dark);
-      svg("rect", {...at, width: w - 0.7, height: h - 0.7, class: "number", style: `fill:${css(rgb)}`}, content);
-      svg("text", {x: at.x + w / 2, y: at.y + h / 2 + size * 0.35, style: `font-size:${size.toFixed(1)}px;fill:${readable(rgb)}`}, content, texts[i]);
-    });
-    return true;
   }
 
   // A moment
@@ -311,7 +207,7 @@ class Graph {
   /* Bring what is shown to the moment: contents, the current entry, its edges and its formulas. */
   mark() {
     const {state, tape} = this, {z, reverse} = tape.at(state.moment);
-    for (const node of this.shownNodes.keys()) this.refresh(node);
+    for (const shown of this.shownNodes.values()) shown.refresh();
     const current = z >= 0 ? this.folded.nodeOf.get(z) : null;
     const touched = new Map();          // node -> how the step concerns it
     const edges = new Map();            // edge -> the rules whose contributions it carries
@@ -328,11 +224,7 @@ class Graph {
       touched.set(current, reverse ? "sweeping" : "computing");
     }
     const selected = state.selected >= 0 ? this.folded.nodeOf.get(state.selected) : null;
-    for (const [node, {group}] of this.shownNodes) {
-      const how = `node ${node.kind} ${touched.get(node) || ""} ${node === selected ? "selected" : ""} `
-        + ["waiting", "swept", "bad"].filter(name => group.classList.contains(name)).join(" ");
-      if (group.getAttribute("class") !== how) group.setAttribute("class", how);
-    }
+    for (const [node, shown] of this.shownNodes) shown.mark(touched.get(node), node === selected);
     for (const [edge, elements] of this.shownEdges) {
       const how = edges.has(edge) ? reverse ? "reverse" : "forward" : "";
       const className = `edge ${elements.kind} ${edge.far ? "stub" : ""} ${how}`;
@@ -383,7 +275,8 @@ class Graph {
       const width = (to.width - 20) / 2, height = to.height - 34;
       const chip = svg("g", {class: "cell delta known chip"}, this.flightLayer);
       svg("rect", {width, height, rx: 4}, chip);
-      this.fill({cell: chip, content: svg("g", {}, chip), width, height, key: ""}, digest, () => tape.digests[digest], true);
+      fillCell({group: chip, content: svg("g", {}, chip), width, height, key: ""}, digest, () => tape.digests[digest], true,
+               this.state.dark);
       const place = node => [node.x - ox + 2, node.y - oy + 27], [x1, y1] = place(from), [x2, y2] = place(to);
       const flight = chip.animate(
         [{transform: `translate(${x1}px,${y1}px) scale(0.7)`, opacity: 0.2},
@@ -395,9 +288,9 @@ class Graph {
         chip.remove();
         if (this.state.moment !== moment) return;
         this.inFlight.delete(to);
-        this.refresh(to);
-        this.shownNodes.get(to)?.cells.delta.cell.animate(
-          [{filter: "brightness(1.6)"}, {filter: "none"}], {duration: 350});
+        const shown = this.shownNodes.get(to);
+        shown?.refresh();
+        shown?.cells.delta.group.animate([{filter: "brightness(1.6)"}, {filter: "none"}], {duration: 350});
       };
     }
   }
@@ -405,9 +298,8 @@ class Graph {
   tell() {
     this.told = true;
     const {groups} = this.tape, loops = new Set(groups.map(group => group.loop)).size, open = this.state.unfolded.size;
-    document.getElementById("loops").textContent = loops
-      ? `${this.layout.nodes.length} nodes; ${open ? `${open} of ${loops}` : loops} loop${loops > 1 ? "s" : ""} ${open ? "unfolded" : "folded"}`
-      : `${this.layout.nodes.length} nodes`;
+    const count = `${open ? `${open} of ${loops}` : loops} loop${loops > 1 ? "s" : ""} ${open ? "unfolded" : "folded"}`;
+    document.getElementById("loops").textContent = `${this.layout.nodes.length} nodes${loops ? `; ${count}` : ""}`;
   }
 
   // The mouse and the keyboard
@@ -466,8 +358,9 @@ class Graph {
   /* A register in words. */
   described(y) {
     const {tape, state} = this, register = tape.registers[y], {complete, known} = tape.delta(y, state.moment);
-    const value = tape.hasValue(y, state.moment) && register.value !== undefined ? `value ${summary(tape.digests[register.value])}` : "";
-    const delta = complete && register.delta !== undefined ? `delta ${summary(tape.digests[register.delta])}` : known ? "part of its delta" : "";
+    const told = what => register[what] === undefined ? "" : `${what} ${summary(tape.digests[register[what]])}`;
+    const value = tape.hasValue(y, state.moment) ? told("value") : "";
+    const delta = complete ? told("delta") : known ? "part of its delta" : "";
     return [tape.line(y), shapeText(register.shape), value, delta].filter(Boolean).join(", ");
   }
 }

@@ -1,6 +1,6 @@
 /* All about one register: that of the current entry, or the one that is selected. */
 
-const BARS = 12;
+const BARS = 12, MOST_BARS = 130;       // contributions that are listed; bars in a picture of many
 
 class Inspector {
   constructor(tape, state) {
@@ -26,11 +26,12 @@ class Inspector {
       this.box.append(element("p", {class: "quiet"}, "Press → to evaluate the first entry, or click on a value."));
       return;
     }
-    const register = tape.registers[y], kinds = {leaf: "leaf", constant: "constant", before: "recorded before", entry: "result"};
+    const register = tape.registers[y];
+    const kinds = {leaf: "leaf", constant: "constant", before: "recorded before", entry: "result"};
     this.title.replaceChildren(register.name, " ", element("span", {class: "legend"},
       `${kinds[register.kind]}, ${shapeText(register.shape)} ${register.dtype}${state.selected >= 0 ? ", selected" : ""}`));
-    for (const part of [this.blame(y), this.value(y), this.delta(y), this.provenance(y), this.rules(y), this.check(y), this.cost(y),
-                        this.graph(y)]) {
+    for (const part of [this.blame(y), this.value(y), this.delta(y), this.provenance(y), this.rules(y), this.check(y),
+                        this.cost(y), this.graph(y)]) {
       if (part) this.box.append(part);
     }
   }
@@ -60,12 +61,14 @@ class Inspector {
     const origin = tape.origin(y);
     if (origin >= 0 && this.tape.hasValue(y, this.state.moment)) {
       const why = tape.entries[origin]?.why;
-      found.push(element("p", {class: "blame"}, origin === y ? "This is the first value here that is not finite" : "Not finite since ",
-                         origin === y ? "" : this.link(origin), why ? `: ${why}` : "."));
+      const since = origin === y ? ["This is the first value here that is not finite"]
+        : ["Not finite since ", this.link(origin)];
+      found.push(element("p", {class: "blame"}, ...since, why ? `: ${why}` : "."));
     }
     if (entry?.whyDelta) {
       const [position, why] = entry.whyDelta;
-      found.push(element("p", {class: "blame"}, `Its contribution to the delta of ${tape.name(entry.operands[position])} is not finite: ${why}`));
+      const to = tape.name(entry.operands[position]);
+      found.push(element("p", {class: "blame"}, `Its contribution to the delta of ${to} is not finite: ${why}`));
     }
     return found.length ? this.section("Not finite", ...found) : null;
   }
@@ -85,12 +88,13 @@ class Inspector {
     const {tape, state} = this, register = tape.registers[y], {parts, arrived, complete, known} = tape.delta(y, state.moment);
     if (register.kind === "constant" || register.kind === "before") return null;
     if (!known) {
+      const never = register.delta === undefined && tape.swept[y] < 0 && !parts.length;
       const text = tape.turn === tape.steps.length ? "no sweep was traced"
-        : register.delta === undefined && tape.swept[y] < 0 && !parts.length ? "the sweep does not reach it" : "the sweep has not come here yet";
+        : never ? "the sweep does not reach it" : "the sweep has not come here yet";
       return this.section("Delta", element("p", {class: "quiet"}, text));
     }
     if (complete && register.delta === undefined) return this.section("Delta", this.unknown("delta", "deltas=True"));
-    const digest = complete ? tape.digests[register.delta] : sumOf(parts.slice(0, arrived).map(part => tape.digests[part.digest]));
+    const digest = complete ? tape.digests[register.delta] : tape.partial(y, arrived);
     const title = complete ? parts.length ? `Delta: the sum of ${parts.length} contribution${parts.length > 1 ? "s" : ""}`
       : tape.added ? "Delta: the seed" : "Delta"
       : `Delta so far: ${arrived} of ${parts.length} contributions`;
@@ -156,10 +160,11 @@ class Inspector {
     const order = [...parts.keys()];
     if (parts.length > BARS) order.sort((a, b) => (norms[b] ?? 0) - (norms[a] ?? 0)).splice(BARS);
     for (const i of order) {
-      const {from, formula, step} = parts[i], bar = element("i", {class: "bar", style: `width:${Math.round(60 * (norms[i] ?? 0) / most) || 1}px`});
+      const {from, formula, step} = parts[i], width = Math.round(60 * (norms[i] ?? 0) / most) || 1;
       const row = element("tr", {class: i < arrived ? "arrived" : "coming"}, element("td", {}, this.link(from)),
                           element("td", {}, "+= ", this.formula(formula, from)),
-                          element("td", {class: "number"}, norms[i] === null ? "" : format(norms[i], 3)), element("td", {}, bar));
+                          element("td", {class: "number"}, norms[i] === null ? "" : format(norms[i], 3)),
+                          element("td", {}, element("i", {class: "bar", style: `width:${width}px`})));
       row.title = i < arrived ? `added in step ${step + 1}` : `comes in step ${step + 1}`;
       list.append(row);
     }
@@ -170,14 +175,15 @@ class Inspector {
   }
 
   through(parts, norms, most, arrived) {
-    const width = 260, height = 56, n = parts.length, step = width / n;
+    const width = 260, height = 56, n = parts.length, bars = Math.min(n, MOST_BARS), step = width / bars;
     const picture = svg("svg", {class: "histogram", viewBox: `0 0 ${width} ${height + 12}`, role: "img",
                                 "aria-label": `norms of ${n} contributions, from the first use to the last`});
-    norms.slice().reverse().forEach((norm, i) => {
-      const size = norm === null || !Number.isFinite(norm) ? 0 : height * norm / most;
-      svg("rect", {x: i * step, width: Math.max(step * 0.85, 0.4), y: height - size, height: size,
-                   class: n - 1 - i < arrived ? "arrived" : "coming"}, picture);
-    });
+    for (let bar = 0; bar < bars; bar++) {              // of the uses that share a bar, the largest norm
+      const [start, end] = [bar, bar + 1].map(at => n - Math.floor(at * n / bars));
+      const size = height * largest(norms.slice(end, start).map(norm => norm ?? 0)) / most;
+      svg("rect", {x: bar * step, width: step * 0.85, y: height - size, height: size,
+                   class: end < arrived ? "arrived" : "coming"}, picture);
+    }
     svg("text", {x: 0, y: height + 10}, picture, "first use");
     svg("text", {x: width, y: height + 10, class: "end"}, picture, "last use");
     return picture;
@@ -188,7 +194,8 @@ class Inspector {
     if (!entry) return null;
     const rows = (entry.rules || []).map(([position, formula]) => {
       const operand = entry.operands[position];
-      return element("tr", {}, element("td", {}, this.link(operand, `δ${tape.name(operand)}`)), element("td", {}, "+= ", this.formula(formula, y)));
+      return element("tr", {}, element("td", {}, this.link(operand, `δ${tape.name(operand)}`)),
+                     element("td", {}, "+= ", this.formula(formula, y)));
     });
     const doc = tape.operations[entry.operation].doc;
     return this.section("Operation and its derivatives (G and DG)", element("p", {}, element("code", {}, tape.line(y))),
@@ -232,10 +239,12 @@ class Inspector {
     }
     const {group} = tape.registers[y];
     if (group !== undefined) {
-      const {loop} = tape.groups[group], button = element("button", {}, this.state.unfolded.has(loop) ? "Fold its loop" : "Unfold its loop");
+      const {loop} = tape.groups[group];
+      const button = element("button", {}, this.state.unfolded.has(loop) ? "Fold its loop" : "Unfold its loop");
       button.addEventListener("click", () => this.state.toggleLoop(loop));
       buttons.append(button);
     }
-    return uses.length || buttons.childNodes.length ? this.section(uses.length ? `Used by ${uses.length === 1 ? "" : uses.length}` : "Steps", uses.length ? list : "", buttons) : null;
+    if (!uses.length) return buttons.childNodes.length ? this.section("Steps", buttons) : null;
+    return this.section(uses.length > 1 ? `Used by ${uses.length} entries` : "Used by", list, buttons);
   }
 }

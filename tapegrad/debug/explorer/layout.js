@@ -1,7 +1,7 @@
 /* A layered layout: a row per depth, every node near its neighbours, edges bent where they pass a row.
 
-   The source is Sugiyama's method with means for medians. In rows of a long, unfolded tape an edge may pass thousands of rows: one
-   that is longer than FAR is drawn as a stub with the name of its other end. */
+   It is Sugiyama's method (1981), with means for medians. In a long, unfolded tape an edge may pass thousands of rows: one that
+   is longer than FAR is drawn as a stub with the name of its other end. */
 
 const SIZES = {entry: [180, 76], leaf: [166, 68], constant: [100, 68], before: [126, 68]};
 const ROOMY = {entry: [222, 80], leaf: [212, 74], constant: [118, 74], before: [212, 74]};     // with room for numbers

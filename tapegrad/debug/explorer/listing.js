@@ -10,8 +10,7 @@ class Listing {
     this.leaves = tape.registers.map((register, y) => register.kind === "leaf" ? y : -1).filter(y => y >= 0);
     this.rows = [...this.leaves, ...tape.entries.keys()];
     this.place = new Map(this.rows.map((y, i) => [y, i]));
-    this.inner = document.createElement("div");
-    this.inner.style.height = `${this.rows.length * ROW}px`;
+    this.inner = element("div", {role: "presentation", style: `height:${this.rows.length * ROW}px`});
     this.box.append(this.inner);
     this.shown = new Map();             // row -> its elements
     this.measure();
@@ -49,7 +48,8 @@ class Listing {
     row.append(element("span", {class: "index"}, entry ? String(y) : ""), this.text(y));
     const value = element("span", {class: "summary value"}), delta = element("span", {class: "summary delta"});
     row.append(value, delta);
-    row.title = `${this.tape.line(y)}   ${shapeText(register.shape)} ${register.dtype}${entry && this.tape.entries[y].line ? `   ${this.tape.entries[y].line}` : ""}`;
+    const facts = [this.tape.line(y), `${shapeText(register.shape)} ${register.dtype}`, this.tape.entries[y]?.line];
+    row.title = facts.filter(Boolean).join("   ");
     row.addEventListener("click", () => this.state.set({selected: y}));
     row.addEventListener("dblclick", () => this.go(y));
     this.inner.append(row);
@@ -78,7 +78,8 @@ class Listing {
 
   update(changed) {
     const {state, tape} = this, {z} = tape.at(state.moment);
-    const wanted = changed.has("selected") && state.selected >= 0 ? state.selected : changed.has("moment") && state.follow ? z : -1;
+    const wanted = changed.has("selected") && state.selected >= 0 ? state.selected
+      : changed.has("moment") && state.follow ? z : -1;
     if (this.place.has(wanted)) this.reveal(this.place.get(wanted));
     this.mark();
   }
@@ -94,11 +95,13 @@ class Listing {
 
   mark() {
     const {state, tape} = this, {z, reverse} = tape.at(state.moment);
-    const receiving = new Set(reverse ? (tape.entries[z].rules || []).map(([position]) => tape.entries[z].operands[position]) : []);
+    const {rules = [], operands = []} = reverse ? tape.entries[z] : {};
+    const receiving = new Set(rules.map(([position]) => operands[position]));
     for (const [i, shown] of this.shown) {
       const {row, y} = shown, register = tape.registers[y], {arrived, known, complete} = tape.delta(y, state.moment);
       const hasValue = tape.hasValue(y, state.moment);
-      const key = [hasValue, arrived, known, complete, y === z && reverse, y === z, y === state.selected, receiving.has(y)].join();
+      const key = [hasValue, arrived, known, complete, y === z && reverse, y === z, y === state.selected, receiving.has(y),
+                   state.selected < 0].join();
       if (shown.key === key) continue;
       shown.key = key;
       row.classList.toggle("waiting", !hasValue);

@@ -1,4 +1,4 @@
-/* Arrays as numbers and pictures. A digest (digest.py) is an array in full, or a heat map with statistics, or statistics only. */
+/* Arrays as numbers and pictures. A digest (digest.py) is an array in full, a heat map with statistics, or statistics only. */
 
 const ZERO = 126, MINUS_INFINITY = 253, PLUS_INFINITY = 254, NOT_A_NUMBER = 255;
 
@@ -37,7 +37,7 @@ function isFiniteDigest(digest) {
 
 /* The Euclidean norm, or null if it is not known. */
 function normOf(digest) {
-  if (digest.full) return Math.hypot(...digest.full.map(magnitude));
+  if (digest.full) return digest.euclidean ??= Math.hypot(...digest.full.map(magnitude));
   return digest.norm === undefined ? null : numberOf(digest.norm);
 }
 
@@ -68,7 +68,9 @@ function sumOf(digests) {
     return {shape: first.shape, dtype: first.dtype, full};
   }
   const grids = digests.map(gridOf);
-  if (!grids.every(grid => grid && grid.cells.length === grids[0].cells.length)) return {shape: first.shape, dtype: first.dtype};
+  if (!grids.every(grid => grid && grid.cells.length === grids[0].cells.length)) {
+    return {shape: first.shape, dtype: first.dtype};    // not known
+  }
   const cells = grids[0].cells.map((_, i) => grids.reduce((sum, grid) => sum + grid.cells[i], 0));
   return {shape: first.shape, dtype: first.dtype, grid: {columns: grids[0].columns, cells}};
 }
@@ -145,7 +147,8 @@ function statisticsOf(digest) {
 function brief(digest) {
   if (digest.nans || digest.infs) return digest.nans ? `${digest.nans} NaN` : `${digest.infs} ∞`;
   if (digest.full && digest.full.length <= 3) return summary(digest);
-  const most = digest.full ? largest(digest.full.map(magnitude)) : Math.max(Math.abs(numberOf(digest.min)), Math.abs(numberOf(digest.max)));
+  const most = digest.full ? largest(digest.full.map(magnitude))
+    : Math.max(Math.abs(numberOf(digest.min)), Math.abs(numberOf(digest.max)));
   if (digest.full && !isFiniteDigest(digest)) return digest.full.some(x => Number.isNaN(magnitude(x))) ? "NaN" : "∞";
   return Number.isFinite(most) ? most ? `±${format(most, 2)}` : "0" : summary(digest);
 }

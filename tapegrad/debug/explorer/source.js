@@ -39,7 +39,8 @@ class Source {
   add(key, number, text, indent) {
     const code = element("code", {}, text.slice(indent) || " ");
     const recorded = this.entriesAt.has(key);
-    const row = element("div", {class: `line${recorded ? " recorded" : ""}`}, element("span", {class: "index"}, String(number)), code);
+    const row = element("div", {class: `line${recorded ? " recorded" : ""}`},
+                        element("span", {class: "index"}, String(number)), code);
     if (recorded) row.addEventListener("click", () => this.next(key));
     this.box.append(row);
     this.lines.set(key, {row, text, code, indent});

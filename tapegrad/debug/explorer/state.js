@@ -12,6 +12,7 @@ class State {
     this.follow = true;
     this.theme = "";                    // "dark", "light", or as the system has it
     this.playing = false;
+    this.speed = 1;                     // steps a second
     this.listeners = [];
     this.changed = new Set();
     this.read();
@@ -70,7 +71,7 @@ class State {
     this.set({
       moment: number("step", this.tape.steps.length, 0),
       selected: number("register", this.tape.registers.length - 1, -1),
-      unfolded: new Set((hash.get("unfolded") || "").split(".").filter(Boolean).map(Number)),
+      unfolded: new Set((hash.get("unfolded") || "").split(".").filter(loop => /^[0-9]+$/.test(loop)).map(Number)),
       constants: hash.has("constants") ? hash.get("constants") === "1" : this.tape.fewConstants,
       theme: ["dark", "light"].includes(hash.get("theme")) ? hash.get("theme") : "",
     });

@@ -1,7 +1,7 @@
 /* The tape: what stands in the page's JSON, and where to find things in it.
 
-   A register is a number: entries come first, in the order of the tape, then leaves, constants and results from before. A moment
-   is the number of steps that have been done; step i is the one that leads from moment i to moment i + 1. */
+   A register is a number: entries come first, in the order of the tape, then leaves, constants and results from before. A
+   moment is the number of steps that have been done; step i is the one that leads from moment i to moment i + 1. */
 
 class Tape {
   constructor(data) {
@@ -9,7 +9,7 @@ class Tape {
     const n = this.registers.length;
     this.uses = Array.from({length: n}, () => []);              // register -> the entries that use it
     this.parts = Array.from({length: n}, () => []);             // register -> contributions to its delta, in order
-    this.evaluated = new Array(n).fill(-1);                     // register -> the step that computes it; -1: it was there before
+    this.evaluated = new Array(n).fill(-1);                     // register -> the step that computes it, or -1: it is given
     this.swept = new Array(n).fill(-1);                         // register -> the step that passes its delta on
     this.steps.forEach((step, i) => step < 0 ? this.swept[-1 - step] = i : this.evaluated[step] = i);
     this.entries.forEach((entry, z) => {
@@ -27,6 +27,7 @@ class Tape {
     this.turns = this.steps.map((step, i) => i && (step < 0) !== (this.steps[i - 1] < 0) ? i : -1).filter(i => i > 0);
     this.added = this.parts.some(parts => parts.length > 0);    // whether contributions are known
     this.members = this.groups.map(() => []);                   // group -> its registers
+    this.sums = new Map();                                      // register -> the sum of the contributions so far
     this.repetition = new Array(n).fill(0);                     // register -> which member of its group it is
     this.registers.forEach((register, i) => {
       if (register.group === undefined) return;
@@ -66,8 +67,8 @@ class Tape {
 
   hasValue(y, moment) { return this.evaluated[y] < moment; }
 
-  /* What has been added to the delta of y so far: how many contributions of how many, and whether that is all of it. A delta that
-     gets no contribution is the seed of a sweep. */
+  /* What has been added to the delta of y so far: how many contributions of how many, and whether that is all of it. A delta
+     that gets no contribution is the seed of a sweep. */
   delta(y, moment) {
     const parts = this.parts[y];
     let arrived = 0;
@@ -76,6 +77,18 @@ class Tape {
     const passed = this.swept[y] >= 0 && this.swept[y] < moment;
     return {parts, arrived, complete: passed || seeded || parts.length > 0 && arrived === parts.length,
             known: passed || seeded || arrived > 0};
+  }
+
+  /* The sum of the first contributions to the delta of y. It is kept: the next step adds one to it. */
+  partial(y, arrived) {
+    let kept = this.sums.get(y);
+    if (!kept || kept.arrived > arrived) kept = {arrived: 0, terms: []};
+    if (kept.arrived < arrived) {
+      const more = this.parts[y].slice(kept.arrived, arrived).map(part => this.digests[part.digest]);
+      kept = {arrived, terms: [sumOf([...kept.terms, ...more])]};
+      this.sums.set(y, kept);
+    }
+    return kept.terms[0];
   }
 
   /* A formula as [{text} or {register, delta}], in the names of the entry z. */
