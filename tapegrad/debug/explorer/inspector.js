@@ -106,7 +106,7 @@ class Inspector {
     const box = element("div", {class: "array"}), {dark} = this.state;
     if (digest.full && digest.full.length && digest.shape.length <= 2) box.append(this.numbers(digest, dark));
     else if (digest.full) {
-      box.append(element("code", {}, digest.full.length ? summary({...digest, full: digest.full.slice(0, 6)}) : "empty"));
+      box.append(element("code", {}, digest.full.length ? summary(digest) : "empty"));
     }
     const grid = gridOf(digest);
     if (grid && (!digest.full || digest.shape.length > 2)) {

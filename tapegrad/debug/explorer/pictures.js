@@ -143,6 +143,12 @@ function statisticsOf(digest) {
   return lines.length ? lines.slice(-2) : ["?"];
 }
 
+/* `[[1, 2], [3, 4]]` */
+function nested(texts, [n, ...shape]) {
+  const size = texts.length / n, parts = Array.from({length: n}, (_, i) => texts.slice(i * size, (i + 1) * size));
+  return `[${parts.map(part => shape.length ? nested(part, shape) : part[0]).join(", ")}]`;
+}
+
 /* A few characters about an array. */
 function brief(digest) {
   if (digest.nans || digest.infs) return digest.nans ? `${digest.nans} NaN` : `${digest.infs} ∞`;
@@ -157,8 +163,12 @@ function brief(digest) {
 function summary(digest) {
   if (digest.full) {
     if (!digest.full.length) return "empty";
-    const shown = digest.full.slice(0, 6).map(x => format(x, 3)).join(", ");
-    return digest.shape.length ? `[${shown}${digest.full.length > 6 ? ", …" : ""}]` : shown;
+    if (digest.shape.length < 2) {
+      const shown = digest.full.slice(0, 6).map(x => format(x, 3)).join(", ");
+      return digest.shape.length ? `[${shown}${digest.full.length > 6 ? ", …" : ""}]` : shown;
+    }
+    return digest.full.length <= 9 ? nested(digest.full.map(x => format(x, 3)), digest.shape)
+      : `${shapeText(digest.shape)} ${brief(digest)}`;
   }
   const bad = [[digest.nans, "NaN"], [digest.infs, "∞"]].filter(([n]) => n).map(([n, name]) => `${n} ${name}`);
   if (digest.min === undefined) return bad.join(", ") || shapeText(digest.shape);
