@@ -56,6 +56,6 @@ def test_step(benchmark, trace, browser, tmp_path, folded):
     trace.explore(tmp_path / "tape.html")
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     page.goto((tmp_path / "tape.html").as_uri())
-    page.evaluate("state.set({playing: true, speed: 30})" if folded else "controls.fold(); state.set({playing: true, speed: 30})")
+    page.evaluate(f"{'' if folded else 'controls.fold();'} state.set({{playing: true, speed: 30}})")
     benchmark.pedantic(lambda: page.evaluate(f"state.goTo((state.moment + 1) % tape.steps.length); {FRAME}"), rounds=500)
     page.close()

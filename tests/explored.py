@@ -15,7 +15,7 @@ def network():
     """Two layers and a penalty: (trace, {name: leaf})."""
     rng = np.random.default_rng(0)
     x = tg.tensor(rng.normal(size=(3, 2)), name="x")
-    p = {"W1": leaf(rng.normal(size=(2, 3)), "W1"), "b1": leaf(rng.normal(size=3), "b1"), "W2": leaf(rng.normal(size=(3, 1)), "W2")}
+    p = {name: leaf(rng.normal(size=shape), name) for name, shape in {"W1": (2, 3), "b1": (3,), "W2": (3, 1)}.items()}
     with tg.traced(values=True, deltas=True) as t:
         h = tg.tanh(x @ p["W1"] + p["b1"])
         loss = tg.sum(tg.square(h @ p["W2"])) + 0.5 * tg.sum(p["W1"] * p["W1"])

@@ -109,7 +109,8 @@ def test_what_is_shown_is_what_was_computed(visit):
     page.evaluate("state.set({selected: -1, moment: tape.turn + 1})")
     settle(page)
     loss, left, right = page.evaluate("[tape.entries.length - 1, ...tape.entries.at(-1).operands].map(y => tape.name(y))")
-    assert now(page).split("\n")[0] == "reverse sweep" and f"δ{left} += δ{loss}" in now(page) and f"δ{right} += δ{loss}" in now(page)
+    assert now(page).split("\n")[0] == "reverse sweep"
+    assert f"δ{left} += δ{loss}" in now(page) and f"δ{right} += δ{loss}" in now(page)
     assert page.locator("#source .line.current.reverse").count() == 1
 
 
@@ -122,7 +123,8 @@ def test_deltas_grow_contribution_by_contribution(visit):
             if (arrived !== (seen.at(-1) || [0])[0]) seen.push([arrived, parts.length, complete]);
         }
         const {parts} = tape.delta(y, tape.steps.length);
-        const sum = sumOf(parts.map(part => tape.digests[part.digest])).full, whole = tape.digests[tape.registers[y].delta].full;
+        const sum = sumOf(parts.map(part => tape.digests[part.digest])).full;
+        const whole = tape.digests[tape.registers[y].delta].full;
         return [seen, Math.max(...sum.map((x, i) => Math.abs(x - whole[i])))];
     }""")
     assert seen[0] == [[2, 3, False], [3, 3, True]] and seen[1] < 1e-12
@@ -282,7 +284,7 @@ def test_the_mouse(visit):
     assert page.evaluate("graph.view.x") < before
     page.mouse.wheel(0, -300)
     page.click("#zoom-fit")
-    page.evaluate("document.getElementById('slider').value = 2; document.getElementById('slider').dispatchEvent(new Event('input'))")
+    page.evaluate("controls.slider.value = 2; controls.slider.dispatchEvent(new Event('input'))")
     settle(page)
     assert page.evaluate("state.moment") == 2
 

@@ -82,7 +82,8 @@ class Recalled:
         pairs = [(y, register) for note, entry in living.items() for y, register in zip(note.ys, entry.operands)]
         held = {register: array for y, register in pairs if type(y) in (Leaf, Constant)
                 and (array := _held(y)) is not None}
-        saved = known_values(list(living.values()))
+        saved = {register for entry in living.values() for register, value in zip(entry.operands, entry.saved[1:])
+                 if isinstance(value, np.ndarray)}
         known = known_values(list(living.values()), held)
         now = [y for y, register in pairs if register in held and register not in saved and y not in self.values]
         for y, register in [*pairs, *living.items()]:
