@@ -18,7 +18,7 @@ from tapegrad.debug.names import Names, place, without_trace
 from tapegrad.debug.notes import Note, Summary, notes_of
 from tapegrad.debug.reasons import why, why_delta
 from tapegrad.debug.table import preformatted
-from tapegrad.debug.watching import observed
+from tapegrad.debug.watching import observing
 from tapegrad.errors import GradientError
 from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import arrays
@@ -154,7 +154,6 @@ def _forward(notes: Sequence[Note], entries: Sequence[Any], names: Names) -> Bla
 
 def _backward(loss: Tensor, notes: Sequence[Note], entries: Sequence[Any], names: Names) -> Blame | None:
     found: list[tuple[Note, int, str, Summary]] = []
-    before: list[tuple[Any, Any]] = []
 
     def see(note: Note) -> Callable[..., None]:
         def told(position: int, first: bool, d: Any, c: Any, start: float, end: float, saved: Sequence[Any]) -> None:
@@ -162,15 +161,9 @@ def _backward(loss: Tensor, notes: Sequence[Note], entries: Sequence[Any], names
                 found.append((note, position, reason, Summary(c)))
         return told
 
-    try:
-        for note, entry in zip(notes, entries):
-            before.append((entry, entry.plan))
-            entry.plan = observed(entry, see(note))
+    with observing([(entry, see(note)) for note, entry in zip(notes, entries)]):
         register: Any = loss._register
         sweep(arrays, [(register, seed_of(loss, None))], consume=False)
-    finally:
-        for entry, plan in before:
-            entry.plan = plan
     if not found:
         return None
     note, position, reason, summary = found[0]

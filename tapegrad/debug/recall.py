@@ -19,7 +19,7 @@ from tapegrad.debug.blame import known_values
 from tapegrad.debug.names import Names
 from tapegrad.debug.notes import Constant, Note, notes_of
 from tapegrad.debug.reasons import why, why_delta
-from tapegrad.debug.watching import observed
+from tapegrad.debug.watching import observing
 from tapegrad.primitives import arrays
 from tapegrad.typing import Array
 
@@ -112,21 +112,15 @@ class Recalled:
             self.hints.append("There are no deltas: there are hooks on results, which a sweep just to look at would call. Run "
                               "backward() inside `with tg.traced(values=True, deltas=True):`.")
             return
-        before: list[tuple[Entry, Any]] = []
         try:
-            for note, entry in living.items():
-                before.append((entry, entry.plan))
-                entry.plan = observed(entry, self._seeing(note))
-            sweep(arrays, [(living[last], np.ones(last.shape, last.dtype))], consume=False)
+            with observing([(entry, self._seeing(note)) for note, entry in living.items()]):
+                sweep(arrays, [(living[last], np.ones(last.shape, last.dtype))], consume=False)
         except Exception as error:                      # a page that shows the rest is of more use than none
-            self.swept, self.deltas, self.contributions = [], {}, {}
+            self.swept, self.deltas, self.contributions, self.reasons_of_deltas = [], {}, {}, {}
             self.hints.append(f"There are no deltas: a sweep from {name} raised {type(error).__name__}: {error}")
         else:
             self.hints.append(f"No backward() of these entries was traced: the sweep was run for this page, from {name}. It "
                               "left the tape and all gradients as they were.")
-        finally:
-            for entry, plan in before:
-                entry.plan = plan
 
     def _seeing(self, note: Note) -> Callable[..., None]:
         def see(position: int, first: bool, d: Any, c: Any, start: float, end: float, saved: Sequence[Any]) -> None:

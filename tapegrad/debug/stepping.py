@@ -17,7 +17,7 @@ from tapegrad.core.tape import thread
 from tapegrad.debug.names import Names, place, without_trace
 from tapegrad.debug.notes import Summary, notes_of
 from tapegrad.debug.table import Table
-from tapegrad.debug.watching import observed
+from tapegrad.debug.watching import observing
 from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import arrays
 from tapegrad.typing import Array, TensorLike
@@ -48,19 +48,15 @@ def backward_steps(loss: Tensor, gradient: TensorLike | None = None, *, retain_g
     """
     reached = _condition(stop)
     notes, entries = notes_of(thread.tape), list(thread.tape.entries)
-    names, before, taken = Names(notes), list[tuple[Any, Any]](), list[Step]()
+    names, taken, sees = Names(notes), list[Step](), list[tuple[Any, Callable[..., None]]]()
     name_of = {entry: names(note) for entry, note in zip(entries, notes)}
-    try:
-        for index, (entry, note) in enumerate(zip(entries, notes)):
-            before.append((entry, entry.plan))
-            step = Step(index, names(note), names.line(note), place(note))
-            ys = [(name_of[y] if y in name_of else names.of.get(y), y.shape, y.dtype)
-                  if type(y) in (Entry, Leaf) else None for y in entry.ys]
-            entry.plan = observed(entry, _see(step, note.g, ys, taken))
+    for index, (entry, note) in enumerate(zip(entries, notes)):
+        step = Step(index, names(note), names.line(note), place(note))
+        ys = [(name_of[y] if y in name_of else names.of.get(y), y.shape, y.dtype)
+              if type(y) in (Entry, Leaf) else None for y in entry.ys]
+        sees.append((entry, _see(step, note.g, ys, taken)))
+    with observing(sees):
         backward(loss, gradient, retain_graph=retain_graph)
-    finally:
-        for entry, plan in before:
-            entry.plan = plan
     return Steps(taken, reached, without_trace(notes, "the lines of the steps"))
 
 

@@ -5,7 +5,8 @@ entry is appended to the tape. While there is a watcher, the thread's list of en
 line in every entry's `where`, and every row's operator is a `Looking`. With the last watcher they are removed, and the tape's
 entries are a plain list again. Anomaly detection (anomaly.py) and tracing (tracing.py) are watchers.
 
-`observed` makes an entry's derivatives report their inputs and results, for as long as the entry lives.
+`observed` makes an entry's derivatives report their inputs and results, for as long as the entry lives; `observing`, for as
+long as its block runs.
 """
 
 from __future__ import annotations
@@ -170,3 +171,17 @@ def observed(entry: Any, see: Callable[..., None]) -> Plan:
         return told
 
     return plan.mapped(telling)
+
+
+@contextmanager
+def observing(sees: Iterable[tuple[Any, Callable[..., None]]]) -> Iterator[None]:
+    """`with observing(pairs):` each entry's derivatives report to its `see`, for pairs (entry, see); see `observed`."""
+    before: list[tuple[Any, Plan]] = []
+    try:
+        for entry, see in sees:
+            before.append((entry, entry.plan))
+            entry.plan = observed(entry, see)
+        yield
+    finally:
+        for entry, plan in before:
+            entry.plan = plan
