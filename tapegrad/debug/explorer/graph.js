@@ -252,7 +252,9 @@ class Graph {
       const width = Math.max(0, ...lines.map(line => line.length)) * 7.3 + 16, height = 18 * lines.length + 6;
       const [wide, high] = [width * larger, height * larger];
       let [x, y] = elements.middle;
-      x -= wide * 0.4;                  // beside the way of the contribution
+      x -= Math.min(wide * 0.4, 90);    // beside the way of the contribution, and in the window if there is room
+      const start = this.view.x - this.origin[0] + wide / 2 + 8, end = start + this.size[0] / this.view.scale - wide - 16;
+      x = Math.max(start, Math.min(end, x));
       y -= edge.far ? 16 : 0;
       for (const [px, py, w, h] of placed) {
         if (Math.abs(px - x) < (w + wide) / 2 + 6 && Math.abs(py - y) < (h + high) / 2 + 4) y = py + (h + high) / 2 + 4;
