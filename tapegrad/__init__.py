@@ -49,6 +49,7 @@ if TYPE_CHECKING:                                       # what is loaded when it
         jacobian as jacobian, jvp as jvp, value_and_grad as value_and_grad, vjp as vjp)
     from tapegrad.transforms.gradient_check import gradcheck as gradcheck
     from tapegrad.transforms.implicit import custom_fixed_point as custom_fixed_point, custom_root as custom_root
+    from tapegrad.transforms.vmap import vmap as vmap
 
 __version__ = "0.1.0"
 
@@ -68,6 +69,7 @@ LATER = {
     "transforms.functional": "elementwise_grad grad hessian hvp jacobian jvp value_and_grad vjp",
     "transforms.gradient_check": "gradcheck",
     "transforms.implicit": "custom_fixed_point custom_root",
+    "transforms.vmap": "vmap",
 }
 PUBLIC = ("Tensor", "__version__", "enable_grad", "from_dlpack", "no_grad", "tape", "tensor")
 MODULES = ("autograd", "data", "fft", "linalg", "nn", "numpy", "optim", "scipy", "wengert", "xman")

@@ -81,6 +81,15 @@ class CompileError(RuntimeError):
     """
 
 
+class VmapError(TypeError):
+    """Something that can't be done for all examples at once, inside of a function that runs under vmap.
+
+    >>> tg.vmap(lambda x: x if x > 0 else -x)(np.array([1.0, -2.0]))
+    Traceback (most recent call last):
+    tapegrad.errors.VmapError: vmap: the function looks at the elements of bool (), as bool(x), an if, float(x), .item() ...
+    """
+
+
 class StateError(ValueError):
     """What is loaded is not the state of the module, optimiser or object that it is loaded into, or no state at all.
 

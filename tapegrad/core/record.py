@@ -53,8 +53,11 @@ def wrap(array: Any, register: Entry | Leaf | None) -> Tensor:
 
 
 def _operand(name: str, x: Any) -> Any:
-    """An operand that is not a tensor: a Python number, a tensor of a list, or an array that may be the caller's."""
-    if type(x) in (float, int, bool, complex):
+    """An operand that is not a tensor: a Python number, a tensor of a list, or an array that may be the caller's.
+
+    Or a tensor of a subclass, which is to do the operation: see taken_over.
+    """
+    if type(x) in (float, int, bool, complex) or isinstance(x, TensorBase):
         return x
     if holds_tensors(x):
         return stacked(x)
@@ -82,10 +85,24 @@ def constant(array: Any) -> Tensor:
 
 
 def drawn(generator: Callable[[], np.random.Generator], g: Callable[[np.random.Generator], Any]) -> Tensor:
-    """A constant made of random numbers, g(generator()); a compiled function draws them anew at each call."""
+    """A constant made of random numbers, g(generator()); a compiled function draws them anew at each call.
+
+    Under vmap each example has its own.
+    """
+    if (levels := thread.tape.levels):
+        return levels[-1].drawn(generator, g)           # type: ignore[no-any-return]
     if listening and (tracer := thread.tape.tracer) is not None:
         return wrap(tracer.draw(generator, g), None)
     return wrap(g(generator()), None)
+
+
+def taken_over(xs: Sequence[Any]) -> Any:
+    """A tensor of a subclass among operands or static arguments, or None. It does the operation: see TensorBase._operate."""
+    for x in xs:
+        found = taken_over(x) if type(x) is tuple else x if type(x) is not _Tensor and isinstance(x, TensorBase) else None
+        if found is not None:
+            return found
+    return None
 
 
 def _failed(name: str, values: Sequence[Any], error: Exception, static: tuple[Any, ...] = ()) -> Exception:
@@ -116,6 +133,8 @@ def general(row: Primitive, operands: Sequence[Any], static: tuple[Any, ...] = (
             x = _operand(row.name, x)
             if type(x) is _ndarray:
                 x = constant(x)
+            elif type(x) is not _Tensor and isinstance(x, TensorBase):
+                return x._operate(row, (*operands[:i], x, *operands[i + 1:]), static)   # type: ignore[no-any-return]
             elif len(operands) == 1 and type(x) is not _Tensor:
                 x = wrap(_asarray(x), None)             # G may ask for its shape
         if type(x) is not _Tensor:
@@ -129,6 +148,8 @@ def general(row: Primitive, operands: Sequence[Any], static: tuple[Any, ...] = (
     try:
         zd = row.g(values, *static) if row.variadic else row.g(*values, *static)
     except Exception as error:
+        if (one := taken_over(static)) is not None:     # G fails on it, so that looking for it costs nothing before
+            return one._operate(row, operands, static)  # type: ignore[no-any-return]
         raise _failed(row.name, values, error, static) from error
     if type(zd) is not _ndarray:
         zd = _asarray(zd)
@@ -171,6 +192,8 @@ def unary_with_static(row: Primitive) -> Op:
         try:
             zd = g(xd, *static)
         except Exception as error:
+            if (one := taken_over(static)) is not None:
+                return one._operate(row, (x,), static)  # type: ignore[no-any-return]
             raise _failed(row.name, (xd,), error, static) from error
         if type(zd) is not _ndarray:
             zd = _asarray(zd)
@@ -242,19 +265,27 @@ def binary(row: Primitive) -> Op:
             xd, xr = x._data, x._register
             if xd is None:
                 xd = x._take_back()
+        elif type(x) in (float, int):
+            xd, xr = x, None
         else:
             x = _operand(row.name, x)
             if type(x) is _ndarray and not fresh:
                 x = constant(x)
+            elif type(x) is not _Tensor and isinstance(x, TensorBase):
+                return x._operate(row, (x, y), ())      # type: ignore[no-any-return]
             xd, xr = (x._data, x._register) if type(x) is _Tensor else (x, None)
         if type(y) is _Tensor:
             yd, yr = y._data, y._register
             if yd is None:
                 yd = y._take_back()
+        elif type(y) in (float, int):
+            yd, yr = y, None
         else:
             y = _operand(row.name, y)
             if type(y) is _ndarray and not fresh:
                 y = constant(y)
+            elif type(y) is not _Tensor and isinstance(y, TensorBase):
+                return y._operate(row, (x, y), ())      # type: ignore[no-any-return]
             yd, yr = (y._data, y._register) if type(y) is _Tensor else (y, None)
         g = row.g
         try:

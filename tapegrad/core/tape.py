@@ -76,7 +76,7 @@ class TapeBase:
     `len(t)`, `t[i]` and iteration give the living entries; `print(t)` lists lines like `z3 = tanh(z2)`.
     """
 
-    __slots__ = ("entries", "limit", "room", "initial", "recording", "watch", "marks", "wanted", "tracer")
+    __slots__ = ("entries", "limit", "room", "initial", "recording", "watch", "marks", "wanted", "tracer", "levels")
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
@@ -88,6 +88,7 @@ class TapeBase:
         self.marks: list[Mark] = []
         self.wanted: Collection[Any] = ()               # the registers whose deltas the running sweep was asked for
         self.tracer: Any = None                         # what listens to every operation of this thread (compiler/tracer.py)
+        self.levels: list[Any] = []                     # the runs under vmap that this thread is in (transforms/batched.py)
 
     def grown(self, nbytes: int) -> None:
         """Called when a large entry, or one beyond `limit`, was appended: reap if `room` or `limit` is exceeded."""

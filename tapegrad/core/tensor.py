@@ -25,7 +25,7 @@ import numpy as np
 from tapegrad.core.entry import Entry, Handle, Leaf
 from tapegrad.core.refcount import LONE_LOCAL
 from tapegrad.core.tape import listening, no_tensors, thread, tracer
-from tapegrad.errors import DtypeError, GradientError, ShapeError, describe, refuse_masked
+from tapegrad.errors import DtypeError, GradientError, ShapeError, VmapError, describe, refuse_masked
 
 _new: Any = object.__new__
 T = TypeVar("T", bound="TensorBase")
@@ -105,6 +105,14 @@ class TensorBase(Handle):
                 lent = lent.copy()
             self._lent, self._data = lent, None
         return self._lent
+
+    def _whole(self) -> TensorBase:
+        """The tensor itself; of one that stands for an example under vmap, the tensor of all examples."""
+        return self
+
+    def _operate(self, row: Any, operands: Any, static: tuple[Any, ...]) -> Any:
+        """row(*operands, *static), where this is among them: a subclass has its operations done in its own way."""
+        raise NotImplementedError
 
     def _take_back(self) -> Array:
         """The array of a tensor that has lent it, to be kept by a recording."""
@@ -374,6 +382,9 @@ class TensorBase(Handle):
 
     def _write(self, z: TensorBase) -> None:
         """Become z. If nothing is recorded and there is a register that would be lost, only take the value, like `.data`."""
+        if type(z) is not type(self):
+            raise VmapError(f"vmap: a value that differs by example, {describe(z)}, is written into a tensor that all examples "
+                            "share; write into a result of an argument that is mapped, or make a new tensor, as by tg.stack")
         if self._register is not None and not thread.tape.recording:
             np.copyto(self._lend(), z._value)
         else:

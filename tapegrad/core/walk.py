@@ -78,7 +78,7 @@ class Walk:
             if tape.watch is not None:
                 self.alarm.append("watched")
             for register, seed in self.seeds:
-                value = getattr(seed, "_value", seed)
+                value = seed._whole()._value if isinstance(seed, TensorBase) else seed
                 if value.size == 1 and not value.item() or value.size > 1 and np.count_nonzero(value) < value.size:
                     self.zeros_matter()
                 if type(register) is not Leaf and register.tape is self.mark:
@@ -129,7 +129,7 @@ class Walk:
         if "zeros" in self.alarm and entry.g.weak and not (entry.plan.observed and self.F is arrays):
             if self.F is arrays:
                 c = masked(c, d) if has_nan(c) else c   # type: ignore[no-untyped-call]
-            elif not _made_strong(c, d):
+            elif not (_is_settled(c) or _made_strong(c, d)):
                 c = stopped(self.F, rule, d, saved, c)
         if self.tape.watch is not None:
             self.tape.watch(entry, entry.ys[i], c)
@@ -159,13 +159,18 @@ class Walk:
                                     f"{lost.g.name} that the other has yet to walk; give it retain_graph=True")
 
 
+def _is_settled(c: Any) -> bool:
+    """Whether a contribution is as good as strong: without NaN, and nobody differentiates it, or computes it again."""
+    return c._register is None and tracer() is None and not has_nan(c._whole()._value)  # type: ignore[no-untyped-call]
+
+
 def _made_strong(c: Any, d: Any) -> bool:
     """Whether a recorded contribution is d times something; then that product is strong from now on.
 
     The values are the same as long as none is NaN. What is different are the derivatives.
     """
     made, multiply = c._register, table["multiply"]
-    if type(made) is not Entry or made.g is not multiply or has_nan(c._value):     # type: ignore[no-untyped-call]
+    if type(made) is not Entry or made.g is not multiply or has_nan(c._whole()._value):     # type: ignore[no-untyped-call]
         return False
     plan = made.plan.observed or made.plan
     if made.ys[0] is not (d if d._register is None else d._register) or plan not in multiply.plans:

@@ -8,7 +8,7 @@ from typing import Any, overload
 import numpy as np
 
 from tapegrad.core.record import constant as constant_of
-from tapegrad.core.record import holds_tensors, recorded, stacked, wrap
+from tapegrad.core.record import holds_tensors, recorded, stacked, taken_over, wrap
 from tapegrad.core.tape import listening, thread, tracer
 from tapegrad.errors import DtypeError, GradientError, ShapeError, describe, refuse_masked
 from tapegrad.functions.tensor import Tensor
@@ -32,8 +32,23 @@ def documented(recorder: Any, what: str, at: str, value: str, derivative: str = 
 
 
 def value(x: Any) -> Array:
-    """The array of a tensor, or x as an array, for reading: of a list, tensors among its elements, their values."""
-    return x._value if isinstance(x, Tensor) else _array_of(x, value)
+    """The array of a tensor, or x as an array, for reading: of a list, tensors among its elements, their values.
+
+    Of a tensor that stands for an example under vmap it is a constant that does, of which NumPy's functions are those here.
+    """
+    if type(x) is Tensor:
+        return x._value
+    return x.detach() if isinstance(x, Tensor) else _array_of(x, value)     # type: ignore[return-value]
+
+
+def whole(x: Any) -> Any:
+    """x itself; under vmap, what it is for all examples, to be looked at without telling which element is whose."""
+    return x._whole() if isinstance(x, Tensor) else x
+
+
+def all_true(condition: Any) -> bool:
+    """Whether all elements of an array of booleans are true; under vmap, for all examples."""
+    return bool(value(whole(condition)).all())
 
 
 def like(x: Any) -> Array:
@@ -48,7 +63,12 @@ def _array_of(x: Any, part: Callable[[Any], Array]) -> Array:
 
 
 def static(x: Any) -> Array:
-    """A copy of the value of x, to become a static argument. A tracer knows which value it is."""
+    """A copy of the value of x, to become a static argument. A tracer knows which value it is.
+
+    A tensor that stands for an example under vmap stays what it is: what it becomes depends on the example.
+    """
+    if isinstance(x, Tensor) and type(x) is not Tensor:
+        return x                                        # type: ignore[return-value]
     array = np.array(like(x))
     if listening and isinstance(x, Tensor) and (listener := tracer()) is not None:
         listener.linked(array, x)
@@ -57,6 +77,8 @@ def static(x: Any) -> Array:
 
 def derived(name: str, g: Callable[..., Any], *xs: Any) -> Any:
     """g(*values), of which there is no derivative. To a tracer it is an operation; then the result is a tensor."""
+    if (batched := taken_over(xs)) is not None:
+        return batched._operate(Primitive(name, lambda *arrays: np.asarray(g(*arrays)), (None,) * len(xs)), xs, ())
     listener = tracer() if listening else None
     if listener is None or any([not isinstance(x, (Tensor, np.ndarray)) for x in xs]):
         return g(*map(value, xs))

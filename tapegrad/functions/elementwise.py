@@ -159,7 +159,8 @@ def astype(x: TensorLike, dtype: DTypeLike, /, *, copy: bool = True, device: Dev
     if not copy and isinstance(x, Tensor) and x.dtype == dtype:
         return x
     if dtype.kind not in "fc":
-        return Tensor(value(x), dtype)
+        held: Any = value(x)                            # of an example under vmap a tensor
+        return recorded.astype(held, dtype) if isinstance(held, Tensor) else Tensor(held, dtype)
     return recorded.astype(x, dtype)
 
 

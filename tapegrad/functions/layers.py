@@ -16,6 +16,7 @@ from tapegrad.core.tape import changing
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.activations import softmax
 from tapegrad.functions.arguments import (
+    all_true,
     as_tensor,
     check_constant,
     constant,
@@ -26,6 +27,7 @@ from tapegrad.functions.arguments import (
     number,
     single_axis,
     value,
+    whole,
 )
 from tapegrad.functions.elementwise import absolute, matmul, maximum, positive, sqrt, where
 from tapegrad.functions.generators import drawn_from
@@ -84,7 +86,7 @@ def embedding(input: TensorLike, weight: TensorLike, padding_idx: int | None = N
     if W.ndim != 2:
         raise ShapeError(f"embedding: weight {describe(W)}; it is (rows, width)")
     rows = W.shape[0]
-    derived("checked", partial(_check_ids, rows), input)
+    derived("checked", partial(_check_ids, rows), whole(input))
     z = getitem(W, input)
     if padding_idx is None:
         return z
@@ -320,8 +322,8 @@ def masked_softmax(input: TensorLike, mask: TensorLike, axis: int = -1) -> Tenso
     if held.dtype.kind != "b":
         added = scores + mask
         seeing = (value(added) != -np.inf).any(axis, keepdims=True)
-        shares = softmax(added if seeing.all() else where(seeing, added, 0.0), axis)
+        shares = softmax(added if all_true(seeing) else where(seeing, added, 0.0), axis)
     else:
         seeing = np.broadcast_to(held, np.broadcast_shapes(held.shape, scores.shape)).any(axis, keepdims=True)
         shares = softmax(where(held | ~seeing, scores, -np.inf), axis)
-    return shares if seeing.all() else where(seeing, shares, 0.0)
+    return shares if all_true(seeing) else where(seeing, shares, 0.0)

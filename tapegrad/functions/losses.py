@@ -18,7 +18,7 @@ from tapegrad.core.record import recorded
 from tapegrad.core.tape import listening
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.activations import log_softmax, relu, softplus
-from tapegrad.functions.arguments import as_tensor, constant, derived, floats, like, single_axis, static, value
+from tapegrad.functions.arguments import as_tensor, constant, derived, floats, like, single_axis, static, value, whole
 from tapegrad.functions.elementwise import (
     absolute,
     astype,
@@ -109,7 +109,7 @@ def binary_cross_entropy(input: TensorLike, target: TensorLike, weight: TensorLi
     tensor([0.69314718, 0.28768207])
     """
     p, target = pair("binary_cross_entropy", input, target, reduction)
-    held = value(p)
+    held = value(whole(p))
     if held.size and (held.min() < 0 or held.max() > 1):
         raise ValueError(f"binary_cross_entropy: p from {held.min()} to {held.max()}; a probability is from 0 to 1")
     losses = -(target * log(maximum(p, _LEAST_PROBABILITY)) + (1 - target) * log(maximum(1 - p, _LEAST_PROBABILITY)))
@@ -177,10 +177,9 @@ def cross_entropy(input: TensorLike, target: TensorLike, reduction: str = "mean"
         return reduced(negative(sum(multiply(log_softmax(input), target), axis=-1)), reduction)
     if wanted.shape != scores.shape[:-1] or wanted.dtype.kind not in "iu":
         raise _not_classes("cross_entropy", wanted, scores, axis, ", or one distribution per row in a float dtype")
-    seen = target if listening and isinstance(target, Tensor) else value(target)
-    ignored = _are_ignored("cross_entropy", classes, ignore_index, seen)
+    ignored = _are_ignored("cross_entropy", classes, ignore_index, _seen(target))
     if weight is None and not label_smoothing and not ignored:
-        ids = static(target) if listening else np.array(wanted)         # the tape saves the copy
+        ids = static(target)                            # the tape saves the copy
         return reduced(recorded.softmax_cross_entropy(input, ids), reduction)
     return _of_classes("cross_entropy", log_softmax(input), target, weight, ignore_index, ignored, reduction, label_smoothing)
 
@@ -199,8 +198,7 @@ def nll_loss(input: TensorLike, target: TensorLike, weight: TensorLike | None = 
     check_reduction("nll_loss", reduction)
     if wanted.shape != logs.shape[:-1] or wanted.dtype.kind not in "iu":
         raise _not_classes("nll_loss", wanted, like(logs), axis, "")
-    seen = target if listening and isinstance(target, Tensor) else value(target)
-    ignored = _are_ignored("nll_loss", logs.shape[-1], ignore_index, seen)
+    ignored = _are_ignored("nll_loss", logs.shape[-1], ignore_index, _seen(target))
     return _of_classes("nll_loss", logs, target, weight, ignore_index, ignored, reduction, 0.0)
 
 
@@ -240,6 +238,12 @@ def _class_weight(name: str, weight: TensorLike, scores: Array) -> Array:
     if held.shape != scores.shape[-1:]:
         raise ShapeError(f"{name}: weight {describe(held)} for {scores.shape[-1]} classes; it is one number per class")
     return held.astype(scores.dtype)
+
+
+def _seen(target: TensorLike) -> Any:
+    """The classes as they are looked at: of all examples under vmap, and as a tensor where a tracer listens."""
+    classes = whole(target)
+    return classes if listening and isinstance(classes, Tensor) else value(classes)
 
 
 def _are_ignored(name: str, classes: int, ignore_index: int, wanted: Tensor | Array) -> bool:

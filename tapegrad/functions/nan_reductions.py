@@ -14,7 +14,7 @@ import numpy as np
 
 from tapegrad.core.record import recorded
 from tapegrad.functions import elementwise, reductions
-from tapegrad.functions.arguments import checked, normalized_axis, value
+from tapegrad.functions.arguments import all_true, checked, normalized_axis, value
 from tapegrad.functions.cumulative import cumprod, cumsum
 from tapegrad.functions.elementwise import divide
 from tapegrad.functions.moments import counted, floating, root, variance
@@ -27,7 +27,7 @@ def _there(x: TensorLike, where: TensorLike = True) -> Array:
 
 
 def _filled(x: TensorLike, there: Array, filler: float) -> TensorLike:
-    return x if there.all() else elementwise.where(there, x, filler)
+    return x if all_true(there) else elementwise.where(there, x, filler)
 
 
 def nansum(a: TensorLike, axis: Axis = None, dtype: DTypeLike | None = None, out: None = None, keepdims: bool = False,

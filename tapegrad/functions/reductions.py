@@ -21,7 +21,7 @@ import numpy as np
 
 from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError, describe
-from tapegrad.functions.arguments import checked, floats, like, normalized_axis, number, single_axis, value
+from tapegrad.functions.arguments import all_true, checked, floats, like, normalized_axis, number, single_axis, value
 from tapegrad.functions.elementwise import add, astype, divide, maximum, minimum, multiply, subtract
 from tapegrad.functions.moments import converted, counted, floating, only, root, variance
 from tapegrad.functions.shaping import reshape, transpose
@@ -222,7 +222,7 @@ def average(a: TensorLike, axis: Axis = None, weights: TensorLike | None = None,
                           tuple(n if i in axis else 1 for i, n in enumerate(shape)))
     a, weights = (floats(x) if like(x).dtype.kind in "biu" else x for x in (a, weights))
     total = recorded.sum(multiply(weights, np.ones(shape, like(weights).dtype)), axis, keepdims)
-    if not value(total).all():
+    if not all_true(total):
         raise ZeroDivisionError("average: the weights sum to 0")
     z = divide(recorded.sum(multiply(a, weights), axis, keepdims), total)
     return (z, total) if returned else z

@@ -13,10 +13,11 @@ from tapegrad.core.record import recorded, unary, wrap
 from tapegrad.core.sweep import sweep
 from tapegrad.core.tape import enable_grad, no_grad, thread, tracer
 from tapegrad.core.walk import Part, linked, replaced, seed_of
-from tapegrad.errors import GradientError, ShapeError, describe
+from tapegrad.errors import GradientError, ShapeError, VmapError, describe
 from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import Primitive, arrays
 from tapegrad.primitives.registry import LINEAR
+from tapegrad.transforms.batched import Batched, holds_batched
 from tapegrad.typing import TensorLike
 
 _boundary = Primitive("alias", lambda x: x, (lambda F, d, _z, _x: d,), complex=LINEAR)
@@ -50,13 +51,14 @@ def deltas(outputs: Sequence[Tensor], seeds: Sequence[Any], registers: Sequence[
         caught.append((leaf, register, before))
     try:
         pairs = [(z._register, seed) for z, seed in zip(outputs, seeds) if z._register is not None]
-        traced = tracer() is not None and not create_graph      # the operations of the sweep are to be seen
+        # the operations of the sweep are to be seen, or are those of tensors that stand for examples
+        traced = not create_graph and (tracer() is not None or holds_batched([seed for _, seed in pairs]))
         if traced:
             pairs = [(register, seed if isinstance(seed, Tensor) else wrap(seed, None)) for register, seed in pairs]
         with np.errstate(all="ignore"), no_grad() if traced else nullcontext():
             found = sweep(recorded if create_graph or traced else arrays, pairs, consume and not create_graph, part)
         if traced:
-            found = {register: d._array for register, d in found.items()}
+            found = {register: d if holds_batched([d]) else d._array for register, d in found.items()}
     finally:
         tape.wanted = wanted
         for _, register, before in reversed(caught):
@@ -105,6 +107,8 @@ def grad(outputs: Tensor | Sequence[Tensor], inputs: Tensor | Sequence[Tensor],
     ends, starts = _sequence(outputs), _sequence(inputs)
     for kind, tensors in (("output", ends), ("input", starts)):
         for i, x in enumerate(tensors):
+            if isinstance(x, Batched):
+                raise VmapError(f"grad: {kind} {i} ({describe(x)}) stands for one example under vmap; use tg.grad of a function")
             if not isinstance(x, Tensor) or x._register is None:
                 raise GradientError(f"grad: {kind} {i} ({describe(x)}) does not require a gradient")
     given = (None,) * len(ends) if grad_outputs is None else _sequence(grad_outputs)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from functools import wraps
+from math import prod
 from operator import index
 from typing import Any
 
@@ -28,10 +29,14 @@ from tapegrad.core.walk import Part, linked
 from tapegrad.errors import DtypeError, GradientError, ShapeError, describe
 from tapegrad.functions.tensor import Tensor
 from tapegrad.transforms.autograd import copied, deltas, own
+from tapegrad.transforms.batched import Batched, lowered, open_levels, raised, still_open, unwrapped
+from tapegrad.transforms.batching import Level
 from tapegrad.tree import leaves, rebuild, same
 from tapegrad.typing import Array, Tree
 
 Function = Callable[..., Tree]
+
+_AT_ONCE = 2 ** 22                                      # elements of the deltas of one register in a sweep for a Jacobian
 
 
 class _Thread(threading.local):
@@ -125,28 +130,43 @@ class _Differentiation(Run):
     """A run to differentiate by some of the arguments, and how its caller gets values and gradients."""
 
     def __init__(self, name: str, fun: Function, args: Sequence[Tree], kwargs: dict[str, Any],
-                 positions: Sequence[int]) -> None:
+                 positions: Sequence[int], aux: bool = False) -> None:
         self.name = name
         self.recording = thread.tape.recording
+        self.levels = open_levels()                     # of vmap: inside of it, each example has its own delta of everything
         chosen = [leaf for i in positions for leaf in leaves(args[i])]
-        self.as_tensors = any(isinstance(leaf, Tensor) for leaf in chosen)
-        owned = rebuild(tuple(args[i] for i in positions), iter([_Chosen(leaf) for leaf in chosen]))
+        self.as_tensors = bool(self.levels) or any(isinstance(leaf, Tensor) for leaf in chosen)
+        owned = rebuild(tuple(args[i] for i in positions), iter([_Chosen(leaf) for leaf in map(self._checked, chosen)]))
         args = list(args)
         for i, tree in zip(positions, owned):
             args[i] = tree
         super().__init__(fun, args, kwargs, self._own)
+        self.whole: list[Any] = [x._whole() for x in self.inputs]
+        self.aux: Any = None
+        if aux:
+            if not isinstance(self.output, tuple) or len(self.output) != 2:
+                raise TypeError(f"{name}: with has_aux=True the function returns (value, aux), not {describe(self.output)}")
+            self.output, self.aux = self.output
         self.nested = self.recording and (bool(self.outside) or any(type(x._register) is Entry for x in self.inputs))
+
+    def _checked(self, x: Any) -> Any:
+        """A leaf to differentiate by, batched at every level that is open."""
+        x = x if isinstance(x, Tensor) else np.array(x)
+        if x.dtype.kind not in "fc":
+            raise DtypeError(f"{self.name}: an argument of {x.dtype} has no gradient; make it a float")
+        return lowered(x, self.levels)
 
     def _own(self, leaf: Any) -> Tensor | None:
         if not isinstance(leaf, _Chosen):
             return None
         x = leaf.value
         if isinstance(x, Tensor) and x._register is not None and self.recording:
-            return own(x)
-        data = x.detach() if isinstance(x, Tensor) else np.array(x)
-        if data.dtype.kind not in "fc":
-            raise DtypeError(f"{self.name}: an argument of {data.dtype} has no gradient; make it a float")
-        return Tensor(data, requires_grad=True)
+            x = own(x)
+        elif self.levels:                               # a tensor of our own: what all examples share is one view for them
+            x = wrap(x.detach()._data, Leaf(x.shape, x.dtype))
+        else:
+            x = Tensor(x.detach() if isinstance(x, Tensor) else x, requires_grad=True)
+        return raised(x, self.levels)                   # type: ignore[no-any-return]
 
     def scalar(self) -> Tensor:
         z = self.output
@@ -165,20 +185,33 @@ class _Differentiation(Run):
 
     def pull(self, outputs: Sequence[Tensor], seeds: Sequence[Any], on_tape: bool = False) -> list[Any]:
         """The deltas of the inputs for given deltas of outputs; zeros where an output does not depend on an input."""
+        if not self.levels:
+            return self.pull_whole(outputs, seeds, on_tape)
+        return [raised(delta, self.levels) for delta in self.pull_whole(self.lowered(outputs), self.lowered(seeds), on_tape)]
+
+    def lowered(self, xs: Sequence[Any]) -> list[Any]:
+        """Tensors, or arrays, with the examples along their first axes; an error where the run under vmap has ended."""
+        still_open(self.name, self.levels)
+        return [lowered(x, self.levels) for x in xs]
+
+    def pull_whole(self, outputs: Sequence[Tensor], seeds: Sequence[Any], on_tape: bool = False) -> list[Any]:
+        """What `pull` gives, of all examples at once."""
         create = (self.nested or on_tape) and thread.tape.recording      # a pullback may be called under no_grad
         seeds = [seed if isinstance(seed, Tensor) else wrap(seed, None) for seed in seeds] if create else [
-            seed._value if isinstance(seed, Tensor) and tracer() is None else seed for seed in seeds]
-        found = deltas(outputs, seeds, [x._register for x in self.inputs], create_graph=create,
+            seed._value if type(seed) is Tensor and tracer() is None else seed for seed in seeds]
+        found = deltas(outputs, seeds, [x._register for x in self.whole], create_graph=create,
                        part=self.part())
-        found = [np.zeros(x.shape, x.dtype) if delta is None else delta for x, delta in zip(self.inputs, found)]
+        found = [np.zeros(x.shape, x.dtype) if delta is None else delta for x, delta in zip(self.whole, found)]
         if create:
-            found = [self.linked(x, delta) for x, delta in zip(self.inputs, found)]
+            found = [self.linked(x, delta) for x, delta in zip(self.whole, found)]
         return _separate([self.result(delta, create) for delta in found], seeds)
 
     def linked(self, x: Tensor, delta: Any) -> Any:
         """A gradient that is a constant on the tape, as a function of the argument."""
         if type(x._register) is Entry:
             delta = delta if isinstance(delta, Tensor) else wrap(delta, None)
+            if delta._register is None and type(delta) is Batched:
+                return Batched(delta._level, self.linked(x, delta._inner))
             return linked(delta, x._register.ys[0]) if delta._register is None else delta
         return delta
 
@@ -248,27 +281,38 @@ def _seed(z: Tensor) -> Array:
     return np.ones(z.shape, z.dtype)
 
 
-def value_and_grad(fun: Function, argnums: int | Sequence[int] = 0) -> Callable[..., tuple[Any, Tree]]:
+def value_and_grad(fun: Function, argnums: int | Sequence[int] = 0, *,
+                   has_aux: bool = False) -> Callable[..., tuple[Any, Tree]]:
     """The function `(fun(*args), grad(fun)(*args))`, with one run of fun. See grad.
+
+    has_aux   fun returns (value, aux); the result is then ((value, aux), gradient)
 
     >>> tg.value_and_grad(lambda x: (x * x).sum())(np.array([1.0, 2.0]))
     (array(5.), array([2., 4.]))
+    >>> tg.value_and_grad(lambda x: ((x * x).sum(), {"n": x.size}), has_aux=True)(np.array([1.0, 2.0]))
+    ((array(5.), {'n': 2}), array([2., 4.]))
     """
     @wraps(fun)
     def both(*args: Any, **kwargs: Any) -> tuple[Any, Tree]:
         positions = _positions("value_and_grad", argnums, args)
-        run = _Differentiation("value_and_grad", fun, args, kwargs, positions)
+        run = _Differentiation("value_and_grad", fun, args, kwargs, positions, has_aux)
         z = run.scalar()
-        return run.value(z), _structured(args, positions, argnums, run.pull([z], [_seed(z)]))
+        value, gradient = run.value(z), _structured(args, positions, argnums, run.pull([z], [_seed(z)]))
+        if not has_aux:
+            return value, gradient
+        return (value, rebuild(run.aux, iter([
+            run.value(x) if isinstance(x, Tensor) else x for x in leaves(run.aux)]))), gradient
 
     return both
 
 
-def grad(fun: Function, argnums: int | Sequence[int] = 0) -> Function:
+def grad(fun: Function, argnums: int | Sequence[int] = 0, *, has_aux: bool = False) -> Function:
     """The gradient of a function that returns a single number, as a function of the same arguments.
 
     fun       takes tensors, arrays, numbers, or dicts, lists and tuples of them; returns a tensor of size 1
     argnums   the position of the argument to differentiate by, or several: then the result is a tuple
+    has_aux   fun returns (value, aux), of which only the value is differentiated; the result is then (gradient, aux). The
+              tensors of aux are treated as the value is
 
     The result has the structure, shapes and dtypes of the argument. `grad(grad(f))` is the second derivative.
 
@@ -279,12 +323,15 @@ def grad(fun: Function, argnums: int | Sequence[int] = 0) -> Function:
     >>> model = {"W": np.array([1.0, 2.0]), "b": np.array(3.0)}
     >>> tg.grad(lambda p, x: (p["W"] * x).sum() + p["b"])(model, np.array([10.0, 20.0]))
     {'W': array([10., 20.]), 'b': array(1.)}
+    >>> tg.grad(lambda x: ((x * x).sum(), 2 * x), has_aux=True)(np.array([1.0, 2.0]))
+    (array([2., 4.]), array([2., 4.]))
     """
-    both = value_and_grad(fun, argnums)
+    both = value_and_grad(fun, argnums, has_aux=has_aux)
 
     @wraps(fun)
     def gradient(*args: Any, **kwargs: Any) -> Tree:
-        return both(*args, **kwargs)[1]
+        value, found = both(*args, **kwargs)
+        return (found, value[1]) if has_aux else found
 
     return gradient
 
@@ -355,29 +402,32 @@ def jvp(fun: Function, primals: Sequence[Tree], tangents: Sequence[Tree]) -> tup
         raise ShapeError("jvp: the structure of the tangents is not that of the primals")
     run = _Differentiation("jvp", fun, tuple(primals), {}, range(len(primals)))
     outs = run.outputs(run.name)
-    directions = [_checked("jvp", t, x) for t, x in zip(leaves(tuple(tangents)), run.inputs)]
+    directions = run.lowered([_checked("jvp", t, x) for t, x in zip(leaves(tuple(tangents)), run.inputs)])
+    whole = run.lowered(outs)
     with enable_grad(), thread.tape.marked() as mark:
-        seeds = [Tensor(np.zeros(z.shape, z.dtype), requires_grad=True) for z in outs]
+        seeds = [Tensor(np.zeros(z.shape, z.dtype), requires_grad=True) for z in whole]
         if _thread.run is not None:                   # a run around us need not keep track of these
             _thread.run.leaves.update(seed._register for seed in seeds)
-        pulled = run.pull(outs, seeds, on_tape=True)
+        pulled = run.pull_whole(whole, seeds, on_tape=True)
     create = run.nested or run.recording and any(isinstance(t, Tensor) and t._register is not None for t in directions)
     linear = [(g, t) for g, t in zip(pulled, directions) if g._register is not None]
     with enable_grad():
         found = deltas([g for g, _ in linear],
                        [(t if isinstance(t, Tensor) else wrap(t, None)) if create or tracer() is not None
-                        else getattr(t, "_value", t)
+                        else t._value if type(t) is Tensor else t
                         for _, t in linear], [seed._register for seed in seeds], create_graph=create,
                        part=run.part(mark.made()))
     moved = _separate([run.result(np.zeros(z.shape, z.dtype) if delta is None else delta, create)
-                       for z, delta in zip(outs, found)], directions)
-    return rebuild(run.output, iter([run.value(z) for z in outs])), rebuild(run.output, iter(moved))
+                       for z, delta in zip(whole, found)], directions)
+    return (rebuild(run.output, iter([run.value(z) for z in outs])),
+            rebuild(run.output, iter([raised(t, run.levels) for t in moved])))
 
 
 def jacobian(fun: Function, argnums: int | Sequence[int] = 0) -> Function:
     """The function that gives d fun / d argument: for an output of shape m and an argument of shape n, shape m + n.
 
-    One sweep per element of the output. Structures of outputs give that structure of structures of arguments.
+    One sweep for all elements of the output, of deltas for many of them at once. Structures of outputs give that structure of
+    structures of arguments.
 
     >>> tg.jacobian(lambda x: x * x.sum())(np.array([1.0, 2.0]))
     array([[4., 1.],
@@ -389,25 +439,35 @@ def jacobian(fun: Function, argnums: int | Sequence[int] = 0) -> Function:
         run = _Differentiation("jacobian", fun, args, kwargs, positions)
         blocks = []
         for z in map(run.real, run.outputs(run.name)):
-            rows = []
-            for i in range(z.size):
-                seed = np.zeros(z.size, z.dtype)
-                seed[i] = 1
-                rows.append(run.pull([z], [seed.reshape(z.shape)]))
-            columns = list(zip(*rows)) or [() for _ in run.inputs]
-            blocks.append(_structured(args, positions, argnums, [
-                _stacked(column, z, x) if column else run.result(np.zeros((*z.shape, *x.shape), x.dtype))
-                for column, x in zip(columns, run.inputs)]))
+            blocks.append(_structured(args, positions, argnums, _rows_of_jacobian(run, z)))
         return rebuild(run.output, iter(blocks))
 
     return matrix
 
 
-def _stacked(rows: Sequence[Any], z: Tensor, x: Tensor) -> Any:
-    shape = (*z.shape, *x.shape)
-    if isinstance(rows[0], Tensor):
-        return recorded.reshape(recorded.stack(rows, 0), shape)
-    return np.array(rows, dtype=x.dtype).reshape(shape)
+def _rows_of_jacobian(run: _Differentiation, z: Tensor) -> list[Any]:
+    """The derivatives of all elements of an output by each input."""
+    largest = max([prod(entry.shape) for entry in run.entries], default=1)
+    at_once = max(1, min(z.size, _AT_ONCE // max(largest, 1)))
+    found = []
+    for start in range(0, z.size, at_once):
+        rows = np.eye(min(at_once, z.size - start), z.size, start, z.dtype).reshape((-1, *z.shape))
+        if len(rows) == 1:
+            found.append([recorded.reshape(delta, (1, *x.shape)) for delta, x in zip(run.pull([z], [rows[0]]), run.inputs)])
+            continue
+        with Level(len(rows)) as level:
+            deltas = run.pull([z], [Batched(level, wrap(rows, None))])
+            found.append([unwrapped(delta, level) for delta in deltas])
+    shapes = [(*z.shape, *x.shape) for x in run.inputs]
+    if not found:
+        return [run.result(np.zeros(shape, x.dtype)) for x, shape in zip(run.inputs, shapes)]
+    joined = [parts[0] if len(parts) == 1 else recorded.concatenate(parts, 0) for parts in zip(*found)]
+    return [_as_given(run, recorded.reshape(rows, shape)) for rows, shape in zip(joined, shapes)]
+
+
+def _as_given(run: _Differentiation, z: Tensor) -> Any:
+    """A derivative that is a tensor, as the caller gets it."""
+    return z if run.nested or run.as_tensors or z._register is not None else z.data
 
 
 def hessian(fun: Function, argnums: int | Sequence[int] = 0) -> Function:
