@@ -127,6 +127,8 @@ def describe(value: object) -> str:
 
 def failed_call(name: str, operands: Iterable[object], error: Exception, static: Iterable[object] = ()) -> Exception:
     """The error to raise instead of NumPy's when operation `name` fails on `operands`: same class, more details."""
+    if isinstance(error, VmapError):
+        return VmapError(*error.args)
     kind = ShapeError if type(error) is ValueError else DtypeError if isinstance(error, TypeError) else type(error)
     given = ", ".join([describe(operand) for operand in operands] + [repr(argument) for argument in static])
     if "negative integer powers" in str(error):         # NumPy's other ValueErrors are about shapes

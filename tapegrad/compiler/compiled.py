@@ -53,8 +53,8 @@ class Compiled:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         tape = thread.tape
-        if tape.tracer is not None or tape.watch is not None or type(tape.entries) is not list:
-            return self.fun(*args, **kwargs)            # a part of what is being recorded, or of what is looked at step by step
+        if tape.tracer is not None or tape.watch is not None or tape.levels or type(tape.entries) is not list:
+            return self.fun(*args, **kwargs)            # a part of what is recorded, looked at step by step, or under vmap
         missed = None
         for i, recording in enumerate(self.cache):
             found = recording.match(args, kwargs, tape.recording)

@@ -68,7 +68,7 @@ class TensorBase(Handle):
         if isinstance(data, TensorBase):
             data._stays("tensor: the data are a tensor that requires a gradient, which would be lost: use tg.array(x) for a "
                         "copy with it, x.detach() for one without")
-            data = data._array if dtype is None or dtype == data.dtype else data._value
+            data = data._array if type(data) is type(self) and (dtype is None or dtype == data.dtype) else data._value
         refuse_masked(data)
         array = np.array(data, dtype=dtype)
         if array.dtype.kind not in "biufc":

@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tapegrad.core.record import recorded, wrap
-from tapegrad.core.tape import tracer
+from tapegrad.core.record import recorded, taken_over, wrap
+from tapegrad.core.tape import thread, tracer
 from tapegrad.errors import failed_call, refuse_masked
 from tapegrad.functions.arguments import constant, like, refuse_out, value
 from tapegrad.functions.elementwise import astype
@@ -51,22 +51,27 @@ def _failed(function: Callable[..., Any], values: Iterable[Any], error: Exceptio
 _HERE = object()
 
 
+def _row(function: Callable[..., Any], operands: Any, options: Any, count: int) -> Primitive:
+    """function(*operands, **options) as an operation on the tensors among them, of which none is kept."""
+    given = [_HERE if isinstance(x, Tensor) else x for x in leaves([operands, options])]
+    structure = rebuild([operands, options], iter(given))
+
+    def g(*arrays: Any) -> Any:
+        values = iter(arrays)
+        args, named = rebuild(structure, iter([next(values) if x is _HERE else x for x in given]))
+        return np.asarray(function(*args, **named))
+
+    return Primitive(function.__name__, g, (None,) * count)
+
+
 def _seen(listener: Any, function: Callable[..., Any], z: Any, operands: Any, options: Any) -> Any:
     """z = function(*operands, **options), which a tracer is to see."""
     tensors = [x for x in leaves([operands, options]) if isinstance(x, Tensor)]
-    given = [_HERE if isinstance(x, Tensor) else x for x in leaves([operands, options])]        # no tensor is kept
     if isinstance(z, tuple):
         for x in tensors:
             listener.read(x)
     elif tensors:
-        structure = rebuild([operands, options], iter(given))
-
-        def g(*arrays: Any) -> Any:
-            values = iter(arrays)
-            args, named = rebuild(structure, iter([next(values) if x is _HERE else x for x in given]))
-            return np.asarray(function(*args, **named))
-
-        row = Primitive(function.__name__, g, (None,) * len(tensors))
+        row = _row(function, operands, options, len(tensors))
         result = z if isinstance(z, Tensor) else wrap(np.asarray(z), None)
         listener.operation(row, tensors, [x._array for x in tensors], (), result)
         if result is not z:
@@ -80,8 +85,12 @@ def _constant(function: Callable[..., Any], what: str, at: str, given: str) -> A
 
     @wraps(function, ("__name__",))                     # and its signature
     def op(*operands: Any, **options: Any) -> Any:
-        values = _plain(operands)
         refuse_out(name, options.get("out"))
+        if thread.tape.levels:
+            tensors = [x for x in leaves([operands, options]) if isinstance(x, Tensor)]
+            if (batched := taken_over(tensors)) is not None:
+                return batched._operate(_row(function, operands, options, len(tensors)), tensors, ())
+        values = _plain(operands)
         try:
             z = _wrapped(function(*values, **{key: _plain(option) for key, option in options.items()}))
         except Exception as error:

@@ -29,7 +29,7 @@ def real(name: str, x: TensorLike) -> Tensor | Array:
 
 def matrices(name: str, x: TensorLike, square: bool = False) -> Tensor | Array:
     """x, in a float or complex dtype; an error if it is no stack of (square) matrices."""
-    array = value(x)
+    array = like(x)
     if array.ndim < 2 or (square and array.shape[-1] != array.shape[-2]):
         raise ShapeError(f"{name}: {describe(array)}; {'square matrices (.., n, n)' if square else 'matrices (.., m, n)'} "
                          "are needed")

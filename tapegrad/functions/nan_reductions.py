@@ -89,7 +89,7 @@ def nanmean(a: TensorLike, axis: Axis = None, dtype: DTypeLike | None = None, ou
     a = a if dtype is None else floating("nanmean", a, dtype)
     axis, there = normalized_axis("nanmean", a, axis), _there(a, where)
     n = counted(a, there, axis, keepdims)
-    if not np.all(n):
+    if not all_true(n):
         warnings.warn("Mean of empty slice", RuntimeWarning, stacklevel=2)
     return _or_nan(n > 0, divide(recorded.sum(_filled(a, there, 0), axis, keepdims), np.maximum(n, 1)))
 
@@ -112,7 +112,7 @@ def nanvar(a: TensorLike, axis: Axis = None, dtype: DTypeLike | None = None, out
     a = a if dtype is None else floating("nanvar", a, dtype)
     axis, there = normalized_axis("nanvar", a, axis), _there(a, where)
     n = counted(a, there, axis, keepdims)
-    if np.any(n <= ddof):
+    if not all_true(n > ddof):
         warnings.warn("Degrees of freedom <= 0 for slice.", RuntimeWarning, stacklevel=2)
     with np.errstate(invalid="ignore", divide="ignore"):
         return _or_nan(n > ddof, variance(_filled(a, there, 0), axis, ddof, keepdims, there, mean))
@@ -163,10 +163,10 @@ def _nanextremum(reduction: Callable[..., Tensor], worst: float, x: TensorLike, 
     if initial is not None:
         return z
     found = np.any(there, normalized_axis(reduction.__name__, x, axis), keepdims=keepdims)
-    if not np.all(found):
+    if not all_true(found):
         warnings.warn("All-NaN slice encountered", RuntimeWarning, stacklevel=3)
     return _or_nan(found, z)
 
 
 def _or_nan(found: Array, z: Tensor) -> Tensor:
-    return z if np.all(found) else elementwise.where(found, z, math.nan)
+    return z if all_true(found) else elementwise.where(found, z, math.nan)

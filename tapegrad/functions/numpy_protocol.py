@@ -62,11 +62,16 @@ def array_function(tensor: TensorBase, function: Callable[..., Any], types: Coll
         return NotImplemented
     home, name = function.__module__, function.__name__
     if home == "numpy" and name in READERS:
-        return function(*map(_read, operands), **{key: _read(option) for key, option in options.items()})
+        read = _kind if name in READERS[:7] else _read
+        return function(*map(read, operands), **{key: read(option) for key, option in options.items()})
     ours = functions if home == "numpy" else import_module(HOMES[home]) if home in HOMES else None
     if not callable(getattr(ours, name, None)):
         raise _refusal(f"{home}.{name}".removeprefix("numpy."))
     return getattr(ours, name)(*operands, **options)
+
+
+def _kind(x: Any) -> Any:
+    return x._array if isinstance(x, TensorBase) else x
 
 
 def _read(x: Any) -> Any:

@@ -16,7 +16,7 @@ import numpy as np
 from tapegrad.core.record import recorded, wrap
 from tapegrad.errors import ShapeError, describe
 from tapegrad.functions import elementwise
-from tapegrad.functions.arguments import checked, constant, floats, like, normalized_axis, single_axis, value
+from tapegrad.functions.arguments import all_true, checked, constant, floats, like, normalized_axis, single_axis, value
 from tapegrad.functions.elementwise import add, multiply, subtract
 from tapegrad.functions.shaping import moveaxis, ravel, reshape, transpose
 from tapegrad.functions.tensor import Tensor
@@ -198,7 +198,7 @@ def _places(name: str, rows: Array, q: Array, weigh: Callable[[Array, Array], Ar
     n, kind = rows.shape[-1], rows.dtype if rows.dtype.kind == "f" else np.dtype(float)
     order = np.argsort(rows, -1, stable=True)
     numbers = np.count_nonzero(~np.isnan(rows), axis=-1)[..., None]
-    if skip_nan and not np.all(numbers):
+    if skip_nan and not all_true(numbers):
         warnings.warn(f"{name}: All-NaN slice encountered", RuntimeWarning, stacklevel=4)
     last = np.maximum((numbers if skip_nan else n) - 1, 0)
     place = last * q

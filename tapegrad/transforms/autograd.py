@@ -108,7 +108,7 @@ def grad(outputs: Tensor | Sequence[Tensor], inputs: Tensor | Sequence[Tensor],
     for kind, tensors in (("output", ends), ("input", starts)):
         for i, x in enumerate(tensors):
             if isinstance(x, Batched):
-                raise VmapError(f"grad: {kind} {i} ({describe(x)}) stands for one example under vmap; use tg.grad of a function")
+                raise VmapError(f"grad: {kind} {i} ({describe(x)}) stands for one example under vmap; use tg.grad")
             if not isinstance(x, Tensor) or x._register is None:
                 raise GradientError(f"grad: {kind} {i} ({describe(x)}) does not require a gradient")
     given = (None,) * len(ends) if grad_outputs is None else _sequence(grad_outputs)

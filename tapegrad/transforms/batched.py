@@ -1,23 +1,24 @@
 """Batching: a tensor that stands for each of several examples, and how an operation on it is done for all of them at once.
 
 A function under vmap is run once. Of each argument that is mapped it gets a `Batched`: a tensor with the shape of one example,
-around a tensor that has all of them along its first axis. The tape sees that tensor only. Recorders notice a Batched as they do
+around a tensor that has all of them along its first axis. The tape sees the latter only. Recorders notice a Batched as they do
 whatever is not plainly a tensor, and hand the operation over to it (`_operate`): the rule of its row (batching.py) says how the
-same is computed of the tensors around it, by other rows; where there is no rule, the operation is done for one example after the
-other, and the results stacked. So everything on the tape is differentiated as ever, and derivatives need no rules of their own:
-the sum over examples that a sweep makes for what they share is the delta of what they share.
+same is computed for all examples at once, by other rows; where there is no rule, the operation is done for one example after
+the other, and the results stacked. So what is on the tape is differentiated as ever, and derivatives need no rules of their
+own: for what all examples share, a sweep sums over them.
 
-Where vmap is inside of vmap, the tensor around which a Batched stands is itself Batched, of a level further out. A function that
-is differentiated inside has its arguments batched at every level that is open, so that the deltas of one example stay apart from
-those of another: `lowered` takes the levels off and shows all examples, `raised` puts them back.
+Where vmap is inside of vmap, the tensor around which a Batched stands is itself Batched, of a level further out. A function
+that is differentiated inside has its arguments batched at every level that is open, so that the deltas of one example stay
+apart from those of another: `lowered` takes the levels off and shows all examples, `raised` puts them back.
 
 The design is that of JAX's BatchTrace; see Bradbury et al., JAX: composable transformations of Python+NumPy programs (2018).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache, wraps
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,8 @@ from tapegrad.errors import ShapeError, VmapError, describe
 from tapegrad.functions.arguments import like, static
 from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import Primitive, table
-from tapegrad.typing import Array
+from tapegrad.tree import leaves, rebuild
+from tapegrad.typing import Array, Tree
 
 if TYPE_CHECKING:
     from tapegrad.core.entry import Entry, Leaf
@@ -63,13 +65,9 @@ class Level:
 
     def drawn(self, generator: Callable[[], np.random.Generator], g: Callable[[np.random.Generator], Any]) -> Tensor:
         """g(generator()), once for each example of each level that is open."""
-        sizes = [level.size for level in thread.tape.levels]
-        tape = thread.tape
-        levels, tape.levels = tape.levels, []
-        try:
-            z = drawn(generator, lambda numbers: _several(g, numbers, sizes))
-        finally:
-            tape.levels = levels
+        levels = open_levels()
+        with outside_of(levels):
+            z = drawn(generator, lambda numbers: _several(g, numbers, [level.size for level in levels]))
         return raised(z, levels)                        # type: ignore[no-any-return]
 
 
@@ -85,6 +83,7 @@ class StandIn(np.ndarray[Any, Any]):
         raise _looked_at(self)
 
 
+_DEEPEST = 4
 _POISON = {"f": np.nan, "c": np.nan, "i": -2 ** 63, "u": 2 ** 64 - 1, "b": True}
 
 
@@ -96,22 +95,23 @@ def _element(dtype: np.dtype[Any]) -> bytes:
 
 
 def _looked_at(x: Any) -> VmapError:
-    return VmapError(f"vmap: the function looks at the elements of {describe(x)}, as bool(x), an if, float(x), .item(), .data or "
-                     "a mask as an index do; they differ by example. Write tg.where(condition, x, y) for an if, and functions "
-                     "of tapegrad for those of arrays")
+    return VmapError(f"vmap: the function looks at the elements of {describe(x)}, as bool(x), an if, float(x), .item(), .data "
+                     "or a mask as an index do; they differ by example. Write tg.where(condition, x, y) for an if, and "
+                     "functions of tapegrad for those of arrays")
 
 
 class Batched(Tensor):
     """A tensor that stands for one example, and for each of the others. `_inner` has all of them along its first axis."""
 
-    __slots__ = ("_level", "_inner", "_like")
+    __slots__ = ("_level", "_inner", "_like", "_depth")
 
     _level: Level
     _inner: Tensor
     _like: Array
+    _depth: int                                         # how often a function has handed it to NumPy's of the same name
 
-    def __init__(self, level: Level, inner: Tensor) -> None:
-        self._level, self._inner = level, inner
+    def __init__(self, level: Level, inner: Tensor, depth: int = 0) -> None:
+        self._level, self._inner, self._depth = level, inner, depth
 
     # What there is of an example
 
@@ -148,7 +148,13 @@ class Batched(Tensor):
     def _value(self) -> Array:
         raise _looked_at(self)
 
-    _data = _value                                      # type: ignore[assignment]
+    _data = _value
+
+    def _to_look_at(self) -> Batched:
+        """A constant that NumPy's functions take. Where such a function is made of NumPy's, this would go round in circles."""
+        if self._depth > _DEEPEST:
+            raise _looked_at(self)
+        return Batched(self._level, self._inner.detach(), self._depth + 1)
 
     def _lend(self) -> Array:
         raise _looked_at(self)
@@ -223,7 +229,8 @@ class Batched(Tensor):
         rule = rules.get(row.name) if table.get(row.name) is row or row.name == "alias" else None
         if rule is None:
             rule = rules["pointwise"] if row.pointwise else one_by_one
-        return Batched(level, rule(row, level, operands, static))
+        with outside_of((level,)):
+            return Batched(level, rule(row, level, operands, static))
 
 
 def _batched(xs: Any) -> list[Batched]:
@@ -245,10 +252,34 @@ def one_by_one(row: Primitive, level: Level, operands: Any, static: tuple[Any, .
     """The rule of rows without one: the operation for one example after the other, and the results stacked."""
     if not level.size:
         raise ShapeError(f"{row.name}: vmap over no examples, and the operation can't say which shape its result would have")
-    results = [run(row, [_example(x, level, i) for x in operands], _static_example(static, level, i)) for i in range(level.size)]
+    results = [run(row, [_example(x, level, i) for x in operands], _static_example(static, level, i))
+               for i in range(level.size)]
     if len({z.shape for z in results}) > 1:
         raise VmapError(f"{row.name}: under vmap, results of different shapes: {', '.join(map(describe, results[:5]))}, ..")
     return recorded.stack(results, 0)
+
+
+def looped(fun: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Decorator of functions that look at elements: inside of vmap they are called for one example after the other."""
+    @wraps(fun)
+    def function(*args: Any, **kwargs: Any) -> Tensor:
+        levels = thread.tape.levels
+        if not levels:
+            return fun(*args, **kwargs)
+        found = _batched(leaves(args) + leaves(kwargs))
+        if not found:
+            with outside_of(levels):
+                return fun(*args, **kwargs)
+        level = max([x._level for x in found], key=lambda level: level.serial)
+        with outside_of((level,)):
+            results = [function(*_of_example(args, level, i), **_of_example(kwargs, level, i)) for i in range(level.size)]
+            return Batched(level, recorded.stack(results, 0))
+
+    return function
+
+
+def _of_example(tree: Tree, level: Level, i: int) -> Tree:
+    return rebuild(tree, iter([_example(x, level, i) for x in leaves(tree)]))
 
 
 def is_mapped(x: Any, level: Level) -> bool:
@@ -284,6 +315,17 @@ def open_levels() -> tuple[Level, ...]:
     return tuple(thread.tape.levels)
 
 
+@contextmanager
+def outside_of(levels: Sequence[Level]) -> Iterator[None]:
+    """`with outside_of(levels):` what is done for all their examples at once, or for one by itself."""
+    tape = thread.tape
+    before, tape.levels = tape.levels, [level for level in tape.levels if level not in levels]
+    try:
+        yield
+    finally:
+        tape.levels = before
+
+
 def unwrapped(x: Any, level: Level) -> Any:
     """A tensor or array with the examples of the level along a new first axis."""
     if isinstance(x, Batched) and x._level is not level and x._level.serial > level.serial:
@@ -299,7 +341,7 @@ def wrapped(x: Any, level: Level) -> Batched:
 
 
 def _exchanged(x: Tensor) -> Tensor:
-    return recorded.transpose(x, (1, 0, *range(2, x.ndim)))     # type: ignore[no-any-return]
+    return recorded.transpose(x, (1, 0, *range(2, x.ndim)))
 
 
 def lowered(x: Any, levels: Sequence[Level]) -> Any:

@@ -19,7 +19,8 @@ from tapegrad.core.record import recorded
 from tapegrad.core.tape import tracer
 from tapegrad.functions.arguments import as_tensor, like, static
 from tapegrad.primitives import Primitive
-from tapegrad.transforms.batched import Level as Level, Rule, inner, is_mapped, one_by_one, rules, run, spread
+from tapegrad.transforms.batched import Level as Level
+from tapegrad.transforms.batched import Rule, inner, is_mapped, one_by_one, rules, run, spread
 from tapegrad.transforms.batching_indices import places
 
 Static = tuple[Any, ...]
@@ -45,7 +46,8 @@ def padded(x: Any, level: Level, ndim: int) -> Any:
 # Rows that broadcast, and those that treat what is in front of their last axes as a stack
 
 
-@batches("pointwise", "astype", "zeros_like", "ones_like", "clip", "hardtanh", "alias", "conjugate", "real", "imag")
+@batches("pointwise", "astype", "zeros_like", "ones_like", "clip", "hardtanh", "strong_multiply", "direction", "alias",
+         "conjugate", "real", "imag", "special_hazard", "special_polygamma", "special_zeta")
 def _pointwise(row: Primitive, level: Level, operands: Any, static: Static) -> Any:
     ndim = max([like(x).ndim for x in operands])
     return run(row, [padded(x, level, ndim) for x in operands], static)
@@ -128,7 +130,7 @@ def _getitem(row: Primitive, level: Level, operands: Any, static: Static) -> Any
     found = places(index, level, like(x).shape, is_mapped(x, level))
     if found is None:
         return one_by_one(row, level, operands, static)
-    z = run(row, (inner(x, level),), (found.index,))
+    z = run(row, (inner(x, level),), (found.at,))
     return z if found.order is None else recorded.transpose(z, found.order)
 
 
@@ -140,7 +142,7 @@ def _scatter(row: Primitive, level: Level, operands: Any, static: Static) -> Any
         return one_by_one(row, level, operands, static)
     d = spread(operands[0], level)
     d = d if found.order is None else recorded.transpose(d, found.reverse_order())
-    return run(row, (d,), (found.index, (level.size, *shape)))
+    return run(row, (d,), (found.at, (level.size, *shape)))
 
 
 @batches("setitem")
@@ -152,7 +154,7 @@ def _setitem(row: Primitive, level: Level, operands: Any, static: Static) -> Any
     if found.order is not None:
         y = recorded.reshape(spread(y, level), (level.size, *(1,) * (found.ndim - like(y).ndim), *like(y).shape))
         y = recorded.transpose(y, found.reverse_order())
-    return run(row, (spread(x, level), padded(y, level, found.ndim)), (found.index,))
+    return run(row, (spread(x, level), padded(y, level, found.ndim)), (found.at,))
 
 
 @batches("softmax_cross_entropy")
@@ -170,6 +172,8 @@ def _softmax_cross_entropy(row: Primitive, level: Level, operands: Any, given: S
 
 @batches("matmul")
 def _matmul(row: Primitive, level: Level, operands: Any, static: Static) -> Any:
+    x: Any
+    y: Any
     x, y = [as_tensor(operand) for operand in operands]
     if min(x.ndim, y.ndim) == 0 or x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0]:
         return one_by_one(row, level, operands, static)  # which says what is wrong with the example

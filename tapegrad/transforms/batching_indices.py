@@ -17,10 +17,14 @@ from tapegrad.transforms.batched import Batched, Level, is_mapped
 
 
 class Places(NamedTuple):
-    """index   of all examples; order: the axes of what it gives, that of the examples first, None where they are so already;
-    ndim    the number of axes that the index gives of one example."""
+    """An index of all examples.
 
-    index: tuple[Any, ...]
+    at      the index
+    order   the axes of what it gives, in the order that brings those of the examples to the front; None where they are there
+    ndim    the number of axes that the index gives of one example
+    """
+
+    at: tuple[Any, ...]
     order: tuple[int, ...] | None
     ndim: int
 

@@ -122,7 +122,7 @@ def checkpoint(fun: Callable[..., Tree]) -> Callable[..., Tree]:
     """
     @wraps(fun)
     def checkpointed(*args: Any, **kwargs: Any) -> Tree:
-        if not thread.tape.recording or tracer() is not None:
+        if not thread.tape.recording or tracer() is not None or thread.tape.levels:
             return fun(*args, **kwargs)
         call = _Call(fun, args, kwargs)
         run = Run(fun, args, kwargs, _fresh)

@@ -29,13 +29,14 @@ from tapegrad.core.walk import Part, linked
 from tapegrad.errors import DtypeError, GradientError, ShapeError, describe
 from tapegrad.functions.tensor import Tensor
 from tapegrad.transforms.autograd import copied, deltas, own
-from tapegrad.transforms.batched import Batched, lowered, open_levels, raised, still_open, unwrapped
+from tapegrad.transforms.batched import Batched, lowered, open_levels, outside_of, raised, still_open, unwrapped
 from tapegrad.transforms.batching import Level
 from tapegrad.tree import leaves, rebuild, same
 from tapegrad.typing import Array, Tree
 
 Function = Callable[..., Tree]
 
+_FEW = 4                                                # rows of a Jacobian that take as long one after the other
 _AT_ONCE = 2 ** 22                                      # elements of the deltas of one register in a sweep for a Jacobian
 
 
@@ -187,7 +188,10 @@ class _Differentiation(Run):
         """The deltas of the inputs for given deltas of outputs; zeros where an output does not depend on an input."""
         if not self.levels:
             return self.pull_whole(outputs, seeds, on_tape)
-        return [raised(delta, self.levels) for delta in self.pull_whole(self.lowered(outputs), self.lowered(seeds), on_tape)]
+        ends, starts = self.lowered(outputs), self.lowered(seeds)
+        with outside_of(self.levels):
+            found = self.pull_whole(ends, starts, on_tape)
+        return [raised(delta, self.levels) for delta in found]
 
     def lowered(self, xs: Sequence[Any]) -> list[Any]:
         """Tensors, or arrays, with the examples along their first axes; an error where the run under vmap has ended."""
@@ -218,6 +222,8 @@ class _Differentiation(Run):
     def result(self, delta: Any, on_tape: bool = False) -> Any:
         if isinstance(delta, Tensor):
             return delta if on_tape else delta.detach()
+        if self.levels and tracer() is None:            # of seeds of our own: nobody else writes into it
+            return wrap(np.asarray(delta), None)
         delta = copied(delta)
         if self.as_tensors or on_tape:
             return wrap(delta, None)
@@ -408,10 +414,11 @@ def jvp(fun: Function, primals: Sequence[Tree], tangents: Sequence[Tree]) -> tup
         seeds = [Tensor(np.zeros(z.shape, z.dtype), requires_grad=True) for z in whole]
         if _thread.run is not None:                   # a run around us need not keep track of these
             _thread.run.leaves.update(seed._register for seed in seeds)
-        pulled = run.pull_whole(whole, seeds, on_tape=True)
+        with outside_of(run.levels):
+            pulled = run.pull_whole(whole, seeds, on_tape=True)
     create = run.nested or run.recording and any(isinstance(t, Tensor) and t._register is not None for t in directions)
     linear = [(g, t) for g, t in zip(pulled, directions) if g._register is not None]
-    with enable_grad():
+    with enable_grad(), outside_of(run.levels):
         found = deltas([g for g, _ in linear],
                        [(t if isinstance(t, Tensor) else wrap(t, None)) if create or tracer() is not None
                         else t._value if type(t) is Tensor else t
@@ -448,26 +455,31 @@ def jacobian(fun: Function, argnums: int | Sequence[int] = 0) -> Function:
 def _rows_of_jacobian(run: _Differentiation, z: Tensor) -> list[Any]:
     """The derivatives of all elements of an output by each input."""
     largest = max([prod(entry.shape) for entry in run.entries], default=1)
-    at_once = max(1, min(z.size, _AT_ONCE // max(largest, 1)))
-    found = []
-    for start in range(0, z.size, at_once):
-        rows = np.eye(min(at_once, z.size - start), z.size, start, z.dtype).reshape((-1, *z.shape))
-        if len(rows) == 1:
-            found.append([recorded.reshape(delta, (1, *x.shape)) for delta, x in zip(run.pull([z], [rows[0]]), run.inputs)])
-            continue
-        with Level(len(rows)) as level:
-            deltas = run.pull([z], [Batched(level, wrap(rows, None))])
-            found.append([unwrapped(delta, level) for delta in deltas])
+    at_once = min(z.size, _AT_ONCE // max(largest, 1))
     shapes = [(*z.shape, *x.shape) for x in run.inputs]
-    if not found:
+    if not z.size:
         return [run.result(np.zeros(shape, x.dtype)) for x, shape in zip(run.inputs, shapes)]
-    joined = [parts[0] if len(parts) == 1 else recorded.concatenate(parts, 0) for parts in zip(*found)]
-    return [_as_given(run, recorded.reshape(rows, shape)) for rows, shape in zip(joined, shapes)]
+    if at_once <= _FEW:
+        rows = [run.pull([z], [seed.reshape(z.shape)]) for seed in np.eye(z.size, dtype=z.dtype)]
+        return [_stacked(column, shape) for column, shape in zip(zip(*rows), shapes)]
+    parts = []
+    for start in range(0, z.size, at_once):
+        seeds = np.eye(min(at_once, z.size - start), z.size, start, z.dtype).reshape((-1, *z.shape))
+        with Level(len(seeds)) as level:
+            parts.append([unwrapped(delta, level) for delta in run.pull([z], [Batched(level, wrap(seeds, None))])])
+    joined = [column[0] if len(column) == 1 else recorded.concatenate(column, 0) for column in zip(*parts)]
+    return [_as_given(run, recorded.reshape(found, shape)) for found, shape in zip(joined, shapes)]
+
+
+def _stacked(rows: Sequence[Any], shape: tuple[int, ...]) -> Any:
+    if isinstance(rows[0], Tensor):
+        return recorded.reshape(recorded.stack(rows, 0), shape)
+    return np.array(rows).reshape(shape)
 
 
 def _as_given(run: _Differentiation, z: Tensor) -> Any:
     """A derivative that is a tensor, as the caller gets it."""
-    return z if run.nested or run.as_tensors or z._register is not None else z.data
+    return z if run.as_tensors or z._register is not None else z.data
 
 
 def hessian(fun: Function, argnums: int | Sequence[int] = 0) -> Function:

@@ -16,6 +16,7 @@ from tapegrad.functions.shaping import reshape, transpose
 from tapegrad.functions.solving import solve as solve_linear
 from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import Primitive, arrays
+from tapegrad.transforms.batched import looped
 from tapegrad.transforms.functional import Run, jacobian, vjp
 from tapegrad.tree import leaves, rebuild
 from tapegrad.typing import Array, Tree
@@ -108,6 +109,7 @@ def custom_root(f: Callable[..., Any], solve: Callable[..., Any]) -> Callable[..
     >>> tg.grad(root)(4.0), tg.grad(tg.grad(root))(4.0)
     (array(0.25), array(-0.03125))
     """
+    @looped
     @wraps(solve)
     def root(*args: Tree) -> Tensor:
         with no_grad():
@@ -142,6 +144,7 @@ def root_at(name: str, f: Callable[..., Any], x: Array, args: tuple[Tree, ...]) 
     return recorded_value(name, x, chosen, pull)
 
 
+@looped
 def custom_fixed_point(f: Callable[..., Any], x0: Any, *args: Tree, tol: float | None = None, maxiter: int = 1000) -> Tensor:
     """The x with x = f(x, *args), found by repeating x <- f(x, *args) from x0, with derivatives by args. See custom_root.
 

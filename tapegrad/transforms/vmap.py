@@ -1,4 +1,5 @@
-"""vmap: a function of one example as a function of many, without a loop. How it works is in batched.py, the rules in batching.py."""
+"""vmap: a function of one example as a function of many, without a loop. How it works is in batched.py, its rules in batching.py.
+"""
 
 from __future__ import annotations
 
@@ -26,26 +27,26 @@ def vmap(fun: Callable[..., Tree], in_axes: Axes = 0, out_axes: Axes = 0) -> Cal
 
         tg.vmap(fun)(xs, ys)    is    tg.stack([fun(x, y) for x, y in zip(xs, ys)])
 
-    fun        takes tensors, arrays, or structures of them, and returns such; it is run once, on tensors that stand for one
-               example each and have its shape
+    fun        takes tensors, or structures of them, and returns such; it is run once, on tensors that stand for one example
+               each and have its shape
     in_axes    the axis along which the examples of the arguments lie; None: all examples share the argument. An int or None for
                all arguments, or a tuple with one per argument, each an int, None, or the beginning of the structure of the
                argument with those at its leaves. Negative axes are counted from the end. Keyword arguments have their examples
                along axis 0
     out_axes   the axis along which those of the results are put, likewise; None for a result that is the same for all
 
-    The results are tensors where an argument is one, or where they are on the tape; else arrays. vmap goes together with itself,
-    grad, value_and_grad, vjp, jvp, jacobian, hessian, checkpoint and compile, inside and outside of it. Gradients of one example
-    each are those of tg.vmap(tg.grad(loss), in_axes=(None, 0)).
+    The results are tensors where an argument is one, or where they are on the tape; else arrays. vmap goes together with
+    itself, grad, value_and_grad, vjp, jvp, jacobian, hessian, checkpoint and compile, inside and outside of it. Gradients of
+    one example each are those of tg.vmap(tg.grad(loss), in_axes=(None, 0)).
 
-    Most operations are done for all examples by one NumPy call; an operation without a rule, such as a user's primitive, for one
-    after the other. Random numbers are drawn for each example, in the order of the examples. A function that is compiled or
+    Most operations are done for all examples by one call of NumPy; an operation without a rule, such as a user's primitive, for
+    one after the other. Random numbers are drawn for each example, in the order of the examples. A function that is compiled or
     checkpointed is run as it is inside of vmap; compile or checkpoint what vmap makes.
 
-    Raises ShapeError for arguments of different numbers of examples, and an axis that is not there; ValueError where no argument
-    has examples, or in_axes or out_axes do not fit; VmapError, inside of fun, for what can't be done for all examples at once:
-    looking at elements (bool(x), float(x), x.item(), a mask as an index), writing a value that differs by example into a tensor
-    that all share, and backward().
+    Raises ShapeError for arguments of different numbers of examples, and an axis that is not there; ValueError where no
+    argument has examples, or in_axes or out_axes do not fit; VmapError, inside of fun, for what can't be done for all examples
+    at once: looking at elements (bool(x), float(x), x.item(), a mask as an index), writing a value that differs by example into
+    a tensor that all share, and backward().
 
     >>> tg.vmap(lambda x, y: x @ y)(np.ones((3, 2)), np.arange(6.0).reshape(3, 2))
     array([1., 5., 9.])
@@ -67,7 +68,7 @@ def vmap(fun: Callable[..., Tree], in_axes: Axes = 0, out_axes: Axes = 0) -> Cal
             raise ValueError(f"vmap: in_axes={in_axes} for {len(args)} arguments; it has one item for each")
         axes = [*_per_leaf("in_axes", in_axes, args), *[None if leaf is None else 0 for leaf in leaves(kwargs)]]
         given = leaves(args) + leaves(kwargs)
-        fronts = [leaf if axis is None else _examples_first(leaf, axis) for leaf, axis in zip(given, axes)]
+        fronts = [_shared(leaf) if axis is None else _examples_first(leaf, axis) for leaf, axis in zip(given, axes)]
         size = _size(given, axes, fronts)
         with Level(size) as level:
             examples = iter([x if axis is None else Batched(level, x) for x, axis in zip(fronts, axes)])
@@ -121,6 +122,11 @@ def _examples_first(x: Any, axis: int) -> Tensor:
     if not -x.ndim <= axis < x.ndim:
         raise ShapeError(f"vmap: in_axes has {axis} for an argument {describe(x)}, which has {x.ndim} axes")
     return x._again() if axis % x.ndim == 0 else moveaxis(x, axis, 0)
+
+
+def _shared(x: Any) -> Any:
+    """An argument that all examples share: of an array a tensor, for which the index of an example may be one."""
+    return constant(x) if type(x) is np.ndarray and x.dtype.kind in "biufc" else x
 
 
 def _as_array(x: Any, what: str, otherwise: str) -> Any:
