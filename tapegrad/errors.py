@@ -6,6 +6,7 @@ operation, the shapes and dtypes, and what to do.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -136,8 +137,17 @@ def failed_call(name: str, operands: Iterable[object], error: Exception, static:
     return kind(f"{name}({given}): {error}")
 
 
+def is_sparse(x: Any) -> bool:
+    """Whether x is a sparse matrix of SciPy, which is not loaded for the answer."""
+    module = sys.modules.get("scipy.sparse")
+    return module is not None and bool(module.issparse(x))
+
+
 def refuse_masked(x: Any) -> None:
-    """DtypeError for a masked array, whose mask would be lost."""
+    """DtypeError for a masked array, whose mask would be lost, and for a sparse matrix, which is no array."""
+    if is_sparse(x):
+        raise DtypeError(f"a sparse matrix, {describe(x)}, is an operand of products only: S @ x, x @ S, tg.matmul, tg.dot; "
+                         "elsewhere give S.toarray()")
     if isinstance(x, np.ma.MaskedArray):
         raise DtypeError("a masked array has no gradient, and its mask would be lost; give x.filled(0.0), or x.data and the "
                          "mask by where=, as in tg.sum(x.data, where=~x.mask)")

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from tapegrad.core.tensor import TensorBase
-from tapegrad.errors import describe
+from tapegrad.errors import describe, is_sparse
 from tapegrad.functions.tensor import Tensor
 from tapegrad.optim import Optimizer
 
@@ -198,7 +198,7 @@ class Reader:
             self._tensor(x, v, path)
         elif isinstance(x, np.ndarray):
             self._array(x, kind, v, path)
-        elif isinstance(x, TensorBase):
+        elif isinstance(x, TensorBase) or is_sparse(x):
             raise Unreadable(f"{path} is a {kind.__name__}")
         elif isinstance(x, (list, tuple, deque, array)):
             self._check(f"type({v}) is not {self._bound(kind)} or len({v}) != {len(x)}")

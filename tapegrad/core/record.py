@@ -62,6 +62,8 @@ def _operand(name: str, x: Any) -> Any:
     if holds_tensors(x):
         return stacked(x)
     if type(x) is not _ndarray:
+        if (foreign := _Tensor._foreign(x)) is not None:
+            return foreign
         refuse_masked(x)
     array = np.asarray(x)
     if array.dtype.kind not in "biufc":

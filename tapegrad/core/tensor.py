@@ -16,13 +16,14 @@ tensor while an alias of its array is alive.
 from __future__ import annotations
 
 from collections.abc import Callable
-from sys import getrefcount
+from sys import _getframe, getrefcount
 from threading import get_ident
 from typing import Any, TypeVar
 
 import numpy as np
 
 from tapegrad.core.entry import Entry, Handle, Leaf
+from tapegrad.core.foreign import asks_for_product, unknown
 from tapegrad.core.refcount import LONE_LOCAL
 from tapegrad.core.tape import listening, no_tensors, thread, tracer
 from tapegrad.errors import DtypeError, GradientError, ShapeError, VmapError, describe, refuse_masked
@@ -110,6 +111,11 @@ class TensorBase(Handle):
         """The tensor itself; of one that stands for an example under vmap, the tensor of all examples."""
         return self
 
+    @staticmethod
+    def _foreign(x: Any) -> TensorBase | None:
+        """What does the operations on an operand x that is neither a tensor nor an array, or None."""
+        return None
+
     def _operate(self, row: Any, operands: Any, static: tuple[Any, ...]) -> Any:
         """row(*operands, *static), where this is among them: a subclass has its operations done in its own way."""
         raise NotImplementedError
@@ -146,6 +152,8 @@ class TensorBase(Handle):
         return self._lend()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if asks_for_product(_getframe(1)):
+            return unknown(self)                        # type: ignore[no-any-return]
         self._stays("np.array, or a NumPy function that does not know tensors, of a tensor that requires a gradient, which "
                     "would be lost: use a function of tapegrad, tg.stack for a list of tensors, or .data for the value "
                     "without a gradient")

@@ -29,7 +29,8 @@ negative: Unary = documented(recorded.negative, "-x", "2.0", "-2.", "-d", "-1.")
 matmul: Binary = documented(
     recorded.matmul,
     "The matrix product, (.., n, k) @ (.., k, m) -> (.., n, m), over leading axes that are broadcast; (k,) stands for a row on "
-    "the left and for a column on the right", "[[1.0, 2.0]], [3.0, 4.0]", "[11.]", "d @ x2^T, x1^T @ d")
+    "the left and for a column on the right. One of the two may be a sparse matrix of SciPy, a constant",
+    "[[1.0, 2.0]], [3.0, 4.0]", "[11.]", "d @ x2^T, x1^T @ d")
 exp: Unary = documented(recorded.exp, "e^x", "1.0", "2.71828183", "d z", "2.71828183")
 log: Unary = documented(recorded.log, "The natural logarithm", "2.0", "0.69314718", "d / x", "0.5")
 sqrt: Unary = documented(recorded.sqrt, "The square root", "4.0", "2.", "d / (2 z), infinite at 0", "0.25")

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tapegrad.core.record import recorded
-from tapegrad.errors import ShapeError, describe
+from tapegrad.errors import ShapeError, describe, is_sparse
 from tapegrad.functions.arguments import as_tensor, conjugated, like, normalized_axis, refuse_out, single_axis
 from tapegrad.functions.elementwise import astype, matmul, multiply, positive
 from tapegrad.functions.selecting import diagonal
@@ -33,7 +33,8 @@ def dot(a: TensorLike, b: TensorLike, out: None = None) -> Tensor:
     """The product of numbers, vectors and matrices; with more axes, over the last of `a` and the second to last of `b`.
 
     (n,) and (n,) give a scalar, (m, n) and (n, k) give (m, k), (.., n) and (.., n, k) the axes of `a` but the last, then
-    those of `b` but the second to last. If one of them is a scalar, it is multiply(a, b). TypeError for an out=.
+    those of `b` but the second to last. If one of them is a scalar, it is multiply(a, b). TypeError for an out=. One of them
+    may be a sparse matrix of SciPy, a constant: then it is matmul(a, b).
 
     >>> tg.dot(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1.0, 10.0]))
     tensor([21., 43.])
@@ -42,6 +43,8 @@ def dot(a: TensorLike, b: TensorLike, out: None = None) -> Tensor:
     """
     if out is not None:
         refuse_out("dot", out)
+    if is_sparse(a) or is_sparse(b):
+        return matmul(a, b)
     if like(a).ndim == 0 or like(b).ndim == 0:
         return multiply(a, b)
     return matmul(a, b) if like(b).ndim <= 2 else tensordot(a, b, ((-1,), (-2,)))

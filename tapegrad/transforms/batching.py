@@ -18,6 +18,7 @@ import numpy as np
 from tapegrad.core.record import recorded
 from tapegrad.core.tape import tracer
 from tapegrad.functions.arguments import as_tensor, like, static
+from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import Primitive
 from tapegrad.transforms.batched import Level as Level
 from tapegrad.transforms.batched import Rule, inner, is_mapped, one_by_one, rules, run, spread
@@ -172,6 +173,9 @@ def _softmax_cross_entropy(row: Primitive, level: Level, operands: Any, given: S
 
 @batches("matmul")
 def _matmul(row: Primitive, level: Level, operands: Any, static: Static) -> Any:
+    for operand in operands:
+        if (foreign := Tensor._foreign(operand)) is not None:
+            return inner(foreign._operate(row, operands, static), level)
     x: Any
     y: Any
     x, y = [as_tensor(operand) for operand in operands]
@@ -214,6 +218,17 @@ def _reshaped(x: Any, level: Level, shape: tuple[int, ...]) -> Any:
     if x.shape == shape:
         return inner(x, level)
     return recorded.reshape(inner(x, level), (level.size, *shape) if is_mapped(x, level) else shape)
+
+
+@batches("sparse_matmul")
+def _sparse_matmul(row: Primitive, level: Level, operands: Any, static: Static) -> Any:
+    """The examples are further columns."""
+    x = operands[0]
+    if x.ndim == 1:
+        return recorded.transpose(run(row, (recorded.transpose(x._inner, (1, 0)),), static), (1, 0))
+    n, k = x.shape
+    z = run(row, (recorded.reshape(recorded.transpose(x._inner, (1, 0, 2)), (n, level.size * k)),), static)
+    return recorded.transpose(recorded.reshape(z, (z.shape[0], level.size, k)), (1, 0, 2))
 
 
 @batches("solve")

@@ -1,5 +1,4 @@
-"""vmap: a function of one example as a function of many, without a loop. How it works is in batched.py, its rules in batching.py.
-"""
+"""vmap: a function of one example as a function of many, without a loop. How it works is in batched.py."""
 
 from __future__ import annotations
 
@@ -144,8 +143,8 @@ def _size(given: Sequence[Any], axes: Sequence[int | None], fronts: Sequence[Any
     size, first, first_axis = sizes[0]
     for other, leaf, axis in sizes:
         if other != size:
-            raise ShapeError(f"vmap: {size} examples along axis {first_axis} of {describe(first)}, and {other} along axis {axis} "
-                             f"of {describe(leaf)}; all arguments that are mapped have the same number")
+            raise ShapeError(f"vmap: {size} examples along axis {first_axis} of {describe(first)}, and {other} along axis "
+                             f"{axis} of {describe(leaf)}; all arguments that are mapped have the same number")
     return size                                         # type: ignore[no-any-return]
 
 

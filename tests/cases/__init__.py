@@ -9,8 +9,8 @@ from cases import core, elementwise, fourier, linalg, network, reductions, shapi
 
 FAMILIES = [core, elementwise, reductions, network, shaping, linalg, fourier]
 if find_spec("scipy"):                                  # an extra
-    from cases import scipy_linear, special
+    from cases import scipy_linear, sparse, special
 
-    FAMILIES += [special, scipy_linear]
+    FAMILIES += [special, scipy_linear, sparse]
 CASES = [case for family in FAMILIES for case in family.CASES]
 CONSTANT = [case for family in FAMILIES for case in getattr(family, "CONSTANT", [])]
