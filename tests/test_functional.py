@@ -73,6 +73,37 @@ class TestGrad:
         assert found["b"][1][0].dtype == np.float32
         np.testing.assert_allclose(found["b"][1][1].y, 2 * X.sum())
 
+    def test_has_aux(self):
+        Aux = namedtuple("Aux", "twice text")
+        g = lambda x, k=1: ((x ** 3).sum() * k, {"aux": Aux(x * 2, "as it is"), "n": [x.size, None]})  # noqa: E731
+        slope, aux = tg.grad(g, has_aux=True)(X)
+        np.testing.assert_allclose(slope, 3 * X ** 2)
+        assert type(aux["aux"]) is Aux and aux["aux"].text == "as it is" and aux["n"] == [3, None]
+        assert isinstance(aux["aux"].twice, np.ndarray)
+        np.testing.assert_allclose(aux["aux"].twice, 2 * X)
+        (value, aux), (slope,) = tg.value_and_grad(g, (0,), True)(tg.tensor(X), k=2)
+        np.testing.assert_allclose(value.data, 2 * (X ** 3).sum())
+        assert isinstance(aux["aux"].twice, tg.Tensor) and not aux["aux"].twice.requires_grad
+        np.testing.assert_allclose(slope.data, 6 * X ** 2)
+
+    def test_aux_is_differentiated_by_others(self):
+        inner = lambda x: sum(tg.grad(lambda y: ((y ** 2).sum(), y * 5), has_aux=True)(x)).sum()  # noqa: E731   2 y + 5 y
+        np.testing.assert_allclose(tg.grad(inner)(X), np.full(3, 7.0))
+
+    @pytest.mark.parametrize("g", [lambda x: x.sum(), lambda x: (x.sum(),), lambda x: [x.sum(), 1], lambda x: (x.sum(), 1, 2)])
+    def test_without_aux(self, g):
+        with pytest.raises(TypeError, match=r"value_and_grad: with has_aux=True the function returns \(value, aux\), not"):
+            tg.value_and_grad(g, has_aux=True)(X)
+
+    def test_has_aux_is_that_of_jax(self):
+        jax = pytest.importorskip("jax")
+        g = lambda x: ((x ** 3).sum(), (x * 2, {"n": 3}))  # noqa: E731
+        for ours, theirs in ((tg.grad, jax.grad), (tg.value_and_grad, jax.value_and_grad)):
+            mine, other = ours(g, 0, True)(X.astype("f4")), theirs(g, 0, True)(X.astype("f4"))
+            assert jax.tree.structure(mine) == jax.tree.structure(other)
+            for a, b in zip(jax.tree.leaves(mine), jax.tree.leaves(other)):
+                np.testing.assert_allclose(a, b, rtol=1e-6)
+
     def test_tensors_give_tensors(self):
         found = tg.grad(f)(tg.tensor(X))
         assert isinstance(found, tg.Tensor) and not found.requires_grad

@@ -57,11 +57,13 @@ def _operand(name: str, x: Any) -> Any:
 
     Or a tensor of a subclass, which is to do the operation: see taken_over.
     """
-    if type(x) in (float, int, bool, complex) or isinstance(x, TensorBase):
+    if type(x) in (float, int, bool, complex):
         return x
-    if holds_tensors(x):
-        return stacked(x)
     if type(x) is not _ndarray:
+        if isinstance(x, TensorBase):
+            return x
+        if holds_tensors(x):
+            return stacked(x)
         if (foreign := _Tensor._foreign(x)) is not None:
             return foreign
         refuse_masked(x)
@@ -271,8 +273,8 @@ def binary(row: Primitive) -> Op:
             xd, xr = x, None
         else:
             x = _operand(row.name, x)
-            if type(x) is _ndarray and not fresh:
-                x = constant(x)
+            if type(x) is _ndarray:
+                x = x if fresh else constant(x)
             elif type(x) is not _Tensor and isinstance(x, TensorBase):
                 return x._operate(row, (x, y), ())      # type: ignore[no-any-return]
             xd, xr = (x._data, x._register) if type(x) is _Tensor else (x, None)
@@ -284,8 +286,8 @@ def binary(row: Primitive) -> Op:
             yd, yr = y, None
         else:
             y = _operand(row.name, y)
-            if type(y) is _ndarray and not fresh:
-                y = constant(y)
+            if type(y) is _ndarray:
+                y = y if fresh else constant(y)
             elif type(y) is not _Tensor and isinstance(y, TensorBase):
                 return y._operate(row, (x, y), ())      # type: ignore[no-any-return]
             yd, yr = (y._data, y._register) if type(y) is _Tensor else (y, None)

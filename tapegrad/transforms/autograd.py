@@ -52,7 +52,7 @@ def deltas(outputs: Sequence[Tensor], seeds: Sequence[Any], registers: Sequence[
     try:
         pairs = [(z._register, seed) for z, seed in zip(outputs, seeds) if z._register is not None]
         # the operations of the sweep are to be seen, or are those of tensors that stand for examples
-        traced = not create_graph and (tracer() is not None or holds_batched([seed for _, seed in pairs]))
+        traced = not create_graph and (tracer() is not None or tape.levels and holds_batched([seed for _, seed in pairs]))
         if traced:
             pairs = [(register, seed if isinstance(seed, Tensor) else wrap(seed, None)) for register, seed in pairs]
         with np.errstate(all="ignore"), no_grad() if traced else nullcontext():

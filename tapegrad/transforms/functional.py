@@ -287,7 +287,7 @@ def _seed(z: Tensor) -> Array:
     return np.ones(z.shape, z.dtype)
 
 
-def value_and_grad(fun: Function, argnums: int | Sequence[int] = 0, *,
+def value_and_grad(fun: Function, argnums: int | Sequence[int] = 0,
                    has_aux: bool = False) -> Callable[..., tuple[Any, Tree]]:
     """The function `(fun(*args), grad(fun)(*args))`, with one run of fun. See grad.
 
@@ -312,7 +312,7 @@ def value_and_grad(fun: Function, argnums: int | Sequence[int] = 0, *,
     return both
 
 
-def grad(fun: Function, argnums: int | Sequence[int] = 0, *, has_aux: bool = False) -> Function:
+def grad(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
     """The gradient of a function that returns a single number, as a function of the same arguments.
 
     fun       takes tensors, arrays, numbers, or dicts, lists and tuples of them; returns a tensor of size 1
