@@ -267,6 +267,46 @@ FUNCTIONS = {
 }
 
 
+VALUES = {
+    "interp": lambda x: tg.interp(x, [0.0, 1.0], [0.0, 2.0]), "unwrap": lambda x: tg.unwrap(x * 4), "clip": lambda x: tg.clip(
+        tg.astype(x * 4, int), -1, 2), "searchsorted": lambda x: tg.searchsorted([0.0, 1.0], x), "argmax": tg.argmax,
+    "quantile": lambda x: tg.quantile(x, [0.2, 0.7]), "partition": lambda x: tg.partition(x, 1), "round": tg.round,
+    "bincount": lambda x: tg.bincount([0, 1, 1], x), "choose": lambda x: tg.choose([0, 1, 0], [x, x * 2]),
+    "any": lambda x: tg.any(x > 1),
+    "select": lambda x: tg.select([x > 0, x < -1], [x, x * 2]), "one_hot": lambda x: tg.one_hot(tg.argsort(x), 3),
+    "lstsq": lambda x: tg.linalg.lstsq(np.eye(3) + 1, x)[0], "svd": lambda x: tg.linalg.svd(tg.outer(x, x) + A)[1],
+    "attention": lambda x: tg.scaled_dot_product_attention(tg.outer(x, x), A, A), "conv1d": lambda x: tg.conv1d(
+        x.reshape(1, 1, 3), np.ones((1, 1, 2))), "max_pool1d": lambda x: tg.max_pool1d(x.reshape(1, 1, 3), 2),
+}
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_values(name):
+    same(tg.vmap(VALUES[name])(X), loop(lambda x: VALUES[name](tg.tensor(x)).data, X))
+
+
+@pytest.mark.parametrize("f", [
+    lambda x, S: S.stats.norm.logpdf(x, 1.0, abs(x[0]) + 1), lambda x, S: S.stats.gamma.logcdf(abs(x), 2.0),
+    lambda x, S: S.special.gammaln(abs(x) + 1), lambda x, S: S.linalg.expm(tg.diag(x)),
+    lambda x, S: S.linalg.solve_triangular(np.tri(3), x, lower=True),
+    lambda x, S: S.stats.poisson.logpmf(np.arange(3), abs(x))])
+def test_functions_of_scipy(f):
+    pytest.importorskip("scipy")
+    g = lambda x: f(x, tg.scipy)  # noqa: E731
+    same(tg.vmap(g)(X), loop(lambda x: g(tg.tensor(x)).data, X))
+    slope = tg.grad(lambda x: g(x).sum())
+    same(tg.vmap(slope)(X), loop(slope, X), rtol=1e-9)
+
+
+def test_watched():
+    for watched in (tg.traced(), tg.detect_anomaly()):
+        with watched:
+            same(tg.vmap(tg.grad(scalar))(X), loop(tg.grad(scalar), X))
+            same(tg.jacobian(tg.sin)(np.arange(6.0)), np.diag(np.cos(np.arange(6.0))))
+    with tg.detect_anomaly(), pytest.raises(errors.AnomalyError, match="log"):
+        tg.vmap(tg.log)(np.zeros((2, 3)))
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_functions(name):
     f = FUNCTIONS[name]
@@ -366,7 +406,7 @@ def test_rows_with_a_rule():
 
     slow = {name for name in table if name not in rules and not table[name].pointwise and name not in users}
     assert slow <= {"special_solve_triangular", "special_matrix_function", "special_solve_sylvester", "special_lfilter"}
-    assert not {name for name in set(rules) - set(table) - {"pointwise"} if not name.startswith("special_")}
+    assert not {name for name in set(rules) - set(table) - {"pointwise"} if not name.startswith(("special_", "sparse_"))}
 
 
 class TestJacobians:

@@ -42,6 +42,11 @@ def to_read(x: Any) -> Any:
     return x._again() if isinstance(x, TensorBase) else x
 
 
+def elements(x: Any) -> Any:
+    """The array of a tensor, of all examples under vmap, to be looked at; what is no tensor as it is."""
+    return x._whole()._value if isinstance(x, TensorBase) else x
+
+
 def _set_grad(x: TensorBase, value: Any) -> None:
     x.grad = value
 

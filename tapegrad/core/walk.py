@@ -12,7 +12,7 @@ import numpy as np
 from tapegrad.core.entry import Entry, Leaf
 from tapegrad.core.record import append, wrap
 from tapegrad.core.tape import TapeBase, thread, tracer
-from tapegrad.core.tensor import TensorBase
+from tapegrad.core.tensor import TensorBase, elements
 from tapegrad.errors import ConsumedTapeError, DtypeError, GradientError, ShapeError, ThreadError
 from tapegrad.primitives import Primitive, arrays, table
 from tapegrad.primitives.registry import LINEAR
@@ -78,7 +78,7 @@ class Walk:
             if tape.watch is not None:
                 self.alarm.append("watched")
             for register, seed in self.seeds:
-                value = seed._whole()._value if isinstance(seed, TensorBase) else seed
+                value = elements(seed)
                 if value.size == 1 and not value.item() or value.size > 1 and np.count_nonzero(value) < value.size:
                     self.zeros_matter()
                 if type(register) is not Leaf and register.tape is self.mark:
@@ -161,7 +161,7 @@ class Walk:
 
 def _is_settled(c: Any) -> bool:
     """Whether a contribution is as good as strong: without NaN, and nobody differentiates it, or computes it again."""
-    return c._register is None and tracer() is None and not has_nan(c._whole()._value)  # type: ignore[no-untyped-call]
+    return c._register is None and tracer() is None and not has_nan(elements(c))     # type: ignore[no-untyped-call]
 
 
 def _made_strong(c: Any, d: Any) -> bool:
@@ -170,7 +170,7 @@ def _made_strong(c: Any, d: Any) -> bool:
     The values are the same as long as none is NaN. What is different are the derivatives.
     """
     made, multiply = c._register, table["multiply"]
-    if type(made) is not Entry or made.g is not multiply or has_nan(c._whole()._value):     # type: ignore[no-untyped-call]
+    if type(made) is not Entry or made.g is not multiply or has_nan(elements(c)):    # type: ignore[no-untyped-call]
         return False
     plan = made.plan.observed or made.plan
     if made.ys[0] is not (d if d._register is None else d._register) or plan not in multiply.plans:

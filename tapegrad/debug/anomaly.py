@@ -14,13 +14,14 @@ import numpy as np
 
 from tapegrad.core import naming
 from tapegrad.core.tape import thread
+from tapegrad.core.tensor import elements
 from tapegrad.debug.watching import users_place, watching
 from tapegrad.errors import AnomalyError
 
 
 def _bad(value: Any) -> str | None:
     """The first non-finite element of an array, like `nan at (0, 2) of float64 (1, 3)`; None if all are finite."""
-    value = np.asarray(getattr(value, "_value", value))
+    value = np.asarray(elements(value))
     if value.dtype.kind not in "fc" or np.isfinite(value).all():
         return None
     where = tuple(int(i) for i in np.argwhere(~np.isfinite(value))[0])

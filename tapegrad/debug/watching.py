@@ -21,6 +21,7 @@ from types import CodeType, FrameType
 from typing import Any, Protocol
 
 from tapegrad.core.tape import thread
+from tapegrad.core.tensor import elements
 from tapegrad.core.walk import Deltas
 from tapegrad.primitives import arrays, table
 from tapegrad.primitives.plan import Plan
@@ -162,7 +163,7 @@ def observed(entry: Any, see: Callable[..., None]) -> Plan:
             c = (over_arrays if F is arrays else rule)(F, d, *saved)
             end = perf_counter()
             d = d[-1] if isinstance(d, Deltas) else d
-            seen = [getattr(d, "_value", d), getattr(c, "_value", c)]
+            seen = [elements(d), elements(c)]
             if conjugated:
                 seen = [x if x is None else x.conj() for x in seen]
             see(position, first, *seen, start, end, saved)

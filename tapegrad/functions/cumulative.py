@@ -9,7 +9,7 @@ import numpy as np
 
 from tapegrad.core.record import holds_tensors, recorded
 from tapegrad.errors import DtypeError, ShapeError, describe
-from tapegrad.functions.arguments import as_tensor, constant, like, normalized_axis, refuse_out, single_axis, value
+from tapegrad.functions.arguments import as_tensor, constant, derived, like, normalized_axis, refuse_out, single_axis
 from tapegrad.functions.axes import part
 from tapegrad.functions.elementwise import add, astype, divide, multiply, not_equal, positive, subtract
 from tapegrad.functions.joining import concatenate
@@ -98,7 +98,7 @@ def unwrap(p: TensorLike, discont: float | None = None, axis: int = -1, *, perio
     >>> tg.grad(lambda p: tg.unwrap(p, period=360).sum())(np.array([350.0, 355.0, 2.0]))
     array([1., 1., 1.])
     """
-    return add(p, np.subtract(np.unwrap(value(p), discont, axis, period=period), value(p)))
+    return add(p, derived("unwrap", lambda p: np.subtract(np.unwrap(p, discont, axis, period=period), p), p))
 
 
 def diff(a: TensorLike, n: int = 1, axis: int = -1, prepend: TensorLike | None = None,

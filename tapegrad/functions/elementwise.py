@@ -15,7 +15,7 @@ import numpy as np
 
 from tapegrad.core.record import recorded, wrap
 from tapegrad.errors import DtypeError
-from tapegrad.functions.arguments import as_tensor, documented, floats, like, real_only, refuse_out, value
+from tapegrad.functions.arguments import as_tensor, derived, documented, floats, like, real_only, refuse_out, value
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import Array, Binary, Device, DTypeLike, Order, Shape, TensorLike, Unary
 
@@ -228,7 +228,8 @@ def clip(a: TensorLike, a_min: TensorLike | None = None, a_max: TensorLike | Non
         for operand in (a, low, high):
             real_only("clip", operand)
         bounds: list[Any] = [bound._value if isinstance(bound, Tensor) else bound for bound in (low, high)]
-        return Tensor(np.clip(value(a), *bounds))
+        clipped = derived("clip", lambda a: np.clip(a, *bounds), a)
+        return clipped if isinstance(clipped, Tensor) else Tensor(clipped)
     return recorded.clip(a, -math.inf if low is None else low, math.inf if high is None else high)
 
 

@@ -97,11 +97,11 @@ class Distribution(Guarded):
         return function
 
     def _evaluate(self, method: str, x: Tensor, shapes: list[Any], loc: Any, scale: Any) -> Tensor:
-        allowed = np.asarray(value(scale) > 0)
+        allowed: Any = value(scale) > 0
         if self.valid is not None:
             allowed = allowed & self.valid(*map(value, shapes))
         if method in ("ppf", "isf"):
-            q = x._value
+            q = value(x)
             inside = (q >= 0) & (q <= 1) & allowed
             low, high = self._ends(shapes)
             low, high = (low, high) if method == "ppf" else (high, low)
@@ -109,7 +109,7 @@ class Distribution(Guarded):
             z = where(q == 0, low, where(q == 1, high, z))
             return where(inside, z * scale + loc, math.nan)
         y = (x - loc) if self.discrete else (x - loc) / scale
-        held = y._value
+        held = value(y)
         low, high = self._ends(shapes)
         inside = (held > low) & (held < high) if self.open else (held >= low) & (held <= high)
         if method.endswith(("pdf", "pmf")):
@@ -145,7 +145,7 @@ class Distribution(Guarded):
             return z
         this, other = ("cdf", "sf") if method == "logcdf" else ("sf", "cdf")
         p = self.formulas[this](y, *shapes)
-        near = p._value > 0.5                           # near 1, what is missing to it is exact
+        near = value(p) > 0.5                           # near 1, what is missing to it is exact
         return where(near, functions.log1p(-self.formulas[other](y, *shapes)), _log(where(near, 1.0, p)))
 
 
