@@ -179,6 +179,33 @@ class TestTogether:
         for x in (X, Y, X + Y):
             same(compiled(tg.tensor(x)).data, wanted(x), rtol=1e-9)
 
+    def test_compiled_on_arrays(self):
+        """Replayed, with all arrays among the arguments as inputs."""
+        slope = tg.grad(lambda w, x: tg.tanh(w @ x).sum())
+        compiled = tg.compile(tg.vmap(slope, (None, 0)), fallback="error")
+        for w, x in ((A, X), (A * 2, Y), (A.T.copy(), X + Y)):
+            same(compiled(w, x), np.stack([slope(w, row) for row in x]))
+        assert len(compiled.cache) == 1
+
+    def test_compiled_training(self):
+        x, y = X, np.array([0, 2, 1, 1])
+        losses = []
+        for wrap in (lambda step: step, lambda step: tg.compile(step, fallback="error")):
+            w = tg.tensor(A, requires_grad=True)
+            optimizer = tg.optim.SGD([w], lr=0.5)
+
+            def step(x, y, w=w, optimizer=optimizer):
+                optimizer.zero_grad()
+                loss = tg.vmap(lambda x, y: tg.cross_entropy(w @ x, y))(x, y).mean()
+                loss.backward()
+                optimizer.step()
+                return loss
+
+            run = wrap(step)
+            losses.append([run(tg.tensor(x), tg.tensor(y)).item() for _ in range(4)])
+        same(losses[1], losses[0])
+        assert losses[0][-1] < losses[0][0]
+
     def test_compiled_index(self):
         compiled = tg.compile(tg.vmap(lambda x, i: x[i] ** 2), fallback="error")
         for i in (np.array([0, 1, 2, 2]), np.array([2, 2, 0, 1])):

@@ -54,8 +54,8 @@ def _pointwise(row: Primitive, level: Level, operands: Any, static: Static) -> A
     return run(row, [padded(x, level, ndim) for x in operands], static)
 
 
-@batches("windows", "unwindow", "inv", "pinv", "det", "cofactors", "det_hessian", "slogdet", "cholesky", "qr", "eigh", "svd",
-         "special_spline")
+@batches("windows", "unwindow", "inv", "pinv", "det", "cofactors", "det_hessian", "slogdet", "cholesky", "qr", "eigh", "eig",
+         "svd", "without_phase", "special_spline")
 def _stacks(row: Primitive, level: Level, operands: Any, static: Static) -> Any:
     return run(row, [spread(x, level) for x in operands], static)
 

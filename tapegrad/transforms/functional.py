@@ -91,7 +91,7 @@ class Run:
         needed, found = {z._register for z in leaves(self.output) if isinstance(z, Tensor)}, []
         for entry in reversed(self.entries):
             if entry in needed:
-                needed.update(entry.operands)
+                needed.update([y for y in entry.operands if type(y) is Entry])      # a tensor is asked for no hash
                 found.append(entry)
         return found[::-1]
 
