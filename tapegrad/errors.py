@@ -145,6 +145,8 @@ def is_sparse(x: Any) -> bool:
 
 def refuse_masked(x: Any) -> None:
     """DtypeError for a masked array, whose mask would be lost, and for a sparse matrix, which is no array."""
+    if type(x) is np.ndarray:
+        return
     if is_sparse(x):
         raise DtypeError(f"a sparse matrix, {describe(x)}, is an operand of products only: S @ x, x @ S, tg.matmul, tg.dot; "
                          "elsewhere give S.toarray()")

@@ -261,6 +261,11 @@ class TestIndices:
             same(tg.grad(lambda y: (tg.vmap(written, places)(z, self.IDS, self.J, y) * v).sum())(weights),
                  tg.grad(lambda y: (several(y) * v).sum())(weights))
 
+    def test_lists(self):
+        i = np.array([[0, 2], [1, 1], [2, 0], [-1, 1]])
+        same(tg.vmap(lambda x, i: x[[i[0], i[1]]])(X, i), np.take_along_axis(X, i, 1))
+        same(tg.vmap(lambda x, i: x[[i[0], 2]])(X, i), np.stack([X[range(4), i[:, 0]], X[:, 2]], 1))
+
     def test_in_place(self):
         def f(x):
             y = x * 2

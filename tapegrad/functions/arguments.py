@@ -67,6 +67,8 @@ def static(x: Any) -> Array:
 
     A tensor that stands for an example under vmap stays what it is: what it becomes depends on the example.
     """
+    if holds_tensors(x):
+        x = stacked(x)
     if isinstance(x, Tensor) and type(x) is not Tensor:
         return x                                        # type: ignore[return-value]
     array = np.array(like(x))

@@ -84,14 +84,13 @@ class StandIn(np.ndarray[Any, Any]):
 
 
 _DEEPEST = 4
-_POISON = {"f": np.nan, "c": np.nan, "i": -2 ** 63, "u": 2 ** 64 - 1, "b": True}
 
 
 @cache
 def _element(dtype: np.dtype[Any]) -> bytes:
-    """What is there where code looks at the elements all the same."""
-    with np.errstate(over="ignore"):
-        return np.asarray(_POISON[dtype.kind]).astype(dtype).tobytes()
+    """What is there where code looks at the elements all the same: NaN, or an integer that is no position."""
+    poison = np.nan if dtype.kind in "fc" else True if dtype.kind == "b" else np.iinfo(dtype).min or np.iinfo(dtype).max
+    return np.full((), poison, dtype).tobytes()
 
 
 def _looked_at(x: Any) -> VmapError:
@@ -229,12 +228,22 @@ class Batched(Tensor):
         rule = rules.get(row.name) if table.get(row.name) is row or row.name == "alias" else None
         if rule is None:
             rule = rules["pointwise"] if row.pointwise else one_by_one
-        with outside_of((level,)):
+        tape = thread.tape                              # outside_of(level), in a third of the time
+        before, tape.levels = tape.levels, [other for other in tape.levels if other is not level]
+        try:
             return Batched(level, rule(row, level, operands, static))
+        finally:
+            tape.levels = before
 
 
 def _batched(xs: Any) -> list[Batched]:
-    return [y for x in xs for y in (_batched(x) if type(x) in (tuple, list) else [x] if isinstance(x, Batched) else [])]
+    found = []
+    for x in xs:
+        if isinstance(x, Batched):
+            found.append(x)
+        elif type(x) in (tuple, list):
+            found += _batched(x)
+    return found
 
 
 @cache
