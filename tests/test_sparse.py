@@ -128,6 +128,10 @@ class TestRefused:
         with pytest.raises(errors.ShapeError, match=r"matmul: .*float64 \(3, 4\).*, one of them a sparse matrix"):
             f(self.S)
 
+    def test_a_vector(self):
+        with pytest.raises(errors.ShapeError, match="a matrix is needed"):
+            tg.matmul(sp.coo_array(np.ones(4)), tg.ones(4))
+
     @pytest.mark.parametrize("f", [lambda S, x: S.multiply(x), lambda S, x: S * x, lambda S, x: sp.coo_array(S).dot(x)])
     def test_where_scipy_asks_for_an_array(self, f):
         with pytest.raises(errors.GradientError, match="which would be lost"):

@@ -7,7 +7,6 @@ A recorder takes such an operand for what `operand` makes of it, which does the 
 
 from __future__ import annotations
 
-from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -20,20 +19,6 @@ from tapegrad.errors import DtypeError, ShapeError, describe, is_sparse
 
 if TYPE_CHECKING:
     from tapegrad.functions.tensor import Tensor
-
-
-class Constant:
-    """A sparse matrix that the tape keeps, by rows or by columns; the caller may write into theirs. Each has its own text."""
-
-    def __init__(self, matrix: Any) -> None:
-        self.matrix = matrix
-
-    @cached_property
-    def T(self) -> Constant:
-        return Constant(self.matrix.T)
-
-    def __repr__(self) -> str:
-        return f"<sparse {describe(self.matrix)}, {self.matrix.nnz} elements, at {id(self.matrix):#x}>"
 
 
 class Operand(TensorBase):
@@ -50,12 +35,21 @@ class Operand(TensorBase):
         if row.name != "matmul":
             raise DtypeError(f"{row.name}: a sparse matrix, {describe(self._matrix)}, is an operand of products only: S @ x, "
                              "x @ S, tg.matmul, tg.dot; elsewhere give S.toarray()")
-        S, x = operands
-        if S is self or is_sparse(S):
-            if isinstance(x, Operand) or is_sparse(x):
-                raise DtypeError("matmul: two sparse matrices, which are constants: multiply them by SciPy, (S @ R) @ x")
-            return _times(constant(self._matrix), x, S_first=True)
-        return _times(constant(self._matrix).T, S, S_first=False)
+        S, (x, y) = self._matrix, operands
+        sparse = [z is self or isinstance(z, Operand) or is_sparse(z) for z in (x, y)]
+        if all(sparse):
+            raise DtypeError("matmul: two sparse matrices, which are constants: multiply them by SciPy, (S @ R) @ x")
+        x, y = [S if it else _like(z) for z, it in zip((x, y), sparse)]
+        if S.ndim != 2:
+            raise ShapeError(f"matmul: a sparse array {describe(S)}; a matrix is needed")
+        if not (x.ndim and y.ndim) or x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0]:
+            raise ShapeError(f"matmul: {describe(x)} and {describe(y)}, one of them a sparse matrix: the axes that are "
+                             "multiplied differ")
+        return _product(S, y) if sparse[0] else _product_from_right(x, S)
+
+
+def _like(x: Any) -> Any:
+    return x if isinstance(x, TensorBase) else np.asarray(x)
 
 
 def operand(x: Any) -> Operand | None:
@@ -63,29 +57,31 @@ def operand(x: Any) -> Operand | None:
     return Operand(x) if is_sparse(x) else None
 
 
-def constant(S: Any) -> Constant:
-    """A sparse matrix that does not change when the caller's does."""
-    from tapegrad.primitives import sparse  # noqa: F401, PLC0415     its row, which only those need who have SciPy
+def _static(S: Any) -> tuple[Any, ...]:
+    """A sparse matrix as static arguments of the row, which do not change when the caller's matrix does."""
+    from tapegrad.primitives import sparse  # noqa: F401, PLC0415     the row, which only those have who have SciPy
 
-    kept = S if S.format in ("csr", "csc") else S.tocsr()
-    return Constant(type(kept)((private(kept.data), private(kept.indices), private(kept.indptr)), shape=kept.shape))
+    by_columns = S.format == "csc"
+    kept = S if by_columns or S.format == "csr" else S.tocsr()
+    return *map(private, (kept.data, kept.indices, kept.indptr)), S.shape[::-1] if by_columns else S.shape, by_columns
 
 
-def _times(S: Constant, x: Any, S_first: bool) -> Tensor:
-    """S x; or, with S the transpose of what is given, x S^T."""
-    shape, (m, n) = np.shape(x) if not isinstance(x, TensorBase) else x.shape, S.matrix.shape
-    if not shape or shape[-2 if S_first and len(shape) > 1 else -1] != n:
-        given = describe(S.matrix if S_first else S.matrix.T), describe(x if hasattr(x, "shape") else np.asarray(x))
-        first, second = given if S_first else given[::-1]
-        raise ShapeError(f"matmul: {first} and {second}, one of them a sparse matrix: the axes that are multiplied differ")
-    if len(shape) == 1 or len(shape) == 2 and S_first:
-        z: Tensor = recorded.sparse_matmul(x, S)
-    elif S_first:                                       # (.., n, k): n first
-        order = (len(shape) - 2, *range(len(shape) - 2), len(shape) - 1)
-        columns = recorded.reshape(recorded.transpose(x, order), (n, prod(shape[:-2]) * shape[-1]))
-        z = recorded.reshape(recorded.sparse_matmul(columns, S), (m, *shape[:-2], shape[-1]))
-        z = recorded.transpose(z, (*range(1, len(shape) - 1), 0, len(shape) - 1))
-    else:                                               # (.., n): the others are columns
-        columns = recorded.transpose(recorded.reshape(x, (prod(shape[:-1]), n)), (1, 0))
-        z = recorded.reshape(recorded.transpose(recorded.sparse_matmul(columns, S), (1, 0)), (*shape[:-1], m))
-    return z
+def _product(S: Any, x: Any) -> Tensor:
+    """S x, for x (.., n, k) or (n,)."""
+    shape, (m, n), static = x.shape, S.shape, _static(S)
+    if len(shape) <= 2:
+        return recorded.sparse_matmul(x, *static)
+    order = (len(shape) - 2, *range(len(shape) - 2), len(shape) - 1)           # n first, and the others are columns
+    columns = recorded.reshape(recorded.transpose(x, order), (n, prod(shape[:-2]) * shape[-1]))
+    z = recorded.reshape(recorded.sparse_matmul(columns, *static), (m, *shape[:-2], shape[-1]))
+    return recorded.transpose(z, (*range(1, len(shape) - 1), 0, len(shape) - 1))
+
+
+def _product_from_right(x: Any, S: Any) -> Tensor:
+    """x S, for x (.., m): the columns of S^T x^T."""
+    shape, (m, n), (*arrays, transposed) = x.shape, S.shape, _static(S)
+    if len(shape) == 1:
+        return recorded.sparse_matmul(x, *arrays, not transposed)
+    columns = recorded.transpose(recorded.reshape(x, (prod(shape[:-1]), m)), (1, 0))
+    z = recorded.transpose(recorded.sparse_matmul(columns, *arrays, not transposed), (1, 0))
+    return recorded.reshape(z, (*shape[:-1], n))
