@@ -464,6 +464,11 @@ class TestJacobians:
         assert np.isfinite(found).all()
         same(np.diag(found), np.where(x > 0, np.log(np.where(x > 0, x, 1)) + 1, 0))
 
+    def test_of_a_checkpoint_that_draws(self):
+        tg.manual_seed(0)
+        found = tg.jacobian(tg.checkpoint(lambda x: tg.dropout(x * x, 0.5)))(np.arange(1.0, 13.0))
+        assert set(np.diag(found) / np.arange(1.0, 13.0)) == {0.0, 4.0} and np.count_nonzero(found) < 12
+
     def test_structures_and_unused(self):
         f = lambda p, q: {"a": tg.exp(p["x"]) * q[0], "b": q[1] * 2}  # noqa: E731
         z = tg.jacobian(f, (0, 1))({"x": X[0], "y": X[1]}, [Y[0], Y])

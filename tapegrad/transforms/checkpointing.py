@@ -22,6 +22,7 @@ from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import Primitive, arrays
 from tapegrad.primitives.registry import LINEAR
 from tapegrad.transforms.autograd import deltas, own
+from tapegrad.transforms.batched import open_levels, outside_of
 from tapegrad.transforms.functional import Run, snapshot
 from tapegrad.tree import leaves, rebuild
 from tapegrad.typing import Tree
@@ -67,7 +68,8 @@ def _connected(x: Any) -> Tensor | None:
 
 def _dx(F: Any, d: Any, z: Any, _xs: None, call: _Call, place: int) -> list[Any]:
     """The deltas of all operands, from the function run again."""
-    run = call.again(_fresh if F is arrays else _connected)
+    with outside_of(open_levels()):                     # it was run for no example of a Jacobian's
+        run = call.again(_fresh if F is arrays else _connected)
     out = leaves(run.output)[place]
     if not np.array_equal(out._value, getattr(z, "_value", z), equal_nan=True) or _signature(run) != call.read:
         raise GradientError(f"checkpoint: {call!r} gave another value, or read another one, when it was run again: it is "

@@ -5,7 +5,8 @@ differentiated by somebody else, an `alias` on the tape, so that the outer deriv
 Every level of nesting thus has its own registers, and no level can take another's for its own.
 
 The gradients are tensors on the tape where they can be differentiated further: the function read a tensor from outside
-that requires a gradient. Otherwise they are tensors where a tensor was given, and arrays where arrays were.
+that requires a gradient. Otherwise they are tensors where a tensor was given, and arrays where arrays were. Inside of vmap they
+are tensors that stand for an example.
 
 An argument that is differentiated by must have a float or complex dtype (DtypeError). The functions take keyword arguments,
 too, and are not differentiated by them.

@@ -6,7 +6,7 @@ import scipy.sparse
 import tapegrad.primitives.sparse  # noqa: F401
 from cases.case import Case
 
-MATRIX = scipy.sparse.csr_array(np.array([[0.0, 2.0, 0.0, 0.0], [1.5, 0.0, 0.0, -1.0], [0.0, 0.0, 0.0, 0.0]], "f4"))      # exact in both precisions
+MATRIX = scipy.sparse.csr_array(np.array([[0, 2, 0, 0], [1.5, 0, 0, -1], [0, 0, 0, 0]], "f4"))     # exact in both precisions
 
 
 def _reference(x, data, indices, indptr, shape, transposed):
