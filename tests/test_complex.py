@@ -90,6 +90,10 @@ ROWS = {
     "var": [(lambda F, x: F.var(x, (1,), 1, False), X), (lambda F, x: F.var(x, None, 0, True), X)],
     "std": [(lambda F, x: F.std(x, (1,), 1, False), X), (lambda F, x: F.std(x, None, 0, False), X)],
 }
+if "sparse_matmul" in HOLOMORPHIC:                      # where SciPy is installed
+    DATA, INDICES, INDPTR = np.array([1 + 2j, -0.5j, 3], "F"), np.array([1, 0, 2]), np.array([0, 1, 1, 3])
+    ROWS["sparse_matmul"] = [(lambda F, x, transposed=transposed: F.sparse_matmul(x, DATA, INDICES, INDPTR, (3, 3), transposed),
+                              V[:3]) for transposed in (False, True)]
 NOT_OF_COMPLEX = set(                                   # their operators are for real numbers
     "tanh sigmoid relu cbrt fabs i0 hypot logaddexp logaddexp2 arctan2 remainder fmod copysign heaviside erf erfc rfft "
     "softmax log_softmax softmax_cross_entropy logsumexp".split())
