@@ -89,7 +89,7 @@ class Checkpoint:
                 raise ValueError(f"it does not tell its {key}")
             if about[key] != wanted:
                 raise ValueError(f"it is of another {key}" + (
-                    f", {about[key]} and not {wanted}" if len(f"{about[key]}{wanted}") < 40 else ""))
+                    f", {about[key]} and not {wanted}" if len(f"{about[key]}{wanted}") < 24 else ""))
         where = {name: saved["where"][name] for name in WHERE}
         tg.load(self.path, **self._objects(run))
         vars(run).update(where)
