@@ -24,7 +24,7 @@ class Reducer(Protocol):
         """The delta of a leaf is final; None for 0."""
 
     def progress(self) -> None:
-        """Called after each entry."""
+        """Called after some entries each."""
 
     def finish(self, found: dict[Any, Any]) -> None:
         """The sweep has ended with {leaf: delta}; the reducer's leaves get their new deltas there."""
@@ -33,6 +33,7 @@ class Reducer(Protocol):
         """The sweep has ended with an error."""
 
 
+STRIDE = 16                             # entries
 reducers: list[Reducer] = []            # of all threads
 
 
@@ -53,20 +54,24 @@ class Reduction:
     def downwards(self, entries: Sequence[Entry], leaves: dict[Any, Any]) -> Iterator[Entry]:
         """The entries from the last one, for a sweep that has the deltas of leaves in `leaves`."""
         waiting, first = dict(self.of), dict[int, list[Leaf]]()
-        for entry in entries:
+        for k, entry in enumerate(entries):
             for y in entry.ys:
                 if type(y) is Leaf and y in waiting:
-                    first.setdefault(id(entry), []).append(y)
+                    first.setdefault(k, []).append(y)
                     del waiting[y]
         if first and self.create_graph:
             raise GradientError("backward(create_graph=True): the gradients of a DataParallel module are averaged over ranks, "
                                 "off the tape; tg.autograd.grad(.., create_graph=True) gives those of this rank")
-        for entry in reversed(entries):
-            yield entry
-            for leaf in first.get(id(entry), ()):
+        end = len(entries)
+        for stop in sorted({0, *first}, reverse=True):
+            while end > stop:
+                start = max(stop, end - STRIDE)
+                yield from entries[start:end][::-1]
+                end = start
+                for reducer in self.begun:
+                    reducer.progress()
+            for leaf in first.get(stop, ()):
                 self.of[leaf].final(leaf, leaves.get(leaf))
-            for reducer in self.begun:
-                reducer.progress()
 
     def finish(self, leaves: dict[Any, Any]) -> None:
         """The sweep has ended: what it found is replaced."""
