@@ -1,4 +1,4 @@
-"""What several processes do together, as a program that mpiexec starts (test_distributed.py); each rank checks, and prints ok."""
+"""What several processes do together: a program that mpiexec starts (test_distributed.py). Each rank checks, and prints ok."""
 
 import sys
 import zlib
@@ -86,8 +86,8 @@ def unused_parameters():
     seen = []
     a.register_hook(lambda g: seen.append(g.copy()))
     for _ in range(2):
-        loss = (a * 3 * (1 + dist.rank())).sum() + (b.sum() if dist.rank() == 0 else 0.0) + (d.sum() if d.requires_grad else 0.0)
-        loss.backward()
+        loss = (a * 3 * (1 + dist.rank())).sum() + (b.sum() if dist.rank() == 0 else 0.0)
+        (loss + d.sum() if d.requires_grad else loss).backward()
         d.requires_grad = False
     n = dist.world_size()
     np.testing.assert_allclose(a.grad, 2 * 3 * (1 + n) / 2)

@@ -82,7 +82,8 @@ def test_bad_calls(call, error, words):
 
 @pytest.mark.parametrize("launcher", ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"])
 def test_mpiexec_without_mpi4py_is_an_error(launcher):
-    code = "import sys; sys.modules['mpi4py'] = None\nimport tapegrad as tg\ntg.distributed.init(); print(tg.distributed.rank())"
+    code = ("import sys; sys.modules['mpi4py'] = None\nimport tapegrad as tg\n"
+            "tg.distributed.init(); print(tg.distributed.rank())")
     for size, words in (("1", "0\n"), ("2", "mpiexec has started 2 processes, and mpi4py is not installed")):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, launcher: size})
         assert words in done.stdout + done.stderr and (done.returncode == 0) == (size == "1")

@@ -229,6 +229,7 @@ class DataParallel:
 
     @property
     def examples(self) -> float | None:
+        """How many examples the loss of the next backward() is the mean over; None before that is known."""
         return self._averaging.examples             # type: ignore[no-any-return]
 
     @examples.setter
