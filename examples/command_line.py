@@ -14,7 +14,7 @@ from baseline import baseline  # noqa: E402
 from checkpoints import Checkpoint, NoCheckpoint, checksum  # noqa: E402
 from gradient_check import TOLERANCE, largest_difference  # noqa: E402
 from names_data import Alphabet, InputError, read_prefix, read_shipped  # noqa: E402
-from training import Init, Stopped, batches, evaluate, parameters, predict, train  # noqa: E402
+from training import Init, Run, Stopped, batches, evaluate, parameters, predict, train  # noqa: E402
 
 from tapegrad.distributed import all_gather, init, rank  # noqa: E402
 from tapegrad.errors import DistributedError  # noqa: E402
@@ -119,9 +119,11 @@ def run(kind, recipes, flags):
     about = {"kind": kind, "recipe": name, "alphabet": alphabet.characters, "labels": list(data.labels)}
     about |= {key: getattr(recipe, key) for key in FROM_RECIPE}
     checkpoint = made_checkpoint(flags.checkpoint, model, data, about | {"dtype": flags.dtype})
+    progress = Run(model, recipe, evaluate(model, valid_ids, data.valid.y, recipe.trimmed)[0])
+    checkpoint.resume(progress)
     out = made_directory(flags.out, flags.overwrite) if rank() == 0 else None
     try:
-        history, stopped = train(model, (train_ids, data.train.y), (valid_ids, data.valid.y), recipe, report.print_epoch,
+        history, stopped = train(progress, (train_ids, data.train.y), (valid_ids, data.valid.y), recipe, report.print_epoch,
                                  checkpoint)
         if stopped and flags.checkpoint:
             stopped.saved = f"{flags.checkpoint} is what the same command goes on from"

@@ -135,7 +135,7 @@ def predict(model, ids, trimmed=False):
 
 
 class Run:
-    """What a training run is made of, and where it is. A checkpoint holds all of it.
+    """What a training run is made of, and where it is; a checkpoint holds all of it. `loss` is that of the first weights.
 
     order   the state that rng had at the start of the epoch; its batches are shuffled by that
     step    the number of batches that the epoch has had, from which there are the sums, and the seconds
@@ -160,21 +160,19 @@ class Run:
         return todo
 
 
-def train(model, training, validation, recipe, report, checkpoint):
-    """Train on the (ids, y) `training`, and leave the model with the weights that had the least loss on `validation`.
+def train(run, training, validation, recipe, report, checkpoint):
+    """Train on the (ids, y) `training`, and leave the run's model with the weights that had the least loss on `validation`.
 
     Returns a row per epoch, which `report` is called with: loss, accuracy, validation loss and accuracy, seconds; and None,
     or why it stopped before the last epoch: Ctrl-C, a checkpoint that can't be written, or a loss that is not a number any
     more, or absurdly large.
     """
-    run = Run(model, recipe, evaluate(model, *validation, recipe.trimmed)[0])
-    checkpoint.resume(run)
     stopped = None
     try:
         with checkpoint:
             for row in epochs(run, training, validation, recipe, checkpoint):
                 if row[2] < run.best:
-                    run.best, run.best_weights = row[2], copies(model)
+                    run.best, run.best_weights = row[2], copies(run.model)
                 run.history.append(row)
                 report(len(run.history), *row)
                 checkpoint.save(run)
@@ -184,7 +182,7 @@ def train(model, training, validation, recipe, report, checkpoint):
         stopped = Stopped(f"{checkpoint.path}: {error.strerror}", 1)
     except Stopped as diverged:
         stopped = diverged
-    for name, parameter in parameters(model).items():
+    for name, parameter in parameters(run.model).items():
         parameter.data = run.best_weights[name]
     return run.history, stopped
 

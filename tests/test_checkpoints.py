@@ -25,7 +25,7 @@ sys.path.insert(0, str(EXAMPLES))
 from checkpoints import Checkpoint, NoCheckpoint  # noqa: E402
 from names_data import InputError  # noqa: E402
 from train_lstm import RECIPES  # noqa: E402
-from training import Init, Run, copies, train  # noqa: E402
+from training import Init, Run, copies, evaluate, train  # noqa: E402
 
 signals = pytest.mark.skipif(sys.platform == "win32", reason="signals")
 ABOUT = {"kind": "lstm", "num_hid": 8, "alphabet": "abcdefghijklmnopqrstuvwxyz", "labels": ["Place", "Species", "Person"]}
@@ -39,7 +39,9 @@ def trained(checkpoint, report=lambda *row: None, recipe=RECIPE):
     ids = np.where(np.arange(6) >= rng.integers(0, 4, 90)[:, None], rng.integers(2, 12, (90, 6)), 0)
     model = recipe.model(Init(recipe.seed, "float32"), 12, recipe.max_len, recipe.num_hid, 3)
     y = rng.integers(0, 3, 90)
-    history, stopped = train(model, (ids[:70], y[:70]), (ids[70:], y[70:]), recipe, report, checkpoint)
+    run = Run(model, recipe, evaluate(model, ids[70:], y[70:], recipe.trimmed)[0])
+    checkpoint.resume(run)
+    history, stopped = train(run, (ids[:70], y[:70]), (ids[70:], y[70:]), recipe, report, checkpoint)
     return copies(model), [row[:4] for row in history], stopped
 
 
