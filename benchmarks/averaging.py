@@ -245,7 +245,7 @@ def main():
     table("Buckets, and how long before the end of backward() they are final", ["bytes", "microseconds"],
           [[f"{n:,}", f"{1e6 * moment:,.0f}"] for n, moment in ready])
 
-    table(f"Predicted, by processor time: latency {1e6 * latency:.1f} us, {bandwidth / 1e9:.2f} GB/s; 64 names a rank, or in all",
+    table(f"Predicted, by processor time: {1e6 * latency:.1f} us, {bandwidth / 1e9:.2f} GB/s; 64 names a rank, or 64 in all",
           ["ranks", "sums, us", "not hidden, us", "64 a rank: speed-up, hidden", "64 a rank: speed-up, nothing hidden",
            "64 in all: speed-up"], [
         [ranks, f"{1e6 * total:,.0f}", f"{1e6 * late:,.0f}", f"{ranks * alone[64] / (alone[64] + added + late):,.1f}",
