@@ -42,7 +42,8 @@ def lives(pid):
     """Whether a process runs. One that has ended may still be there for a parent to ask how."""
     try:
         os.kill(pid, 0)
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z" if Path("/proc/self").exists() else True
+        state = Path(f"/proc/{pid}/stat")
+        return not Path("/proc/self").exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"
     except (ProcessLookupError, FileNotFoundError):
         return False
 
