@@ -11,9 +11,13 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import report  # noqa: E402
 import weights  # noqa: E402
 from baseline import baseline  # noqa: E402
+from checkpoints import Checkpoint, NoCheckpoint, checksum  # noqa: E402
 from gradient_check import TOLERANCE, largest_difference  # noqa: E402
 from names_data import Alphabet, InputError, read_prefix, read_shipped  # noqa: E402
-from training import Init, Stopped, batches, evaluate, parameters, predict, train  # noqa: E402
+from training import Init, Run, Stopped, batches, evaluate, parameters, predict, train  # noqa: E402
+
+from tapegrad.distributed import all_gather, init, rank  # noqa: E402
+from tapegrad.errors import DistributedError  # noqa: E402
 
 NAMES = "Noahshire,Grebulons,Anna Lindqvist,The Last Lighthouse,Quercus borealis"
 INTERRUPTED = 130
@@ -26,13 +30,17 @@ def main(kind, recipes):
     flags = parser.parse_args()
     sys.stdout.reconfigure(errors="replace")        # a name may have characters that the terminal does not
     try:
+        if flags.distributed:
+            init()
+        if rank():                                  # the first process speaks for all
+            sys.stdout = open(os.devnull, "w")
         run(kind, recipes, flags)
-    except InputError as error:
+    except (InputError, DistributedError) as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
     except KeyboardInterrupt:
         parser.exit(INTERRUPTED, f"\n{parser.prog}: interrupted; nothing was saved\n")
     except Stopped as stopped:
-        parser.exit(stopped.code, f"{parser.prog}: {stopped}; {stopped.saved}\n")
+        parser.exit(stopped.code, None if rank() else f"{parser.prog}: {stopped}; {stopped.saved}\n")
 
 
 def make_parser(kind, recipes):
@@ -73,6 +81,10 @@ def make_parser(kind, recipes):
                         help="where to save weights and pictures; if it is not empty, DIR-2, DIR-3, .. (default: %(default)s)")
     parser.add_argument("--overwrite", action="store_true", help="save in DIR even if it is not empty")
     parser.add_argument("--load", metavar="FILE", help="start from saved weights")
+    parser.add_argument("--checkpoint", metavar="FILE", help="write the run to FILE after every epoch and on Ctrl-C; if there "
+                        "is one, go on from it, with the other arguments as they were")
+    parser.add_argument("--distributed", action="store_true", help="share the batches with the other processes that mpiexec "
+                        "has started: mpiexec -n 2 python examples/..; the first one saves and reports")
     return parser
 
 
@@ -104,11 +116,19 @@ def run(kind, recipes, flags):
     if not difference <= TOLERANCE:
         sys.exit("the gradients are wrong")
 
-    out = made_directory(flags.out, flags.overwrite)
+    about = {"kind": kind, "recipe": name, "alphabet": alphabet.characters, "labels": list(data.labels)}
+    about |= {key: getattr(recipe, key) for key in FROM_RECIPE}
+    checkpoint = made_checkpoint(flags.checkpoint, model, data, about | {"dtype": flags.dtype})
+    progress = Run(model, recipe, evaluate(model, valid_ids, data.valid.y, recipe.trimmed)[0])
+    checkpoint.resume(progress)
+    out = made_directory(flags.out, flags.overwrite) if rank() == 0 else None
     try:
-        history, stopped = train(model, (train_ids, data.train.y), (valid_ids, data.valid.y), recipe, report.print_epoch)
-        if stopped and not history:
-            raise stopped
+        history, stopped = train(progress, (train_ids, data.train.y), (valid_ids, data.valid.y), recipe, report.print_epoch,
+                                 checkpoint)
+        if stopped and flags.checkpoint:
+            stopped.saved = f"{flags.checkpoint} is what the same command goes on from"
+        if stopped and not history or out is None:
+            raise stopped or SystemExit
     except BaseException:
         remove_if_empty(out)
         raise
@@ -117,12 +137,11 @@ def run(kind, recipes, flags):
     report.draw_confusion(os.path.join(out, "confusion.png"), data.test.y, predicted, data.labels)
     if history:
         report.draw_curves(os.path.join(out, "curves.png"), history)
-        about = {"kind": kind, "recipe": name, "alphabet": alphabet.characters, "labels": data.labels}
-        about |= {key: getattr(recipe, key) for key in FROM_RECIPE}
         weights.save(os.path.join(out, "weights.safetensors"), model, about)
     print(f"saved in {out}: {', '.join(sorted(os.listdir(out)))}")
     if stopped:
-        stopped.saved = f"the best weights of {len(history)} epochs are in {out}, test loss {loss:.3f}, accuracy {accuracy:.3f}"
+        best = f"the best weights of {len(history)} epochs are in {out}, test loss {loss:.3f}, accuracy {accuracy:.3f}"
+        stopped.saved = f"{best}; {stopped.saved}" if flags.checkpoint else best
         raise stopped
 
     names = [text.strip() for text in flags.names.split(",") if text.strip()]
@@ -154,6 +173,17 @@ def choose(kind, recipes, flags, data, saved):
     return name, recipe, Alphabet(saved["alphabet"]) if saved else Alphabet.of(data.train.names)
 
 
+def made_checkpoint(path, model, data, about):
+    """The Checkpoint in the file `path`, if there is to be one. InputError where processes have different data or arguments."""
+    about |= {"first weights": checksum(*[parameter.data for parameter in parameters(model).values()]),
+              "data": checksum(*[part for half in (data.train, data.valid) for part in ("\n".join(half.names), half.y)])}
+    for other, theirs in enumerate(all_gather(about)):
+        for key, value in about.items():
+            if theirs[key] != value:
+                raise InputError(f"process {other} has another {key}: {theirs[key]}, and process {rank()} has {value}")
+    return Checkpoint(path, about) if path else NoCheckpoint()
+
+
 def made_directory(path, overwrite):
     """The directory to save in, which is made: `path`, or, if there is something in it, path-2, path-3, .."""
     found, n = path, 2
@@ -167,5 +197,5 @@ def made_directory(path, overwrite):
 
 
 def remove_if_empty(path):
-    if not os.listdir(path):
+    if path and not os.listdir(path):
         os.rmdir(path)

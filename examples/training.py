@@ -13,6 +13,7 @@ from names_data import Alphabet
 from tqdm import tqdm
 
 import tapegrad as tg
+from tapegrad.distributed import DataParallel, all_reduce, share
 
 DIVERGED = 1e3          # a loss of nats per name: that of equally probable labels is below 2
 
@@ -80,11 +81,14 @@ def keep(x):
     return x
 
 
-def dropout(rate, rng):
-    """x * mask / (1 - rate), where a new mask sets each element to 0 with probability `rate`."""
+def dropout(rate, rng, names):
+    """x * mask / (1 - rate), where a new mask sets each element to 0 with probability `rate`.
+
+    x has a row for each name that this process has of the `names` of a batch; the mask is drawn for all.
+    """
     def drop(x):
-        mask = (rng.random(x.shape, dtype=np.float32) >= rate) / (1 - rate)
-        return x * mask.astype(x.dtype)
+        mask = (rng.random((names, *x.shape[1:]), dtype=np.float32) >= rate) / (1 - rate)
+        return x * mask[share(names)].astype(x.dtype)
 
     return drop if rate else keep
 
@@ -130,58 +134,102 @@ def predict(model, ids, trimmed=False):
     return np.array([p[i] for i in positions])
 
 
-def train(model, training, validation, recipe, report):
-    """Train on the (ids, y) `training`, and leave the model with the weights that had the least loss on `validation`.
+class Run:
+    """What a training run is made of, and where it is; a checkpoint holds all of it. `loss` is that of the first weights.
+
+    order   the state that rng had at the start of the epoch; its batches are shuffled by that
+    step    the number of batches that the epoch has had, from which there are the sums, and the seconds
+    """
+
+    def __init__(self, model, recipe, loss):
+        self.model, self.rng = model, np.random.default_rng(recipe.seed)
+        self.optimizer = recipe.optimizer(parameters(model).values(), lr=recipe.init_lr)
+        self.history, self.best, self.best_weights, self.order = [], loss, copies(model), {}
+        self.begin_epoch()
+
+    def begin_epoch(self):
+        self.step, self.loss_sum, self.hits, self.seen, self.seconds = 0, 0.0, 0.0, 0, 0.0
+
+    def batches(self, ids, y, recipe):
+        """Those of this epoch, in the order that it began with."""
+        now = self.rng.bit_generator.state
+        self.order = self.rng.bit_generator.state = self.order if self.step else now
+        todo = batches(ids, y, recipe.batch_size, self.rng, recipe.trimmed)
+        if self.step:
+            self.rng.bit_generator.state = now
+        return todo
+
+
+def train(run, training, validation, recipe, report, checkpoint):
+    """Train on the (ids, y) `training`, and leave the run's model with the weights that had the least loss on `validation`.
 
     Returns a row per epoch, which `report` is called with: loss, accuracy, validation loss and accuracy, seconds; and None,
-    or why it stopped before the last epoch: Ctrl-C, or a loss that is not a number any more, or absurdly large.
+    or why it stopped before the last epoch: Ctrl-C, a checkpoint that can't be written, or a loss that is not a number any
+    more, or absurdly large.
     """
-    rng = np.random.default_rng(recipe.seed)
-    drop = dropout(recipe.dropout, rng)
-    optimizer = recipe.optimizer(parameters(model).values(), lr=recipe.init_lr)
-    history, best, best_weights = [], evaluate(model, *validation, recipe.trimmed)[0], copies(model)
+    stopped = None
     try:
-        for row in epochs(model, training, validation, recipe, optimizer, drop, rng):
-            if row[2] < best:
-                best, best_weights = row[2], copies(model)
-            history.append(row)
-            report(len(history), *row)
-        stopped = None
+        with checkpoint:
+            for row in epochs(run, training, validation, recipe, checkpoint):
+                if row[2] < run.best:
+                    run.best, run.best_weights = row[2], copies(run.model)
+                run.history.append(row)
+                report(len(run.history), *row)
+                checkpoint.save(run)
     except KeyboardInterrupt:
-        stopped = Stopped(f"interrupted in epoch {len(history) + 1}", 130)
+        stopped = Stopped(f"interrupted in epoch {len(run.history) + 1}", 130)
+    except OSError as error:
+        stopped = Stopped(f"{checkpoint.path}: {error.strerror}", 1)
     except Stopped as diverged:
         stopped = diverged
-    for name, parameter in parameters(model).items():
-        parameter.data = best_weights[name]
-    return history, stopped
+    for name, parameter in parameters(run.model).items():
+        parameter.data = run.best_weights[name]
+    return run.history, stopped
 
 
-def epochs(model, training, validation, recipe, optimizer, drop, rng):
-    """Train, and yield a row per epoch; Stopped if the loss says that this leads nowhere."""
-    for epoch in range(recipe.epochs):
-        start, loss_sum, hits, seen = time.perf_counter(), 0.0, 0, 0
-        todo = batches(*training, recipe.batch_size, rng, recipe.trimmed)
-        bar = tqdm(todo, desc=f"epoch {epoch + 1}", unit="batch", leave=False, disable=None)
-        for step, (ids, y) in enumerate(bar):
+def epochs(run, training, validation, recipe, checkpoint):
+    """Train, and yield a row per epoch; Stopped if the loss says that this leads nowhere.
+
+    Of several processes each has a part of each batch; the gradients and the loss are those of the whole batch.
+    """
+    model, optimizer, rng = run.model, run.optimizer, run.rng
+    parallel = DataParallel(parameters(model))
+    for epoch in range(len(run.history), recipe.epochs):
+        start = time.perf_counter() - run.seconds
+        todo = run.batches(*training, recipe)
+        bar = tqdm(todo[run.step:], desc=f"epoch {epoch + 1}", unit="batch", leave=False, disable=None, initial=run.step,
+                   total=len(todo))
+        for step, (ids, y) in enumerate(bar, run.step):
             if recipe.cosine:
                 optimizer.lr = recipe.init_lr * (1 + cos(pi * (epoch + step / len(todo)) / recipe.epochs)) / 2
-            logits = model(hide(ids, recipe.hidden, rng), drop)
-            loss = tg.cross_entropy(logits, y)
+            mine = share(len(y))
+            logits = model(hide(ids, recipe.hidden, rng)[mine], dropout(recipe.dropout, rng, len(y)))
+            loss = tg.cross_entropy(logits, y[mine])
             optimizer.zero_grad()
+            parallel.examples = len(logits)
             loss.backward()
             optimizer.step()
-            if not loss.item() < DIVERGED:
+
+            sums = loss.item() * len(logits), np.sum(logits.argmax(axis=1).data == y[mine]), len(logits), checkpoint.asked
+            loss_of_all, hits, names, asked = all_reduce(np.array(sums, float)).tolist()
+            if not (mean := loss_of_all / names) < DIVERGED:
                 bar.close()
-                raise Stopped(f"the loss is {loss.item():.3g} in batch {step + 1} of epoch {epoch + 1}: training diverges at a "
+                raise Stopped(f"the loss is {mean:.3g} in batch {step + 1} of epoch {epoch + 1}: training diverges at a "
                               f"learning rate of {optimizer.lr:.3g}; try a smaller --init-lr", 1)
 
-            seen += len(y)
-            loss_sum += loss.item() * len(y)
-            hits += np.sum(logits.argmax(axis=1).data == y)
-            bar.set_postfix(loss=f"{loss_sum / seen:.3f}", accuracy=f"{hits / seen:.3f}", refresh=False)
-        seconds = time.perf_counter() - start
+            run.step, run.seen = step + 1, run.seen + len(y)
+            run.loss_sum += mean * len(y)
+            run.hits += hits * len(y) / names
+            run.seconds = time.perf_counter() - start
+            bar.set_postfix(loss=f"{run.loss_sum / run.seen:.3f}", accuracy=f"{run.hits / run.seen:.3f}", refresh=False)
+            if asked:
+                bar.close()
+                checkpoint.save(run)
+                raise KeyboardInterrupt
         valid_loss, valid_accuracy, _ = evaluate(model, *validation, recipe.trimmed)
-        yield loss_sum / seen, hits / seen, valid_loss, valid_accuracy, seconds
+        row = run.loss_sum / run.seen, run.hits / run.seen, valid_loss, valid_accuracy, run.seconds
+        run.begin_epoch()
+        yield row
 
 
 def copies(model):

@@ -10,6 +10,7 @@ The rooms, from low to high; each imports only what is before it (README.md besi
     optim           gradient descent
     nn, data        networks under PyTorch's names; datasets and batches
     saving          what a run is made of in one file
+    distributed     several processes that average their gradients, over MPI
     transforms      derivatives of functions, of any order; checkpoints; new primitives
     numpy, scipy    NumPy's and SciPy's names, for arrays and for tensors
     debug           traces, tables, drawings, blame, provenance, profiles
@@ -29,8 +30,8 @@ from tapegrad.functions.keywords import explained
 from tapegrad.functions.tensor import Tensor as Tensor, from_dlpack as from_dlpack, tensor as tensor
 
 if TYPE_CHECKING:                                       # what is loaded when it is first asked for, for editors
-    from tapegrad import autograd as autograd, data as data, fft as fft, linalg as linalg, nn as nn, numpy as numpy
-    from tapegrad import optim as optim, scipy as scipy, wengert as wengert, xman as xman
+    from tapegrad import autograd as autograd, data as data, distributed as distributed, fft as fft, linalg as linalg
+    from tapegrad import nn as nn, numpy as numpy, optim as optim, scipy as scipy, wengert as wengert, xman as xman
     from tapegrad.compiler.compiled import compile as compile
     from tapegrad.config import (
         get_num_threads as get_num_threads, set_num_threads as set_num_threads, show_config as show_config)
@@ -72,7 +73,7 @@ LATER = {
     "transforms.vmap": "vmap",
 }
 PUBLIC = ("Tensor", "__version__", "enable_grad", "from_dlpack", "no_grad", "tape", "tensor")
-MODULES = ("autograd", "data", "fft", "linalg", "nn", "numpy", "optim", "scipy", "wengert", "xman")
+MODULES = ("autograd", "data", "distributed", "fft", "linalg", "nn", "numpy", "optim", "scipy", "wengert", "xman")
 _module_of = {name: module for module, names in LATER.items() for name in names.split()}
 
 

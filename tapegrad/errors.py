@@ -100,6 +100,12 @@ class StateError(ValueError):
     """
 
 
+class DistributedError(RuntimeError):
+    """The processes of a distributed run do not fit together, one of them has ended, or MPI is not there: `init: mpiexec has
+    started 4 processes, and mpi4py is not installed`. See tapegrad.distributed.
+    """
+
+
 class WengertError(ValueError):
     """A Wengert list, or the text or formula of one, cannot be parsed, evaluated or differentiated.
 

@@ -255,6 +255,7 @@ def test_what_is_wrong_is_said_without_a_traceback(prefix, tmp_path):
         ("mlp", (*ours, "--load", "saved/weights.safetensors", "--num-hid", 3), "num_hid 512, and 3 is wanted"),
         ("mlp", ("--load", "saved/weights.safetensors"), "saved/weights.safetensors: weights of labels"),
         ("mlp", (*ours, "--out", "junk"), "junk: File exists"),
+        ("mlp", (*ours, "--checkpoint", "junk"), "junk: this is no checkpoint of this run: "),
         ("mlp", (*ours, "--batch-size", 0), "--batch-size: 0 is not a number from 1 up"),
         ("mlp", (*ours, "--epoch", 3), "unrecognized arguments: --epoch 3"),
         ("mlp", (*ours, "--epochs", "many"), "--epochs: invalid int value: 'many'"),

@@ -280,3 +280,21 @@ class TestFiles:
             process.stdout.close()
             found = tg.load(path)
             assert (found["x"] == found["k"]).all() and found["k"] >= 1
+            for other in path.parent.iterdir() if self.without_names(path.parent) else ():
+                assert tg.load(other)["k"] >= 1
+
+    @staticmethod
+    def without_names(folder):
+        """Whether there are files without a name here."""
+        try:
+            os.close(os.open(folder, os.O_TMPFILE | os.O_WRONLY))
+        except (AttributeError, OSError):
+            return False
+        return True
+
+    def test_without_files_that_have_no_name(self, path, monkeypatch):
+        tg.save(path, k=1)
+        mode = path.stat().st_mode
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+        tg.save(path, k=2)
+        assert tg.load(path)["k"] == 2 and path.stat().st_mode == mode and os.listdir(path.parent) == [path.name]

@@ -26,6 +26,7 @@ from numpy import ndarray
 
 from tapegrad.core.entry import Entry, Leaf
 from tapegrad.core.record import recorded
+from tapegrad.core.reduction import Reduction, reducers
 from tapegrad.core.refcount import LONE_LOCAL, added, owned
 from tapegrad.core.tape import effect, enable_grad, thread
 from tapegrad.core.tensor import TensorBase
@@ -53,21 +54,23 @@ def fit(F: Any, c: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     return c if c.dtype == dtype else F.astype(c, dtype)
 
 
-def sweep(F: Any, seeds: Iterable[tuple[Entry | Leaf, Any]], consume: bool, part: Part | None = None) -> dict[Any, Any]:
+def sweep(F: Any, seeds: Iterable[tuple[Entry | Leaf, Any]], consume: bool, part: Part | None = None,
+          reduction: Reduction | None = None) -> dict[Any, Any]:
     """Walk the tape down from its end, where the registers in `seeds` start with the given deltas; return {leaf: delta}.
 
     The hooks of leaves are left to the caller.
 
-    F         the vocabulary the rules are run over: `arrays`, or `recorded` to put the sweep on the tape
-    seeds     pairs (register, delta)
-    consume   whether the entries that had a delta are used up: they then leave the tape, and free what they saved
-    part      the part of the tape to walk, if not all; the deltas of its wanted registers are returned with the leaves'
+    F           the vocabulary the rules are run over: `arrays`, or `recorded` to put the sweep on the tape
+    seeds       pairs (register, delta)
+    consume     whether the entries that had a delta are used up: they then leave the tape, and free what they saved
+    part        the part of the tape to walk, if not all; the deltas of its wanted registers are returned with the leaves'
+    reduction   what is told of final deltas of leaves, and may replace them at the end
     """
     on_arrays, in_place, is_complex = F is arrays, F.in_place, False
     dtype: Any = None
-    with Walk(F, seeds, consume, part) as walk:
+    with Walk(F, seeds, consume, part, reduction) as walk:
         mark, leaves, watch, alarm = walk.mark, walk.leaves, walk.tape.watch, walk.alarm
-        for entry in reversed(walk.entries):            # a sweep that is recorded appends behind them
+        for entry in walk.downwards():                  # a sweep that is recorded appends behind them
             d = entry.delta
             if d is None:
                 continue
@@ -130,7 +133,8 @@ def gradients(loss: TensorBase, gradient: Any = None, retain_graph: bool = False
         raise GradientError("backward: this tensor does not require a gradient: no operand of the operations that made "
                             "it has requires_grad=True, or they ran inside no_grad()")
     seed = seed_of(loss, gradient, create_graph)
-    found = sweep(recorded if create_graph else arrays, [(loss._register, seed)], not (retain_graph or create_graph))
+    found = sweep(recorded if create_graph else arrays, [(loss._register, seed)], not (retain_graph or create_graph),
+                  reduction=Reduction(create_graph) if reducers else None)
     replaced_by_hooks = {leaf: replaced(leaf.hooks, found.pop(leaf)) for leaf in list(found)}
     return {leaf: linked(d, leaf) for leaf, d in replaced_by_hooks.items()} if create_graph else replaced_by_hooks
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from math import inf
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 
 from tapegrad.core.entry import Entry, Leaf
 from tapegrad.core.record import append, wrap
+from tapegrad.core.reduction import Reduction
 from tapegrad.core.tape import TapeBase, thread, tracer
 from tapegrad.core.tensor import TensorBase, elements
 from tapegrad.errors import ConsumedTapeError, DtypeError, GradientError, ShapeError, ThreadError
@@ -34,7 +36,7 @@ class Part:
 
 
 class Walk:
-    """`with Walk(F, seeds, consume, part) as walk:` this thread's tape while a sweep walks it, or a part of it.
+    """`with Walk(F, seeds, consume, part, reduction) as walk:` this thread's tape while a sweep walks it, or a part of it.
 
     tape      from which nothing leaves by itself meanwhile
     mark      what `entry.tape` is for the entries that are walked: the tape, or, for a part, an object of this walk
@@ -49,11 +51,12 @@ class Walk:
     """
 
     __slots__ = ("tape", "mark", "entries", "leaves", "memo", "seeds", "consume", "part", "before", "pending", "F",
-                 "alarm", "errors")
+                 "alarm", "errors", "reduction")
 
-    def __init__(self, F: Any, seeds: Iterable[tuple[Any, Any]], consume: bool, part: Part | None = None) -> None:
+    def __init__(self, F: Any, seeds: Iterable[tuple[Any, Any]], consume: bool, part: Part | None = None,
+                 reduction: Reduction | None = None) -> None:
         self.tape, self.memo, self.seeds, self.consume, self.part = thread.tape, F.memo, seeds, consume, part
-        self.F = F
+        self.F, self.reduction = F, reduction
         self.alarm: list[str] = []
         self.errors = np.errstate(all="ignore")         # an infinite derivative is no news
         self.before = self.tape.limit, self.tape.room
@@ -89,6 +92,10 @@ class Walk:
             self.__exit__(type(error))
             raise
         return self
+
+    def downwards(self) -> Iterator[Entry]:
+        """The entries from the last one."""
+        return reversed(self.entries) if self.reduction is None else self.reduction.downwards(self.entries, self.leaves)
 
     def wants(self, entry: Any) -> bool:
         """Whether the delta of an entry is wanted that is not among those that are walked. An error where it had to be one."""
@@ -137,6 +144,8 @@ class Walk:
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         self.errors.__exit__(None, None, None)
+        if self.reduction is not None and kind is not None:
+            self.reduction.abandon(sys.exception())
         tape, (limit, room) = self.tape, self.before
         entries = tape.entries
         if kind is not None:
@@ -154,6 +163,8 @@ class Walk:
                 entry.tape, entry.delta = before, delta
             elif delta is not None:
                 lost = entry
+        if kind is None and self.reduction is not None:
+            self.reduction.finish(self.leaves)
         if lost is not None and kind is None:
             raise ConsumedTapeError(f"backward: called in the middle of another sweep, it has consumed a result of "
                                     f"{lost.g.name} that the other has yet to walk; give it retain_graph=True")
