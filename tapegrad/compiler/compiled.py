@@ -22,6 +22,7 @@ from tapegrad.compiler.watching import GENERATORS, watched
 from tapegrad.core.tape import thread
 from tapegrad.errors import CompileError
 from tapegrad.functions.tensor import Tensor
+from tapegrad.kernels.compile import loading_none
 from tapegrad.tree import leaves, rebuild, same
 
 RECORDINGS = 64                         # of a function, the last ones used
@@ -122,16 +123,16 @@ class Compiled:
             if generators := GENERATORS & reader.names:
                 tracer.refuse(f"it can make a random generator, by {', '.join(generators)}")
             try:
-                with watched(reader, tracer) as executed:
-                    output = self.fun(*given.args, **given.kwargs)
+                with watched(reader, tracer) as executed, loading_none():
+                    traced = self.fun(*given.args, **given.kwargs)
             except Exception as error:
                 if not given.tensors or isinstance(error, CompileError):
                     raise
                 tracer.detach(f"it does not take tensors for its arrays: {type(error).__name__}: {error}")
                 given = Given(args, kwargs, [])         # it may take the arrays
-                output = self.fun(*args, **kwargs)
+                traced = self.fun(*args, **kwargs)
             match = reader.compiled()
-            if tracer.reason is None and reader.has(output):
+            if tracer.reason is None and reader.has(traced):
                 tracer.refuse("it returns a container that it was given, or can reach")
             if not given.is_same():
                 tracer.refuse("it changes a container that it was given")
@@ -142,7 +143,7 @@ class Compiled:
             made.match = match
             if tracer.reason is None:
                 with tracer.silence():
-                    self._built(made, tracer, output, recording, self._lean(args, kwargs, recording, executed))
+                    self._built(made, tracer, traced, recording, self._lean(args, kwargs, recording, executed))
         if tracer.reason is not None:
             given.write_back()
         if not unchanged:
@@ -151,7 +152,9 @@ class Compiled:
                 self.always = tracer.reason or "", tracer.where
         if tracer.reason is not None:
             made.place = Place(tracer.reason, tracer.where)
-        output = given.returned(output, reader.knows_tensors)
+        output = made.first(args, kwargs, recording, [array for *_, array in tracer.draws]) if tracer.reason is None else MISS
+        if output is MISS or output is FAILED:
+            output = given.returned(traced, reader.knows_tensors)
         for read in (reader, made.reader):
             read.forget()
         self._keep(made, missed)

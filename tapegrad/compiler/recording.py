@@ -91,7 +91,7 @@ class Recording:
         self.outputs: list[Any] = list(dict.fromkeys([*live, *rest]))
         at = {node: i for i, node in enumerate(self.outputs)}
         given = [held.node for held in tracer.inputs]
-        drawn = [node for node, _, _ in tracer.draws]
+        drawn = [node for node, *_ in tracer.draws]
         self.nodes = reached(self.outputs, [*given, *drawn])
         read = {*self.outputs, *[x for node in self.nodes for x in node.operands if isinstance(x, Node)]}
         moved = self._ordered(tracer, {i for i, node in enumerate(given) if node in read}.union(
@@ -100,7 +100,7 @@ class Recording:
         self.inputs = [node for _, node in there] + drawn
         for slot in wanted:
             slot.at = None if slot.at is None else moved[slot.at]
-        self.draws = [(generator, g) for _, generator, g in tracer.draws]
+        self.draws = [(generator, g) for _, generator, g, _ in tracer.draws]
         self.wrt = [i for i, node in there if node in tracer.reach] if recording and live else []
         self.raw = [i for i, x in enumerate(self.reader.inputs) if isinstance(x, np.ndarray)]
         self.short = rolled(Graph(self.inputs, self.outputs))
@@ -137,9 +137,18 @@ class Recording:
         self.tree = rebuild(output, iter([None] * len(leaves(output))))
         return [tracer.result(x) for x in leaves(output)]
 
-    def replay(self, found: Any) -> Any:
+    def first(self, args: Any, kwargs: Any, recording: bool, drawn: list[Any]) -> Any:
+        """The results of the call that has been recorded, as of a replay of it with the same random numbers; MISS where the run
+        did more than compute: what it gave is right, and is not done again."""
+        found = None if self.effects else self.match(args, kwargs, recording)
+        return MISS if found is None else self.replay(found, drawn)
+
+    def replay(self, found: Any, drawn: list[Any] | None = None) -> Any:
         """The results; MISS where the function would look at something else, FAILED where an operation raises. Nothing has been
-        done then."""
+        done then.
+
+        drawn   the random numbers; drawn anew if None
+        """
         values, tensors = found
         if self.simple:
             return self._simply(values, tensors)
@@ -147,10 +156,13 @@ class Recording:
             values = list(values)
             for i in self.raw:
                 values[i] = private(values[i])
-        if self.draws:
+        sources, states = [], []
+        if self.draws and drawn is None:
             sources = [generator() for generator, _ in self.draws]
             states = [source.bit_generator.state for source in sources]
-            values = [*values, *[g(source) for source, (_, g) in zip(sources, self.draws)]]
+            drawn = [g(source) for source, (_, g) in zip(sources, self.draws)]
+        if drawn:
+            values = [*values, *drawn]
         try:
             outs, saved = self.program.forward(values)
         except Exception:
@@ -161,7 +173,7 @@ class Recording:
                     outs = MISS
                     break
         if outs is MISS or outs is FAILED:
-            for source, state in zip(reversed(sources), reversed(states)) if self.draws else ():
+            for source, state in zip(reversed(sources), reversed(states)):
                 source.bit_generator.state = state
             return outs
         made: dict[int, Any] = {}

@@ -89,7 +89,7 @@ class Tracer:
         self.changed: set[int] = set()                  # ids of tensors that an effect has changed
         self.reach: set[Node] = set()                   # what depends on an input that requires a gradient
         self.stops: dict[Node, Node] = {}
-        self.draws: list[tuple[Node, Any, Any]] = []
+        self.draws: list[tuple[Node, Any, Any, Any]] = []
         self.states: dict[int, str] = {}                # of random generators that the function can reach
         self.lendings: list[tuple[Tensor, Any]] = []
         self.drawing = self.raised = self.of_arrays = False
@@ -141,7 +141,7 @@ class Tracer:
         if id(source) in self.states:
             self.states[id(source)] = repr(source.bit_generator.state)
         node = Node(None, (), (), array.shape, array.dtype)
-        self.draws.append((node, generator, g))
+        self.draws.append((node, generator, g, array))
         self._keep(array, node)
         return array
 

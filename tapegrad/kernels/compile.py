@@ -24,6 +24,9 @@ A word. Compiling for the first time takes seconds. If it takes more than PATIEN
 the cache, kernels are there before.
 
 Threads. Kernels are loaded and compiled under `lock`, by one thread at a time; calling them needs no lock.
+
+Traces. A run that is only traced, because a program of kernels of its own will take its place (compiler/), is not worth seconds
+of compiling: in a thread inside of `loading_none()`, kernels that have not been loaded are `nothing`.
 """
 
 import sys
@@ -31,6 +34,7 @@ import threading
 import warnings
 from contextlib import contextmanager
 from functools import cache
+from threading import get_ident
 
 from tapegrad.kernels.objects import known_layout
 
@@ -45,6 +49,28 @@ def compiler():
         return None if numba.config.DISABLE_JIT else numba
     except Exception:   # an incompatible NumPy or llvmlite raises various errors
         return None
+
+
+_tracing = set()        # threads
+
+
+@contextmanager
+def loading_none():
+    """While a function is traced in this thread: no kernel is loaded or compiled."""
+    me = get_ident()
+    if me in _tracing:
+        yield
+        return
+    _tracing.add(me)
+    try:
+        yield
+    finally:
+        _tracing.discard(me)
+
+
+def loads():
+    """Whether this thread may load kernels."""
+    return get_ident() not in _tracing
 
 
 def nothing(*operands):
@@ -95,6 +121,8 @@ class Late:
     def __getattr__(self, name):
         if name not in self._names:
             raise AttributeError(f"there is no kernel {name!r}")
+        if not loads():
+            return nothing
         with lock:
             if name not in vars(self):
                 vars(self).update(dict.fromkeys(self._names, nothing) | self._loaded())
