@@ -20,7 +20,7 @@ from functools import cache
 import numpy as np
 
 from tapegrad.kernels import blas
-from tapegrad.kernels.compile import Late, lock, nothing
+from tapegrad.kernels.compile import Late, lock, nothing, patience
 
 
 def _load():
@@ -28,7 +28,13 @@ def _load():
     return generated
 
 
-jit = Late(_load, "run", "kernel")
+def _load_texts():
+    from tapegrad.kernels.jit import texts
+    return texts
+
+
+jit = Late(_load, "run")
+texts = Late(_load_texts, "kernel")
 NUMBERS = {np.dtype(np.float32): np.float32, np.dtype(np.float64): np.float64}
 
 
@@ -41,13 +47,14 @@ def _products():
 @cache
 def available():
     """Whether programs can be run here."""
-    return blas.library() is not None and hasattr(blas.library(), "scipy_cblas_dgemm64_") and jit.run is not nothing
+    return blas.library() is not None and hasattr(blas.library(), "scipy_cblas_dgemm64_") and jit.run is not nothing \
+        and texts.kernel is not nothing
 
 
 def kernel(text, dtype):
     """The address of the kernel of this text, compiled when it is first asked for."""
-    with lock:
-        return jit.kernel(text, NUMBERS[dtype])
+    with lock, patience():
+        return texts.kernel(text, NUMBERS[dtype])
 
 
 PARAMETERS = 4096           # words for the parameters of a kernel
