@@ -105,6 +105,7 @@ def _time(code, start, stop, arrays):
         code.steps[start](arrays)
         return perf_counter() - begin
     words, arrays = np.array([*code.words[start:stop], STOP], np.int64), tuple(arrays)
+    begins = machine.start(0, len(arrays), len(arrays))
     begin = perf_counter()
-    machine.run(words, 0, arrays, len(arrays))
+    machine.run(words, arrays, begins)
     return perf_counter() - begin

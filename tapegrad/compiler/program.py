@@ -23,7 +23,7 @@ from tapegrad.graph import Graph, GraphError, Reverse, verify
 from tapegrad.graph.graph import operands_of
 from tapegrad.graph.reverse import Derivative, needed
 from tapegrad.kernels import program as machine
-from tapegrad.kernels.opcodes import CALL, COPY, PLAIN, PRODUCT_32, PRODUCT_64, STOP, TRANSPOSED
+from tapegrad.kernels.opcodes import CALL, COPY, PARAMETERS, PLAIN, PRODUCT_32, PRODUCT_64, STOP, TRANSPOSED
 from tapegrad.primitives import arrays as F
 from tapegrad.primitives.node import Node
 
@@ -228,21 +228,21 @@ class _Code:
             self._copy(node, self.places[node], place)
         self.words.append(STOP)
         self.code = np.array(self.words, np.int64)
+        self.start = machine.start(0, arrays, 3)
 
     def run(self, arrays):
         """Run on these arrays; returns them, those that were not in order copied."""
-        at, checked = 0, 3
+        start = self.start
         while True:
-            at, before = machine.run(self.code, at, tuple(arrays), checked), at
+            at = machine.run(self.code, tuple(arrays), start)
             if at < 0:
                 arrays[-1 - at] = np.require(arrays[-1 - at], requirements="CAE")
-                at = before
                 continue
-            step, checked = self.steps.get(at), len(arrays)
+            step = self.steps.get(at)
             if step is None:
                 return arrays
             step(arrays)
-            at += 1
+            start = machine.start(at + 1, len(arrays), len(arrays))
 
     def _base(self, place):
         """The position of the array of a place, which has to be among those of this part."""
@@ -273,7 +273,7 @@ class _Code:
         self._call(text, one.nodes[0].dtype, rows, columns, list(zip(places, strides)))
 
     def _call(self, text, dtype, rows, columns, operands):
-        if 2 + 2 * len(operands) > machine.PARAMETERS:
+        if 2 + 2 * len(operands) + self.arrays > PARAMETERS:
             raise GraphError(f"a kernel of {len(operands)} operands is too large")
         self.words += [CALL, machine.kernel(text, dtype), len(operands), rows, columns]
         for place, stride in operands:

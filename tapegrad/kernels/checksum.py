@@ -1,4 +1,4 @@
-"""A checksum of all source files of kernels/, by which kernels are cached: numba itself checks only the file that defines one."""
+"""A checksum of all source files of kernels/, for the names of cached kernels: numba checks only the file that defines one."""
 
 import zlib
 from pathlib import Path

@@ -4,7 +4,7 @@ import ctypes
 
 import numpy as np
 
-from tapegrad.kernels.compile import compiler, failed, lock, patience
+from tapegrad.kernels.compile import enabled, failed, lock, patience
 
 _made = {}
 
@@ -22,7 +22,7 @@ def compiled(text, dtype):
 
 
 def _build(text, dtype):
-    if compiler() is None:
+    if not enabled():
         return None
     try:
         from tapegrad.kernels.jit import texts

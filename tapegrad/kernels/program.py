@@ -20,12 +20,12 @@ from functools import cache
 import numpy as np
 
 from tapegrad.kernels import blas
-from tapegrad.kernels.compile import Late, lock, nothing, patience
+from tapegrad.kernels.compile import Late, enabled, lock, nothing, patience
 
 
 def _load():
-    from tapegrad.kernels.jit import generated
-    return generated
+    from tapegrad.kernels.jit import interpreter
+    return interpreter
 
 
 def _load_texts():
@@ -33,8 +33,8 @@ def _load_texts():
     return texts
 
 
-jit = Late(_load, "run")
-texts = Late(_load_texts, "kernel")
+jit = Late(_load, "run", usable=enabled)
+texts = Late(_load_texts, "kernel", usable=enabled)
 NUMBERS = {np.dtype(np.float32): np.float32, np.dtype(np.float64): np.float64}
 
 
@@ -42,6 +42,11 @@ NUMBERS = {np.dtype(np.float32): np.float32, np.dtype(np.float64): np.float64}
 def _products():
     library = blas.library()
     return [ctypes.cast(getattr(library, f"scipy_cblas_{name}64_"), ctypes.c_void_p).value for name in ("sgemm", "dgemm")]
+
+
+@cache
+def _from_long():
+    return ctypes.cast(ctypes.pythonapi.PyLong_FromLongLong, ctypes.c_void_p).value
 
 
 @cache
@@ -57,11 +62,12 @@ def kernel(text, dtype):
         return texts.kernel(text, NUMBERS[dtype])
 
 
-PARAMETERS = 4096           # words for the parameters of a kernel
+def start(at, count, checked):
+    """What `run` is told of where it starts: the position in the code, the number of arrays, from which on they are tested."""
+    return np.array([at, count, checked, *_products(), _from_long()], np.int64)
 
 
-def run(code, at, arrays, checked):
-    """Run the instructions of `code` from position `at`; returns the position of the STOP, or -1 - k if arrays[k] is not an
-    array (a NumPy scalar, a subclass), or not in order, which is tested for those from `checked` on."""
-    work = np.empty(len(arrays) + PARAMETERS, np.int64)
-    return jit.run(code, at, arrays, len(arrays), checked, work, *_products())
+def run(code, arrays, start):
+    """Run the instructions of `code`; returns the position of the STOP, or -1 - k if arrays[k] is not an array (a NumPy scalar,
+    a subclass), or not in order."""
+    return jit.run(code, arrays, start)

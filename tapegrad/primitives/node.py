@@ -10,6 +10,7 @@ x == y is a node, too. tapegrad/graph/ is what is done with nodes.
 """
 
 from itertools import count
+from math import prod
 
 import numpy as np
 
@@ -41,7 +42,7 @@ class Node:
         self.serial = next(_serial)
 
     ndim = property(lambda self: len(self.shape))
-    size = property(lambda self: int(np.prod(self.shape, dtype=np.intp)))
+    size = property(lambda self: prod(self.shape))
     T = property(lambda self: nodes.transpose(self, None))
 
     def __len__(self):

@@ -95,7 +95,7 @@ class Lowering:
         start = self.builder.block
         self._statements(function.body)
         if not self.builder.block.is_terminated:
-            self.builder.ret_void()
+            self.builder.unreachable() if result else self.builder.ret_void()
         self.places.branch(start)
 
     # Statements
@@ -325,8 +325,8 @@ class Lowering:
         test = self.condition(first)
         if not isinstance(test, Value):
             return self.condition(more) if test == isinstance(node.op, ast.And) else test
-        both = lambda: self.given(self.condition(more))  # noqa: E731
-        return self._either(test, both, lambda: False) if isinstance(node.op, ast.And) else self._either(test, lambda: True, both)
+        then, otherwise = lambda: self.given(self.condition(more)), lambda: isinstance(node.op, ast.Or)
+        return self._either(test, *(then, otherwise) if isinstance(node.op, ast.And) else (otherwise, then))
 
     def _value_UnaryOp(self, node):
         x = self.value(node.operand)
@@ -374,12 +374,12 @@ class Lowering:
     def _call(self, name, kind, operands):
         if kind not in FLOATS:
             raise TypeError(f"a kernel can't call {name} of {kind.__name__}")
+        signature = ir.FunctionType(KINDS[kind], [KINDS[kind]] * len(operands))
         if name.startswith("llvm."):
-            function = self.module.declare_intrinsic(name, [KINDS[kind]], ir.FunctionType(KINDS[kind], [KINDS[kind]] * len(operands)))
+            function = self.module.declare_intrinsic(name, [KINDS[kind]], signature)
         else:
             name += "f" * (kind is np.float32)
-            function = self.module.globals.get(name) or ir.Function(
-                self.module, ir.FunctionType(KINDS[kind], [KINDS[kind]] * len(operands)), name)
+            function = self.module.globals.get(name) or ir.Function(self.module, signature, name)
         return Value(kind, self.builder.call(function, operands, fastmath=self.flags))
 
     def _value_Compare(self, node):

@@ -63,7 +63,7 @@ def _compiled(module):
 
 
 def address(key, make):
-    """The address of the function `name` of a module, make(name), which depends on nothing but `key` and the files of kernels/."""
+    """The address of the function `name` of a module, make(name), which depends on nothing but the key and kernels/."""
     known = CHECKSUM, llvm.llvm_version_info, llvm.get_process_triple(), _processor(), key
     digest = hashlib.sha256(repr(known).encode()).hexdigest()[:32]
     name = f"tapegrad_{digest}"

@@ -29,8 +29,8 @@ def _scoped(lowering, instruction, k, n):
     if n not in lowering.scopes:
         domain = module.add_metadata([ir.MetaDataString(module, "tapegrad")])
         scopes = [module.add_metadata([ir.MetaDataString(module, f"operand {i}"), domain]) for i in range(n)]
-        lowering.scopes[n] = [(module.add_metadata([scope]), module.add_metadata([other for other in scopes if other is not scope]))
-                              for scope in scopes]
+        lowering.scopes[n] = [(module.add_metadata([scopes[i]]), module.add_metadata([*scopes[:i], *scopes[i + 1:]]))
+                              for i in range(n)]
     scope, others = lowering.scopes[n][k]
     instruction.set_metadata("alias.scope", scope)
     if n > 1:
