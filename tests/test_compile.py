@@ -472,3 +472,55 @@ def test_structures_that_cannot_be_rebuilt():
     for _ in range(3):
         x = np.ones(2)
         assert f(x, "default")["x"].tolist() == f(x, "ordered")["x"].tolist() == f(x, "pair").a.tolist() == [2.0, 2.0]
+
+
+def twice(h):
+    """(compiled, x, y) of a function of two leaves that has been called twice."""
+    compiled = tg.compile(h, fallback="error")
+    x, y = [tg.tensor(v, requires_grad=True) for v in (0.5, 2.0)]
+    for _ in range(2):
+        compiled(x, y).backward()
+    x.grad = y.grad = None
+    return compiled, x, y
+
+
+def test_gradients_of_a_replay_accumulate_and_belong_to_the_caller():
+    compiled, x, y = twice(lambda x, y: x * y + x)
+    compiled(x, y)                                      # its entry is dead, and before the next on the tape
+    compiled(x, y).backward()
+    first = x.grad
+    assert x.grad == 3.0 and y.grad == 0.5
+    compiled(x, y).backward(np.array(2.0))
+    assert x.grad == 9.0 and y.grad == 1.5 and first.base is None and len(tg.tape()) == 0
+    compiled(x, x).backward()
+    assert x.grad == 9.0 + 2.0
+    x.grad[...] = 7.0
+    compiled(x, y).backward()
+    assert x.grad == 10.0
+
+
+def test_hooks_and_graphs_of_a_replay_are_those_of_a_sweep():
+    compiled, x, y = twice(lambda x, y: x * y)
+    remove = x.register_hook(lambda d: d * 10)
+    z = compiled(x, y)
+    z.register_hook(lambda d: d * 3)
+    z.backward(retain_graph=True)
+    assert x.grad == 60.0 and y.grad == 1.5
+    remove()
+    z.backward()
+    assert x.grad == 66.0
+    with pytest.raises(ConsumedTapeError):
+        z.backward()
+    assert tg.autograd.grad(tg.autograd.grad(compiled(x, y), x, create_graph=True)[0], y)[0] == 1.0
+
+
+def test_a_result_that_is_read_after_it_is_not_the_end_of_the_tape():
+    compiled, x, y = twice(lambda x, y: x * y)
+    z = compiled(x, y)
+    later = z * x
+    z.backward()
+    assert x.grad == 2.0
+    with pytest.raises(ConsumedTapeError):
+        later.backward()
+    compiled(x * 2, y).backward()
+    assert x.grad == 2.0 + 4.0

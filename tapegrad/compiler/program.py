@@ -11,6 +11,7 @@ from functools import partial
 from math import prod
 
 import numpy as np
+from numpy import empty
 
 from tapegrad.compiler import library, products, simplify
 from tapegrad.compiler.fusion import JOIN, Schedule
@@ -29,6 +30,7 @@ from tapegrad.primitives.node import Node
 
 TIDYING = simplify.folded, simplify.tidied, simplify.shared
 POOL, SAVED, SCRATCH = range(3)
+SMALL, BYTE = 1024, np.dtype(np.uint8)
 
 
 def program_of(inputs, outputs, wrt):
@@ -48,38 +50,42 @@ class Program:
     def __init__(self, inputs, outputs, wrt=(), checked=False):
         self.inputs, self.outputs, self.wrt, self.checked = list(inputs), list(outputs), list(wrt), checked
         through = needed(Graph(inputs, outputs).nodes, wrt) if wrt else set()
-        self.joint, self.mask = {}, tuple([node in through for node in self.outputs])
-        self.reached = self.mask
-        self._joint(self.mask)
+        self.joints = {}
+        self.reached = tuple([node in through for node in self.outputs])
+        self.joint = self._joint(self.reached)          # of the deltas that there were the last time
 
     def _joint(self, mask):
-        if mask not in self.joint:
-            self.joint[mask] = _Joint(self.inputs, self.outputs, self.wrt, mask, self.checked)
-        return self.joint[mask]
+        if mask not in self.joints:
+            self.joints[mask] = _Joint(self.inputs, self.outputs, self.wrt, mask, self.checked)
+        return self.joints[mask]
 
     def forward(self, values):
         """(the outputs, arrays of the caller's; what a backward needs)"""
-        joint = self._joint(self.mask)
-        outputs, memory = joint.forward(values)
-        return outputs, (joint, memory, values)
+        outputs, memory = self.joint.forward(values)
+        return outputs, (memory, values)
 
     def backward(self, saved, deltas):
         """The deltas of `wrt`, None where none flows, from those of the outputs, None where there is none."""
-        joint, memory, values = saved
-        deltas = [d if there else None for d, there in zip(deltas, self.reached)]
-        mask = tuple([d is not None for d in deltas])
-        if mask != joint.mask:                          # other outputs have a delta than the time before
-            self.mask, joint = mask, self._joint(mask)
-            _, memory = joint.forward(values)
-        return joint.backward(memory, [d for d in deltas if d is not None])
+        memory, values = saved
+        mask = tuple([d is not None and there for d, there in zip(deltas, self.reached)])
+        if mask != memory.joint.mask:                   # other outputs have a delta than the time before
+            self.joint = self._joint(mask)
+            _, memory = self.joint.forward(values)
+        return memory.joint.backward(memory, [d for d, there in zip(deltas, mask) if there])
+
+    def backward_of(self, saved, place, d):
+        """As backward(), from the delta of one output."""
+        memory = saved[0]
+        if memory.joint.alone == place:
+            return memory.joint.backward(memory, (d,))
+        return self.backward(saved, [d if i == place else None for i in range(len(self.outputs))])
 
     def __str__(self):
-        return str(Listing(self._joint(self.mask)))
+        return str(Listing(self.joint))
 
     def profile(self, values):
         """The time that each instruction takes, as text, from these values of the inputs."""
-        joint = self._joint(self.mask)
-        found = profile(joint, values, [np.ones(z.shape, z.dtype) for z in joint.seeds])
+        found = profile(self.joint, values, [np.ones(z.shape, z.dtype) for z in self.joint.seeds])
         return "\n".join([f"{1e6 * seconds:10.1f} us  {part}  {line}    {what}" for part, line, what, seconds in found])
 
 
@@ -88,6 +94,7 @@ class _Joint:
 
     def __init__(self, inputs, outputs, wrt, mask, checked):
         self.mask, self.count = mask, len(outputs)
+        self.alone = mask.index(True) if sum(mask) == 1 else None
         self.given, constants = len(inputs), {}
         graph = simplify.with_constants_as_inputs(Graph(inputs, outputs), constants, numbers=False)
         outputs = graph.outputs
@@ -109,7 +116,9 @@ class _Joint:
         arrays = 3 + self.given + self.count
         self.parts = [_Code(self, self.schedule.first, self.layout.outputs[0], arrays),
                       _Code(self, self.schedule.second, self.layout.outputs[1], arrays + len(self.seeds) + sum(self.found))]
-        self.free = [], []
+        self.free, self.kept = ([], []), _Pooled if self.size[0] > SMALL else _Saved
+        self.made = [[(node.shape, node.dtype) for node in nodes] for nodes in (
+            self.graph.outputs[:self.count], self.graph.outputs[self.count:])]
 
     def _pool(self, constants):
         size = 0
@@ -170,24 +179,27 @@ class _Joint:
         return {"pool": POOL, "saved": SAVED, "scratch": SCRATCH}[storage.owner]
 
     def _memory(self, k):
-        try:
-            return self.free[k].pop()
-        except IndexError:
-            return np.empty(max(self.size[k], 1), np.uint8)
+        if self.free[k]:
+            try:
+                return self.free[k].pop()
+            except IndexError:                          # another thread has taken it
+                pass
+        return empty(self.size[k], BYTE)
 
-    def _results(self, nodes):
-        return [np.empty(node.shape, node.dtype) for node in nodes]
+    def _give_back(self, k, memory):
+        if self.size[k] > SMALL:                        # NumPy keeps small arrays itself
+            self.free[k].append(memory)
 
     def forward(self, values):
-        outputs = self._results(self.graph.outputs[:self.count])
+        outputs = [empty(shape, dtype) for shape, dtype in self.made[0]]
         saved, scratch = self._memory(0), self._memory(1)
         arrays = self.parts[0].run([self.pool, saved, scratch, *values, *outputs])
-        self.free[1].append(scratch)
-        return outputs, _Saved(self, saved, arrays[3:])
+        self._give_back(1, scratch)
+        return outputs, self.kept(self, saved, arrays[3:])
 
     def prepared(self, values, deltas):
         """(the arrays of both parts, after a run of them; a function that gives memory back), to look at instructions."""
-        outputs, found = self._results(self.graph.outputs[:self.count]), self._results(self.graph.outputs[self.count:])
+        outputs, found = [[empty(shape, dtype) for shape, dtype in made] for made in self.made]
         memory = self._memory(0), self._memory(1)
         arrays = [self.pool, *memory, *values, *outputs, *deltas, *found]
         for part in self.parts:
@@ -195,19 +207,29 @@ class _Joint:
         return arrays, lambda: [free.append(array) for free, array in zip(self.free, memory)]
 
     def backward(self, memory, deltas):
-        found = self._results(self.graph.outputs[self.count:])
+        found = [empty(shape, dtype) for shape, dtype in self.made[1]]
         scratch = self._memory(1)
         self.parts[1].run([self.pool, memory.array, scratch, *memory.rest, *deltas, *found])
-        self.free[1].append(scratch)
+        self._give_back(1, scratch)
+        if len(found) == len(self.found):
+            return found
         found = iter(found)
         return [next(found) if there else None for there in self.found]
 
 
 class _Saved:
-    """What is kept from a forward to its backward; the memory goes back to the pool with it."""
+    """What is kept from a forward to its backward."""
+
+    __slots__ = ("joint", "array", "rest")
 
     def __init__(self, joint, array, rest):
         self.joint, self.array, self.rest = joint, array, rest
+
+
+class _Pooled(_Saved):
+    """What is kept in memory that goes back to the pool."""
+
+    __slots__ = ()
 
     def __del__(self):
         self.joint.free[0].append(self.array)

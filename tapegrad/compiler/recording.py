@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from tapegrad.compiler.call import Call, Row, plan_of, put
+from tapegrad.compiler.call import Call, Result, Row, plan_of, put
 from tapegrad.compiler.guards import Reader, same_array
 from tapegrad.compiler.plain import Plain
 from tapegrad.compiler.program import program_of
 from tapegrad.compiler.rolling import rolled
 from tapegrad.compiler.tracer import Slot, Tracer
 from tapegrad.core.constants import private
-from tapegrad.core.record import wrap
+from tapegrad.core.record import append, wrap
 from tapegrad.functions.tensor import Tensor
 from tapegrad.graph import Graph
 from tapegrad.graph.graph import operands_of, reached
@@ -119,7 +119,7 @@ class Recording:
         alone = not isinstance(output, (dict, list, tuple)) and type(self.results[0]) is tuple
         self.single = self.results[0][1] if alone and not self.as_arrays else None
         self.row = Row(self.name)
-        self.plan = plan_of(self.row, len(self.wrt))
+        self.plan = plan_of(self.row, len(self.wrt), len(alive) == 1)
         self.simple = self.single is not None and not (self.raw or self.draws or self.guards or self.effects)
 
     def _ordered(self, tracer: Tracer, needed: set[int], lean: tuple[Reader, Match] | None) -> list[int | None]:
@@ -149,9 +149,9 @@ class Recording:
 
         drawn   the random numbers; drawn anew if None
         """
-        values, tensors = found
         if self.simple:
-            return self._simply(values, tensors)
+            return self._simply(*found)
+        values, tensors = found
         if self.raw:
             values = list(values)
             for i in self.raw:
@@ -201,8 +201,9 @@ class Recording:
             return FAILED
         if not self.live:
             return wrap(outs[self.single], None)
+        z = outs[self.single]
         call = Call(self, values, saved, tuple([tensors[i]._register for i in self.wrt]))
-        return wrap(outs[self.single], put(self.row, self.plan, call, outs, self.live[0])[0])
+        return wrap(z, append(self.row, self.plan, call.registers, (None, None, Result(call, self.single)), z))
 
     def _result(self, x: Any, tensors: Any, made: dict[int, Any]) -> Any:
         if type(x) is tuple and self.as_arrays:
