@@ -10,6 +10,7 @@ from compiled_calls import replays, strict, x_of
 
 import tapegrad as tg
 from tapegrad.errors import CompileError, ConsumedTapeError, ThreadError
+from tapegrad.kernels import program as machine
 
 
 def test_a_call_is_one_entry_that_reads_well():
@@ -524,3 +525,29 @@ def test_a_result_that_is_read_after_it_is_not_the_end_of_the_tape():
         later.backward()
     compiled(x * 2, y).backward()
     assert x.grad == 2.0 + 4.0
+
+
+@pytest.mark.skipif(not machine.available(), reason="no programs of kernels")
+def test_a_budget_of_memory():
+    W = tg.tensor(np.linspace(-0.5, 0.5, 400).reshape(20, 20))
+
+    def f(x):
+        for _ in range(30):
+            x = tg.tanh(x @ W) * 1.01 + x
+        return (x * x).sum()
+
+    x = tg.tensor(np.linspace(-1, 1, 1000).reshape(50, 20), requires_grad=True)
+    expected = tg.grad(f)(x)
+    free, least = tg.compile(f, fallback="error"), 180_000
+    small = tg.compile(f, fallback="error", memory=least)
+    for compiled in (free, small, small):
+        x.grad = None
+        compiled(x).backward()
+        np.testing.assert_allclose(x.grad, expected.data, rtol=1e-12)
+    assert "computed again" in str(small.program(x)) and f"of {least:,} at most" in str(small.explain(x))
+    assert "computed again" not in str(free.program(x)) and "at most" not in str(free.explain(x))
+    with pytest.raises(CompileError, match="memory=10000: the values of this call need"):
+        tg.compile(f, memory=10_000)(x)
+    for bad in (-1, 1e6, "1 MB", True):
+        with pytest.raises(ValueError, match="number of bytes"):
+            tg.compile(f, memory=bad)

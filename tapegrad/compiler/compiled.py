@@ -178,7 +178,7 @@ class Compiled:
         tracer.finish()
         if tracer.reason is None:
             try:
-                made.build(tracer, output, recording, lean)
+                made.build(tracer, output, recording, lean, self.memory)
             except CompileError:
                 raise
             except Exception as error:                  # the run was right, whatever can't be made of it
@@ -337,7 +337,9 @@ def compile(fun: Callable[..., Any] | None = None, *, fallback: str = "warn", me
     fun        takes tensors, arrays, structures and Python values; returns a tensor, or a structure of tensors and values
     fallback   what to do about a function that can't be replayed: "warn" once and run it as it is, raise an "error"
                (CompileError), or run it "silent"ly
-    memory     reserved: a budget in bytes for what a replay keeps for its derivatives. It is not kept to yet
+    memory     a budget in bytes for the values of a call that are neither given nor returned. Where it is less than they take,
+               products of all time steps are not gathered, and values are computed again for the derivatives; where it can't
+               be kept to, the call raises CompileError. Without kernels the function is run as it is
 
     A signature is the shapes, dtypes and structure of the arguments, Python values, what requires a gradient, and whether the
     thread records. What the function looks at (`if x.sum() > 0`), closes over or reads of globals is compared before each
@@ -354,6 +356,8 @@ def compile(fun: Callable[..., Any] | None = None, *, fallback: str = "warn", me
     """
     if fallback not in FALLBACKS:
         raise ValueError(f"compile: fallback={fallback!r}; it is one of {', '.join(map(repr, FALLBACKS))}")
+    if memory is not None and (type(memory) is not int or memory < 0):
+        raise ValueError(f"compile: memory={memory!r}; it is a number of bytes, an int, or None")
     if fun is None:
         return partial(compile, fallback=fallback, memory=memory)
     if not callable(fun):

@@ -6,6 +6,7 @@
 Nothing is shared between calls but the code: each call gets memory from a pool, and results of its own.
 """
 
+import math
 import warnings
 from functools import partial
 from math import prod
@@ -16,10 +17,12 @@ from numpy import empty
 from tapegrad.compiler import library, products, simplify
 from tapegrad.compiler.fusion import JOIN, Schedule
 from tapegrad.compiler.layout import ALIGNED, Layout, columns_of
-from tapegrad.compiler.listing import Listing, profile
+from tapegrad.compiler.listing import Listing, memory_of, profile
 from tapegrad.compiler.plain import Plain
+from tapegrad.compiler.recomputing import recomputed
 from tapegrad.compiler.text import form_of, is_condition, is_elementwise, kernel_text
 from tapegrad.core.sweep import fit
+from tapegrad.errors import CompileError
 from tapegrad.graph import Graph, GraphError, Reverse, verify
 from tapegrad.graph.graph import operands_of
 from tapegrad.graph.reverse import Derivative, needed
@@ -29,26 +32,36 @@ from tapegrad.primitives import arrays as F
 from tapegrad.primitives.node import Node
 
 TIDYING = simplify.folded, simplify.tidied, simplify.shared
+PLANS = [(across_time, segments) for across_time in (True, False) for segments in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48)]
 POOL, SAVED, SCRATCH = range(3)
 SMALL, BYTE = 1024, np.dtype(np.uint8)
 
 
-def program_of(inputs, outputs, wrt):
-    """The fastest program that there is here."""
+def program_of(inputs, outputs, wrt, memory=None):
+    """The fastest program that there is here, with no more than `memory` bytes for its values, if given."""
     if machine.available():
         try:
-            return Program(inputs, outputs, wrt)
+            return Program(inputs, outputs, wrt, memory=memory)
+        except CompileError:
+            raise
         except Exception as error:
             warnings.warn(f"tapegrad: a compiled function runs node by node, because its program failed: {error!r}",
                           RuntimeWarning, stacklevel=2)
+    if memory is not None:
+        raise ValueError("memory= is kept to by programs of kernels, which can't be run here")
     return Plain(inputs, outputs, wrt)
 
 
 class Program:
-    """Outputs as a function of inputs, and the deltas of those in `wrt`, compiled."""
+    """Outputs as a function of inputs, and the deltas of those in `wrt`, compiled.
 
-    def __init__(self, inputs, outputs, wrt=(), checked=False):
+    checked   whether the graph is verified after each pass
+    memory    a budget in bytes, or None: for all values that are neither given nor returned, nor constants
+    """
+
+    def __init__(self, inputs, outputs, wrt=(), checked=False, memory=None):
         self.inputs, self.outputs, self.wrt, self.checked = list(inputs), list(outputs), list(wrt), checked
+        self.memory = memory
         through = needed(Graph(inputs, outputs).nodes, wrt) if wrt else set()
         self.joints = {}
         self.reached = tuple([node in through for node in self.outputs])
@@ -56,7 +69,7 @@ class Program:
 
     def _joint(self, mask):
         if mask not in self.joints:
-            self.joints[mask] = _Joint(self.inputs, self.outputs, self.wrt, mask, self.checked)
+            self.joints[mask] = _Joint(self.inputs, self.outputs, self.wrt, mask, self.checked, self.memory)
         return self.joints[mask]
 
     def forward(self, values):
@@ -83,6 +96,10 @@ class Program:
     def __str__(self):
         return str(Listing(self.joint))
 
+    def memory_text(self):
+        """A line on its memory."""
+        return memory_of(self.joint)
+
     def profile(self, values):
         """The time that each instruction takes, as text, from these values of the inputs."""
         found = profile(self.joint, values, [np.ones(z.shape, z.dtype) for z in self.joint.seeds])
@@ -90,10 +107,14 @@ class Program:
 
 
 class _Joint:
-    """The program for deltas of the outputs in `mask`."""
+    """The program for deltas of the outputs in `mask`.
 
-    def __init__(self, inputs, outputs, wrt, mask, checked):
-        self.mask, self.count = mask, len(outputs)
+    size      bytes of what is kept from forward to backward, and of what each of them needs meanwhile
+    copies    nodes that compute again what forward has computed
+    """
+
+    def __init__(self, inputs, outputs, wrt, mask, checked, memory):
+        self.mask, self.count, self.memory = mask, len(outputs), memory
         self.alone = mask.index(True) if sum(mask) == 1 else None
         self.given, constants = len(inputs), {}
         graph = simplify.with_constants_as_inputs(Graph(inputs, outputs), constants, numbers=False)
@@ -103,22 +124,43 @@ class _Joint:
         deltas = Reverse(graph, wrt, dict(zip(given, self.seeds)), whole="users").deltas if given else {}
         self.found = [node in deltas for node in wrt]
         graph = Graph([*inputs, *self.seeds, *constants], [*outputs, *[deltas[node] for node in wrt if node in deltas]])
-        for step in (*TIDYING, partial(simplify.with_constants_as_inputs, constants=constants),
-                     partial(products.gathered, count=self.count), simplify.tidied, simplify.shared):
-            graph = step(graph)
-            if checked:
-                verify(graph)
-        self.graph = graph
-        self.schedule = Schedule(self.graph, self.count)
-        self.layout = Layout(self.schedule, self.graph, self.count)
-        self._pool(constants)
-        self._place()
+        graph = self._after(graph, checked, *TIDYING, partial(simplify.with_constants_as_inputs, constants=constants))
+        least, whole = math.inf, None
+        for across_time, segments in PLANS[:1] if memory is None else PLANS:
+            if segments == 1:
+                whole = self._after(graph, checked, partial(products.gathered, count=self.count, across_time=across_time),
+                                    simplify.tidied, simplify.shared)
+            self._plan(whole, segments, constants, not (across_time and segments == 1))
+            least = min(least, sum(self.size))
+            if self._fits():
+                break
+        else:
+            raise CompileError(f"compile: memory={memory}: the values of this call need {least:,} bytes, however many of them "
+                               "are computed again")
         arrays = 3 + self.given + self.count
         self.parts = [_Code(self, self.schedule.first, self.layout.outputs[0], arrays),
                       _Code(self, self.schedule.second, self.layout.outputs[1], arrays + len(self.seeds) + sum(self.found))]
         self.free, self.kept = ([], []), _Pooled if self.size[0] > SMALL else _Saved
         self.made = [[(node.shape, node.dtype) for node in nodes] for nodes in (
             self.graph.outputs[:self.count], self.graph.outputs[self.count:])]
+
+    def _fits(self):
+        return self.memory is None or sum(self.size) <= self.memory
+
+    def _after(self, graph, checked, *steps):
+        for step in steps:
+            graph = step(graph)
+            if checked:
+                verify(graph)
+        return graph
+
+    def _plan(self, graph, segments, constants, sparing):
+        """When and where everything is computed."""
+        self.graph, self.copies = recomputed(graph, self.count, segments) if segments > 1 else (graph, frozenset())
+        self.schedule = Schedule(self.graph, self.count, self.copies, sparing)
+        self.layout = Layout(self.schedule, self.graph, self.count)
+        self._pool(constants)
+        self._place()
 
     def _pool(self, constants):
         size = 0

@@ -15,6 +15,7 @@ from tapegrad.compiler.rolling import rolled
 from tapegrad.compiler.tracer import Slot, Tracer
 from tapegrad.core.constants import private
 from tapegrad.core.record import append, wrap
+from tapegrad.errors import CompileError
 from tapegrad.functions.tensor import Tensor
 from tapegrad.graph import Graph
 from tapegrad.graph.graph import operands_of, reached
@@ -22,6 +23,7 @@ from tapegrad.primitives.node import Node
 from tapegrad.tree import leaves, rebuild
 
 MISS, FAILED = object(), object()
+UNROLLED = 20_000       # operations of a function whose loops are not rolled up to save memory
 Match = Callable[[Any, Any, bool], Any]
 
 
@@ -77,10 +79,12 @@ class Recording:
     def __init__(self, name: str, place: Place, reader: Reader) -> None:
         self.name, self.place, self.reader, self.replays = name, place, reader, 0
 
-    def build(self, tracer: Tracer, output: Any, recording: bool, lean: tuple[Reader, Match] | None) -> None:
+    def build(self, tracer: Tracer, output: Any, recording: bool, lean: tuple[Reader, Match] | None,
+              memory: int | None) -> None:
         """The program and what is done around it, from a trace and what the run returned.
 
-        lean   another reader, and what it compares, to be taken if it finds all inputs that are needed
+        lean     another reader, and what it compares, to be taken if it finds all inputs that are needed
+        memory   a budget for the program, or None
         """
         self.as_arrays = not self.reader.knows_tensors      # a function of NumPy's functions: it returns what they do
         slots = self._results(tracer, output)
@@ -104,7 +108,14 @@ class Recording:
         self.wrt = [i for i, node in there if node in tracer.reach] if recording and live else []
         self.raw = [i for i, x in enumerate(self.reader.inputs) if isinstance(x, np.ndarray)]
         self.short = rolled(Graph(self.inputs, self.outputs))
-        self.program = program_of(self.short.inputs, self.short.outputs, [self.inputs[i] for i in self.wrt])
+        wrt = [self.inputs[i] for i in self.wrt]
+        try:
+            self.program = program_of(self.short.inputs, self.short.outputs, wrt, memory)
+        except CompileError:                            # a loop as one node keeps what all of its steps leave
+            if len(self.short.nodes) == len(self.nodes) or len(self.nodes) > UNROLLED:
+                raise
+            self.short = Graph(self.inputs, self.outputs)
+            self.program = program_of(self.inputs, self.outputs, wrt, memory)
         self.guards = [(at[node], value, where) for node, value, where in tracer.reads]
         self.effects = tracer.effects
         self.live = [[at[node] for node in group] for group in _groups(live, tracer.reach)] if self.wrt else []
@@ -230,6 +241,8 @@ class Recording:
     def explanation(self) -> str:
         """What is compared before a replay, and what is done besides computing."""
         parts = [f"{self.name} is replayed: {len(self.nodes)} operations, {self.replays} replays"]
+        if not isinstance(self.program, Plain):
+            parts.append(self.program.memory_text())
         for title, lines in (("compared at each call", self.reader.notes),
                              ("looked at, and compared at each call",
                               [f"{value!r}, {where}" for _, value, where in self.guards]),
