@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial, update_wrapper
 from itertools import zip_longest
+from math import inf
 from operator import is_
 from typing import Any
 
@@ -152,9 +153,15 @@ class Compiled:
                 self.always = tracer.reason or "", tracer.where
         if tracer.reason is not None:
             made.place = Place(tracer.reason, tracer.where)
-        output = made.first(args, kwargs, recording, [array for *_, array in tracer.draws]) if tracer.reason is None else MISS
+        again = tracer.reason is None and made.only_computes()
+        if again:
+            traced = None                               # what it has kept for its derivatives goes before that of the replay
+            if thread.tape.limit < inf:                 # not in the middle of a sweep
+                thread.tape.reap()
+        drawn = [array for *_, array in tracer.draws]
+        output = MISS if tracer.reason is not None else made.first(args, kwargs, recording, drawn)
         if output is MISS or output is FAILED:
-            output = given.returned(traced, reader.knows_tensors)
+            output = self.fun(*args, **kwargs) if again else given.returned(traced, reader.knows_tensors)
         for read in (reader, made.reader):
             read.forget()
         self._keep(made, missed)

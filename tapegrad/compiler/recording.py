@@ -108,14 +108,14 @@ class Recording:
         self.wrt = [i for i, node in there if node in tracer.reach] if recording and live else []
         self.raw = [i for i, x in enumerate(self.reader.inputs) if isinstance(x, np.ndarray)]
         self.short = rolled(Graph(self.inputs, self.outputs))
-        wrt = [self.inputs[i] for i in self.wrt]
+        wrt, budget = [self.inputs[i] for i in self.wrt], () if memory is None else (memory,)
         try:
-            self.program = program_of(self.short.inputs, self.short.outputs, wrt, memory)
+            self.program = program_of(self.short.inputs, self.short.outputs, wrt, *budget)
         except CompileError:                            # a loop as one node keeps what all of its steps leave
             if len(self.short.nodes) == len(self.nodes) or len(self.nodes) > UNROLLED:
                 raise
             self.short = Graph(self.inputs, self.outputs)
-            self.program = program_of(self.inputs, self.outputs, wrt, memory)
+            self.program = program_of(self.inputs, self.outputs, wrt, *budget)
         self.guards = [(at[node], value, where) for node, value, where in tracer.reads]
         self.effects = tracer.effects
         self.live = [[at[node] for node in group] for group in _groups(live, tracer.reach)] if self.wrt else []
@@ -153,6 +153,10 @@ class Recording:
         did more than compute: what it gave is right, and is not done again."""
         found = None if self.effects else self.match(args, kwargs, recording)
         return MISS if found is None else self.replay(found, drawn)
+
+    def only_computes(self) -> bool:
+        """Whether a call does nothing but compute, and looks at nothing."""
+        return not (self.effects or self.draws or self.guards)
 
     def replay(self, found: Any, drawn: list[Any] | None = None) -> Any:
         """The results; MISS where the function would look at something else, FAILED where an operation raises. Nothing has been
