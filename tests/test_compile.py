@@ -352,6 +352,18 @@ def test_memory_is_flat():
     assert len(tg.tape()) == 0
 
 
+def test_ten_thousand_calls_leave_nothing():
+    f = strict(lambda x: (tg.exp(x) * x).sum())
+    x = x_of(*np.linspace(0, 1, 300))
+    for calls in (50, 10_000):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        for _ in range(calls):
+            x.grad = None
+            f(x).backward()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2048
+    assert len(tg.tape()) == 0
+
+
 def test_lists():
     f = [("z1", "dot", ("x", "W")), ("z2", "tanh", ("z1",)), ("z3", "sum", ("z2", "axis=1")), ("loss", "mean", ("z3",))]
     both = tg.wengert.compile(f)

@@ -100,7 +100,7 @@ _said = []
 def _say():
     if not _said and sys.stderr is not None:
         _said.append(True)
-        print("tapegrad: compiling kernels with numba; later runs take them from its cache", file=sys.stderr, flush=True)
+        print("tapegrad: compiling kernels; later runs take them from the cache", file=sys.stderr, flush=True)
 
 
 @contextmanager
