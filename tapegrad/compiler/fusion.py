@@ -6,6 +6,7 @@ that of its first use: so a derivative of a value that is kept is computed where
 """
 
 from collections import defaultdict
+from math import inf
 
 from tapegrad.compiler import products
 from tapegrad.compiler.library import reduction
@@ -165,7 +166,7 @@ class Schedule:
         """Whether x is kept after its slot for another reason than `node`, or can be computed later itself."""
         others = [user for user in self.users[x] if user is not node]
         if self.sparing:
-            if x not in inside or x in self.always or any([slots[user] > slots[node] for user in others]):
+            if x not in inside or x in self.always or any([slots.get(user, inf) > slots[node] for user in others]):
                 return True
             if others or not depth or self.kinds[x] == JOIN:
                 return False

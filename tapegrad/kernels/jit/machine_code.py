@@ -8,7 +8,7 @@ broken is compiled anew. Where none can be written, each process compiles.
 import hashlib
 import os
 import platform
-import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -91,11 +91,12 @@ def _read(name):
 
 def _write(name, code):
     for folder in _folders():
+        part = folder / f"{name}-{os.getpid()}.part"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
-                file.write(hashlib.sha256(code).digest() + code)
-            os.replace(file.name, folder / f"{name}.o")
+            part.write_bytes(hashlib.sha256(code).digest() + code)
+            part.replace(folder / f"{name}.o")
             return
-        except OSError:
-            continue
+        except OSError:                                 # read-only, or full
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
