@@ -1,7 +1,9 @@
 """tg.compile: what a compiled function does is what the function does, at the first call and at every later one."""
 
 import gc
+import io
 import resource
+import sys
 import threading
 
 import numpy as np
@@ -350,6 +352,21 @@ def test_memory_is_flat():
         step(x)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 4096
     assert len(tg.tape()) == 0
+
+
+def test_a_long_recording_is_announced_on_a_terminal(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr("tapegrad.kernels.compile.PATIENCE", 0.0)
+    for stream, lines in (Terminal(), 1), (io.StringIO(), 0):
+        monkeypatch.setattr(sys, "stderr", stream)
+        monkeypatch.setattr("tapegrad.kernels.compile._said", set())
+        f = strict(lambda x: (x * x).sum())
+        for _ in range(2):
+            f(x_of(1.0, 2.0))
+        assert stream.getvalue().count("tapegrad: compile records <lambda>; later calls replay it") == lines
 
 
 def test_ten_thousand_calls_leave_nothing():

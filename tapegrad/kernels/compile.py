@@ -94,22 +94,23 @@ def nothing(*operands):
 
 
 PATIENCE = 4.0
-_said = []
+_said = set()
 
 
-def _say():
-    if not _said and sys.stderr is not None:
-        _said.append(True)
-        print("tapegrad: compiling kernels; later runs take them from the cache", file=sys.stderr, flush=True)
+def _say(line):
+    if line not in _said and sys.stderr is not None:
+        _said.add(line)
+        print(f"tapegrad: {line}", file=sys.stderr, flush=True)
 
 
 @contextmanager
-def patience():
-    """While kernels are loaded or compiled: a line on stderr, once in a process, if it takes long."""
-    if _said:
+def patience(line="compiling kernels; later runs take them from the cache", anywhere=True):
+    """While kernels are loaded or compiled: a line on stderr, once in a process, if it takes long; on a terminal only, unless
+    `anywhere`."""
+    if line in _said or not anywhere and not (sys.stderr is not None and sys.stderr.isatty()):
         yield
         return
-    timer = threading.Timer(PATIENCE, _say)
+    timer = threading.Timer(PATIENCE, _say, (line,))
     timer.daemon = True
     timer.start()
     try:

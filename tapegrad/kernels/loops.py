@@ -4,7 +4,7 @@ import ctypes
 
 import numpy as np
 
-from tapegrad.kernels.compile import enabled, failed, lock, patience
+from tapegrad.kernels.compile import enabled, failed, lock
 
 _made = {}
 
@@ -26,8 +26,7 @@ def _build(text, dtype):
         return None
     try:
         from tapegrad.kernels.jit import texts
-        with patience():
-            return _called(texts.kernel(text, dtype.type))
+        return _called(texts.kernel(text, dtype.type))
     except Exception as problem:
         return failed("a loop", problem)
 

@@ -20,7 +20,7 @@ from functools import cache
 import numpy as np
 
 from tapegrad.kernels import blas
-from tapegrad.kernels.compile import Late, enabled, lock, nothing, patience
+from tapegrad.kernels.compile import Late, enabled, lock, nothing
 
 
 def _load():
@@ -58,7 +58,7 @@ def available():
 
 def kernel(text, dtype):
     """The address of the kernel of this text, compiled when it is first asked for."""
-    with lock, patience():
+    with lock:
         return texts.kernel(text, NUMBERS[dtype])
 
 
