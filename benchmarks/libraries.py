@@ -76,7 +76,10 @@ def tapegrad_compile():
         """tapegrad, the loss compiled by tg.compile."""
 
         def sweeps(self, loss, inputs, parameters):
-            return super().sweeps(tg.compile(loss, fallback="error"), inputs, parameters)
+            return super().sweeps(self.compiled(loss), inputs, parameters)
+
+        def compiled(self, loss):
+            return tg.compile(loss, fallback="error")
 
     F = tapegrad()
     F.__class__ = Compiled

@@ -50,6 +50,25 @@ def lstm(peers, options):
     yield table
 
 
+def products(peers, options):
+    """How much of the compiled LSTM step is matrix products."""
+    if "tg.compile" not in peers:
+        return
+    table = Table("The compiled LSTM step: how much of it is matrix products", "us", 1e6, "instructions")
+    table.notes.append("Every instruction by itself, the least of 20 runs, from the step's `profile`, without the call, its "
+                       "guards and backward() around them. Look-ups of one-hot rows are no products.")
+    for size in options.sizes:
+        loss, inputs, parameters = models.lstm_problem(*models.SIZES[size])
+        F = libraries.load("tg.compile")
+        inputs, p = libraries.convert(F.constant, inputs), {name: F.parameter(value) for name, value in parameters.items()}
+        profile = str(F.compiled(loss).profile(F, p=p, **inputs)).splitlines()
+        times = {line: float(line.split()[0]) / 1e6 for line in profile}
+        gemm = sum(seconds for line, seconds in times.items() if "@" in line and "by rows" not in line)
+        total = sum(times.values())
+        table.rows[size] = {"instructions": (total, 1), "matrix products": (gemm, gemm / total)}
+    yield table
+
+
 def mlp(peers, options):
     """The MLP step on one-hot and on dense inputs."""
     N, D, M, H = models.MLP_SIZES

@@ -23,7 +23,7 @@ class Table:
     def markdown(self):
         columns = list(dict.fromkeys(column for row in self.rows.values() for column in row))
         has_ratios = any(ratio is not None for row in self.rows.values() for _, ratio in row.values())
-        unit = f"{self.unit} (ratio to {TITLES[self.baseline]})" if has_ratios else self.unit
+        unit = f"{self.unit} (ratio to {TITLES.get(self.baseline, self.baseline)})" if has_ratios else self.unit
         lines = [[unit, *(TITLES.get(column, column) for column in columns)], ["---"] * (len(columns) + 1)]
         lines += [[name, *(self.cell(column, *row.get(column, (None, None))) for column in columns)]
                   for name, row in self.rows.items()]

@@ -1,7 +1,9 @@
 """tg.compile: what a compiled function does is what the function does, at the first call and at every later one."""
 
 import gc
+import io
 import resource
+import sys
 import threading
 
 import numpy as np
@@ -10,6 +12,7 @@ from compiled_calls import replays, strict, x_of
 
 import tapegrad as tg
 from tapegrad.errors import CompileError, ConsumedTapeError, ThreadError
+from tapegrad.kernels import program as machine
 
 
 def test_a_call_is_one_entry_that_reads_well():
@@ -351,6 +354,33 @@ def test_memory_is_flat():
     assert len(tg.tape()) == 0
 
 
+def test_a_long_recording_is_announced_on_a_terminal(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr("tapegrad.kernels.compile.PATIENCE", 0.0)
+    for stream, lines in (Terminal(), 1), (io.StringIO(), 0):
+        monkeypatch.setattr(sys, "stderr", stream)
+        monkeypatch.setattr("tapegrad.kernels.compile._said", set())
+        f = strict(lambda x: (x * x).sum())
+        for _ in range(2):
+            f(x_of(1.0, 2.0))
+        assert stream.getvalue().count("tapegrad: compile records <lambda>; later calls replay it") == lines
+
+
+def test_ten_thousand_calls_leave_nothing():
+    f = strict(lambda x: (tg.exp(x) * x).sum())
+    x = x_of(*np.linspace(0, 1, 300))
+    for calls in (50, 10_000):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        for _ in range(calls):
+            x.grad = None
+            f(x).backward()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2048
+    assert len(tg.tape()) == 0
+
+
 def test_lists():
     f = [("z1", "dot", ("x", "W")), ("z2", "tanh", ("z1",)), ("z3", "sum", ("z2", "axis=1")), ("loss", "mean", ("z3",))]
     both = tg.wengert.compile(f)
@@ -472,3 +502,81 @@ def test_structures_that_cannot_be_rebuilt():
     for _ in range(3):
         x = np.ones(2)
         assert f(x, "default")["x"].tolist() == f(x, "ordered")["x"].tolist() == f(x, "pair").a.tolist() == [2.0, 2.0]
+
+
+def twice(h):
+    """(compiled, x, y) of a function of two leaves that has been called twice."""
+    compiled = tg.compile(h, fallback="error")
+    x, y = [tg.tensor(v, requires_grad=True) for v in (0.5, 2.0)]
+    for _ in range(2):
+        compiled(x, y).backward()
+    x.grad = y.grad = None
+    return compiled, x, y
+
+
+def test_gradients_of_a_replay_accumulate_and_belong_to_the_caller():
+    compiled, x, y = twice(lambda x, y: x * y + x)
+    compiled(x, y)                                      # its entry is dead, and before the next on the tape
+    compiled(x, y).backward()
+    first = x.grad
+    assert x.grad == 3.0 and y.grad == 0.5
+    compiled(x, y).backward(np.array(2.0))
+    assert x.grad == 9.0 and y.grad == 1.5 and first.base is None and len(tg.tape()) == 0
+    compiled(x, x).backward()
+    assert x.grad == 9.0 + 2.0
+    x.grad[...] = 7.0
+    compiled(x, y).backward()
+    assert x.grad == 10.0
+
+
+def test_hooks_and_graphs_of_a_replay_are_those_of_a_sweep():
+    compiled, x, y = twice(lambda x, y: x * y)
+    remove = x.register_hook(lambda d: d * 10)
+    z = compiled(x, y)
+    z.register_hook(lambda d: d * 3)
+    z.backward(retain_graph=True)
+    assert x.grad == 60.0 and y.grad == 1.5
+    remove()
+    z.backward()
+    assert x.grad == 66.0
+    with pytest.raises(ConsumedTapeError):
+        z.backward()
+    assert tg.autograd.grad(tg.autograd.grad(compiled(x, y), x, create_graph=True)[0], y)[0] == 1.0
+
+
+def test_a_result_that_is_read_after_it_is_not_the_end_of_the_tape():
+    compiled, x, y = twice(lambda x, y: x * y)
+    z = compiled(x, y)
+    later = z * x
+    z.backward()
+    assert x.grad == 2.0
+    with pytest.raises(ConsumedTapeError):
+        later.backward()
+    compiled(x * 2, y).backward()
+    assert x.grad == 2.0 + 4.0
+
+
+@pytest.mark.skipif(not machine.available(), reason="no programs of kernels")
+def test_a_budget_of_memory():
+    W = tg.tensor(np.linspace(-0.5, 0.5, 400).reshape(20, 20))
+
+    def f(x):
+        for _ in range(30):
+            x = tg.tanh(x @ W) * 1.01 + x
+        return (x * x).sum()
+
+    x = tg.tensor(np.linspace(-1, 1, 1000).reshape(50, 20), requires_grad=True)
+    expected = tg.grad(f)(x)
+    free, least = tg.compile(f, fallback="error"), 180_000
+    small = tg.compile(f, fallback="error", memory=least)
+    for compiled in (free, small, small):
+        x.grad = None
+        compiled(x).backward()
+        np.testing.assert_allclose(x.grad, expected.data, rtol=1e-12)
+    assert "computed again" in str(small.program(x)) and f"of {least:,} at most" in str(small.explain(x))
+    assert "computed again" not in str(free.program(x)) and "at most" not in str(free.explain(x))
+    with pytest.raises(CompileError, match="memory=10000: the values of this call need"):
+        tg.compile(f, memory=10_000)(x)
+    for bad in (-1, 1e6, "1 MB", True):
+        with pytest.raises(ValueError, match="number of bytes"):
+            tg.compile(f, memory=bad)

@@ -7,9 +7,11 @@ import pytest
 
 import tapegrad as tg
 from tapegrad.compiler import products, simplify
+from tapegrad.compiler import program as program_module
 from tapegrad.compiler.fusion import LOOK_UP, PRODUCT, PYTHON, Schedule
 from tapegrad.compiler.plain import Plain
 from tapegrad.compiler.program import Program
+from tapegrad.errors import CompileError
 from tapegrad.graph import Capture, Graph, Reverse, evaluated, verify
 from tapegrad.kernels import program as machine
 from tapegrad.primitives.node import Node, nodes
@@ -283,3 +285,42 @@ def test_numpy_scalars_and_subclasses_are_arrays_to_a_program():
     for value in (np.float64(3.0), np.array(3.0), np.array(3.0).view(np.recarray)):
         (z,), saved = program.forward([value])
         assert type(z) is np.ndarray and z == 9.0 and program.backward(saved, [np.float64(0.5)])[0] == 3.0
+
+
+def recording_of_steps(one_hot=False):
+    return Recorded(lstm(14, one_hot=one_hot, n=16, d=64 if one_hot else 20, h=32))
+
+
+def ran(program, recorded):
+    outputs, saved = program.forward(recorded.values)
+    return [*outputs, *program.backward(saved, [np.ones(z.shape, z.dtype) for z in recorded.outputs])]
+
+
+@needs_programs
+@pytest.mark.parametrize("across_time", [True, False])
+def test_what_is_computed_again_has_the_same_bits(across_time, monkeypatch):
+    recorded, found = recording_of_steps(), []
+    for plans in [(across_time, 1)], [(across_time, 1), (across_time, 6)]:
+        monkeypatch.setattr(program_module, "PLANS", plans)
+        fits = []
+        monkeypatch.setattr(program_module._Joint, "_fits", lambda joint, fits=fits, plans=plans: len(fits) == len(plans) - 1
+                            or fits.append(joint))
+        program = Program(recorded.inputs, recorded.outputs, recorded.wrt, checked=True, memory=0)
+        assert bool(program.joint.copies) == (len(plans) > 1)
+        found.append(ran(program, recorded))
+    assert_close(*found, 0)
+
+
+@needs_programs
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_a_budget_of_memory_is_kept_to(one_hot):
+    recorded = recording_of_steps(one_hot)
+    free = Program(recorded.inputs, recorded.outputs, recorded.wrt)
+    expected, size = ran(free, recorded), sum(free.joint.size)
+    assert not free.joint.copies
+    for part in (1, 0.8, 0.7):
+        program = Program(recorded.inputs, recorded.outputs, recorded.wrt, memory=int(part * size))
+        assert sum(program.joint.size) <= part * size and bool(program.joint.copies) == (part < 1)
+        assert_close(ran(program, recorded), expected, 0 if part == 1 else 1e-13)
+    with pytest.raises(CompileError, match="memory=1000: the values of this call need [0-9,]+ bytes"):
+        Program(recorded.inputs, recorded.outputs, recorded.wrt, memory=1000)

@@ -15,6 +15,7 @@ What runs
     simplify.py     passes that leave out what need not be computed
     products.py     passes that gather matrix products, over time steps and gates; look-ups instead of one-hot products
     fusion.py       which nodes are computed together, and in which order: instructions
+    recomputing.py  within a budget of memory, what is computed again instead of being kept
     layout.py       where values are; what is concatenated is computed in its place
     text.py         the text of an elementwise kernel; library.py: those of sums and the softmax family; scalars.py: of loops
     program.py      the instructions as words, which kernels/program.py runs; memory from a pool

@@ -132,9 +132,15 @@ class _ResultRow(Primitive):
         return call.row.opened(call.operands, result)           # type: ignore[no-any-return]
 
 
-def plan_of(row: Primitive, n: int) -> Plan:
-    """The plan of a call with n inputs that require gradients."""
-    return row.plan_of(n, (1 << n) - 1).by(_whole)
+def _directly(d: Any, _z: Any, _shapes: Any, result: Result) -> Any:
+    """As _whole, of the only result of a call."""
+    call = result.call
+    return call.recording.program.backward_of(call.saved, result.place, d)
+
+
+def plan_of(row: Primitive, n: int, alone: bool) -> Plan:
+    """The plan of a call with n inputs that require gradients, and one result that does if `alone`."""
+    return row.plan_of(n, (1 << n) - 1).by(_whole, _directly if alone else None)
 
 
 _result = _ResultRow("result", None, (lambda F, d, _z, _call, replayed: Bundle({replayed.place: d}),), complex=LINEAR)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial, update_wrapper
 from itertools import zip_longest
+from math import inf
 from operator import is_
 from typing import Any
 
@@ -22,6 +23,7 @@ from tapegrad.compiler.watching import GENERATORS, watched
 from tapegrad.core.tape import thread
 from tapegrad.errors import CompileError
 from tapegrad.functions.tensor import Tensor
+from tapegrad.kernels.compile import loading_none, patience
 from tapegrad.tree import leaves, rebuild, same
 
 RECORDINGS = 64                         # of a function, the last ones used
@@ -95,7 +97,8 @@ class Compiled:
         if self.always is not None:
             return self._plainly(*self.always, args, kwargs)
         known = self.recorded
-        with self.lock, uncollected():
+        line = f"compile records {self.name}; later calls replay it"
+        with self.lock, uncollected(), patience(line, anywhere=False):
             if self.recorded == known:
                 return self._traced(args, kwargs, missed)
         return self(*args, **kwargs)                    # another thread has recorded meanwhile
@@ -122,16 +125,16 @@ class Compiled:
             if generators := GENERATORS & reader.names:
                 tracer.refuse(f"it can make a random generator, by {', '.join(generators)}")
             try:
-                with watched(reader, tracer) as executed:
-                    output = self.fun(*given.args, **given.kwargs)
+                with watched(reader, tracer) as executed, loading_none():
+                    traced = self.fun(*given.args, **given.kwargs)
             except Exception as error:
                 if not given.tensors or isinstance(error, CompileError):
                     raise
                 tracer.detach(f"it does not take tensors for its arrays: {type(error).__name__}: {error}")
                 given = Given(args, kwargs, [])         # it may take the arrays
-                output = self.fun(*args, **kwargs)
+                traced = self.fun(*args, **kwargs)
             match = reader.compiled()
-            if tracer.reason is None and reader.has(output):
+            if tracer.reason is None and reader.has(traced):
                 tracer.refuse("it returns a container that it was given, or can reach")
             if not given.is_same():
                 tracer.refuse("it changes a container that it was given")
@@ -142,7 +145,7 @@ class Compiled:
             made.match = match
             if tracer.reason is None:
                 with tracer.silence():
-                    self._built(made, tracer, output, recording, self._lean(args, kwargs, recording, executed))
+                    self._built(made, tracer, traced, recording, self._lean(args, kwargs, recording, executed))
         if tracer.reason is not None:
             given.write_back()
         if not unchanged:
@@ -151,7 +154,15 @@ class Compiled:
                 self.always = tracer.reason or "", tracer.where
         if tracer.reason is not None:
             made.place = Place(tracer.reason, tracer.where)
-        output = given.returned(output, reader.knows_tensors)
+        again = tracer.reason is None and made.only_computes()
+        if again:
+            traced = None                               # what it has kept for its derivatives goes before that of the replay
+            if thread.tape.limit < inf:                 # not in the middle of a sweep
+                thread.tape.reap()
+        drawn = [array for *_, array in tracer.draws]
+        output = MISS if tracer.reason is not None else made.first(args, kwargs, recording, drawn)
+        if output is MISS or output is FAILED:
+            output = self.fun(*args, **kwargs) if again else given.returned(traced, reader.knows_tensors)
         for read in (reader, made.reader):
             read.forget()
         self._keep(made, missed)
@@ -175,7 +186,7 @@ class Compiled:
         tracer.finish()
         if tracer.reason is None:
             try:
-                made.build(tracer, output, recording, lean)
+                made.build(tracer, output, recording, lean, self.memory)
             except CompileError:
                 raise
             except Exception as error:                  # the run was right, whatever can't be made of it
@@ -334,7 +345,9 @@ def compile(fun: Callable[..., Any] | None = None, *, fallback: str = "warn", me
     fun        takes tensors, arrays, structures and Python values; returns a tensor, or a structure of tensors and values
     fallback   what to do about a function that can't be replayed: "warn" once and run it as it is, raise an "error"
                (CompileError), or run it "silent"ly
-    memory     reserved: a budget in bytes for what a replay keeps for its derivatives. It is not kept to yet
+    memory     a budget in bytes for the values of a call that are neither given nor returned. Where it is less than they take,
+               products of all time steps are not gathered, and values are computed again for the derivatives; where it can't
+               be kept to, the call raises CompileError. Without kernels the function is run as it is
 
     A signature is the shapes, dtypes and structure of the arguments, Python values, what requires a gradient, and whether the
     thread records. What the function looks at (`if x.sum() > 0`), closes over or reads of globals is compared before each
@@ -351,6 +364,8 @@ def compile(fun: Callable[..., Any] | None = None, *, fallback: str = "warn", me
     """
     if fallback not in FALLBACKS:
         raise ValueError(f"compile: fallback={fallback!r}; it is one of {', '.join(map(repr, FALLBACKS))}")
+    if memory is not None and (type(memory) is not int or memory < 0):
+        raise ValueError(f"compile: memory={memory!r}; it is a number of bytes, an int, or None")
     if fun is None:
         return partial(compile, fallback=fallback, memory=memory)
     if not callable(fun):

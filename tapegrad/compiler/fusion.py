@@ -6,6 +6,7 @@ that of its first use: so a derivative of a value that is kept is computed where
 """
 
 from collections import defaultdict
+from math import inf
 
 from tapegrad.compiler import products
 from tapegrad.compiler.library import reduction
@@ -74,11 +75,14 @@ def needed_values(graph):
 class Schedule:
     """The instructions of a graph, those that the first `count` outputs need before all others.
 
+    late             nodes of the second part that are computed as late as can be: copies (recomputing.py)
+    sparing          whether values are to be alive for a short time, even if fewer nodes are computed together
     first, second    the two parts
     kinds            {node: its kind}
     """
 
-    def __init__(self, graph, count):
+    def __init__(self, graph, count, late=frozenset(), sparing=False):
+        self.late, self.sparing = late, sparing
         order = needed_values(graph)
         self.kinds = {node: kind_of(node) for node in order}
         self.splits = {node: split_of(node) for node in order if self.kinds[node] == KERNEL}
@@ -88,6 +92,11 @@ class Schedule:
             for x in reads(node):
                 self.users[x].append(node)
         self.kept = set(graph.outputs)
+        self.always = self.kept | self.late             # and inputs, turned or side by side, that are read often
+        for node in order:
+            if all([x.row is None or x in self.always for x in reads(node)]) and len(self.users[node]) >= products.OFTEN \
+                    and (self.kinds[node] in (JOIN, VIEW) or node.row is products.TURNED):
+                self.always.add(node)
         self.first = self._instructions([node for node in order if node in early])
         self.second = self._instructions([node for node in order if node not in early])
 
@@ -101,6 +110,7 @@ class Schedule:
     def _instructions(self, order):
         slots = self._earliest(order)
         self._delay(order, slots)
+        self._postpone(order, slots)
         kernels, others = defaultdict(list), []
         for node in order:
             if self.kinds[node] == KERNEL:
@@ -121,7 +131,9 @@ class Schedule:
         slots = {}
         for node in order:
             kind = self.kinds[node]
-            if kind == KERNEL:
+            if node in self.late:
+                slots[node] = -1
+            elif kind == KERNEL:
                 slots[node] = max([slots.get(x, -1) + (not self._fused(x, node)) for x in reads(node)], default=0)
             else:
                 slots[node] = max([slots.get(x, -1) for x in reads(node)], default=-1) + (kind not in (VIEW, JOIN))
@@ -132,20 +144,35 @@ class Schedule:
                 and self.splits[x] == self.splits[node])
 
     def _delay(self, order, slots):
-        """Move elementwise nodes to the first use of their value, where what they read is kept until then anyway."""
+        """Move elementwise nodes, if `sparing` all, to the first use of their value, where what they read is kept till then."""
         inside = set(order)
         for node in reversed(order):
-            if self.kinds[node] != KERNEL or node in self.kept or not self.users[node]:
+            moves = self.kinds[node] == KERNEL or self.sparing and self.kinds[node] != JOIN
+            if not moves or node in self.kept or node in self.late or not self.users[node]:
                 continue
             latest = min([slots.get(user, slots[node]) - (not self._fused(node, user)) for user in self.users[node]])
-            if latest > slots[node] and all([self._outlives(x, node, slots, inside) for x in reads(node)]):
+            free = self.sparing and self.kinds[node] == VIEW
+            if latest > slots[node] and (free or all([self._outlives(x, node, slots, inside) for x in reads(node)])):
                 slots[node] = latest
+
+    def _postpone(self, order, slots):
+        """Have late nodes computed just before their first use."""
+        for node in reversed(order):
+            if node in self.late:
+                slots[node] = min([slots[user] - (self.kinds[user] not in (VIEW, JOIN) and not self._fused(node, user))
+                                   for user in self.users[node] if user in slots], default=slots[node])
 
     def _outlives(self, x, node, slots, inside, depth=8):
         """Whether x is kept after its slot for another reason than `node`, or can be computed later itself."""
+        others = [user for user in self.users[x] if user is not node]
+        if self.sparing:
+            if x not in inside or x in self.always or any([slots.get(user, inf) > slots[node] for user in others]):
+                return True
+            if others or not depth or self.kinds[x] == JOIN:
+                return False
+            return all([self._outlives(y, x, slots, inside, depth - 1) for y in reads(x)])
         if self.kinds.get(x) != KERNEL or x in self.kept or x not in inside or slots[x] < slots[node]:
             return True
-        others = [user for user in self.users[x] if user is not node]
         later = [user not in inside or self.kinds[user] != KERNEL or slots[user] > slots[x] for user in others]
         if others or not depth:
             return any(later)

@@ -41,7 +41,7 @@ ROW_SUMS = """def kernel(p):
 """
 TOTAL = """def kernel(p):
     R, C, z, x, s = p[0], p[1], p[2], p[4], p[5]
-    total, parts = 0.0, np.zeros(16)
+    total, parts = 0.0, zeros(16)
     for r in range(R):
         whole = C // 16 * 16
         for c in range(0, whole, 16):

@@ -67,13 +67,20 @@ class Listing:
             if part:
                 width = min(60, max([len(line) for _, (line, _) in part]))
                 lines += [f"{title}: {len(part)} instructions", *[f"    {line:{width}}  {what}" for _, (line, what) in part]]
-        saved, scratch = self.joint.size
-        lines.append(f"memory: {saved:,} bytes from forward to backward, {scratch:,} bytes meanwhile")
+        lines.append(memory_of(self.joint))
         for name, loop in self.loops.items():
             lines += [f"loop {name}:", *["    " + line for line in str(loop).splitlines()]]
         for text, letter in self.kernels.items():
             lines += [f"kernel {letter}, for each element:", *["    " + line for line in _formulas(text)]]
         return "\n".join(lines)
+
+
+def memory_of(joint):
+    """A line on the memory of a program."""
+    saved, scratch = joint.size
+    again = f"; {len(joint.copies)} operations are computed again" if joint.copies else ""
+    budget = "" if joint.memory is None else f", of {joint.memory:,} at most"
+    return f"memory: {saved:,} bytes from forward to backward, {scratch:,} bytes meanwhile{budget}{again}"
 
 
 def _formulas(text):
@@ -105,6 +112,7 @@ def _time(code, start, stop, arrays):
         code.steps[start](arrays)
         return perf_counter() - begin
     words, arrays = np.array([*code.words[start:stop], STOP], np.int64), tuple(arrays)
+    begins = machine.start(0, len(arrays), len(arrays))
     begin = perf_counter()
-    machine.run(words, 0, arrays, len(arrays))
+    machine.run(words, arrays, begins)
     return perf_counter() - begin

@@ -60,6 +60,10 @@ class Plain:
         found = back.run([*saved, *deltas])
         return [None if i is None else found[i] for i in at]
 
+    def backward_of(self, saved: Any, place: int, d: Any) -> list[Any]:
+        """The deltas of wrt, or None where they are zero, for that of one output."""
+        return self.backward(saved, [d if i == place else None for i in range(len(self.outputs))])
+
     def profile(self, values: list[Any]) -> str:
         """The time that each node takes, and that of the run backward, as text."""
         known, lines = dict(zip(self.inputs, values)), []

@@ -21,11 +21,12 @@ from tapegrad.primitives import Primitive, table
 from tapegrad.primitives.node import Node, node_of, nodes
 
 
-def gathered(graph, count=0):
+def gathered(graph, count=0, across_time=True):
     """All of the passes, in the order in which they help each other. What the first `count` outputs need is not gathered with
-    what they don't: the rest runs later."""
+    what they don't: the rest runs later. Unless `across_time`, only what stands side by side is: the blocks of a sum, or of a
+    product of many time steps, would have to be there at once."""
     graph = indexed(graph)
-    for step in sums, beside, stacked:
+    for step in (sums, beside, stacked) if across_time else (beside,):
         graph = shared(step(graph, count))
     return counted(looked_up(turned(graph)))
 

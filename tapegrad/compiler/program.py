@@ -6,88 +6,116 @@
 Nothing is shared between calls but the code: each call gets memory from a pool, and results of its own.
 """
 
+import math
 import warnings
 from functools import partial
 from math import prod
 
 import numpy as np
+from numpy import empty
 
 from tapegrad.compiler import library, products, simplify
 from tapegrad.compiler.fusion import JOIN, Schedule
 from tapegrad.compiler.layout import ALIGNED, Layout, columns_of
-from tapegrad.compiler.listing import Listing, profile
+from tapegrad.compiler.listing import Listing, memory_of, profile
 from tapegrad.compiler.plain import Plain
+from tapegrad.compiler.recomputing import recomputed
 from tapegrad.compiler.text import form_of, is_condition, is_elementwise, kernel_text
 from tapegrad.core.sweep import fit
+from tapegrad.errors import CompileError
 from tapegrad.graph import Graph, GraphError, Reverse, verify
 from tapegrad.graph.graph import operands_of
 from tapegrad.graph.reverse import Derivative, needed
 from tapegrad.kernels import program as machine
-from tapegrad.kernels.opcodes import CALL, COPY, PLAIN, PRODUCT_32, PRODUCT_64, STOP, TRANSPOSED
+from tapegrad.kernels.opcodes import CALL, COPY, PARAMETERS, PLAIN, PRODUCT_32, PRODUCT_64, STOP, TRANSPOSED
 from tapegrad.primitives import arrays as F
 from tapegrad.primitives.node import Node
 
 TIDYING = simplify.folded, simplify.tidied, simplify.shared
+PLANS = [(across_time, segments) for across_time in (True, False) for segments in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48)]
 POOL, SAVED, SCRATCH = range(3)
+SMALL, BYTE = 1024, np.dtype(np.uint8)
 
 
-def program_of(inputs, outputs, wrt):
-    """The fastest program that there is here."""
+def program_of(inputs, outputs, wrt, memory=None):
+    """The fastest program that there is here, with no more than `memory` bytes for its values, if given."""
     if machine.available():
         try:
-            return Program(inputs, outputs, wrt)
+            return Program(inputs, outputs, wrt, memory=memory)
+        except CompileError:
+            raise
         except Exception as error:
             warnings.warn(f"tapegrad: a compiled function runs node by node, because its program failed: {error!r}",
                           RuntimeWarning, stacklevel=2)
+    if memory is not None:
+        raise ValueError("memory= is kept to by programs of kernels, which can't be run here")
     return Plain(inputs, outputs, wrt)
 
 
 class Program:
-    """Outputs as a function of inputs, and the deltas of those in `wrt`, compiled."""
+    """Outputs as a function of inputs, and the deltas of those in `wrt`, compiled.
 
-    def __init__(self, inputs, outputs, wrt=(), checked=False):
+    checked   whether the graph is verified after each pass
+    memory    a budget in bytes, or None: for all values that are neither given nor returned, nor constants
+    """
+
+    def __init__(self, inputs, outputs, wrt=(), checked=False, memory=None):
         self.inputs, self.outputs, self.wrt, self.checked = list(inputs), list(outputs), list(wrt), checked
+        self.memory = memory
         through = needed(Graph(inputs, outputs).nodes, wrt) if wrt else set()
-        self.joint, self.mask = {}, tuple([node in through for node in self.outputs])
-        self.reached = self.mask
-        self._joint(self.mask)
+        self.joints = {}
+        self.reached = tuple([node in through for node in self.outputs])
+        self.joint = self._joint(self.reached)          # of the deltas that there were the last time
 
     def _joint(self, mask):
-        if mask not in self.joint:
-            self.joint[mask] = _Joint(self.inputs, self.outputs, self.wrt, mask, self.checked)
-        return self.joint[mask]
+        if mask not in self.joints:
+            self.joints[mask] = _Joint(self.inputs, self.outputs, self.wrt, mask, self.checked, self.memory)
+        return self.joints[mask]
 
     def forward(self, values):
         """(the outputs, arrays of the caller's; what a backward needs)"""
-        joint = self._joint(self.mask)
-        outputs, memory = joint.forward(values)
-        return outputs, (joint, memory, values)
+        outputs, memory = self.joint.forward(values)
+        return outputs, (memory, values)
 
     def backward(self, saved, deltas):
         """The deltas of `wrt`, None where none flows, from those of the outputs, None where there is none."""
-        joint, memory, values = saved
-        deltas = [d if there else None for d, there in zip(deltas, self.reached)]
-        mask = tuple([d is not None for d in deltas])
-        if mask != joint.mask:                          # other outputs have a delta than the time before
-            self.mask, joint = mask, self._joint(mask)
-            _, memory = joint.forward(values)
-        return joint.backward(memory, [d for d in deltas if d is not None])
+        memory, values = saved
+        mask = tuple([d is not None and there for d, there in zip(deltas, self.reached)])
+        if mask != memory.joint.mask:                   # other outputs have a delta than the time before
+            self.joint = self._joint(mask)
+            _, memory = self.joint.forward(values)
+        return memory.joint.backward(memory, [d for d, there in zip(deltas, mask) if there])
+
+    def backward_of(self, saved, place, d):
+        """As backward(), from the delta of one output."""
+        memory = saved[0]
+        if memory.joint.alone == place:
+            return memory.joint.backward(memory, (d,))
+        return self.backward(saved, [d if i == place else None for i in range(len(self.outputs))])
 
     def __str__(self):
-        return str(Listing(self._joint(self.mask)))
+        return str(Listing(self.joint))
+
+    def memory_text(self):
+        """A line on its memory."""
+        return memory_of(self.joint)
 
     def profile(self, values):
         """The time that each instruction takes, as text, from these values of the inputs."""
-        joint = self._joint(self.mask)
-        found = profile(joint, values, [np.ones(z.shape, z.dtype) for z in joint.seeds])
+        found = profile(self.joint, values, [np.ones(z.shape, z.dtype) for z in self.joint.seeds])
         return "\n".join([f"{1e6 * seconds:10.1f} us  {part}  {line}    {what}" for part, line, what, seconds in found])
 
 
 class _Joint:
-    """The program for deltas of the outputs in `mask`."""
+    """The program for deltas of the outputs in `mask`.
 
-    def __init__(self, inputs, outputs, wrt, mask, checked):
-        self.mask, self.count = mask, len(outputs)
+    size      bytes of what is kept from forward to backward, and of what each of them needs meanwhile
+    copies    nodes that compute again what forward has computed
+    """
+
+    def __init__(self, inputs, outputs, wrt, mask, checked, memory):
+        self.mask, self.count, self.memory = mask, len(outputs), memory
+        self.alone = mask.index(True) if sum(mask) == 1 else None
         self.given, constants = len(inputs), {}
         graph = simplify.with_constants_as_inputs(Graph(inputs, outputs), constants, numbers=False)
         outputs = graph.outputs
@@ -96,20 +124,43 @@ class _Joint:
         deltas = Reverse(graph, wrt, dict(zip(given, self.seeds)), whole="users").deltas if given else {}
         self.found = [node in deltas for node in wrt]
         graph = Graph([*inputs, *self.seeds, *constants], [*outputs, *[deltas[node] for node in wrt if node in deltas]])
-        for step in (*TIDYING, partial(simplify.with_constants_as_inputs, constants=constants),
-                     partial(products.gathered, count=self.count), simplify.tidied, simplify.shared):
-            graph = step(graph)
-            if checked:
-                verify(graph)
-        self.graph = graph
-        self.schedule = Schedule(self.graph, self.count)
-        self.layout = Layout(self.schedule, self.graph, self.count)
-        self._pool(constants)
-        self._place()
+        graph = self._after(graph, checked, *TIDYING, partial(simplify.with_constants_as_inputs, constants=constants))
+        least, whole = math.inf, None
+        for across_time, segments in PLANS[:1] if memory is None else PLANS:
+            if segments == 1:
+                whole = self._after(graph, checked, partial(products.gathered, count=self.count, across_time=across_time),
+                                    simplify.tidied, simplify.shared)
+            self._plan(whole, segments, constants, not (across_time and segments == 1))
+            least = min(least, sum(self.size))
+            if self._fits():
+                break
+        else:
+            raise CompileError(f"compile: memory={memory}: the values of this call need {least:,} bytes, however many of them "
+                               "are computed again")
         arrays = 3 + self.given + self.count
         self.parts = [_Code(self, self.schedule.first, self.layout.outputs[0], arrays),
                       _Code(self, self.schedule.second, self.layout.outputs[1], arrays + len(self.seeds) + sum(self.found))]
-        self.free = [], []
+        self.free, self.kept = ([], []), _Pooled if self.size[0] > SMALL else _Saved
+        self.made = [[(node.shape, node.dtype) for node in nodes] for nodes in (
+            self.graph.outputs[:self.count], self.graph.outputs[self.count:])]
+
+    def _fits(self):
+        return self.memory is None or sum(self.size) <= self.memory
+
+    def _after(self, graph, checked, *steps):
+        for step in steps:
+            graph = step(graph)
+            if checked:
+                verify(graph)
+        return graph
+
+    def _plan(self, graph, segments, constants, sparing):
+        """When and where everything is computed."""
+        self.graph, self.copies = recomputed(graph, self.count, segments) if segments > 1 else (graph, frozenset())
+        self.schedule = Schedule(self.graph, self.count, self.copies, sparing)
+        self.layout = Layout(self.schedule, self.graph, self.count)
+        self._pool(constants)
+        self._place()
 
     def _pool(self, constants):
         size = 0
@@ -170,24 +221,27 @@ class _Joint:
         return {"pool": POOL, "saved": SAVED, "scratch": SCRATCH}[storage.owner]
 
     def _memory(self, k):
-        try:
-            return self.free[k].pop()
-        except IndexError:
-            return np.empty(max(self.size[k], 1), np.uint8)
+        if self.free[k]:
+            try:
+                return self.free[k].pop()
+            except IndexError:                          # another thread has taken it
+                pass
+        return empty(self.size[k], BYTE)
 
-    def _results(self, nodes):
-        return [np.empty(node.shape, node.dtype) for node in nodes]
+    def _give_back(self, k, memory):
+        if self.size[k] > SMALL:                        # NumPy keeps small arrays itself
+            self.free[k].append(memory)
 
     def forward(self, values):
-        outputs = self._results(self.graph.outputs[:self.count])
+        outputs = [empty(shape, dtype) for shape, dtype in self.made[0]]
         saved, scratch = self._memory(0), self._memory(1)
         arrays = self.parts[0].run([self.pool, saved, scratch, *values, *outputs])
-        self.free[1].append(scratch)
-        return outputs, _Saved(self, saved, arrays[3:])
+        self._give_back(1, scratch)
+        return outputs, self.kept(self, saved, arrays[3:])
 
     def prepared(self, values, deltas):
         """(the arrays of both parts, after a run of them; a function that gives memory back), to look at instructions."""
-        outputs, found = self._results(self.graph.outputs[:self.count]), self._results(self.graph.outputs[self.count:])
+        outputs, found = [[empty(shape, dtype) for shape, dtype in made] for made in self.made]
         memory = self._memory(0), self._memory(1)
         arrays = [self.pool, *memory, *values, *outputs, *deltas, *found]
         for part in self.parts:
@@ -195,19 +249,29 @@ class _Joint:
         return arrays, lambda: [free.append(array) for free, array in zip(self.free, memory)]
 
     def backward(self, memory, deltas):
-        found = self._results(self.graph.outputs[self.count:])
+        found = [empty(shape, dtype) for shape, dtype in self.made[1]]
         scratch = self._memory(1)
         self.parts[1].run([self.pool, memory.array, scratch, *memory.rest, *deltas, *found])
-        self.free[1].append(scratch)
+        self._give_back(1, scratch)
+        if len(found) == len(self.found):
+            return found
         found = iter(found)
         return [next(found) if there else None for there in self.found]
 
 
 class _Saved:
-    """What is kept from a forward to its backward; the memory goes back to the pool with it."""
+    """What is kept from a forward to its backward."""
+
+    __slots__ = ("joint", "array", "rest")
 
     def __init__(self, joint, array, rest):
         self.joint, self.array, self.rest = joint, array, rest
+
+
+class _Pooled(_Saved):
+    """What is kept in memory that goes back to the pool."""
+
+    __slots__ = ()
 
     def __del__(self):
         self.joint.free[0].append(self.array)
@@ -228,21 +292,21 @@ class _Code:
             self._copy(node, self.places[node], place)
         self.words.append(STOP)
         self.code = np.array(self.words, np.int64)
+        self.start = machine.start(0, arrays, 3)
 
     def run(self, arrays):
         """Run on these arrays; returns them, those that were not in order copied."""
-        at, checked = 0, 3
+        start = self.start
         while True:
-            at, before = machine.run(self.code, at, tuple(arrays), checked), at
+            at = machine.run(self.code, tuple(arrays), start)
             if at < 0:
                 arrays[-1 - at] = np.require(arrays[-1 - at], requirements="CAE")
-                at = before
                 continue
-            step, checked = self.steps.get(at), len(arrays)
+            step = self.steps.get(at)
             if step is None:
                 return arrays
             step(arrays)
-            at += 1
+            start = machine.start(at + 1, len(arrays), len(arrays))
 
     def _base(self, place):
         """The position of the array of a place, which has to be among those of this part."""
@@ -273,7 +337,7 @@ class _Code:
         self._call(text, one.nodes[0].dtype, rows, columns, list(zip(places, strides)))
 
     def _call(self, text, dtype, rows, columns, operands):
-        if 2 + 2 * len(operands) > machine.PARAMETERS:
+        if 2 + 2 * len(operands) + self.arrays > PARAMETERS:
             raise GraphError(f"a kernel of {len(operands)} operands is too large")
         self.words += [CALL, machine.kernel(text, dtype), len(operands), rows, columns]
         for place, stride in operands:

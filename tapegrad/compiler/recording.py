@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from tapegrad.compiler.call import Call, Row, plan_of, put
+from tapegrad.compiler.call import Call, Result, Row, plan_of, put
 from tapegrad.compiler.guards import Reader, same_array
 from tapegrad.compiler.plain import Plain
 from tapegrad.compiler.program import program_of
 from tapegrad.compiler.rolling import rolled
 from tapegrad.compiler.tracer import Slot, Tracer
 from tapegrad.core.constants import private
-from tapegrad.core.record import wrap
+from tapegrad.core.record import append, wrap
+from tapegrad.errors import CompileError
 from tapegrad.functions.tensor import Tensor
 from tapegrad.graph import Graph
 from tapegrad.graph.graph import operands_of, reached
@@ -22,6 +23,7 @@ from tapegrad.primitives.node import Node
 from tapegrad.tree import leaves, rebuild
 
 MISS, FAILED = object(), object()
+UNROLLED = 20_000       # operations of a function whose loops are not rolled up to save memory
 Match = Callable[[Any, Any, bool], Any]
 
 
@@ -77,10 +79,12 @@ class Recording:
     def __init__(self, name: str, place: Place, reader: Reader) -> None:
         self.name, self.place, self.reader, self.replays = name, place, reader, 0
 
-    def build(self, tracer: Tracer, output: Any, recording: bool, lean: tuple[Reader, Match] | None) -> None:
+    def build(self, tracer: Tracer, output: Any, recording: bool, lean: tuple[Reader, Match] | None,
+              memory: int | None) -> None:
         """The program and what is done around it, from a trace and what the run returned.
 
-        lean   another reader, and what it compares, to be taken if it finds all inputs that are needed
+        lean     another reader, and what it compares, to be taken if it finds all inputs that are needed
+        memory   a budget for the program, or None
         """
         self.as_arrays = not self.reader.knows_tensors      # a function of NumPy's functions: it returns what they do
         slots = self._results(tracer, output)
@@ -91,7 +95,7 @@ class Recording:
         self.outputs: list[Any] = list(dict.fromkeys([*live, *rest]))
         at = {node: i for i, node in enumerate(self.outputs)}
         given = [held.node for held in tracer.inputs]
-        drawn = [node for node, _, _ in tracer.draws]
+        drawn = [node for node, *_ in tracer.draws]
         self.nodes = reached(self.outputs, [*given, *drawn])
         read = {*self.outputs, *[x for node in self.nodes for x in node.operands if isinstance(x, Node)]}
         moved = self._ordered(tracer, {i for i, node in enumerate(given) if node in read}.union(
@@ -100,11 +104,18 @@ class Recording:
         self.inputs = [node for _, node in there] + drawn
         for slot in wanted:
             slot.at = None if slot.at is None else moved[slot.at]
-        self.draws = [(generator, g) for _, generator, g in tracer.draws]
+        self.draws = [(generator, g) for _, generator, g, _ in tracer.draws]
         self.wrt = [i for i, node in there if node in tracer.reach] if recording and live else []
         self.raw = [i for i, x in enumerate(self.reader.inputs) if isinstance(x, np.ndarray)]
         self.short = rolled(Graph(self.inputs, self.outputs))
-        self.program = program_of(self.short.inputs, self.short.outputs, [self.inputs[i] for i in self.wrt])
+        wrt, budget = [self.inputs[i] for i in self.wrt], () if memory is None else (memory,)
+        try:
+            self.program = program_of(self.short.inputs, self.short.outputs, wrt, *budget)
+        except CompileError:                            # a loop as one node keeps what all of its steps leave
+            if len(self.short.nodes) == len(self.nodes) or len(self.nodes) > UNROLLED:
+                raise
+            self.short = Graph(self.inputs, self.outputs)
+            self.program = program_of(self.inputs, self.outputs, wrt, *budget)
         self.guards = [(at[node], value, where) for node, value, where in tracer.reads]
         self.effects = tracer.effects
         self.live = [[at[node] for node in group] for group in _groups(live, tracer.reach)] if self.wrt else []
@@ -119,7 +130,7 @@ class Recording:
         alone = not isinstance(output, (dict, list, tuple)) and type(self.results[0]) is tuple
         self.single = self.results[0][1] if alone and not self.as_arrays else None
         self.row = Row(self.name)
-        self.plan = plan_of(self.row, len(self.wrt))
+        self.plan = plan_of(self.row, len(self.wrt), len(alive) == 1)
         self.simple = self.single is not None and not (self.raw or self.draws or self.guards or self.effects)
 
     def _ordered(self, tracer: Tracer, needed: set[int], lean: tuple[Reader, Match] | None) -> list[int | None]:
@@ -137,20 +148,36 @@ class Recording:
         self.tree = rebuild(output, iter([None] * len(leaves(output))))
         return [tracer.result(x) for x in leaves(output)]
 
-    def replay(self, found: Any) -> Any:
+    def first(self, args: Any, kwargs: Any, recording: bool, drawn: list[Any]) -> Any:
+        """The results of the call that has been recorded, as of a replay of it with the same random numbers; MISS where the run
+        did more than compute: what it gave is right, and is not done again."""
+        found = None if self.effects else self.match(args, kwargs, recording)
+        return MISS if found is None else self.replay(found, drawn)
+
+    def only_computes(self) -> bool:
+        """Whether a call does nothing but compute, and looks at nothing."""
+        return not (self.effects or self.draws or self.guards)
+
+    def replay(self, found: Any, drawn: list[Any] | None = None) -> Any:
         """The results; MISS where the function would look at something else, FAILED where an operation raises. Nothing has been
-        done then."""
-        values, tensors = found
+        done then.
+
+        drawn   the random numbers; drawn anew if None
+        """
         if self.simple:
-            return self._simply(values, tensors)
+            return self._simply(*found)
+        values, tensors = found
         if self.raw:
             values = list(values)
             for i in self.raw:
                 values[i] = private(values[i])
-        if self.draws:
+        sources, states = [], []
+        if self.draws and drawn is None:
             sources = [generator() for generator, _ in self.draws]
             states = [source.bit_generator.state for source in sources]
-            values = [*values, *[g(source) for source, (_, g) in zip(sources, self.draws)]]
+            drawn = [g(source) for source, (_, g) in zip(sources, self.draws)]
+        if drawn:
+            values = [*values, *drawn]
         try:
             outs, saved = self.program.forward(values)
         except Exception:
@@ -161,7 +188,7 @@ class Recording:
                     outs = MISS
                     break
         if outs is MISS or outs is FAILED:
-            for source, state in zip(reversed(sources), reversed(states)) if self.draws else ():
+            for source, state in zip(reversed(sources), reversed(states)):
                 source.bit_generator.state = state
             return outs
         made: dict[int, Any] = {}
@@ -189,8 +216,9 @@ class Recording:
             return FAILED
         if not self.live:
             return wrap(outs[self.single], None)
+        z = outs[self.single]
         call = Call(self, values, saved, tuple([tensors[i]._register for i in self.wrt]))
-        return wrap(outs[self.single], put(self.row, self.plan, call, outs, self.live[0])[0])
+        return wrap(z, append(self.row, self.plan, call.registers, (None, None, Result(call, self.single)), z))
 
     def _result(self, x: Any, tensors: Any, made: dict[int, Any]) -> Any:
         if type(x) is tuple and self.as_arrays:
@@ -217,6 +245,8 @@ class Recording:
     def explanation(self) -> str:
         """What is compared before a replay, and what is done besides computing."""
         parts = [f"{self.name} is replayed: {len(self.nodes)} operations, {self.replays} replays"]
+        if not isinstance(self.program, Plain):
+            parts.append(self.program.memory_text())
         for title, lines in (("compared at each call", self.reader.notes),
                              ("looked at, and compared at each call",
                               [f"{value!r}, {where}" for _, value, where in self.guards]),

@@ -1,8 +1,9 @@
 """Tracing: a run of a function, for real, of which every operation becomes a node.
 
 Recorders (core/record.py) tell the tracer of a thread the operands' arrays and the result. Tensors have value semantics, so
-an array stands for its value, and the tracer knows it by its identity: {id(array): node}, with the arrays kept alive. An
-array that no input leads to is a constant of the graph.
+an array stands for its value, and the tracer knows it by its identity: {id(array): node}. Small arrays are kept alive; a
+large one is forgotten when it dies, so that a trace needs little more memory than the run itself. An array that no input
+leads to is a constant of the graph.
 
 A node says nothing about what was recorded. So where an operation that was recorded reads a value that has no register
 (of detach(), or computed under no_grad) and that depends on an input with one, a node `stop` without a derivative is put
@@ -15,9 +16,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
@@ -34,6 +37,7 @@ from tapegrad.tree import leaves, rebuild
 VALUES = (bool, int, float, complex, str, bytes, np.generic, np.ndarray, np.dtype, range, slice, type, type(None),
           FunctionType, ModuleType, Enum)               # results that are no tensors, and are the same at each replay
 GUARDED = 64                            # elements: a larger array that a function looks at is no guard
+LARGE = 4096                            # bytes of an array that is not kept alive
 HOME = str(Path(__file__).parents[1])
 STOP = Primitive("stop", lambda x: x, (None,), view=True)
 
@@ -84,12 +88,13 @@ class Tracer:
         self.where = ""
         self.nodes: dict[int, Node] = {}
         self.kept: list[Any] = []
+        self.watched: dict[int, ref[Any]] = {}
         self.constants: set[int] = set()                # ids of arrays of tensors that were made meanwhile
         self.held: dict[int, Held] = {}                 # by the tensor's id and its register's
         self.changed: set[int] = set()                  # ids of tensors that an effect has changed
         self.reach: set[Node] = set()                   # what depends on an input that requires a gradient
         self.stops: dict[Node, Node] = {}
-        self.draws: list[tuple[Node, Any, Any]] = []
+        self.draws: list[tuple[Node, Any, Any, Any]] = []
         self.states: dict[int, str] = {}                # of random generators that the function can reach
         self.lendings: list[tuple[Tensor, Any]] = []
         self.drawing = self.raised = self.of_arrays = False
@@ -141,13 +146,25 @@ class Tracer:
         if id(source) in self.states:
             self.states[id(source)] = repr(source.bit_generator.state)
         node = Node(None, (), (), array.shape, array.dtype)
-        self.draws.append((node, generator, g))
+        self.draws.append((node, generator, g, array))
         self._keep(array, node)
         return array
 
     def _keep(self, array: Any, node: Node) -> None:
         self.nodes[id(array)] = node
-        self.kept.append(array)
+        self._watch(array)
+
+    def _watch(self, array: Any) -> None:
+        """Know an array by its identity for as long as it lives."""
+        if array.nbytes > LARGE:
+            self.watched[id(array)] = ref(array, partial(self._gone, id(array)))
+        else:
+            self.kept.append(array)
+
+    def _gone(self, identity: int, _array: Any) -> None:
+        self.nodes.pop(identity, None)
+        self.constants.discard(identity)
+        self.watched.pop(identity, None)
 
     def is_known(self, array: Any) -> bool:
         """Whether the trace has met an array."""
@@ -211,7 +228,10 @@ class Tracer:
         if reaches:
             reach.add(node)
         nodes[id(zd)] = node
-        self.kept.append(zd)
+        if zd.nbytes > LARGE:
+            self._watch(zd)
+        else:
+            self.kept.append(zd)
 
     def hashed(self) -> None:
         """A tensor is hashed, by its identity: a number, for which it may stand, is by its value."""
@@ -307,7 +327,7 @@ class Tracer:
     def _constant(self, array: Any) -> None:
         self.nodes.pop(id(array), None)
         self.constants.add(id(array))
-        self.kept.append(array)
+        self._watch(array)
 
     def _stopped(self, node: Node) -> Node:
         if node not in self.reach:

@@ -30,7 +30,7 @@ from tapegrad.core.reduction import Reduction, reducers
 from tapegrad.core.refcount import LONE_LOCAL, added, owned
 from tapegrad.core.tape import effect, enable_grad, thread
 from tapegrad.core.tensor import TensorBase
-from tapegrad.core.walk import Part, Walk, as_tensors, linked, replaced, seed_of
+from tapegrad.core.walk import Part, Walk, as_tensors, directly, linked, replaced, seed_of
 from tapegrad.errors import GradientError
 from tapegrad.primitives import arrays
 from tapegrad.primitives.complex_parts import rules_of_complex
@@ -132,9 +132,15 @@ def gradients(loss: TensorBase, gradient: Any = None, retain_graph: bool = False
     if loss._register is None:
         raise GradientError("backward: this tensor does not require a gradient: no operand of the operations that made "
                             "it has requires_grad=True, or they ran inside no_grad()")
-    seed = seed_of(loss, gradient, create_graph)
-    found = sweep(recorded if create_graph else arrays, [(loss._register, seed)], not (retain_graph or create_graph),
-                  reduction=Reduction(create_graph) if reducers else None)
+    found, register = None, loss._register
+    if type(register) is Entry and register.plan.direct is not None and not (retain_graph or create_graph or reducers):
+        found = directly(loss, gradient)
+        if found is not None and not any([leaf.hooks for leaf in found]):
+            return found
+    if found is None:
+        seed = seed_of(loss, gradient, create_graph)
+        found = sweep(recorded if create_graph else arrays, [(register, seed)], not (retain_graph or create_graph),
+                      reduction=Reduction(create_graph) if reducers else None)
     replaced_by_hooks = {leaf: replaced(leaf.hooks, found.pop(leaf)) for leaf in list(found)}
     return {leaf: linked(d, leaf) for leaf, d in replaced_by_hooks.items()} if create_graph else replaced_by_hooks
 

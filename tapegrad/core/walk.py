@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from math import inf
 from typing import Any
 
@@ -173,6 +173,39 @@ class Walk:
 def _is_settled(c: Any) -> bool:
     """Whether a contribution is as good as strong: without NaN, and nobody differentiates it, or computes it again."""
     return c._register is None and tracer() is None and not has_nan(elements(c))     # type: ignore[no-untyped-call]
+
+
+def directly(loss: TensorBase, gradient: Any) -> dict[Leaf, Any] | None:
+    """{leaf: delta} as of a sweep that consumes the tape, from its last entry, of a row that needs no sweep (Plan.direct), if
+    the operands are leaves: most steps of a compiled function. Else None, and nothing has been done."""
+    entry: Any = loss._register
+    tape = thread.tape
+    if entry.tape is not tape or tape.entries[-1] is not entry or tape.watch is not None or tape.marks or tape.limit == inf:
+        return None
+    for y in entry.ys:
+        if type(y) is not Leaf:
+            return None
+    simple = gradient is None and entry.shape == () and entry.dtype.kind == "f"
+    seed = _one(entry.dtype) if simple else seed_of(loss, gradient)
+    found: dict[Leaf, Any] = {}
+    for leaf, d in zip(entry.ys, entry.plan.direct(seed, *entry.saved)):
+        if d is not None:
+            found[leaf] = found[leaf] + d if leaf in found else d
+    entry.tape, entry.saved, entry.ys = None, None, ()
+    tape.entries.pop()
+    if tape.entries:
+        tape.reap()
+    else:
+        tape.limit, tape.room = tape.initial
+    return found
+
+
+@cache
+def _one(dtype: Any) -> Any:
+    """The seed of a number; nobody may write to it."""
+    one = np.ones((), dtype)
+    one.setflags(write=False)
+    return one
 
 
 def _made_strong(c: Any, d: Any) -> bool:

@@ -1,1 +1,2 @@
-"""Kernels compiled by numba: elementwise functions, and fast versions of products, sums, softmax and optimiser steps."""
+"""Kernels: elementwise functions, and fast versions of products, sums, softmax and optimiser steps, compiled by numba; programs
+of kernels from text, compiled by llvmlite."""

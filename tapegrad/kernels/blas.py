@@ -60,7 +60,6 @@ def _sgemm():
     return ctypes.cast(library().scipy_cblas_sgemm64_, ctypes.c_void_p).value
 
 
-@cache
 def adds_products():
     """Whether there is a kernel for add_product. If not, float32 uses NumPy's products, with their exact bits."""
     return library() is not None and jit.add_product is not nothing

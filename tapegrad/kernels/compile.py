@@ -15,6 +15,10 @@ Contract. A kernel that adds to an array, or fills one, returns True when it has
 these operands; no array has been modified then. A function that returns a result returns None instead. `nothing` is the
 fallback kernel, which supports no operands.
 
+Programs. Kernels of programs and loops (kernels/program.py) are text, which kernels/jit/lowering.py compiles by llvmlite, the
+library below numba. numba itself is not imported for them: that takes as long as all of the first call. NUMBA_DISABLE_JIT,
+NUMBA_CPU_NAME, NUMBA_CPU_FEATURES and NUMBA_CACHE_DIR mean the same for them.
+
 Cache. numba caches compiled kernels on disk. A kernel's name contains a checksum of the files of kernels/, so editing any of
 them recompiles it. A broken cache is removed and written again; if none can be written, each process compiles.
 
@@ -24,13 +28,19 @@ A word. Compiling for the first time takes seconds. If it takes more than PATIEN
 the cache, kernels are there before.
 
 Threads. Kernels are loaded and compiled under `lock`, by one thread at a time; calling them needs no lock.
+
+Traces. A run that is only traced, because a program of kernels of its own will take its place (compiler/), is not worth seconds
+of compiling: in a thread inside of `loading_none()`, kernels that have not been loaded are `nothing`.
 """
 
+import os
 import sys
 import threading
 import warnings
 from contextlib import contextmanager
 from functools import cache
+from importlib.util import find_spec
+from threading import get_ident
 
 from tapegrad.kernels.objects import known_layout
 
@@ -47,28 +57,60 @@ def compiler():
         return None
 
 
+_tracing = set()        # threads
+
+
+@contextmanager
+def loading_none():
+    """While a function is traced in this thread: no kernel is loaded or compiled."""
+    me = get_ident()
+    if me in _tracing:
+        yield
+        return
+    _tracing.add(me)
+    try:
+        yield
+    finally:
+        _tracing.discard(me)
+
+
+def loads():
+    """Whether this thread may load kernels."""
+    return get_ident() not in _tracing
+
+
+@cache
+def enabled():
+    """Whether numba is installed and not disabled, and llvmlite with it, without importing them."""
+    if "numba" in sys.modules:
+        return compiler() is not None
+    return find_spec("numba") is not None and find_spec("llvmlite") is not None and not int(
+        os.environ.get("NUMBA_DISABLE_JIT") or 0)
+
+
 def nothing(*operands):
     """Fallback kernel: does nothing and returns False."""
     return False
 
 
 PATIENCE = 4.0
-_said = []
+_said = set()
 
 
-def _say():
-    if not _said and sys.stderr is not None:
-        _said.append(True)
-        print("tapegrad: compiling kernels with numba; later runs take them from its cache", file=sys.stderr, flush=True)
+def _say(line):
+    if line not in _said and sys.stderr is not None:
+        _said.add(line)
+        print(f"tapegrad: {line}", file=sys.stderr, flush=True)
 
 
 @contextmanager
-def patience():
-    """While kernels are loaded or compiled: a line on stderr, once in a process, if it takes long."""
-    if _said:
+def patience(line="compiling kernels; later runs take them from the cache", anywhere=True):
+    """While kernels are loaded or compiled: a line on stderr, once in a process, if it takes long; on a terminal only, unless
+    `anywhere`."""
+    if line in _said or not anywhere and not (sys.stderr is not None and sys.stderr.isatty()):
         yield
         return
-    timer = threading.Timer(PATIENCE, _say)
+    timer = threading.Timer(PATIENCE, _say, (line,))
     timer.daemon = True
     timer.start()
     try:
@@ -87,21 +129,24 @@ class Late:
 
     load    function that imports a module of kernels/jit and returns an object with the kernels as attributes
     names   of the kernels; each is `nothing` if it is not available
+    usable  whether what it imports is installed and enabled
     """
 
-    def __init__(self, load, *names):
-        self._load, self._names = load, names
+    def __init__(self, load, *names, usable=lambda: compiler() is not None):
+        self._load, self._names, self._usable = load, names, usable
 
     def __getattr__(self, name):
         if name not in self._names:
             raise AttributeError(f"there is no kernel {name!r}")
+        if not loads():
+            return nothing
         with lock:
             if name not in vars(self):
                 vars(self).update(dict.fromkeys(self._names, nothing) | self._loaded())
         return vars(self)[name]
 
     def _loaded(self):
-        if compiler() is None or not known_layout():
+        if not (self._usable() and known_layout()):
             return {}
         try:
             with patience():

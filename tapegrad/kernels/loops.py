@@ -1,8 +1,10 @@
-"""Loops over machine numbers, compiled from the text that compiler/scalars.py writes. numba is loaded by the first."""
+"""Loops over machine numbers, compiled from the text that compiler/scalars.py writes. The compiler is loaded by the first."""
+
+import ctypes
 
 import numpy as np
 
-from tapegrad.kernels.compile import compiler, failed, lock
+from tapegrad.kernels.compile import enabled, failed, lock
 
 _made = {}
 
@@ -20,10 +22,20 @@ def compiled(text, dtype):
 
 
 def _build(text, dtype):
-    if compiler() is None:
+    if not enabled():
         return None
     try:
-        from tapegrad.kernels.jit import loops
+        from tapegrad.kernels.jit import texts
+        return _called(texts.kernel(text, dtype.type))
     except Exception as problem:
         return failed("a loop", problem)
-    return loops.build(text, dtype.type)
+
+
+def _called(address):
+    call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)
+
+    def function(params):
+        call(params.__array_interface__["data"][0])
+
+    function.address = address
+    return function

@@ -20,15 +20,21 @@ from functools import cache
 import numpy as np
 
 from tapegrad.kernels import blas
-from tapegrad.kernels.compile import Late, lock, nothing
+from tapegrad.kernels.compile import Late, enabled, lock, nothing
 
 
 def _load():
-    from tapegrad.kernels.jit import generated
-    return generated
+    from tapegrad.kernels.jit import interpreter
+    return interpreter
 
 
-jit = Late(_load, "run", "kernel")
+def _load_texts():
+    from tapegrad.kernels.jit import texts
+    return texts
+
+
+jit = Late(_load, "run", usable=enabled)
+texts = Late(_load_texts, "kernel", usable=enabled)
 NUMBERS = {np.dtype(np.float32): np.float32, np.dtype(np.float64): np.float64}
 
 
@@ -39,22 +45,29 @@ def _products():
 
 
 @cache
+def _from_long():
+    return ctypes.cast(ctypes.pythonapi.PyLong_FromLongLong, ctypes.c_void_p).value
+
+
+@cache
 def available():
     """Whether programs can be run here."""
-    return blas.library() is not None and hasattr(blas.library(), "scipy_cblas_dgemm64_") and jit.run is not nothing
+    return blas.library() is not None and hasattr(blas.library(), "scipy_cblas_dgemm64_") and jit.run is not nothing \
+        and texts.kernel is not nothing
 
 
 def kernel(text, dtype):
     """The address of the kernel of this text, compiled when it is first asked for."""
     with lock:
-        return jit.kernel(text, NUMBERS[dtype])
+        return texts.kernel(text, NUMBERS[dtype])
 
 
-PARAMETERS = 4096           # words for the parameters of a kernel
+def start(at, count, checked):
+    """What `run` is told of where it starts: the position in the code, the number of arrays, from which on they are tested."""
+    return np.array([at, count, checked, *_products(), _from_long()], np.int64)
 
 
-def run(code, at, arrays, checked):
-    """Run the instructions of `code` from position `at`; returns the position of the STOP, or -1 - k if arrays[k] is not an
-    array (a NumPy scalar, a subclass), or not in order, which is tested for those from `checked` on."""
-    work = np.empty(len(arrays) + PARAMETERS, np.int64)
-    return jit.run(code, at, arrays, len(arrays), checked, work, *_products())
+def run(code, arrays, start):
+    """Run the instructions of `code`; returns the position of the STOP, or -1 - k if arrays[k] is not an array (a NumPy scalar,
+    a subclass), or not in order."""
+    return jit.run(code, arrays, start)

@@ -10,6 +10,7 @@ x == y is a node, too. tapegrad/graph/ is what is done with nodes.
 """
 
 from itertools import count
+from math import prod
 
 import numpy as np
 
@@ -41,7 +42,7 @@ class Node:
         self.serial = next(_serial)
 
     ndim = property(lambda self: len(self.shape))
-    size = property(lambda self: int(np.prod(self.shape, dtype=np.intp)))
+    size = property(lambda self: prod(self.shape))
     T = property(lambda self: nodes.transpose(self, None))
 
     def __len__(self):
@@ -171,9 +172,9 @@ def _run(row, operands, static):
     if row.elementwise:                                 # its time should not depend on the size
         stand_ins = [np.ones((1,) * len(x.shape), x.dtype) if hasattr(x, "dtype") else x for x in operands]
         shape = np.broadcast_shapes(*[getattr(x, "shape", ()) for x in operands])
-        return shape, np.result_type(row.g(*stand_ins, *static))
+        return shape, np.result_type(row.plain(*stand_ins, *static))
     stand_ins = [stand_in(x.shape, x.dtype) if isinstance(x, Node) else x for x in operands]
-    z = row.g(stand_ins, *static) if row.variadic else row.g(*stand_ins, *static)
+    z = row.plain(stand_ins, *static) if row.variadic else row.plain(*stand_ins, *static)
     return np.shape(z), np.result_type(z)
 
 

@@ -18,26 +18,29 @@ class Plan:
     keep       what is saved of z, y1, .., yk: NOTHING, VALUE or SHAPE each
     hooks      functions that replace the delta of z before the rules read it
     whole      a rule for all operands, or None: it is run once, and the rules get the sequence that it returns for d
+    direct     what `whole` computes over arrays, as a function of (d, *saved) that needs no sweep around it, or None. The rules
+               then take from it what is theirs: rule i gives item i
     drops      whether deltas further down may be 0 where a value is not finite (Primitive.drops)
     prepares   whether there is anything to do before the rules are run: hooks, such a rule, or telling the sweep of the zeros
     observed   the plan as it was before somebody else saw what the rules give, or None
     """
 
-    __slots__ = ("arrays", "recorded", "keep", "hooks", "whole", "drops", "prepares", "observed")
+    __slots__ = ("arrays", "recorded", "keep", "hooks", "whole", "direct", "drops", "prepares", "observed")
 
     def __init__(self, arrays: Rules, recorded: Rules, keep: tuple[int, ...], hooks: tuple[Rule, ...] = (),
-                 whole: Rule | None = None, drops: bool = False, observed: Plan | None = None) -> None:
+                 whole: Rule | None = None, drops: bool = False, observed: Plan | None = None,
+                 direct: Rule | None = None) -> None:
         self.arrays, self.recorded, self.keep, self.hooks, self.whole = arrays, recorded, keep, hooks, whole
-        self.drops, self.observed = drops, observed
+        self.drops, self.observed, self.direct = drops, observed, direct
         self.prepares = bool(hooks) or whole is not None or drops
 
     def hooked(self, function: Rule) -> Plan:
         """This plan with one hook more, called after those that are there."""
         return Plan(self.arrays, self.recorded, self.keep, (*self.hooks, function), self.whole, self.drops, self.observed)
 
-    def by(self, whole: Rule) -> Plan:
+    def by(self, whole: Rule, direct: Rule | None = None) -> Plan:
         """This plan with a rule for all operands."""
-        return Plan(self.arrays, self.recorded, self.keep, self.hooks, whole, self.drops, self.observed)
+        return Plan(self.arrays, self.recorded, self.keep, self.hooks, whole, self.drops, self.observed, direct)
 
     def mapped(self, change: Callable[[int, Rule], Rule]) -> Plan:
         """This plan with `change(position, rule)` in the place of each rule, which observes it."""

@@ -1,19 +1,11 @@
 """Compiling a function for one signature, with numba's cache if there is one."""
 
-import zlib
 from pathlib import Path
 
 import numba
 
+from tapegrad.kernels.checksum import CHECKSUM
 from tapegrad.kernels.compile import failed, nothing
-
-
-def _checksum():
-    files = sorted(Path(__file__).parent.parent.rglob("*.py"))
-    return f"{zlib.crc32(b''.join([file.read_bytes() for file in files])):08x}"
-
-
-CHECKSUM = _checksum()      # of all source files of kernels/: numba itself checks only the file that defines a kernel
 
 
 def compiled(function, signature, **options):

@@ -15,9 +15,10 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, register_jitable
 
+from tapegrad.kernels.checksum import CHECKSUM
 from tapegrad.kernels.compile import failed
 from tapegrad.kernels.formulas import formulas
-from tapegrad.kernels.jit.compiled import CHECKSUM, remove_cached
+from tapegrad.kernels.jit.compiled import remove_cached
 
 NUMBERS = np.float32, np.float64
 OPTIONS = {"error_model": "numpy"}
