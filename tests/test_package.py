@@ -207,21 +207,3 @@ def test_from_the_parent_folder_of_a_clone(tmp_path):
     found = subprocess.run([sys.executable, "-c", "import tapegrad; print(tapegrad.tensor(1.0))"], cwd=tmp_path,
                            capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert found.stdout == "tensor(1.)\n", found.stderr
-
-
-SLOW = """
-import sys, time
-from tapegrad.kernels import compile
-compile.PATIENCE = {patience}
-with compile.patience():
-    time.sleep({takes})
-with compile.patience():
-    time.sleep({takes})
-"""
-
-
-@pytest.mark.parametrize("patience, takes, lines", [(0.05, 0.5, 1), (60, 0.01, 0)])
-def test_a_long_compilation_is_announced_once(patience, takes, lines):
-    done = subprocess.run([sys.executable, "-c", SLOW.format(patience=patience, takes=takes)], capture_output=True, text=True)
-    assert done.returncode == 0 and done.stdout == "" and len(done.stderr.splitlines()) == lines
-    assert not lines or done.stderr.startswith("tapegrad: compiling kernels")

@@ -20,19 +20,18 @@ them recompiles it. A broken cache is removed and written again; if none can be 
 
 Failure. If compilation fails, a RuntimeWarning says why, once, and NumPy computes for the rest of the process.
 
-A word. Compiling for the first time takes seconds. If it takes more than PATIENCE of them, one line on stderr says so; from
-the cache, kernels are there before.
+Progress. Compiling for the first time takes seconds, which a terminal shows (progress.py). `python -m tapegrad warmup` does
+it ahead, for all that is in `every`.
 
 Threads. Kernels are loaded and compiled under `lock`, by one thread at a time; calling them needs no lock.
 """
 
-import sys
 import threading
 import warnings
-from contextlib import contextmanager
 from functools import cache
 
 from tapegrad.kernels.objects import known_layout
+from tapegrad.kernels.progress import shown
 
 lock = threading.RLock()
 
@@ -52,34 +51,12 @@ def nothing(*operands):
     return False
 
 
-PATIENCE = 4.0
-_said = []
-
-
-def _say():
-    if not _said and sys.stderr is not None:
-        _said.append(True)
-        print("tapegrad: compiling kernels with numba; later runs take them from its cache", file=sys.stderr, flush=True)
-
-
-@contextmanager
-def patience():
-    """While kernels are loaded or compiled: a line on stderr, once in a process, if it takes long."""
-    if _said:
-        yield
-        return
-    timer = threading.Timer(PATIENCE, _say)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
 def failed(name, problem):
     """Warn that a kernel has failed and NumPy is used instead."""
     warnings.warn(f"tapegrad: falling back to NumPy for {name}, because numba failed: {problem}", RuntimeWarning, stacklevel=4)
+
+
+every = []              # all Late, in the order in which their modules were imported
 
 
 class Late:
@@ -91,6 +68,14 @@ class Late:
 
     def __init__(self, load, *names):
         self._load, self._names = load, names
+        every.append(self)
+
+    def __str__(self):
+        return ", ".join(self._names)
+
+    def load(self):
+        """Load the kernels; whether they are available."""
+        return getattr(self, self._names[0]) is not nothing
 
     def __getattr__(self, name):
         if name not in self._names:
@@ -104,9 +89,9 @@ class Late:
         if compiler() is None or not known_layout():
             return {}
         try:
-            with patience():
+            with shown(str(self)):
                 kernels = self._load()
             return {name: getattr(kernels, name) for name in self._names}
         except Exception as problem:
-            failed(", ".join(self._names), problem)
+            failed(str(self), problem)
             return {}

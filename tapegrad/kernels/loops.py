@@ -3,6 +3,7 @@
 import numpy as np
 
 from tapegrad.kernels.compile import compiler, failed, lock
+from tapegrad.kernels.progress import shown
 
 _made = {}
 
@@ -26,4 +27,5 @@ def _build(text, dtype):
         from tapegrad.kernels.jit import loops
     except Exception as problem:
         return failed("a loop", problem)
-    return loops.build(text, dtype.type)
+    with shown("of a compiled loop"):
+        return loops.build(text, dtype.type)

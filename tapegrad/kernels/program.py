@@ -21,6 +21,7 @@ import numpy as np
 
 from tapegrad.kernels import blas
 from tapegrad.kernels.compile import Late, lock, nothing
+from tapegrad.kernels.progress import shown
 
 
 def _load():
@@ -46,7 +47,7 @@ def available():
 
 def kernel(text, dtype):
     """The address of the kernel of this text, compiled when it is first asked for."""
-    with lock:
+    with lock, shown("of a compiled function"):
         return jit.kernel(text, NUMBERS[dtype])
 
 
