@@ -16,8 +16,8 @@ LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)[^)]*\)")
 def pages(*folders):
     """All Markdown of folders, but for what tools write."""
     found = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.md"))]
-    return [path for path in found if not {"build", "reference"} & set(path.parts)
-            and not any(part.startswith(".") for part in path.relative_to(ROOT).parts)]
+    return [path for path in found if not any(part.startswith(".") or part in ("build", "dist", "runs")
+                                              for part in path.relative_to(ROOT).parts)]
 
 
 def blocks(path):

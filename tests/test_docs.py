@@ -19,7 +19,7 @@ from public_names import pages as reference
 DOCS = ROOT / "docs"
 PAGES = pages("docs")
 REFERENCE = reference()
-NEEDS = {"saving.md": "safetensors"}
+NEEDS = {"saving.md": "safetensors", "numpy.md": "scipy"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(DOCS)))
