@@ -9,9 +9,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+import flowcharts  # noqa: E402
 import reference_pages  # noqa: E402
 from docutils import nodes  # noqa: E402
-from pygments.lexers.special import TextLexer  # noqa: E402
 from sphinx.util.docutils import SphinxDirective  # noqa: E402
 
 import tapegrad  # noqa: E402
@@ -22,7 +22,7 @@ extensions = ["myst_nb", "sphinx.ext.autodoc"]
 exclude_patterns = ["build", "README.md"]
 html_theme, html_title = "furo", f"tapegrad {release}"
 html_theme_options = {"navigation_with_keys": True}
-html_copy_source = False
+html_favicon, html_copy_source = "_static/icon.svg", False
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 nb_execution_mode = "off"               # the tests run the lessons
@@ -36,12 +36,17 @@ def _docstring(app, what, name, obj, options, lines):
 
 
 def _included(app, path, parent, content):
-    """Texts that stand beside the code link to it; here, only what is a page is a link."""
+    """Texts that stand beside the code link to it; here, only what is a page is a link. A flowchart becomes a picture."""
+    def picture(match):
+        (HERE / "reference" / "rooms.svg").write_text(flowcharts.drawn(match[1]), encoding="utf-8")
+        return "![the rooms of the library, and what each imports](../reference/rooms.svg)"
+
     def link(match):
         text, target = match[1], match[2]
         page = {"CONVENTIONS.md": "conventions.md", "VOCABULARY.md": "vocabulary.md"}.get(Path(target).name)
         return f"[{text}]({page})" if page else f"`{text.replace(chr(92), '')}`"
 
+    content[0] = re.sub(r"^```mermaid\n(.*?)^```$", picture, content[0], flags=re.MULTILINE | re.DOTALL)
     content[0] = re.sub(r"(?<!!)\[([^\]]+)\]\((?!https?:|#)([^)]+)\)", link, content[0])
 
 
@@ -61,7 +66,6 @@ class Pictures(SphinxDirective):
 
 def setup(app):
     app.add_directive("pictures", Pictures)
-    app.add_lexer("mermaid", TextLexer)
     app.connect("builder-inited", lambda app: reference_pages.write(HERE / "reference"))
     app.connect("autodoc-process-docstring", _docstring)
     app.connect("include-read", _included)

@@ -104,6 +104,18 @@ def test_docstrings_become_markup():
         ">>> 1 + 1", "2", ""]
 
 
+def test_a_flowchart_is_drawn():
+    """Each room above those that it imports; every node and every edge is there."""
+    import flowcharts
+
+    text = 'a["one<br>more"]\nb["two"]\nc["three"]\nb --> a\nc --> b\nc --> a\n'
+    drawn = flowcharts.drawn(text)
+    height = {name: int(re.search(rf'y="(\d+)" text-anchor="middle">{name}<', drawn)[1]) for name in ("one", "two", "three")}
+    assert height["three"] < height["two"] < height["one"] and drawn.count('marker-end="url(#arrow)"') == 3
+    rooms = flowcharts.drawn((ROOT / "tapegrad" / "README.md").read_text(encoding="utf-8"))
+    assert "primitives/" in rooms and "numba, loaded late" in rooms
+
+
 # The site
 
 @pytest.fixture(scope="module")
@@ -162,6 +174,7 @@ def test_the_site_in_a_browser(site, served):
     with sync_playwright() as play:
         opened = play.chromium.launch(executable_path=browser(), args=["--no-sandbox"])
         page, complaints = opened.new_page(), []
+        page.on("response", lambda response: response.status < 400 or complaints.append(response.url))
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: request.url.startswith(served) or complaints.append(request.url))

@@ -183,8 +183,8 @@ def test_what_is_distributed(tmp_path):
     """The source archive has what its tests need; a wheel, which is what build_py copies, the texts beside the code."""
     pytest.importorskip("setuptools")
     clone = tmp_path / "clone"
-    shutil.copytree(ROOT, clone, ignore=shutil.ignore_patterns(".git", ".venv", "*cache*", ".hypothesis", "*.egg-info", "runs", "build",
-                                                              "reference", "dist"))
+    tools = (".git", ".venv", "*cache*", ".hypothesis", "*.egg-info", "runs", "build", "dist", "reference")
+    shutil.copytree(ROOT, clone, ignore=shutil.ignore_patterns(*tools))
     for command in (["sdist", "--dist-dir", "dist"], ["build_py", "--build-lib", "lib"]):
         subprocess.run([sys.executable, "-c", f"from setuptools import setup; setup(script_args={command})"], cwd=clone,
                        capture_output=True, check=True)
