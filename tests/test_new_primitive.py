@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import tapegrad
+
 ROOT = Path(__file__).parents[1]
 ROW = """
 primitive("gaussian_moment", lambda x: x * np.exp(-x * x), lambda F, d, _z, x: d * ((1 - 2 * x * x) * F.exp(-x * x)),
@@ -23,8 +25,8 @@ CASES.append(Case("gaussian_moment", reference=lambda x: x * np.exp(-x * x)))
 def copy(tmp_path):
     """A copy of the library, with the row, and of the table of tests, without; docs knows the public names."""
     shutil.copy(ROOT / "setup.cfg", tmp_path)
-    for folder in ("tapegrad", "tests", "docs"):
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__", ".*", "build"))
+    for folder in (Path(tapegrad.__file__).parent, ROOT / "tests", ROOT / "docs"):
+        shutil.copytree(folder, tmp_path / folder.name, ignore=shutil.ignore_patterns("__pycache__", ".*", "build"))
     append(tmp_path / "tapegrad" / "primitives" / "elementwise.py", ROW)
     return tmp_path
 
