@@ -94,6 +94,8 @@ MORE = {
     "optim.lr_scheduler": "Rates are numbers, without a shape, one per group of parameters. TypeError for what is no "
                           "optimiser, ValueError for numbers that are not allowed.",
     "data": "All arrays of a dataset have one length, the first axis, shape (n, ..). ShapeError where they have not.",
+    "distributed": "Arrays have the same shapes and dtypes on every rank. TypeError for what cannot be shared, DistributedError "
+                   "where ranks differ or one has ended.",
     "wengert": "Values have the shapes and dtypes that the operators give; a delta has the shape of its value. WengertError,"
                " with the entry, for a list that is none.",
     "xman": "Registers have no shape: the values have, when a list is evaluated. WengertError for what is no register.",
@@ -146,6 +148,7 @@ BAD = {
     "scattering": "tg.scatter(np.ones(2), 0, np.array([9]), np.ones(1))",
     "autograd": "tg.autograd.grad(tg.exp(np.ones(())), [tg.tensor(1.0, requires_grad=True)])",
     "data": "tg.data.TensorDataset(np.ones(2), np.ones(3))",
+    "distributed": "tg.distributed.shard(3)",
     "fft": "tg.fft.fft(np.ones(3), axis=1)",
     "linalg": "tg.linalg.solve(np.ones((2, 3)), np.ones(2))",
     "nn": "tg.nn.Linear(4, 2)(np.ones((2, 3)))",
@@ -167,8 +170,7 @@ TITLES = {"tensor": "Tensors and the tape", "derivatives": "Derivatives of funct
           "seeing": "Seeing the tape", "keeping": "Saving", "configuration": "Configuration"}
 GROUPS = {
     "tensor": "Tensor tensor from_dlpack tape no_grad enable_grad",
-    "derivatives": "transforms.functional transforms.gradient_check transforms.checkpointing transforms.implicit "
-                   "transforms.extend",
+    "derivatives": "transforms.",
     "compile": "compiler.compiled",
     "seeing": "debug.",
     "keeping": "export saving",

@@ -98,11 +98,13 @@ def _entry(full):
 
 
 def _page(page):
-    error = error_of(page)
-    lines = [*_titled(page.title), *restructured(page.intro), "A bad call, and its error:", "", ".. code-block:: pycon", "",
-             f"   >>> {BAD[page.slug].replace('__file__', repr('README.md'))}"]
-    said = str(error).replace(public_names.__file__, "README.md")
-    lines += [f"   {line}" for line in ("Traceback (most recent call last):", *textwrap.wrap(f"{_class(error)}: {said}", 110))]
+    lines = [*_titled(page.title), *restructured(page.intro)]
+    if page.slug in BAD:
+        error = error_of(page)
+        said = str(error).replace(public_names.__file__, "README.md")
+        lines += ["A bad call, and its error:", "", ".. code-block:: pycon", "",
+                  f"   >>> {BAD[page.slug].replace('__file__', repr('README.md'))}", "   Traceback (most recent call last):",
+                  *[f"   {line}" for line in textwrap.wrap(f"{_class(error)}: {said}", 110)]]
     return [*lines, "", *[line for full in page.names for line in _entry(full)]]
 
 
