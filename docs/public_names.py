@@ -94,8 +94,8 @@ MORE = {
     "optim.lr_scheduler": "Rates are numbers, without a shape, one per group of parameters. TypeError for what is no "
                           "optimiser, ValueError for numbers that are not allowed.",
     "data": "All arrays of a dataset have one length, the first axis, shape (n, ..). ShapeError where they have not.",
-    "distributed": "Arrays have the same shapes and dtypes on every rank. TypeError for what cannot be shared, DistributedError "
-                   "where ranks differ or one has ended.",
+    "distributed": "Arrays have the same shapes and dtypes on every rank. TypeError for what can't be shared, "
+                   "DistributedError where ranks differ or one has ended.",
     "wengert": "Values have the shapes and dtypes that the operators give; a delta has the shape of its value. WengertError,"
                " with the entry, for a list that is none.",
     "xman": "Registers have no shape: the values have, when a list is evaluated. WengertError for what is no register.",
