@@ -31,6 +31,7 @@ def test_there_are_three():
     assert len(list(LESSONS.glob("*.ipynb"))) == 3
 
 
+@pytest.mark.slow
 def test_a_lesson_runs_in_jupyter(lesson):
     """With its kernel, as in a course: no cell raises an error."""
     pytest.importorskip("nbclient")
