@@ -31,7 +31,7 @@ def _line(text):
         from tqdm import tqdm
     except ImportError:
         return _Line(text)
-    return tqdm(desc=text, bar_format="{desc}: {elapsed}", leave=False, file=sys.stderr)
+    return tqdm(desc=text, bar_format="{desc}: {elapsed}", leave=False, nrows=20, file=sys.stderr)
 
 
 def _show(kernels, done):
