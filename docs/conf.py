@@ -51,15 +51,15 @@ def _included(app, path, parent, content):
 
 
 class Pictures(SphinxDirective):
-    """All pictures of a folder, with their names as captions."""
+    """The pictures that a pattern names, with the content, or else their own names, as captions; nothing, if there are none."""
 
-    required_arguments = 1
+    required_arguments, has_content = 1, True
 
     def run(self):
-        folder = self.arguments[0]
+        folder, _, pattern = self.arguments[0].rpartition("/")
         found = []
-        for path in sorted((Path(self.env.doc2path(self.env.docname)).parent / folder).glob("*.png")):
-            words = path.stem.replace("-", " ")
+        for path in sorted((Path(self.env.doc2path(self.env.docname)).parent / folder).glob(pattern)):
+            words = " ".join(self.content) or path.stem.replace("-", " ")
             found += [nodes.paragraph("", words), nodes.image(uri=f"{folder}/{path.name}", alt=words)]
         return found
 
