@@ -9,7 +9,7 @@ import pytest
 
 import tapegrad as tg
 from tapegrad.__main__ import command
-from tapegrad.command import bench, saved, warmup
+from tapegrad.command import bench, warmup
 from tapegrad.errors import WengertError
 
 
@@ -126,12 +126,6 @@ def test_show(kept, capsys):
 
 
 def test_explore(kept, capsys):
-    """The page of the tape; or, without an explorer, one line that says so."""
-    if not hasattr(saved.traced(), "explore"):
-        with pytest.raises(SystemExit):
-            command(["explore", str(kept)])
-        assert "has no explorer" in capsys.readouterr().err
-        return
     command(["explore", str(kept), "-o", str(kept.with_name("seen.html"))])
     assert capsys.readouterr().out.strip() == str(kept.with_name("seen.html"))
     assert "log_softmax" in kept.with_name("seen.html").read_text(encoding="utf-8")
