@@ -17,7 +17,8 @@ The rooms, from low to high; each imports only what is before it (README.md besi
     compiler        functions that are recorded once and replayed
     wengert, xman   lists of (z, g, (y1, .., yk)) as data, and the expression manager that writes them
     export          a tape in a file; a tape as a NumPy program
-    config          what it runs on; `python -m tapegrad` prints it, and some timings
+    config          what it runs on
+    command         what `python -m tapegrad` does: config, bench, warmup, show, explore
 """
 
 from importlib import import_module
@@ -52,7 +53,7 @@ if TYPE_CHECKING:                                       # what is loaded when it
     from tapegrad.transforms.implicit import custom_fixed_point as custom_fixed_point, custom_root as custom_root
     from tapegrad.transforms.vmap import vmap as vmap
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # What is not needed to compute and to walk back is loaded when it is first asked for.
 LATER = {

@@ -1,125 +1,7 @@
-"""Print the configuration and run a benchmark, about 4 seconds per line and 50 in total."""
+"""What tapegrad runs on, how fast it is here, and the tapes that tg.save_tape has saved."""
 
 import argparse
-import statistics
 import sys
-import time
-
-import numpy as np
-
-import tapegrad as tg
-
-SIZES = ((16, 80, 32, 10), (32, 80, 64, 20), (64, 80, 128, 20), (128, 128, 256, 30))
-PRODUCTS = 1000
-ACTIVATIONS = {"sigmoid": lambda x: 1 / (1 + np.exp(-x)), "tanh": np.tanh, "relu": lambda x: np.maximum(x, 0)}
-
-
-def lstm_step(N, D, H, M):
-    """A training step of an LSTM in elementary operations: M time steps, N names, D characters, H hidden units."""
-    rng = np.random.default_rng(0)
-    xs = [tg.tensor(np.eye(D, dtype="f4")[rng.integers(0, D, N)]) for _ in range(M)]
-    W = {g: tg.tensor(rng.normal(0, 0.1, (D, H)), "f4", requires_grad=True) for g in "ifoc"}
-    U = {g: tg.tensor(rng.normal(0, 0.1, (H, H)), "f4", requires_grad=True) for g in "ifoc"}
-    b = {g: tg.tensor(np.zeros(H), "f4", requires_grad=True) for g in "ifoc"}
-    targets, zeros = rng.integers(0, H, N), tg.tensor(np.zeros((N, H), "f4"))
-
-    def step():
-        h = c = zeros
-        for x in xs:
-            i, f, o = (tg.sigmoid(x @ W[g] + h @ U[g] + b[g]) for g in "ifo")
-            c = f * c + i * tg.tanh(x @ W["c"] + h @ U["c"] + b["c"])
-            h = o * tg.tanh(c)
-        tg.cross_entropy(h, targets).backward()
-        for parameter in (*W.values(), *U.values(), *b.values()):
-            parameter.grad = None
-
-    return step
-
-
-def seconds_of(step):
-    start = time.perf_counter()
-    step()
-    return time.perf_counter() - start
-
-
-def medians(runs, seconds):
-    """The median of each of `runs`, functions that return seconds; called in turns, for `seconds` in total."""
-    for run in runs:
-        run()
-    times, end = [], time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times) < 3:
-        times.append([run() for run in runs])
-    return [statistics.median(column) for column in zip(*times)]
-
-
-def line(what, unit, scale, runs, seconds, beside="NumPy"):
-    """Print the median of the first run, and that of the second (the reference), with the ratio."""
-    ours, *others = medians(runs, seconds)
-    comparison = (f"  {beside} {other * scale:.3f}, ratio {ours / other:.2f}" for other in others)
-    print(f"{what:58}{ours * scale:9.3f} {unit}", *comparison)
-
-
-def products(x, y):
-    for _ in range(PRODUCTS):
-        x * y
-
-
-def chain_backward(x, y):
-    """The seconds that backward() takes through PRODUCTS entries."""
-    z = x
-    for _ in range(PRODUCTS):
-        z = z * y
-    loss = z.sum()
-    return seconds_of(loss.backward)
-
-
-def operations(seconds):
-    """The overhead of an operation, with almost no arithmetic."""
-    a, b = np.ones(4, "f4"), np.ones(4, "f4")
-    x, y = (tg.tensor(array, requires_grad=True) for array in (a, b))
-    runs = [lambda: seconds_of(lambda: products(x, y)), lambda: seconds_of(lambda: products(a, b))]
-    line("a recorded x * y of four float32", "us", 1e6 / PRODUCTS, runs, seconds)
-    line("backward, per entry of a chain of them", "us", 1e6 / PRODUCTS, [lambda: chain_backward(x, y)], seconds)
-
-
-def activations(seconds):
-    """The activations' forward kernels, compared with NumPy expressions."""
-    for name, expression in ACTIVATIONS.items():
-        for size in (2_048, 131_072):
-            a = np.random.default_rng(0).normal(size=size).astype("f4")
-            x, function, calls = tg.tensor(a), getattr(tg, name), 1 + 100_000 // size
-            runs = [lambda f=f, x=x, calls=calls: seconds_of(lambda: [f(x) for _ in range(calls)]) / calls
-                    for f, x in ((function, x), (expression, a))]
-            line(f"{name}, {size:,} float32", "us", 1e6, runs, seconds / 2)
-
-
-def matrix_products(seconds):
-    for n in (64, 256, 1024):
-        a = np.random.default_rng(0).normal(size=(n, n)).astype("f4")
-        median, = medians([lambda a=a: seconds_of(lambda: a @ a)], seconds / 2)
-        print(f"{f'matrix product, {n} x {n} float32':58}{2e-9 * n ** 3 / median:9.1f} GFLOP/s")
-
-
-def adam(seconds, width=512, layers=4):
-    """A step of Adam, without the gradients; compared with a copy of as many numbers, a lower bound for any optimiser."""
-    parameters = [tg.tensor(np.ones((width, width)), "f4", requires_grad=True) for _ in range(layers)]
-    for parameter in parameters:
-        parameter.grad = np.full((width, width), 0.1, "f4")
-    arrays = [np.ones((width, width), "f4") for _ in range(layers)]
-    optimiser = tg.optim.Adam(parameters)
-    runs = [lambda: seconds_of(optimiser.step), lambda: seconds_of(lambda: [a.copy() for a in arrays])]
-    line(f"Adam, a step of {layers * width * width:,} parameters", "ms", 1e3, runs, seconds, "copying them")
-
-
-def main(seconds=4.0):
-    tg.show_config()
-    print()
-    for part in (operations, activations, matrix_products, adam):
-        part(seconds)
-    for N, D, H, M in SIZES:
-        step = lstm_step(N, D, H, M)
-        what = f"LSTM step, {N} names, {D} characters, hidden {H}, {M} steps"
-        line(what, "ms", 1e3, [lambda step=step: seconds_of(step)], seconds)
 
 
 def seconds(text):
@@ -129,17 +11,69 @@ def seconds(text):
     return value
 
 
-def command():
-    """`python -m tapegrad [seconds]`"""
-    parser = argparse.ArgumentParser("python -m tapegrad", description=__doc__)
-    parser.add_argument("seconds", type=seconds, nargs="?", default=4.0, help="for each line (default: %(default)s)")
-    flags = parser.parse_args()
+def _config(flags):
+    from tapegrad.config import show_config
+    show_config()
+
+
+def _bench(flags):
+    from tapegrad.command.bench import bench
+    bench(flags.seconds)
+
+
+def _show(flags):
+    from tapegrad.command.saved import show
+    show(flags.file)
+
+
+def _explore(flags):
+    from tapegrad.command.saved import explore
+    print(explore(flags.file, flags.output))
+
+
+def _warmup(flags):
+    from tapegrad.command.warmup import warmup
+    warmup()
+
+
+def parser():
+    from tapegrad import __version__
+    parser = argparse.ArgumentParser("python -m tapegrad", description=f"{__doc__} Without a command: config.")
+    parser.add_argument("--version", action="version", version=f"tapegrad {__version__}")
+    parser.set_defaults(run=_config)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+
+    def command(name, run, text):
+        added = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        added.set_defaults(run=run)
+        return added
+
+    command("config", _config, "print versions, BLAS, threads, and settings that would be faster")
+    bench = command("bench", _bench, "time operations, activations, products, Adam and an LSTM step, after the configuration")
+    bench.add_argument("seconds", type=seconds, nargs="?", default=4.0,
+                       help="for each line (default: %(default)s; about 50 seconds in total)")
+    command("warmup", _warmup, "compile the library's kernels ahead of their first use, once after installation")
+    show = command("show", _show, "print a saved tape: entries, shapes, values and deltas")
+    explore = command("explore", _explore, "write a page, to open in a browser, that steps through a saved tape")
+    for added in (show, explore):
+        added.add_argument("file", metavar="FILE", help="written by tg.save_tape")
+    explore.add_argument("-o", "--output", metavar="PAGE", help="the HTML file to write (default: FILE, ending in .html)")
+    return parser
+
+
+def command(arguments=None):
+    """Run `python -m tapegrad` with these arguments; what is wrong with a file is said in a line, without a traceback."""
+    flags = (line := parser()).parse_args(arguments)
     try:
-        main(flags.seconds)
+        flags.run(flags)
     except KeyboardInterrupt:
-        parser.exit(130, "\ninterrupted\n")
+        line.exit(130, "\ninterrupted\n")
     except BrokenPipeError:                             # as by `| head`
         sys.stderr.close()
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
+        if not hasattr(flags, "file"):
+            raise
+        line.exit(2, f"{line.prog}: error: {flags.file}: {error}\n")
 
 
 if __name__ == "__main__":

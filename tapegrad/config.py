@@ -5,11 +5,11 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
+from tapegrad import __version__
 from tapegrad.kernels import blas
 from tapegrad.kernels import compile as kernels
 
@@ -100,7 +100,7 @@ def configuration() -> dict[str, Any]:
     core = blas_core()
     threads = {name: os.environ[name] for name in THREADS if name in os.environ}
     return {
-        "tapegrad": version("tapegrad"),
+        "tapegrad": __version__,
         "python": f"{platform.python_version()} on {platform.system()}, {platform.machine()}",
         "numpy": np.__version__,
         "numba": numba.__version__ if numba else "not in use",

@@ -2,37 +2,15 @@
 
 import doctest
 import inspect
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
+from public_names import PUBLIC
 
 import tapegrad as tg
 
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 FINDER = doctest.DocTestFinder(exclude_empty=True)
-PLACES = {"tg": tg} | {f"tg.{name}": getattr(tg, name) for name in tg.MODULES if name != "scipy"}
-PLACES |= {"tg.nn.init": tg.nn.init, "tg.nn.utils": tg.nn.utils,
-           "tg.optim.lr_scheduler": tg.optim.lr_scheduler}
-if find_spec("scipy"):
-    PLACES |= {f"tg.scipy.{name}": getattr(tg.scipy, name) for name in tg.scipy.__all__}
-
-
-def names_of(place):
-    """A module's public names; those of tapegrad itself are what it lists."""
-    return [name for name in (dir(place) if place is tg else place.__all__) if not name.startswith("_")]
-
-
-def is_ours(value):
-    """Whether it is a function or class of tapegrad; NumPy's and SciPy's, where there is nothing to add, have their own
-    text."""
-    text = getattr(getattr(value, "__wrapped__", None), "__doc__", None)
-    where = getattr(value, "__module__", None) or ""
-    return callable(value) and where.startswith("tapegrad") and (text is None or value.__doc__ != text)
-
-
-PUBLIC = {f"{where}.{name}": getattr(place, name) for where, place in PLACES.items() for name in names_of(place)
-          if is_ours(getattr(place, name))}
 # What shares its docstring, as tg.pow and tg.power do, is run under its first name.
 EXAMPLES = {inspect.unwrap(value): (name, value) for name, value in reversed(PUBLIC.items())}
 EXAMPLES = sorted([(name, tests) for name, value in EXAMPLES.values()

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import tapegrad
+
 ROOT = Path(__file__).parents[1]
 ROW = """
 primitive("gaussian_moment", lambda x: x * np.exp(-x * x), lambda F, d, _z, x: d * ((1 - 2 * x * x) * F.exp(-x * x)),
@@ -21,10 +23,10 @@ CASES.append(Case("gaussian_moment", reference=lambda x: x * np.exp(-x * x)))
 
 @pytest.fixture
 def copy(tmp_path):
-    """A copy of the library, with the row, and of the table of tests, without."""
+    """A copy of the library, with the row, and of the table of tests, without; docs knows the public names."""
     shutil.copy(ROOT / "setup.cfg", tmp_path)
-    for folder in ("tapegrad", "tests"):
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    for folder in (Path(tapegrad.__file__).parent, ROOT / "tests", ROOT / "docs"):
+        shutil.copytree(folder, tmp_path / folder.name, ignore=shutil.ignore_patterns("__pycache__", ".*", "build"))
     append(tmp_path / "tapegrad" / "primitives" / "elementwise.py", ROW)
     return tmp_path
 
@@ -38,6 +40,11 @@ def run(copy, file, selected):
     pytest_command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"tests/{file}", "-k", selected]
     done = subprocess.run(pytest_command, cwd=copy, env=os.environ | {"PYTHONPATH": str(copy)}, capture_output=True, text=True)
     return done.stdout.splitlines()[-1]
+
+
+def test_the_guide_for_contributors_shows_these_rows():
+    page = (ROOT / "docs" / "inside" / "contributing.md").read_text(encoding="utf-8")
+    assert ROW.strip() in page and TEST_ROW.strip() in page
 
 
 def test_a_row_and_its_test_row_are_all(copy):

@@ -1,28 +1,43 @@
 """What the README shows is what happens."""
 
-import doctest
 import re
-from pathlib import Path
 
-README = Path(__file__).parents[1] / "README.md"
+import pytest
+from pages import ROOT, blocks, broken_links, pages, run
+
+README = ROOT / "README.md"
 
 
-def test_the_session_in_the_readme():
-    result = doctest.testfile(str(README), module_relative=False, globs={"__name__": "readme"},
-                              optionflags=doctest.NORMALIZE_WHITESPACE)
-    assert result.attempted > 8 and result.failed == 0
+def test_the_sessions_in_the_readme(capsys):
+    result = run(README)
+    assert result.attempted > 20 and result.failed == 0, capsys.readouterr().out
 
 
 def test_the_two_commands_come_first():
-    blocks = re.findall(r"^```(\w+)\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
-    assert [language for language, _ in blocks[:2]] == ["sh", "sh"]
-    assert "train_lstm.py" in blocks[0][1] and "pytest" in blocks[1][1]
-    assert all(len(text.strip().splitlines()) == 1 for _, text in blocks[:2])
+    (first, train), (second, test) = blocks(README)[:2]
+    assert first == second == "sh"
+    assert "train_lstm.py" in train and "pytest" in test
+    assert all(len(text.strip().splitlines()) == 1 for text in (train, test))
 
 
-def test_every_link_leads_somewhere():
-    for file in (README, *README.parent.glob("*/*.md"), *README.parent.glob("*/*/*.md")):
-        if any(part.startswith(".") for part in file.relative_to(README.parent).parts):
-            continue
-        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", file.read_text()):
-            assert (file.parent / target).exists(), f"{file.name}: {target}"
+def test_it_is_a_front_page():
+    text = README.read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 150
+    assert len([language for language, _ in blocks(README) if language == "python"]) == 5
+    assert re.search(r"!\[.+\]\(.+\)", text)
+
+
+@pytest.mark.parametrize("page", pages("."), ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page):
+    assert not broken_links(page)
+
+
+def test_links_are_found():
+    assert sum(len(re.findall(r"\]\((?!https?:)", page.read_text(encoding="utf-8"))) for page in pages(".")) > 100
+
+
+def test_one_version():
+    import tapegrad
+
+    for file in ("CHANGELOG.md", "CITATION.cff"):
+        assert tapegrad.__version__ in (ROOT / file).read_text(encoding="utf-8")

@@ -23,7 +23,8 @@ from tapegrad.compiler.watching import GENERATORS, watched
 from tapegrad.core.tape import thread
 from tapegrad.errors import CompileError
 from tapegrad.functions.tensor import Tensor
-from tapegrad.kernels.compile import loading_none, patience
+from tapegrad.kernels.compile import loading_none
+from tapegrad.kernels.progress import shown
 from tapegrad.tree import leaves, rebuild, same
 
 RECORDINGS = 64                         # of a function, the last ones used
@@ -97,8 +98,7 @@ class Compiled:
         if self.always is not None:
             return self._plainly(*self.always, args, kwargs)
         known = self.recorded
-        line = f"compile records {self.name}; later calls replay it"
-        with self.lock, uncollected(), patience(line, anywhere=False):
+        with self.lock, uncollected(), shown(self.name, "recording, for later calls to replay"):
             if self.recorded == known:
                 return self._traced(args, kwargs, missed)
         return self(*args, **kwargs)                    # another thread has recorded meanwhile

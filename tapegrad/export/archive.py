@@ -179,6 +179,27 @@ class Kept:
         """{leaf's name: its gradient}: the derivatives of the last result, with delta `seed`."""
         return wengert.backprop(self._f, self._inputs(replacements), DG=self._DG, seed=seed, G=self._G, wrt=list(self.leaves))
 
+    def record(self, **replacements: Any) -> Tensor:
+        """The last result, as a tensor: every entry is recorded on this thread's tape under its name, to be looked at there.
+
+        A leaf becomes a new tensor that requires a gradient, unless a tensor is given for it, which is taken as it is. Raises
+        WengertError for an operator in G or DG: a tape has tapegrad's own.
+
+        >>> import os, tempfile
+        >>> x = tg.tensor([1.0, 2.0], requires_grad=True, name="x")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "tape.npz")
+        ...     tg.save_tape(path, (x * x).sum())
+        ...     kept = tg.load_tape(path)
+        >>> kept.record(x=np.array([3.0, 4.0])).item()
+        25.0
+        """
+        own = {g for _, g, _ in self._f} & {*(self._G or ()), *(self._DG or ())}
+        if own:
+            raise WengertError(f"record: {', '.join(sorted(own))} is given in G or DG; a tape has tapegrad's own operators")
+        given = {name: value for name, value in replacements.items() if isinstance(value, Tensor)}
+        return compiled(self._f).recorded(self._inputs(replacements) | given, self.leaves)
+
     def diff(self, other: "Kept") -> Difference:
         """Compare with the tape `other`: entries added, removed and changed, and values that differ. See Difference."""
         return Difference(self._f, other._f, self.values, other.values, self._static, other._static)

@@ -24,8 +24,8 @@ them recompiles it. A broken cache is removed and written again; if none can be 
 
 Failure. If compilation fails, a RuntimeWarning says why, once, and NumPy computes for the rest of the process.
 
-A word. Compiling for the first time takes seconds. If it takes more than PATIENCE of them, one line on stderr says so; from
-the cache, kernels are there before.
+Progress. Compiling for the first time takes seconds, which a terminal shows (progress.py). `python -m tapegrad warmup` does
+it ahead, for all that is in `every`.
 
 Threads. Kernels are loaded and compiled under `lock`, by one thread at a time; calling them needs no lock.
 
@@ -43,6 +43,7 @@ from importlib.util import find_spec
 from threading import get_ident
 
 from tapegrad.kernels.objects import known_layout
+from tapegrad.kernels.progress import shown
 
 lock = threading.RLock()
 
@@ -93,35 +94,12 @@ def nothing(*operands):
     return False
 
 
-PATIENCE = 4.0
-_said = set()
-
-
-def _say(line):
-    if line not in _said and sys.stderr is not None:
-        _said.add(line)
-        print(f"tapegrad: {line}", file=sys.stderr, flush=True)
-
-
-@contextmanager
-def patience(line="compiling kernels; later runs take them from the cache", anywhere=True):
-    """While kernels are loaded or compiled: a line on stderr, once in a process, if it takes long; on a terminal only, unless
-    `anywhere`."""
-    if line in _said or not anywhere and not (sys.stderr is not None and sys.stderr.isatty()):
-        yield
-        return
-    timer = threading.Timer(PATIENCE, _say, (line,))
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
 def failed(name, problem):
     """Warn that a kernel has failed and NumPy is used instead."""
     warnings.warn(f"tapegrad: falling back to NumPy for {name}, because numba failed: {problem}", RuntimeWarning, stacklevel=4)
+
+
+every = []              # all Late, in the order in which their modules were imported
 
 
 class Late:
@@ -134,6 +112,14 @@ class Late:
 
     def __init__(self, load, *names, usable=lambda: compiler() is not None):
         self._load, self._names, self._usable = load, names, usable
+        every.append(self)
+
+    def __str__(self):
+        return ", ".join(self._names)
+
+    def load(self):
+        """Load the kernels; whether they are available."""
+        return getattr(self, self._names[0]) is not nothing
 
     def __getattr__(self, name):
         if name not in self._names:
@@ -149,9 +135,9 @@ class Late:
         if not (self._usable() and known_layout()):
             return {}
         try:
-            with patience():
+            with shown(str(self)):
                 kernels = self._load()
             return {name: getattr(kernels, name) for name in self._names}
         except Exception as problem:
-            failed(", ".join(self._names), problem)
+            failed(str(self), problem)
             return {}

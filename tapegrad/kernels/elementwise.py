@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tapegrad.kernels.compile import compiler, failed, lock, patience
+from tapegrad.kernels.compile import compiler, failed, lock
+from tapegrad.kernels.progress import shown
 
 _made = {}
 
@@ -42,7 +43,7 @@ def _build(*description):
         from tapegrad.kernels.jit import ufunc
     except Exception as problem:
         return failed(description[1], problem)
-    with patience():
+    with shown(description[1]):
         return ufunc.build(*description)
 
 

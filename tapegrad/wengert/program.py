@@ -8,7 +8,9 @@ from operator import attrgetter
 
 import numpy as np
 
+from tapegrad.core.record import recorder
 from tapegrad.errors import ShapeError
+from tapegrad.functions.tensor import Tensor, tensor
 from tapegrad.graph.graph import Graph
 from tapegrad.graph.reverse import Reverse, delta_dtype
 from tapegrad.graph.run import Ready
@@ -140,6 +142,23 @@ class Program:
             held[step.slot] = z = Node(row, tuple(operands), static, *kind_of(values[step.slot]))
             known[z] = values[step.slot]
         return held
+
+    def recorded(self, val, leaves):
+        """The last result as a tensor: every entry is recorded on the tape under its name. `leaves` require gradients."""
+        values = self.blank.copy()
+        for name, (_, operand) in self.inputs.items():
+            y = val[name]
+            new = operand and not isinstance(y, Tensor)
+            values[self.slots[name]] = tensor(y, requires_grad=name in leaves, name=name) if new else y
+        for step in self.steps:
+            operands, keywords = [[values[slot] for slot in slots] for slots in (step.ys, step.keys.values())]
+            try:
+                z = recorder(step.row)(*operands) if step.row else step.tensor(operands, keywords)
+            except Exception as error:
+                raise step.failed(error, values) from error
+            z.name = step.z
+            values[step.slot] = z
+        return z
 
     def deltas(self, values, users, seed, wrt):
         """{name: delta} of the names in `wrt` that are in the list."""
