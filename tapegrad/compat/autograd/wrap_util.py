@@ -1,0 +1,66 @@
+"""How an operator on functions of one argument becomes one on functions of several, of which some are chosen by `argnum`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tapegrad.compat.autograd.util import subvals
+
+__all__ = ["get_doc", "get_name", "unary_to_nary", "wrap_nary_f", "wraps"]
+
+Function = Callable[..., Any]
+
+
+def get_name(f: Any) -> str:
+    return getattr(f, "__name__", "[unknown name]")
+
+
+def get_doc(f: Any) -> str:
+    return getattr(f, "__doc__", None) or ""
+
+
+def wraps(fun: Any, namestr: str = "{fun}", docstr: str = "{doc}", **kwargs: Any) -> Callable[[Any], Any]:
+    """Decorator that names and documents a function after `fun`, by the two templates."""
+    def decorate(f: Any) -> Any:
+        f.__name__ = namestr.format(fun=get_name(fun), **kwargs)
+        f.__doc__ = docstr.format(fun=get_name(fun), doc=get_doc(fun), **kwargs)
+        return f
+
+    return decorate
+
+
+def wrap_nary_f(fun: Any, op: Any, argnum: int | Sequence[int]) -> Callable[[Any], Any]:
+    """Decorator that names a function of several arguments after the operator and the function that it was made from."""
+    return wraps(fun, "{op}_of_{fun}_wrt_argnum_{argnum}",
+                 "    {op} of function {fun} with respect to argument number {argnum}. Takes the\n"
+                 "    arguments of {fun}.\n", op=get_name(op), argnum=argnum)
+
+
+def unary_to_nary(unary_operator: Function) -> Function:
+    """operator(fun, x), of a function of x, as operator(fun, argnum)(*args): by the argument at the position argnum, or by
+    the tuple of several."""
+    @wraps(unary_operator)
+    def nary_operator(fun: Function, argnum: int | Sequence[int] = 0, *options: Any, **named_options: Any) -> Function:
+        if not isinstance(argnum, (int, tuple, list)):
+            raise TypeError(f"{get_name(unary_operator)}: argnum={argnum!r}; expected the position of an argument, or several")
+
+        @wrap_nary_f(fun, unary_operator, argnum)
+        def nary_f(*args: Any, **kwargs: Any) -> Any:
+            if isinstance(argnum, int):
+                x = args[argnum]
+                if len(args) == 1 and not kwargs:
+                    return unary_operator(fun, x, *options, **named_options)
+            else:
+                x = tuple([args[i] for i in argnum])
+
+            @wraps(fun)
+            def unary_f(x: Any) -> Any:
+                chosen = [(argnum, x)] if isinstance(argnum, int) else zip(argnum, x)
+                return fun(*subvals(args, chosen), **kwargs)
+
+            return unary_operator(unary_f, x, *options, **named_options)
+
+        return nary_f
+
+    return nary_operator
