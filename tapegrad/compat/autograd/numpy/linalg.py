@@ -26,12 +26,12 @@ def _mirrored(a: Any, UPLO: str) -> Any:
 
 def eigh(a: Any, UPLO: str = "L") -> Any:
     """NumPy's eigh; the gradient is by the triangle that is read, as autograd has it."""
-    return _ours.eigh(_mirrored(a, UPLO) if holds_tensor((a,)) else a, UPLO)
+    return _ours.eigh(a if UPLO == "L" and not holds_tensor((a,)) else _mirrored(a, UPLO))
 
 
 def eigvalsh(a: Any, UPLO: str = "L") -> Any:
     """NumPy's eigvalsh; the gradient is by the triangle that is read."""
-    return _ours.eigvalsh(_mirrored(a, UPLO) if holds_tensor((a,)) else a, UPLO)
+    return _ours.eigvalsh(a if UPLO == "L" and not holds_tensor((a,)) else _mirrored(a, UPLO))
 
 
 def __getattr__(name: str) -> Any:
