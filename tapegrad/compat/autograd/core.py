@@ -18,7 +18,8 @@ from tapegrad.compat.autograd.tracer import (
 from tapegrad.compat.autograd.tracer import primitive as _primitive
 from tapegrad.compat.autograd.util import func, subval
 from tapegrad.compat.autograd.vspaces import SparseObject, VSpace, vspace
-from tapegrad.compat.autograd.wrap_util import wraps
+from tapegrad.compat.autograd.wrap_util import get_name, wraps
+from tapegrad.errors import describe
 from tapegrad.functions.tensor import Tensor
 from tapegrad.transforms import functional
 from tapegrad.tree import leaves, rebuild
@@ -28,22 +29,35 @@ __all__ = ["SparseObject", "VSpace", "def_linear", "defjvp", "defjvp_argnum", "d
 
 
 class Output:
-    """The function of tensors that a user's is, and what it returned: as tensors, or, where none is traced, as it is."""
+    """The function of tensors that a user's is, and what it returned: as tensors, or, where none is traced, as it is.
 
-    def __init__(self, fun: Function) -> None:
-        self.fun, self.value, self.traced = fun, None, False
+    operator   the name of an operator that takes functions with real values only: TypeError for others
+    scalar     whether the value has to be a single number
+    """
+
+    def __init__(self, fun: Function, operator: str | None = None, scalar: bool = False) -> None:
+        self.fun, self.operator, self.scalar, self.value, self.traced = fun, operator, scalar, None, False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         z = self.fun(*args, **kwargs)
         if type(z) is Tensor and z._register is not None:
             self.traced = True
+            if self.operator is not None and (z.dtype.kind != "f" or self.scalar and z.size != 1):
+                self._refuse(z)
             return z
+        if self.operator is not None and (np.iscomplexobj(z) or vspace(z).size != 1 and self.scalar):
+            self._refuse(z)
         found = leaves(z)
         self.traced = any(map(isbox, found))
         if not self.traced:
+            warnings.warn("Output seems independent of input.", stacklevel=7)
             self.value = z
             return Tensor(0.0)
         return rebuild(z, iter([x if isinstance(x, Tensor) else Tensor(x) for x in found]))
+
+    def _refuse(self, z: Any) -> None:
+        raise TypeError(f"{self.operator} takes functions that return {'a single real number' if self.scalar else 'real numbers'},"
+                        f" and {get_name(self.fun)} returned {describe(z)}; use jacobian, elementwise_grad or holomorphic_grad")
 
 
 def floats(x: Any) -> Any:
@@ -65,7 +79,6 @@ def make_vjp(fun: Function, x: Any) -> tuple[Function, Any]:
     output = Output(fun)
     value, pullback = functional.vjp(output, floats(x))
     if not output.traced:
-        warnings.warn("Output seems independent of input.", stacklevel=2)
         space = vspace(x)
         return lambda g: space.zeros(), plain(output.value)
     return lambda g: plain(conjugated(pullback(conjugated(g))[0])), plain(value)
@@ -81,7 +94,6 @@ def make_jvp(fun: Function, x: Any) -> Function:
         output = Output(fun)
         value, tangent = functional.jvp(output, (floats(x),), (g,))
         if not output.traced:
-            warnings.warn("Output seems independent of input.", stacklevel=2)
             value = plain(output.value)
             return value, vspace(value).zeros()
         return plain(value), plain(tangent)

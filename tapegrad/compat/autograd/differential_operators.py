@@ -25,13 +25,11 @@ make_vjp = unary_to_nary(_make_vjp)
 make_jvp = unary_to_nary(_make_jvp)
 
 
-def _real_number(name: str, value: Any) -> Any:
-    """The vector space of a function's value; TypeError if that is not a single real number."""
-    space = vspace(value)
-    if space.size != 1:
-        raise TypeError(f"{name} takes functions that return a single real number, and this one returned {value!r}; use jacobian, "
-                        "elementwise_grad or holomorphic_grad")
-    return space
+def _evaluated(name: str, fun: Function, x: Any, scalar: bool = True) -> tuple[Any, Any]:
+    """(fun(x), its gradient, or that of its sum); TypeError for values that have none."""
+    output = Output(fun, name, scalar)
+    value, gradient = functional.evaluated(name, output, (floats(x),), {}, 0, scalar)
+    return plain(value if output.traced else output.value), plain(conjugated(gradient))
 
 
 @unary_to_nary
@@ -41,8 +39,7 @@ def value_and_grad(fun: Function, x: Any) -> tuple[Any, Any]:
     >>> value_and_grad(lambda x: x ** 2)(3.0)
     (np.float64(9.0), np.float64(6.0))
     """
-    vjp, ans = _make_vjp(fun, x)
-    return ans, vjp(_real_number("value_and_grad", ans).ones())
+    return _evaluated("value_and_grad", fun, x)
 
 
 @unary_to_nary
@@ -55,8 +52,7 @@ def grad(fun: Function, x: Any) -> Any:
     >>> grad(lambda x, y: x * y, argnum=1)(2.0, 3.0)
     np.float64(2.0)
     """
-    vjp, ans = _make_vjp(fun, x)
-    return vjp(_real_number("grad", ans).ones())
+    return _evaluated("grad", fun, x)[1]
 
 
 @unary_to_nary
@@ -66,11 +62,7 @@ def elementwise_grad(fun: Function, x: Any) -> Any:
     >>> elementwise_grad(lambda x: x ** 3)(np.array([1.0, 2.0]))
     array([ 3., 12.])
     """
-    vjp, ans = _make_vjp(fun, x)
-    space = vspace(ans)
-    if space.iscomplex:
-        raise TypeError(f"elementwise_grad takes functions with real values, and this one returned {ans!r}")
-    return vjp(space.ones())
+    return _evaluated("elementwise_grad", fun, x, scalar=False)[1]
 
 
 @unary_to_nary

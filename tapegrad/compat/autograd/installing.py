@@ -26,6 +26,9 @@ class _Alias(Loader):
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         module = import_module(spec.name.replace(THEIRS, OURS, 1))
         self.spec = module.__spec__
+        for name, loaded in list(sys.modules.items()):  # else their import would replace what the package has under their name
+            if name.startswith(f"{OURS}."):
+                sys.modules.setdefault(name.replace(OURS, THEIRS, 1), loaded)
         return module
 
     def exec_module(self, module: ModuleType) -> None:

@@ -62,6 +62,8 @@ def _numbers(tree: Any) -> Any:
 
 def conjugated(tree: Any) -> Any:
     """The complex conjugates of a structure's leaves: autograd's derivative by a complex number is that of tapegrad's."""
+    if type(tree) is np.ndarray and tree.dtype.kind != "c":
+        return tree
     found = leaves(tree)
     if not any([np.iscomplexobj(x) for x in found]):
         return tree

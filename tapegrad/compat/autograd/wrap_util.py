@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tapegrad.compat.autograd.util import subvals
-
 __all__ = ["get_doc", "get_name", "unary_to_nary", "wrap_nary_f", "wraps"]
 
 Function = Callable[..., Any]
@@ -37,6 +35,28 @@ def wrap_nary_f(fun: Any, op: Any, argnum: int | Sequence[int]) -> Callable[[Any
                  "    arguments of {fun}.\n", op=get_name(op), argnum=argnum)
 
 
+class _Unary:
+    """A function of the chosen argument, or of the tuple of several."""
+
+    __slots__ = ("fun", "argnum", "args", "kwargs")
+
+    def __init__(self, fun: Function, argnum: int | Sequence[int], args: Sequence[Any], kwargs: dict[str, Any]) -> None:
+        self.fun, self.argnum, self.args, self.kwargs = fun, argnum, args, kwargs
+
+    @property
+    def __name__(self) -> str:
+        return get_name(self.fun)
+
+    def __call__(self, x: Any) -> Any:
+        args = list(self.args)
+        if isinstance(self.argnum, int):
+            args[self.argnum] = x
+        else:
+            for i, part in zip(self.argnum, x):
+                args[i] = part
+        return self.fun(*args, **self.kwargs)
+
+
 def unary_to_nary(unary_operator: Function) -> Function:
     """operator(fun, x), of a function of x, as operator(fun, argnum)(*args): by the argument at the position argnum, or by
     the tuple of several."""
@@ -47,19 +67,9 @@ def unary_to_nary(unary_operator: Function) -> Function:
 
         @wrap_nary_f(fun, unary_operator, argnum)
         def nary_f(*args: Any, **kwargs: Any) -> Any:
-            if isinstance(argnum, int):
-                x = args[argnum]
-                if len(args) == 1 and not kwargs:
-                    return unary_operator(fun, x, *options, **named_options)
-            else:
-                x = tuple([args[i] for i in argnum])
-
-            @wraps(fun)
-            def unary_f(x: Any) -> Any:
-                chosen = [(argnum, x)] if isinstance(argnum, int) else zip(argnum, x)
-                return fun(*subvals(args, chosen), **kwargs)
-
-            return unary_operator(unary_f, x, *options, **named_options)
+            x = args[argnum] if isinstance(argnum, int) else tuple([args[i] for i in argnum])
+            unary = fun if len(args) == 1 and argnum == 0 and not kwargs else _Unary(fun, argnum, args, kwargs)
+            return unary_operator(unary, x, *options, **named_options)
 
         return nary_f
 
