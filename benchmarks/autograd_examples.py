@@ -136,7 +136,8 @@ def main(arguments=None):
             print(f"| {path.stem} | asks for no gradient of numbers |||")
             continue
         ours, theirs, ratios[path.stem], difference = found
-        print(f"| {path.stem} | {ours * 1e6:.0f} | {theirs * 1e6:.0f} | {ratios[path.stem]:.2f} | {difference:.1e} |", flush=True)
+        print(f"| {path.stem} | {ours * 1e6:.0f} | {theirs * 1e6:.0f} | {ratios[path.stem]:.2f} | {difference:.1e} |",
+              flush=True)
     if ratios:
         print(f"\n{len(ratios)} examples: median {np.median(list(ratios.values())):.2f}, "
               f"largest {max(ratios.values()):.2f} ({max(ratios, key=ratios.get)})")

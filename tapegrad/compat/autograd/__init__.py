@@ -17,15 +17,16 @@ from typing import Any
 from tapegrad.compat.autograd.builtins import dict, isinstance, list, tuple, type
 from tapegrad.compat.autograd.core import primitive
 from tapegrad.compat.autograd.differential_operators import (
-    checkpoint, deriv, elementwise_grad, grad, grad_and_aux, grad_named, hessian, hessian_tensor_product, hessian_vector_product,
+    checkpoint, deriv, elementwise_grad, grad, grad_and_aux, grad_named, hessian, hessian_tensor_product,
+    hessian_vector_product,
     holomorphic_grad, jacobian, make_ggnvp, make_hvp, make_jvp, make_jvp_reversemode, make_vjp, multigrad_dict,
     tensor_jacobian_product, value_and_grad, vector_jacobian_product)
 from tapegrad.compat.autograd.installing import install, uninstall
 
-__all__ = ["checkpoint", "deriv", "elementwise_grad", "grad", "grad_and_aux", "grad_named", "hessian", "hessian_tensor_product",
-           "hessian_vector_product", "holomorphic_grad", "install", "jacobian", "make_ggnvp", "make_hvp", "make_jvp",
-           "make_jvp_reversemode", "make_vjp", "multigrad_dict", "tensor_jacobian_product", "uninstall", "value_and_grad",
-           "vector_jacobian_product"]
+__all__ = ["checkpoint", "deriv", "elementwise_grad", "grad", "grad_and_aux", "grad_named", "hessian",
+           "hessian_tensor_product", "hessian_vector_product", "holomorphic_grad", "install", "jacobian", "make_ggnvp",
+           "make_hvp", "make_jvp", "make_jvp_reversemode", "make_vjp", "multigrad_dict", "tensor_jacobian_product",
+           "uninstall", "value_and_grad", "vector_jacobian_product"]
 
 MODULES = ("builtins", "core", "differential_operators", "extend", "misc", "numpy", "scipy", "test_util", "tracer", "util",
            "wrap_util")

@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tapegrad.compat.autograd.tracer import (
-    Function, conjugated, isbox, plain, primitive_jvps, primitive_vjps, transposed_jvps)
+from tapegrad.compat.autograd.tracer import Function, conjugated, isbox, plain, primitive_jvps, primitive_vjps, transposed_jvps
 from tapegrad.compat.autograd.tracer import primitive as _primitive
 from tapegrad.compat.autograd.util import func, subval
 from tapegrad.compat.autograd.vspaces import SparseObject, VSpace, vspace
@@ -56,8 +55,9 @@ class Output:
         return rebuild(z, iter([x if isinstance(x, Tensor) else Tensor(x) for x in found]))
 
     def _refuse(self, z: Any) -> None:
-        raise TypeError(f"{self.operator} takes functions that return {'a single real number' if self.scalar else 'real numbers'},"
-                        f" and {get_name(self.fun)} returned {describe(z)}; use jacobian, elementwise_grad or holomorphic_grad")
+        wanted = "a single real number" if self.scalar else "real numbers"
+        raise TypeError(f"{self.operator} takes functions that return {wanted}, and {get_name(self.fun)} returned {describe(z)}"
+                        "; use jacobian, elementwise_grad or holomorphic_grad")
 
 
 def floats(x: Any) -> Any:
@@ -150,6 +150,20 @@ def defjvp_argnums(fun: Any, jvpmaker: Function) -> None:
     transposed_jvps[fun] = transposed
 
 
+def _by_basis(fun: Any, i: int, ans: Any, args: Any, kwargs: dict[str, Any]) -> Function:
+    """The vjp of a function that is linear in the argument i, from its values at a basis."""
+    space, values = vspace(args[i]), vspace(ans)
+
+    def vjp(g: Any) -> Any:
+        found = space.zeros()
+        for e in space.standard_basis():
+            length = values.inner_prod(values.covector(g), fun(*subval(args, i, e), **kwargs))
+            found = space.add(found, space.scalar_mul(e, length))
+        return space.covector(found)
+
+    return vjp
+
+
 def defjvp_argnum(fun: Any, jvpmaker: Function) -> None:
     """jvpmaker(argnum, g, ans, args, kwargs) gives the tangent of ans for the tangent g of one argument."""
     def of_all(argnums: Sequence[int], gs: Sequence[Any], *call: Any) -> Any:
@@ -165,7 +179,8 @@ def defjvp(fun: Any, *jvpfuns: Function | str | None, argnums: Sequence[int] | N
     """Give a primitive forward derivatives: a jvp(g, ans, *args, **kwargs) for each argument.
 
     "same" stands for a function that is linear in the argument, None for the derivative 0. Where there is a vjp, too, that is
-    what is used, for derivatives in a direction as well.
+    what is used, for derivatives in a direction as well. One that is linear, without a vjp, gets it from its values at a
+    basis: as many calls as the argument has elements.
     """
     found = dict(zip(count() if argnums is None else argnums, jvpfuns))
     for i, f in found.items():
@@ -178,13 +193,24 @@ def defjvp(fun: Any, *jvpfuns: Function | str | None, argnums: Sequence[int] | N
             return vspace(ans).zeros()
         return fun(*subval(args, i, g), **kwargs) if f == "same" else f(g, ans, *args, **kwargs)    # type: ignore[operator]
 
+    def transposed(argnums: Sequence[int], ans: Any, args: Any, kwargs: dict[str, Any]) -> Function:
+        vjps = [_by_basis(fun, i, ans, args, kwargs) if found[i] == "same" else
+                make_vjp(lambda g, i=i: jvpmaker(i, g, ans, args, kwargs), vspace(args[i]).zeros())[0] for i in argnums]
+        return lambda g: [vjp(g) for vjp in vjps]
+
     defjvp_argnum(fun, jvpmaker)
-    transposed_jvps[fun].argnums = frozenset(found)     # type: ignore[attr-defined]
+    transposed.argnums = frozenset(found)               # type: ignore[attr-defined]
+    transposed_jvps[fun] = transposed
 
 
 def def_linear(fun: Any) -> None:
     """A primitive is linear in each of its arguments."""
+    def transposed(argnums: Sequence[int], ans: Any, args: Any, kwargs: dict[str, Any]) -> Function:
+        vjps = [_by_basis(fun, i, ans, args, kwargs) for i in argnums]
+        return lambda g: [vjp(g) for vjp in vjps]
+
     defjvp_argnum(fun, lambda i, g, ans, args, kwargs: fun(*subval(args, i, g), **kwargs))
+    transposed_jvps[fun] = transposed
 
 
 # The way of autograd 1.1, which it still takes

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
 from inspect import getfullargspec, signature
 from typing import Any
 
 import numpy as np
 
-from tapegrad.compat.autograd.core import Output, floats, make_vjp as _make_vjp
+from tapegrad import numpy as anp
+from tapegrad.compat.autograd.core import Output, floats
 from tapegrad.compat.autograd.core import make_jvp as _make_jvp
+from tapegrad.compat.autograd.core import make_vjp as _make_vjp
 from tapegrad.compat.autograd.tracer import Function, conjugated, plain
 from tapegrad.compat.autograd.vspaces import vspace
 from tapegrad.compat.autograd.wrap_util import unary_to_nary
-from tapegrad import numpy as anp
+from tapegrad.functions.tensor import Tensor
 from tapegrad.transforms import checkpointing, functional
+from tapegrad.tree import leaves, rebuild
 
-__all__ = ["checkpoint", "deriv", "elementwise_grad", "grad", "grad_and_aux", "grad_named", "hessian", "hessian_tensor_product",
-           "hessian_vector_product", "holomorphic_grad", "jacobian", "make_ggnvp", "make_hvp", "make_jvp", "make_jvp_reversemode",
-           "make_vjp", "multigrad_dict", "tensor_jacobian_product", "value_and_grad", "vector_jacobian_product"]
+__all__ = ["checkpoint", "deriv", "elementwise_grad", "grad", "grad_and_aux", "grad_named", "hessian",
+           "hessian_tensor_product", "hessian_vector_product", "holomorphic_grad", "jacobian", "make_ggnvp", "make_hvp",
+           "make_jvp", "make_jvp_reversemode", "make_vjp", "multigrad_dict", "tensor_jacobian_product", "value_and_grad",
+           "vector_jacobian_product"]
 
 make_vjp = unary_to_nary(_make_vjp)
 make_jvp = unary_to_nary(_make_jvp)
@@ -108,7 +111,8 @@ def grad_named(fun: Function, argname: str) -> Function:
     >>> grad_named(lambda x, y: x * y, "y")(2.0, 3.0)
     np.float64(2.0)
     """
-    return grad(fun, getfullargspec(fun).args.index(argname))
+    named: Function = grad(fun, getfullargspec(fun).args.index(argname))
+    return named
 
 
 @unary_to_nary
@@ -145,7 +149,8 @@ def hessian_tensor_product(fun: Function, argnum: int = 0) -> Function:
         *args, v = args                                 # type: ignore[assignment]
         return anp.tensordot(fun_grad(*args, **kwargs), v, np.ndim(v))
 
-    return grad(directional, argnum)
+    product: Function = grad(directional, argnum)
+    return product
 
 
 def tensor_jacobian_product(fun: Function, argnum: int = 0) -> Function:
@@ -158,7 +163,8 @@ def tensor_jacobian_product(fun: Function, argnum: int = 0) -> Function:
         *args, v = args                                 # type: ignore[assignment]
         return anp.tensordot(v, fun(*args, **kwargs), np.ndim(v))
 
-    return jacobian(product, argnum)
+    found: Function = jacobian(product, argnum)
+    return found
 
 
 hessian_vector_product = hessian_tensor_product
@@ -167,13 +173,13 @@ vector_jacobian_product = tensor_jacobian_product
 
 @unary_to_nary
 def make_jvp_reversemode(fun: Function, x: Any) -> Function:
-    """The function v -> the derivative of fun at x in the direction v, as the derivative of the vjp.
+    """The function v -> the derivative of fun at x in the direction v: tapegrad's jvp is that of the reverse sweep anyway.
 
     >>> make_jvp_reversemode(lambda x: x ** 3)(2.0)(1.0)
     np.float64(12.0)
     """
-    vjp, y = _make_vjp(fun, x)
-    return _make_vjp(vjp, vspace(y).zeros())[0]
+    jvp = _make_jvp(fun, x)
+    return lambda v: jvp(v)[1]
 
 
 def _half_square(x: Any) -> Any:
@@ -190,9 +196,8 @@ def make_ggnvp(f: Function, g: Function = _half_square, f_argnum: int = 0) -> Fu
     @unary_to_nary
     def of_argument(f: Function, x: Any) -> Function:
         vjp, value = _make_vjp(f, x)
-        hvp, slope = _make_vjp(grad(g), value)
-        jvp = _make_vjp(vjp, vspace(slope).zeros())[0]
-        return lambda v: vjp(hvp(jvp(v)))
+        hvp, jvp = _make_vjp(grad(g), value)[0], _make_jvp(f, x)
+        return lambda v: vjp(hvp(jvp(v)[1]))
 
     return of_argument(f, f_argnum)                     # type: ignore[no-any-return]
 
@@ -204,15 +209,19 @@ def grad_and_aux(fun: Function, x: Any) -> tuple[Any, Any]:
     >>> grad_and_aux(lambda x: (x ** 2, "aux"))(3.0)
     (np.float64(6.0), 'aux')
     """
-    aux = []
+    found: list[Any] = []
 
-    def first(x: Any) -> Any:
-        z, second = fun(x)
-        aux.append(second)
-        return z
+    def split(x: Any) -> tuple[Any, list[Any]]:
+        z, aux = fun(x)
+        found.append(aux)
+        return z, [leaf for leaf in leaves(aux) if isinstance(leaf, Tensor)]
 
-    gradient = grad(first)(x)
-    return gradient, plain(aux[0])
+    vjp, (value, tensors) = _make_vjp(split, x)
+    if vspace(value).size != 1:
+        raise TypeError(f"grad_and_aux takes functions whose first result is a single real number, and this one is {value!r}")
+    gradient = vjp((vspace(value).ones(), [vspace(z).zeros() for z in tensors]))
+    values = iter(tensors)
+    return gradient, rebuild(found[0], iter([next(values) if isinstance(leaf, Tensor) else leaf for leaf in leaves(found[0])]))
 
 
 def multigrad_dict(fun: Function) -> Function:

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from tapegrad.compat.autograd.core import (
-    SparseObject, VSpace, def_linear, defjvp, defjvp_argnum, defjvp_argnums, defvjp, defvjp_argnum, defvjp_argnums, vspace)
+    SparseObject,
+    VSpace,
+    def_linear,
+    defjvp,
+    defjvp_argnum,
+    defjvp_argnums,
+    defvjp,
+    defvjp_argnum,
+    defvjp_argnums,
+    vspace,
+)
 from tapegrad.compat.autograd.tracer import Box, notrace_primitive, primitive, register_notrace
 from tapegrad.compat.autograd.tracing import JVPNode, VJPNode
 
-__all__ = ["Box", "JVPNode", "SparseObject", "VJPNode", "VSpace", "def_linear", "defjvp", "defjvp_argnum", "defjvp_argnums", "defvjp", "defvjp_argnum",
-           "defvjp_argnums", "notrace_primitive", "primitive", "register_notrace", "vspace"]
+__all__ = ["Box", "JVPNode", "SparseObject", "VJPNode", "VSpace", "def_linear", "defjvp", "defjvp_argnum", "defjvp_argnums",
+           "defvjp", "defvjp_argnum", "defvjp_argnums", "notrace_primitive", "primitive", "register_notrace", "vspace"]

@@ -38,7 +38,8 @@ class _Alias(Loader):
 class _Finder(MetaPathFinder):
     """Finds `autograd` and its modules."""
 
-    def find_spec(self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(self, fullname: str, path: Sequence[str] | None = None,
+                  target: ModuleType | None = None) -> ModuleSpec | None:
         if not _is_theirs(fullname) or find_spec(fullname.replace(THEIRS, OURS, 1)) is None:
             return None
         return ModuleSpec(fullname, _Alias(), is_package=True)

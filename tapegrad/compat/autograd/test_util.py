@@ -11,8 +11,8 @@ from tapegrad.compat.autograd.tracer import Function
 from tapegrad.compat.autograd.vspaces import vspace
 from tapegrad.compat.autograd.wrap_util import get_name, unary_to_nary
 
-__all__ = ["EPS", "RTOL", "TOL", "check_equivalent", "check_grads", "check_jvp", "check_vjp", "combo_check", "make_numerical_jvp",
-           "scalar_close"]
+__all__ = ["EPS", "RTOL", "TOL", "check_equivalent", "check_grads", "check_jvp", "check_vjp", "combo_check",
+           "make_numerical_jvp", "scalar_close"]
 
 TOL = RTOL = EPS = 1e-6
 

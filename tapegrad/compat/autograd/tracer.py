@@ -1,4 +1,4 @@
-"""What autograd calls boxes are tensors here: which values are traced, what they hold, and functions that are not looked into."""
+"""What autograd calls boxes are tensors here: which are traced, what they hold, and functions that are not looked into."""
 
 from __future__ import annotations
 
@@ -119,19 +119,19 @@ def _recorded(f: Any, argnums: tuple[int, ...], args: tuple[Any, ...], kwargs: d
     if isinstance(listener := tracer(), Listener):
         return _told(listener, f, args, kwargs)
     vjpmaker = primitive_vjps.get(f) or transposed_jvps.get(f)
-    if vjpmaker is None:
-        raise NotImplementedError(f"VJP of {f.__name__} wrt argnums {argnums} not defined: give it one, defvjp({f.__name__}, ..)")
-    if missing := [i for i in argnums if i not in getattr(vjpmaker, "argnums", argnums)]:
-        raise NotImplementedError(f"VJP of {f.__name__} wrt argnums {missing} not defined: give it one, defvjp({f.__name__}, ..)")
+    defined = () if vjpmaker is None else getattr(vjpmaker, "argnums", argnums)
+    if vjpmaker is None or (missing := [i for i in argnums if i not in defined]):
+        raise NotImplementedError(f"VJP of {f.__name__} wrt argnums {argnums if vjpmaker is None else missing} not defined; "
+                                  "defvjp gives it one")
     for name, x in kwargs.items():
         if _traced(x):
-            raise GradientError(f"{f.__name__}: the keyword argument {name} requires a gradient, which would be lost; give it by "
-                                "its position, with a derivative")
+            raise GradientError(f"{f.__name__}: the keyword argument {name} requires a gradient, which would be lost; give it "
+                                "by its position, with a derivative")
     held = [values(x) for x in args]
     ans = f.fun(*held, **kwargs)
     outs = [np.asarray(leaf) for leaf in leaves(values(ans))]
     if any([z.dtype.kind not in "biufc" for z in outs]):
-        raise TypeError(f"{f.__name__}: it returned {describe(ans)}; arrays, numbers or structures of them can be differentiated")
+        raise TypeError(f"{f.__name__}: it returned {describe(ans)}; arrays, numbers and structures of them have a gradient")
     traced = [[isbox(leaf) for leaf in leaves(args[i])] for i in argnums]
     operands = [leaf for i in argnums for leaf in leaves(args[i]) if isbox(leaf)]
     whole = not isinstance(ans, (dict, list, tuple))

@@ -47,8 +47,8 @@ def toposort(end_node: Any, parents: Callable[[Any], Iterable[Any]] = attrgetter
                 waiting.append(parent)
 
 
-def quick_grad_check(fun: Callable[..., Any], arg0: Any, extra_args: Iterable[Any] = (), kwargs: Any = None, verbose: bool = True,
-                     eps: float = 1e-4, rtol: float = 1e-4, atol: float = 1e-6, rs: Any = None) -> None:
+def quick_grad_check(fun: Callable[..., Any], arg0: Any, extra_args: Iterable[Any] = (), kwargs: Any = None,
+                     verbose: bool = True, eps: float = 1e-4, rtol: float = 1e-4, atol: float = 1e-6, rs: Any = None) -> None:
     """check_grads of the first argument, to first order; deprecated in autograd."""
     from tapegrad.compat.autograd.test_util import check_grads
     warnings.warn("quick_grad_check is deprecated in autograd; use autograd.test_util.check_grads", stacklevel=2)

@@ -153,7 +153,8 @@ class ContainerVSpace(VSpace):
     def _map(self, method: str, *trees: Any) -> Any:
         """The structure of what a method of each space gives of what the trees hold there."""
         spaces = leaves(self.shape)
-        return rebuild(self.shape, iter([getattr(space, method)(*xs) for space, *xs in zip(spaces, *map(self._in_order, trees))]))
+        columns = [self._in_order(tree) for tree in trees]
+        return rebuild(self.shape, iter([getattr(space, method)(*xs) for space, *xs in zip(spaces, *columns)]))
 
     def _in_order(self, tree: Any) -> list[Any]:
         """The leaves of a structure in the order of the space, whatever the order of its dicts' keys."""
@@ -216,10 +217,10 @@ def _array_space(value: Any) -> VSpace:
     return (ComplexArrayVSpace if value.dtype.kind == "c" else ArrayVSpace)(value)
 
 
-for _kind in (float, np.float16, np.float32, np.float64, np.longdouble):
-    ArrayVSpace.register(_kind)
-for _kind in (complex, np.complex64, np.complex128, np.clongdouble):
-    ComplexArrayVSpace.register(_kind)
+for _real in (float, np.float16, np.float32, np.float64, np.longdouble):
+    ArrayVSpace.register(_real)
+for _complex in (complex, np.complex64, np.complex128, np.clongdouble):
+    ComplexArrayVSpace.register(_complex)
 VSpace.register(np.ndarray, _array_space)
 VSpace.register(SparseObject, lambda x: x.vs)
 

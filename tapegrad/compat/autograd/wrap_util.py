@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 __all__ = ["get_doc", "get_name", "unary_to_nary", "wrap_nary_f", "wraps"]
 
 Function = Callable[..., Any]
+F = TypeVar("F")
 
 
 def get_name(f: Any) -> str:
@@ -18,17 +19,18 @@ def get_doc(f: Any) -> str:
     return getattr(f, "__doc__", None) or ""
 
 
-def wraps(fun: Any, namestr: str = "{fun}", docstr: str = "{doc}", **kwargs: Any) -> Callable[[Any], Any]:
+def wraps(fun: Any, namestr: str = "{fun}", docstr: str = "{doc}", **kwargs: Any) -> Callable[[F], F]:
     """Decorator that names and documents a function after `fun`, by the two templates."""
-    def decorate(f: Any) -> Any:
-        f.__name__ = namestr.format(fun=get_name(fun), **kwargs)
-        f.__doc__ = docstr.format(fun=get_name(fun), doc=get_doc(fun), **kwargs)
+    def decorate(f: F) -> F:
+        named: Any = f
+        named.__name__ = namestr.format(fun=get_name(fun), **kwargs)
+        named.__doc__ = docstr.format(fun=get_name(fun), doc=get_doc(fun), **kwargs)
         return f
 
     return decorate
 
 
-def wrap_nary_f(fun: Any, op: Any, argnum: int | Sequence[int]) -> Callable[[Any], Any]:
+def wrap_nary_f(fun: Any, op: Any, argnum: int | Sequence[int]) -> Callable[[F], F]:
     """Decorator that names a function of several arguments after the operator and the function that it was made from."""
     return wraps(fun, "{op}_of_{fun}_wrt_argnum_{argnum}",
                  "    {op} of function {fun} with respect to argument number {argnum}. Takes the\n"

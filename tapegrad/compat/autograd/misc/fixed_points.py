@@ -12,7 +12,8 @@ from tapegrad.transforms.implicit import root_at
 __all__ = ["fixed_point"]
 
 
-def fixed_point(f: Callable[[Any], Callable[[Any], Any]], a: Any, x0: Any, distance: Callable[[Any, Any], Any], tol: float) -> Any:
+def fixed_point(f: Callable[[Any], Callable[[Any], Any]], a: Any, x0: Any, distance: Callable[[Any, Any], Any],
+                tol: float) -> Any:
     """The x with x = f(a)(x), found by repeating from x0 until distance(x, the x before) <= tol.
 
     The derivative by a is that of the solution (see tg.custom_root); there is none by x0.

@@ -10,7 +10,8 @@ from tapegrad.compat.autograd import numpy as anp
 from tapegrad.compat.autograd.numpy.numpy_vjps import metadata
 from tapegrad.compat.autograd.tracer import notrace_primitive, primitive
 
-__all__ = ["array_from_args", "concatenate_args", "make_diagonal", "metadata", "notrace_primitive", "primitive", "wrap_namespace"]
+__all__ = ["array_from_args", "concatenate_args", "make_diagonal", "metadata", "notrace_primitive", "primitive",
+           "wrap_namespace"]
 
 
 def concatenate_args(axis: Any, *args: Any) -> Any:

@@ -1,4 +1,4 @@
-"""`autograd.scipy.stats`: the names of tapegrad.scipy.stats. Distributions are modules, too: import autograd.scipy.stats.norm."""
+"""`autograd.scipy.stats`: the names of tapegrad.scipy.stats. A distribution is a module: import autograd.scipy.stats.t."""
 
 from __future__ import annotations
 
