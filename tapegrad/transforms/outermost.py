@@ -16,6 +16,7 @@ from tapegrad.core.record import wrap
 from tapegrad.core.sweep import sweep
 from tapegrad.core.tape import LIMIT, thread
 from tapegrad.core.walk import replaced
+from tapegrad.errors import ConsumedTapeError
 from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import arrays
 from tapegrad.tree import leaves, rebuild
@@ -56,8 +57,11 @@ class Outermost:
         return z
 
     def deltas(self, outputs: Sequence[Tensor], seeds: Sequence[Any]) -> list[Any] | None:
-        """The deltas of the inputs; None where the outputs depend on leaves from outside, too, so that there is more to do."""
-        found = sweep(arrays, [(z._register, seed) for z, seed in zip(outputs, seeds) if z._register is not None], False)
+        """The deltas of the inputs; None where the outputs depend on what is from outside, too, so that there is more to do."""
+        try:
+            found = sweep(arrays, [(z._register, seed) for z, seed in zip(outputs, seeds) if z._register is not None], False)
+        except ConsumedTapeError:
+            return None
         if not found.keys() <= self.leaves:
             return None
         deltas = []

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from tapegrad.compat.autograd.arguments import func, subval
 from tapegrad.compat.autograd.tracer import Function, conjugated, isbox, plain, primitive_jvps, primitive_vjps, transposed_jvps
 from tapegrad.compat.autograd.tracer import primitive as _primitive
-from tapegrad.compat.autograd.util import func, subval
 from tapegrad.compat.autograd.vspaces import SparseObject, VSpace, vspace
 from tapegrad.compat.autograd.wrap_util import get_name, wraps
 from tapegrad.errors import describe

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tapegrad.compat.autograd.arguments import subvals, toposort
 from tapegrad.compat.autograd.tracer import plain
 from tapegrad.compat.autograd.tracing import Node, trace
-from tapegrad.compat.autograd.util import subvals, toposort
 from tapegrad.compat.autograd.wrap_util import wraps
 
 __all__ = ["ConstGraphNode", "FullGraphNode", "const_graph", "full_graph"]
