@@ -1,5 +1,6 @@
 """tapegrad.compat.autograd without autograd: what is there, derivatives against differences, install and uninstall."""
 
+import doctest
 import importlib
 import sys
 import types
@@ -8,6 +9,7 @@ import warnings
 import numpy as np
 import pytest
 
+import tapegrad as tg
 import tapegrad.numpy as anp
 from tapegrad import errors
 from tapegrad.compat import autograd as ag
@@ -380,6 +382,7 @@ class TestRest:
         kinds = []
         grad(lambda x: (kinds.append((builtins.isinstance(x, np.ndarray), builtins.type(x))), anp.sum(x))[1])(X)
         assert kinds == [(True, np.ndarray)] and builtins.tuple is tuple
+        assert isinstance({}, builtins.DictBox) and isinstance([], builtins.SequenceBox)
 
     def test_numpy(self):
         np_ = ag.numpy
@@ -436,6 +439,23 @@ class TestScipy:
             convolve(np.ones((2, 3)), np.ones((3, 2)), mode="valid")
         with pytest.raises(ValueError, match="mode"):
             convolve(X, X, mode="wrap")
+
+
+@pytest.mark.parametrize("name", [".core", ".differential_operators", ".tracing", ".vspaces", ".test_util", ".installing",
+                                  ".misc.flatten", ".misc.fixed_points", ".misc.optimizers", ".misc.tracers",
+                                  ".scipy.signal"])
+def test_the_examples_in_docstrings(name, capsys):
+    if name == ".scipy.signal":
+        pytest.importorskip("scipy")
+    module = importlib.import_module(f"tapegrad.compat.autograd{name}")
+    names = {**vars(module), "tg": tg, "np": np, "__name__": "example"}
+    ours = [public for public in module.__all__ if getattr(module, public).__module__.startswith("tapegrad.compat")]
+    tests = [test for public in ours for test in doctest.DocTestFinder().find(
+        getattr(module, public), public, module=False, globs=names) if test.examples]
+    assert tests
+    for test in tests:
+        failed, _ = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS).run(test)
+        assert not failed, capsys.readouterr().out
 
 
 @pytest.fixture
@@ -498,7 +518,6 @@ class TestOutermost:
     """The short way of a gradient that is not inside of another one gives what the long way gives."""
 
     def test_an_empty_tape_and_a_full_one(self):
-        import tapegrad as tg
         short = tg.value_and_grad(number)(X)
         held = tg.tensor(1.0, requires_grad=True) * 2.0
         long = tg.value_and_grad(number)(X)
@@ -509,7 +528,6 @@ class TestOutermost:
 
     def test_a_tensor_from_outside(self):
         """The gradient can then be differentiated by it."""
-        import tapegrad as tg
         w = tg.tensor(3.0, requires_grad=True)
         value, gradient = tg.value_and_grad(lambda x: w * x * x)(2.0)
         assert value.item() == 12.0 and gradient.item() == 12.0
@@ -517,7 +535,6 @@ class TestOutermost:
         assert w.grad == 4.0
 
     def test_nothing_is_left_on_the_tape(self):
-        import tapegrad as tg
         for _ in range(3):
             tg.grad(number)(X)
             assert len(tg.tape().entries) == 0
@@ -526,7 +543,6 @@ class TestOutermost:
         close(tg.grad(number)(X), differences(number, X))
 
     def test_what_the_function_keeps_can_be_walked_back(self):
-        import tapegrad as tg
         kept = []
         tg.grad(lambda x: (kept.append(x * 2), number(x))[1])(X)
         kept[0].sum().backward()

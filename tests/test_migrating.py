@@ -27,8 +27,6 @@ def test_programs(program):
     finally:
         uninstall()
     np.testing.assert_allclose(names["gradient"], GRADIENT, rtol=1e-12)
-    if "again" in names:
-        np.testing.assert_allclose(names["again"], GRADIENT, rtol=1e-12)
 
 
 def test_the_names():

@@ -7,9 +7,10 @@ from typing import Any
 
 from tapegrad.compat.autograd.tracer import getval
 
-__all__ = ["dict", "isinstance", "list", "tuple", "type"]
+__all__ = ["DictBox", "SequenceBox", "dict", "isinstance", "list", "tuple", "type"]
 
 tuple, list, dict = builtins.tuple, builtins.list, builtins.dict
+DictBox, SequenceBox = dict, (tuple, list)              # what a traced structure is an instance of
 
 
 def isinstance(x: Any, types: Any) -> bool:

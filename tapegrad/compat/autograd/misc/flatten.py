@@ -26,7 +26,7 @@ def flatten(value: Any) -> tuple[Any, Callable[[Any], Any]]:
 
     Keys of dicts are sorted.
 
-    >>> vector, unflatten = tg.compat.autograd.misc.flatten.flatten({"W": np.array([[1.0, 2.0]]), "b": 3.0})
+    >>> vector, unflatten = tg.compat.autograd.misc.flatten({"W": np.array([[1.0, 2.0]]), "b": 3.0})
     >>> vector, unflatten(2 * vector)
     (array([1., 2., 3.]), {'W': array([[2., 4.]]), 'b': np.float64(6.0)})
     """

@@ -70,7 +70,7 @@ def rmsprop(grad: Function, x: Any, callback: Function | None = None, num_iters:
     (sqrt(m) + eps). Source: Tieleman and Hinton, Lecture 6.5 (2012).
 
     >>> tg.compat.autograd.misc.optimizers.rmsprop(lambda x, i: 2 * x, np.array([1.0])).round(2)
-    array([-0.05])
+    array([0.01])
     """
     square: Any = np.ones(len(x))
 
@@ -88,7 +88,7 @@ def adam(grad: Function, x: Any, callback: Function | None = None, num_iters: in
     """Adam. Source: Kingma and Ba, Adam: A Method for Stochastic Optimization (2015).
 
     >>> tg.compat.autograd.misc.optimizers.adam(lambda x, i: 2 * x, np.array([1.0]), step_size=0.1).round(4)
-    array([0.0028])
+    array([0.0029])
     """
     mean: Any = np.zeros(len(x))
     square: Any = np.zeros(len(x))

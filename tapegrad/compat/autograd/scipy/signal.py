@@ -15,6 +15,8 @@ from tapegrad.functions.windows import windows
 from tapegrad.numpy.dispatch import holds_tensor
 from tapegrad.scipy import signal as _ours
 
+__all__ = ["convolve"]
+
 Axes = Sequence[Sequence[int]]
 
 
