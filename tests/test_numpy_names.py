@@ -62,7 +62,8 @@ CALLS = [
     lambda F, x: F.asarray([x[0], x[1]]),
     lambda F, x: F.asarray_chkfinite(x), lambda F, x: F.asfortranarray(x),
     lambda F, x: F.add.reduce(x, axis=1), lambda F, x: F.broadcast_arrays(x, 1.0)[1], HISTOGRAM,
-    lambda F, x: F.r_[x[0], 1:4, 2.0, x[1]], lambda F, x: F.c_[x, x[0]], lambda F, x: F.r_["1", x, x], lambda F, x: F.c_[x[0], [1, 2]],
+    lambda F, x: F.r_[x[0], 1:4, 2.0, x[1]], lambda F, x: F.c_[x, x[0]], lambda F, x: F.r_["1", x, x],
+    lambda F, x: F.c_[x[0], [1, 2]],
     lambda F, x: F.full((2, 2), x[0, 0]), lambda F, x: F.linspace(x[0], 2.0, 3), lambda F, x: F.max(x, axis=(0, 1)),
 ]
 

@@ -43,7 +43,8 @@ def quad_owens(h, a):
 
 # name: (mpmath's function, the grid of each argument). An integer is a parameter without a derivative.
 FUNCTIONS = {
-    "gamma": (mp.gamma, POLES), "rgamma": (mp.rgamma, POLES), "gammaln": (lambda x: mp.log(abs(mp.gamma(x))), POLES), "psi": (mp.digamma, POLES),
+    "gamma": (mp.gamma, POLES), "rgamma": (mp.rgamma, POLES), "gammaln": (lambda x: mp.log(abs(mp.gamma(x))), POLES),
+    "psi": (mp.digamma, POLES),
     "polygamma": (lambda n, x: mp.polygamma(n, x), [0, 1, 2, 5], POSITIVE[2:]),
     "beta": (mp.beta, POSITIVE[2:7], [0.5, 3.0]), "betaln": (lambda a, b: mp.log(abs(mp.beta(a, b))), POSITIVE, [0.5, 40.0]),
     "poch": (mp.rf, [0.5, 2.0], [1.5, 3.0]), "binom": (mp.binomial, [3.5, 8.0], [0.5, 2.0]),
