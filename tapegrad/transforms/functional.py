@@ -168,7 +168,7 @@ class _Differentiation(Run):
         self = cls.__new__(cls)
         self.name, self.recording, self.as_tensors = name, True, False
         self.inputs, self.leaves, self.output = run.inputs, run.leaves, run.output
-        self._note(list(thread.tape.entries), set())
+        self._note(list(thread.tape.entries), run.consumed)
         self.levels, self.whole, self.aux = (), run.inputs, None
         self.nested = bool(self.outside)
         return self

@@ -30,9 +30,10 @@ class Outermost:
     inputs   these tensors, as they were passed
     leaves   their registers, and those of derivatives that were asked for meanwhile
     output   what the function returned
+    consumed the entries made meanwhile that a backward() has consumed
     """
 
-    __slots__ = ("inputs", "leaves", "output", "registers")
+    __slots__ = ("consumed", "inputs", "leaves", "output", "registers")
 
     def __init__(self, fun: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], positions: Sequence[int],
                  runs: Any) -> None:
@@ -46,9 +47,11 @@ class Outermost:
         self.leaves = set(self.registers)
         runs.run = self
         try:
-            self.output = fun(*given, **kwargs)
+            with thread.tape.marked() as mark:
+                self.output = fun(*given, **kwargs)
         finally:
             runs.run = None
+        self.consumed = mark.consumed
 
     def _input(self, x: Any) -> Tensor:
         data = np.array(x)
