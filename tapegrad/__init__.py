@@ -13,6 +13,7 @@ The rooms, from low to high; each imports only what is before it (README.md besi
     distributed     several processes that average their gradients, over MPI
     transforms      derivatives of functions, of any order; checkpoints; new primitives
     numpy, scipy    NumPy's and SciPy's names, for arrays and for tensors
+    compat          autograd's interface
     debug           traces, tables, drawings, blame, provenance, profiles
     compiler        functions that are recorded once and replayed
     wengert, xman   lists of (z, g, (y1, .., yk)) as data, and the expression manager that writes them
@@ -31,8 +32,9 @@ from tapegrad.functions.keywords import explained
 from tapegrad.functions.tensor import Tensor as Tensor, from_dlpack as from_dlpack, tensor as tensor
 
 if TYPE_CHECKING:                                       # what is loaded when it is first asked for, for editors
-    from tapegrad import autograd as autograd, data as data, distributed as distributed, fft as fft, linalg as linalg
-    from tapegrad import nn as nn, numpy as numpy, optim as optim, scipy as scipy, wengert as wengert, xman as xman
+    from tapegrad import autograd as autograd, compat as compat, data as data, distributed as distributed, fft as fft
+    from tapegrad import linalg as linalg, nn as nn, numpy as numpy, optim as optim, scipy as scipy, wengert as wengert
+    from tapegrad import xman as xman
     from tapegrad.compiler.compiled import compile as compile
     from tapegrad.config import (
         get_num_threads as get_num_threads, set_num_threads as set_num_threads, show_config as show_config)
@@ -74,7 +76,7 @@ LATER = {
     "transforms.vmap": "vmap",
 }
 PUBLIC = ("Tensor", "__version__", "enable_grad", "from_dlpack", "no_grad", "tape", "tensor")
-MODULES = ("autograd", "data", "distributed", "fft", "linalg", "nn", "numpy", "optim", "scipy", "wengert", "xman")
+MODULES = ("autograd", "compat", "data", "distributed", "fft", "linalg", "nn", "numpy", "optim", "scipy", "wengert", "xman")
 _module_of = {name: module for module, names in LATER.items() for name in names.split()}
 
 

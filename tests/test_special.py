@@ -43,7 +43,8 @@ def quad_owens(h, a):
 
 # name: (mpmath's function, the grid of each argument). An integer is a parameter without a derivative.
 FUNCTIONS = {
-    "gamma": (mp.gamma, POLES), "gammaln": (lambda x: mp.log(abs(mp.gamma(x))), POLES), "psi": (mp.digamma, POLES),
+    "gamma": (mp.gamma, POLES), "rgamma": (mp.rgamma, POLES), "gammaln": (lambda x: mp.log(abs(mp.gamma(x))), POLES),
+    "psi": (mp.digamma, POLES),
     "polygamma": (lambda n, x: mp.polygamma(n, x), [0, 1, 2, 5], POSITIVE[2:]),
     "beta": (mp.beta, POSITIVE[2:7], [0.5, 3.0]), "betaln": (lambda a, b: mp.log(abs(mp.beta(a, b))), POSITIVE, [0.5, 40.0]),
     "poch": (mp.rf, [0.5, 2.0], [1.5, 3.0]), "binom": (mp.binomial, [3.5, 8.0], [0.5, 2.0]),
@@ -224,3 +225,12 @@ def test_scipy_missing_is_said():
             "try:\n    tg.scipy.special\nexcept ImportError as error:\n    print(error)")
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "pip install tapegrad[scipy]" in ran.stdout
+
+
+def test_rgamma_at_the_poles_of_gamma():
+    """1 / gamma is smooth there: at -n its slope is (-1)^n n!."""
+    x = np.array([0.0, -1.0, -2.0, -3.0])
+    found = tg.grad(lambda x: tg.scipy.special.rgamma(x).sum())(x)
+    np.testing.assert_allclose(found, [1.0, -1.0, 2.0, -6.0], rtol=1e-13)
+    assert tg.gradcheck(tg.scipy.special.rgamma, np.array([-2.0, -0.3, 0.4, 0.6, 3.0]), order=2)
+    assert not tg.scipy.special.gammasgn(tg.tensor(x + 0.5, requires_grad=True)).requires_grad

@@ -194,3 +194,26 @@ def test_refused(call, kind, words):
 def test_scipys_own():
     assert stats.norm(1.0, 2.0).mean() == 1.0 and stats.norm.mean(1.0, 2.0) == 1.0 and stats.norm.shapes is None
     assert stats.linregress([0, 1, 2], [0, 1, 2]).slope == 1 and "norm" in dir(stats)
+
+
+def test_entropy_of_normal_vectors():
+    A = np.array([[2.0, 0.5, 0.1], [0.5, 1.0, 0.2], [0.1, 0.2, 3.0]])
+    for arguments in ((np.zeros(3), A), (None, A), (np.zeros(2), 2.0), (np.zeros(2), np.array([1.0, 2.0]))):
+        found = stats.multivariate_normal.entropy(*[x if x is None else tg.tensor(x) for x in arguments])
+        np.testing.assert_allclose(found.data, scipy.stats.multivariate_normal.entropy(*arguments), rtol=1e-14)
+    assert tg.gradcheck(lambda a: stats.multivariate_normal.entropy(cov=(a + a.T) / 2), A)
+
+
+def test_normal_vectors_in_a_subspace():
+    """With allow_singular=True the density is on the range of the covariances, and -inf beside it."""
+    cov = np.diag([2.0, 1.0, 0.0])
+    inside, beside, mean = np.array([[0.5, 1.0, 3.0], [1.0, -1.0, 3.0]]), np.array([0.5, 1.0, 4.0]), np.array([0.0, 1.0, 3.0])
+    for x in (inside, beside):
+        found = stats.multivariate_normal.logpdf(tg.tensor(x), mean, cov, allow_singular=True)
+        expected = scipy.stats.multivariate_normal.logpdf(x, mean, cov, allow_singular=True)
+        np.testing.assert_allclose(found.data, expected, rtol=1e-12)
+    gradient = tg.grad(lambda x, m: stats.multivariate_normal.logpdf(x, m, cov, True).sum(), (0, 1))(inside, mean)
+    np.testing.assert_allclose(gradient[0], -(inside - mean) / [2.0, 1.0, np.inf])
+    np.testing.assert_allclose(gradient[1], -gradient[0].sum(0))
+    with pytest.raises(GradientError, match="allow_singular"):
+        tg.grad(lambda c: stats.multivariate_normal.logpdf(beside, mean, c, True))(cov)

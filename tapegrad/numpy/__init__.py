@@ -31,13 +31,14 @@ MODULES = ("fft", "linalg", "random")
 # What NumPy calls by more than one name, or makes a copy with: the value, for tensors.
 COPIES = ("asanyarray", "asarray", "asarray_chkfinite", "ascontiguousarray", "asfortranarray", "copy", "require")
 OUR_OWN = ("show_config",)                              # another function under the same name
+OLD = {"row_stack": "vstack", "trapz": "trapezoid"}     # what NumPy calls by another name now
 
 
 def _of_name(name: str) -> Function | None:
     if name in COPIES:
         from tapegrad.numpy import copies
         return getattr(copies, name)                    # type: ignore[no-any-return]
-    return getattr(functions, name, None) if name not in OUR_OWN else None
+    return getattr(functions, OLD.get(name, name), None) if name not in OUR_OWN else None
 
 
 _names = Names(globals(), numpy, "np", _of_name)
@@ -45,4 +46,7 @@ __dir__ = _names.dir
 
 
 def __getattr__(name: str) -> Any:
+    if name in ("c_", "r_"):
+        from tapegrad.numpy import concatenators
+        return getattr(concatenators, name)
     return import_module(f"tapegrad.numpy.{name}") if name in MODULES else _names.get(name)

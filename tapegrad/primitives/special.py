@@ -108,10 +108,19 @@ def _kve_dx(F, d, z, v, x):
     return F.strong_multiply(d, z - 0.5 * (below + above))
 
 
+def _rgamma_slope(F, z, x):
+    """-psi(x) / gamma(x); below 1/2 by reflection, so that it is finite where gamma is not."""
+    below = F.less(x, 0.5)
+    y = F.where(below, 1 - x, x)
+    reflected = F.special_gamma(F.where(below, y, 1.0)) * (F.cos(math.pi * x) - F.sin(math.pi * x) * F.special_psi(y) / math.pi)
+    return F.where(below, reflected, -z * F.special_psi(y))
+
+
 # Gamma and beta functions
 _row("gamma", lambda F, d, z, x: F.strong_multiply(d, z * F.special_psi(x)))
 _row("gammaln", lambda F, d, _z, x: F.strong_multiply(d, F.special_psi(x)))
 _row("gammasgn", None)
+_row("rgamma", lambda F, d, z, x: F.strong_multiply(d, _rgamma_slope(F, z, x)))
 _row("psi", lambda F, d, _z, x: F.strong_multiply(d, F.special_polygamma(1, x)))
 primitive("special_polygamma", _polygamma, None, lambda F, d, _z, n, x: F.strong_multiply(d, F.special_polygamma(n + 1, x)))
 _row("beta", lambda F, d, z, a, b: F.strong_multiply(d, z * (F.special_psi(a) - F.special_psi(a + b))),

@@ -47,6 +47,7 @@ def _public(name: str, ours: Callable[..., Any]) -> Any:
 
 
 gamma = _special("gamma", "The gamma function, int_0^inf t^(x-1) e^-t dt", "d z psi(x)", "4.5", "11.6317284", "16.15496939")
+rgamma = _special("rgamma", "1 / gamma(x), 0 at the poles of gamma", "-d z psi(x)", "4.5", "0.08597175", "-0.11940366")
 gammaln = _special("gammaln", "log |gamma(x)|", "d psi(x)", "4.5", "2.45373657", "1.38887093")
 psi = _special(
     "psi", "The digamma function, the derivative of gammaln",
@@ -234,6 +235,16 @@ def multigammaln(a: TensorLike, d: int) -> Tensor:
     for i in range(d):
         z = gammaln(functions.subtract(a, i / 2)) + z
     return z if isinstance(z, Tensor) else Tensor(z)
+
+
+@_of("gammasgn")
+def gammasgn(x: TensorLike, /) -> Tensor:
+    """The sign of gamma(x). Not differentiable: the result is a constant.
+
+    >>> tg.scipy.special.gammasgn(tg.tensor([-0.5, 0.5]))
+    tensor([-1.,  1.])
+    """
+    return recorded.special_gammasgn(x)
 
 
 @_of("zeta")

@@ -22,7 +22,7 @@ from scipy import stats as theirs
 from tapegrad import functions, linalg
 from tapegrad.errors import ShapeError
 from tapegrad.errors import describe as described
-from tapegrad.functions.arguments import as_tensor, constant, floats, value
+from tapegrad.functions.arguments import as_tensor, check_constant, constant, floats, value
 from tapegrad.functions.elementwise import log as _log
 from tapegrad.functions.elementwise import where
 from tapegrad.functions.tensor import Tensor
@@ -275,36 +275,60 @@ binom = Distribution(
 
 
 class Multivariate(Guarded):
-    """A distribution of vectors of scipy.stats: logpdf and pdf of tensors, the rest SciPy's of the values."""
+    """A distribution of vectors of scipy.stats: logpdf, pdf and some entropies of tensors, the rest SciPy's of the values."""
 
-    def __init__(self, name: str, logpdf: Callable[..., Tensor], example: str) -> None:
+    def __init__(self, name: str, logpdf: Callable[..., Tensor], example: str,
+                 entropy: Callable[..., Tensor] | None = None) -> None:
         super().__init__(name)
-        self.log_density, self.__doc__ = logpdf, example
+        self.log_density, self.entropy_of_tensors, self.__doc__ = logpdf, entropy, example
 
     def _of_tensors(self, method: str) -> Callable[..., Tensor] | None:
         if method == "pdf":
             return lambda *args, **kwds: functions.exp(self.log_density(*args, **kwds))
-        return self.log_density if method == "logpdf" else None
+        return {"logpdf": self.log_density, "entropy": self.entropy_of_tensors}.get(method)
 
     def __call__(self, *args: Any, **kwds: Any) -> Any:
         return Frozen(self, args, kwds) if holds_tensor([args, kwds]) else self.theirs(*args, **kwds)
 
 
 def _normal_logpdf(x: TensorLike, mean: Any = None, cov: Any = 1, allow_singular: bool = False) -> Tensor:
-    if allow_singular:
-        raise TypeError("multivariate_normal.logpdf: allow_singular=True has no derivative; add a small diagonal to cov")
     x, cov = floats(x), floats(cov)
+    if allow_singular:
+        check_constant("multivariate_normal.logpdf with allow_singular=True", cov)
     n = value(mean).size if mean is not None else cov.shape[0] if cov.ndim else 1
-    if cov.ndim < 2:
-        cov = cov * np.eye(n) if cov.ndim == 0 else functions.diag(cov)
+    cov = _covariances(cov, n)
     if cov.shape != (n, n) or x.ndim and x.shape[-1] != n and (n != 1 or x.ndim > 1):
         raise ShapeError(f"multivariate_normal.logpdf: {described(x)}, {n} means, covariances {described(cov)}")
     x = functions.reshape(x, (*x.shape, 1)) if n == 1 and (x.ndim == 0 or x.shape[-1] != 1 or x.ndim == 1) else x
-    factor = linalg.cholesky(cov)
     away = x if mean is None else x - functions.reshape(as_tensor(mean), (n,))
+    if allow_singular:
+        return _singular_logpdf(away, cov._value)
+    factor = linalg.cholesky(cov)
     flat = linalg.solve(factor, functions.transpose(functions.reshape(away, (-1, n))))
     z = (-0.5 * functions.sum(flat * flat, 0) - functions.sum(_log(functions.diagonal(factor))) - n * math.log(ROOT_2PI))
     return functions.squeeze(functions.reshape(z, away.shape[:-1]))
+
+
+def _covariances(cov: Tensor, n: int) -> Tensor:
+    """The matrix that is given as a number, a diagonal or as it is."""
+    return cov if cov.ndim == 2 else cov * np.eye(n) if cov.ndim == 0 else functions.diag(cov)
+
+
+def _singular_logpdf(away: Tensor, cov: Array) -> Tensor:
+    """On the range of cov, with its pseudoinverse and pseudodeterminant; -inf elsewhere. The cutoff is SciPy's."""
+    lengths, axes = np.linalg.eigh(cov)
+    cutoff = {"f": 1e3, "d": 1e6}[lengths.dtype.char] * np.finfo(lengths.dtype).eps * np.abs(lengths).max()
+    within = lengths > cutoff
+    flat = (away @ axes[:, within]) / np.sqrt(lengths[within])
+    z = -0.5 * functions.sum(flat * flat, -1) - 0.5 * (np.log(lengths[within]).sum() + within.sum() * math.log(2 * math.pi))
+    outside = np.linalg.norm(away._value @ axes[:, ~within], axis=-1) >= 1e3 * cutoff
+    return where(outside, -math.inf, z)
+
+
+def _normal_entropy(mean: Any = None, cov: Any = 1) -> Tensor:
+    n = value(mean).size if mean is not None else value(cov).shape[0] if value(cov).ndim else 1
+    factor = linalg.cholesky(_covariances(floats(cov), n))
+    return functions.sum(_log(functions.diagonal(factor))) + 0.5 * n * (1 + math.log(2 * math.pi))
 
 
 def _dirichlet_logpdf(x: TensorLike, alpha: Any) -> Tensor:
@@ -320,13 +344,15 @@ def _dirichlet_logpdf(x: TensorLike, alpha: Any) -> Tensor:
 multivariate_normal = Multivariate("multivariate_normal", _normal_logpdf, """The normal distribution of vectors.
 
 logpdf(x, mean, cov) is -(|z|^2 + n log(2 pi)) / 2 - log |L|, cov = L L^T and L z = x - mean. Derivative: to all
-three.
+three; with allow_singular=True to x and mean.
 
 >>> tg.scipy.stats.multivariate_normal.logpdf(tg.tensor([1.0, 2.0]), [0.0, 0.0], np.eye(2))
 tensor(-4.33787707)
 >>> tg.grad(tg.scipy.stats.multivariate_normal.logpdf, 1)(np.array([1.0, 2.0]), np.zeros(2), np.eye(2))
 array([1., 2.])
-""")
+>>> tg.scipy.stats.multivariate_normal.entropy(cov=tg.tensor(np.eye(2)))
+tensor(2.83787707)
+""", _normal_entropy)
 dirichlet = Multivariate("dirichlet", _dirichlet_logpdf, """The Dirichlet distribution on the simplex.
 
 logpdf(x, alpha) is the sum of (alpha - 1) log(x), over its integral. Derivative: to x and to alpha.

@@ -32,6 +32,7 @@ from tapegrad.functions.tensor import Tensor
 from tapegrad.transforms.autograd import copied, deltas, own
 from tapegrad.transforms.batched import Batched, lowered, open_levels, outside_of, raised, still_open, unwrapped
 from tapegrad.transforms.batching import Level
+from tapegrad.transforms.outermost import Outermost, ended, outermost
 from tapegrad.tree import leaves, rebuild, same
 from tapegrad.typing import Array, Tree
 
@@ -73,9 +74,12 @@ class Run:
             _thread.run = outer
             if outer is not None:                       # what an inner run made is not outside of this one
                 outer.leaves |= self.leaves
-        made = mark.made()
+        self._note(mark.made(), mark.consumed)
+
+    def _note(self, made: Sequence[Entry], consumed: set[Any]) -> None:
+        """Note what the run has put on the tape."""
         self.entries = [entry for entry in made if entry.tape is not None]
-        self.consumed = mark.consumed.union([entry for entry in made if entry.tape is None])
+        self.consumed = consumed.union([entry for entry in made if entry.tape is None])
         self.used = self._used()
         self.outside = self._read_outside()
 
@@ -157,6 +161,17 @@ class _Differentiation(Run):
         if x.dtype.kind not in "fc":
             raise DtypeError(f"{self.name}: an argument of {x.dtype} has no gradient; make it a float")
         return lowered(x, self.levels)
+
+    @classmethod
+    def of(cls, name: str, run: Outermost) -> _Differentiation:
+        """A run that turned out to be more than the outermost one."""
+        self = cls.__new__(cls)
+        self.name, self.recording, self.as_tensors = name, True, False
+        self.inputs, self.leaves, self.output = run.inputs, run.leaves, run.output
+        self._note(list(thread.tape.entries), run.consumed)
+        self.levels, self.whole, self.aux = (), run.inputs, None
+        self.nested = bool(self.outside)
+        return self
 
     def _own(self, leaf: Any) -> Tensor | None:
         if not isinstance(leaf, _Chosen):
@@ -264,6 +279,8 @@ def _separate(found: Sequence[Any], given: Sequence[Any]) -> list[Any]:
 
 
 def _positions(name: str, argnums: int | Sequence[int], args: Sequence[Tree]) -> tuple[int, ...]:
+    if type(argnums) is int and 0 <= argnums < len(args):
+        return (argnums,)
     try:
         positions = tuple([index(i) for i in ((argnums,) if isinstance(argnums, int) else argnums)])
     except TypeError:
@@ -279,13 +296,18 @@ def _positions(name: str, argnums: int | Sequence[int], args: Sequence[Tree]) ->
 
 def _structured(args: Sequence[Tree], positions: Sequence[int], argnums: int | Sequence[int], found: Sequence[Any]) -> Tree:
     """The list of deltas in the structure of the arguments: one for an int argnums, a tuple for several."""
+    if len(found) == 1 and isinstance(argnums, int) and not isinstance(args[positions[0]], (dict, list, tuple)):
+        return found[0]
     replacements = iter(found)
     trees = tuple(rebuild(args[i], replacements) for i in positions)
     return trees[0] if isinstance(argnums, int) else trees
 
 
+_ONE = np.ones(())
+
+
 def _seed(z: Tensor) -> Array:
-    return np.ones(z.shape, z.dtype)
+    return _ONE if z.shape == () and z.dtype is _ONE.dtype else np.ones(z.shape, z.dtype)
 
 
 def value_and_grad(fun: Function, argnums: int | Sequence[int] = 0,
@@ -301,16 +323,38 @@ def value_and_grad(fun: Function, argnums: int | Sequence[int] = 0,
     """
     @wraps(fun)
     def both(*args: Any, **kwargs: Any) -> tuple[Any, Tree]:
+        if not has_aux:
+            return evaluated("value_and_grad", fun, args, kwargs, argnums)
         positions = _positions("value_and_grad", argnums, args)
         run = _Differentiation("value_and_grad", fun, args, kwargs, positions, has_aux)
         z = run.scalar()
         value, gradient = run.value(z), _structured(args, positions, argnums, run.pull([z], [_seed(z)]))
-        if not has_aux:
-            return value, gradient
         return (value, rebuild(run.aux, iter([
             run.value(x) if isinstance(x, Tensor) else x for x in leaves(run.aux)]))), gradient
 
     return both
+
+
+def evaluated(name: str, fun: Function, args: Sequence[Tree], kwargs: dict[str, Any], argnums: int | Sequence[int],
+              scalar: bool = True) -> tuple[Any, Tree]:
+    """(fun(*args, **kwargs), its gradient); with scalar=False, that of the sum of all its outputs."""
+    positions = _positions(name, argnums, args)
+    if open_levels() or not outermost(args, positions, _thread):
+        run = _Differentiation(name, fun, args, kwargs, positions)
+    else:
+        alone = Outermost(fun, args, kwargs, positions, _thread)
+        z = alone.output
+        if type(z) is Tensor and z.dtype.kind == "f" and (z.size == 1 or not scalar):
+            found = alone.deltas([z], [_seed(z)])
+            if found is not None:
+                value = z.detach().data
+                del alone, z
+                ended()
+                return value, _structured(args, positions, argnums, found)
+        run = _Differentiation.of(name, alone)
+    zs = [run.scalar()] if scalar else [run.real(z) for z in run.outputs(name)]
+    gradient = _structured(args, positions, argnums, run.pull(zs, [_seed(z) for z in zs]))
+    return rebuild(run.output, iter([run.value(z) for z in zs])), gradient
 
 
 def grad(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
@@ -351,10 +395,7 @@ def elementwise_grad(fun: Function, argnums: int | Sequence[int] = 0) -> Functio
     """
     @wraps(fun)
     def gradient(*args: Any, **kwargs: Any) -> Tree:
-        positions = _positions("elementwise_grad", argnums, args)
-        run = _Differentiation("elementwise_grad", fun, args, kwargs, positions)
-        found = [run.real(z) for z in run.outputs(run.name)]
-        return _structured(args, positions, argnums, run.pull(found, [_seed(z) for z in found]))
+        return evaluated("elementwise_grad", fun, args, kwargs, argnums, scalar=False)[1]
 
     return gradient
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import cache, wraps
 from typing import Any
 
 import numpy as np
@@ -53,10 +53,17 @@ def filled(tree: Tree, chosen: Sequence[Tensor], others: Sequence[Any]) -> Tree:
     return rebuild(tree, iter([places.get(id(leaf), leaf) for leaf in leaves(tree)]))
 
 
-def recorded_value(name: str, z: Any, operands: Sequence[Tensor], pull: Pull) -> Tensor:
+@cache
+def _row(name: str, operands: int, complex: str | None) -> Primitive:
+    """The row of a value that was computed off the tape: its plan has a rule for all operands, of which each gets its part."""
+    return Primitive(name, None, tuple([lambda F, d, _z, *_xs, i=i: d[i] for i in range(operands)]), complex=complex)
+
+
+def recorded_value(name: str, z: Any, operands: Sequence[Tensor], pull: Pull, complex: str | None = None) -> Tensor:
     """A tensor of a value that was computed off the tape, on it as a function of the operands.
 
     pull(d, z, *operands) gives the contributions, of arrays or, where the sweep is recorded, of tensors
+    complex    what that means where z is complex: see Primitive
     """
     z = np.asarray(z._value if isinstance(z, Tensor) else z)
     if not operands:
@@ -67,8 +74,7 @@ def recorded_value(name: str, z: Any, operands: Sequence[Tensor], pull: Pull) ->
         found = pull(d, z, *xs)
         return [c._value if F is arrays and isinstance(c, Tensor) else c for c in found]
 
-    rules = tuple([lambda F, d, _z, *_xs, i=i: d[i] for i in range(len(operands))])
-    row = Primitive(name, None, rules)
+    row = _row(name, len(operands), complex)
     plan = row.plan([True] * len(operands)).by(whole)
     saved = (z, *[x._value for x in operands])
     return wrap(z, append(row, plan, tuple([x._register for x in operands]), saved, z))

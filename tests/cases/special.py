@@ -28,7 +28,7 @@ def below_zero(shape, seed):
 
 
 OPERANDS = {
-    "real erfcx erfi dawsn ndtr log_ndtr hazard log_expit exp10 cosm1 j0 j1 i0 i1": (real,),
+    "real rgamma erfcx erfi dawsn ndtr log_ndtr hazard log_expit exp10 cosm1 j0 j1 i0 i1": (real,),
     "positive gamma gammaln psi entr y0 y1 k0 k1 k0e k1e exp1": (positive,), "away_from_zero i0e i1e expi": (away_from_zero,),
     "inside erfinv": (inside,), "proportion erfcinv ndtri logit": (proportion,), "below_zero ndtri_exp": (below_zero,),
     "positive beta betaln poch xlogy xlog1py rel_entr kl_div": (positive, positive), "large binom": (large, positive),

@@ -1,0 +1,43 @@
+"""`autograd.numpy.linalg`: the names of tapegrad.numpy.linalg. eigh reads one triangle, and so does its gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tapegrad import numpy as anp
+from tapegrad.numpy import linalg as _ours
+from tapegrad.numpy.dispatch import holds_tensor
+
+__all__ = list(_ours.__all__)
+
+_dot = anp.matmul
+
+
+def T(x: Any) -> Any:
+    """x with its last two axes exchanged."""
+    return anp.swapaxes(x, -1, -2)
+
+
+def _mirrored(a: Any, UPLO: str) -> Any:
+    """The matrix whose other triangle is the conjugate of the one that is read. All of the gradient is by that one."""
+    strict = anp.tril(a, -1) if UPLO.upper() == "L" else anp.triu(a, 1)
+    return strict + anp.conj(T(strict)) + a * anp.eye(a.shape[-1])
+
+
+def eigh(a: Any, UPLO: str = "L") -> Any:
+    """NumPy's eigh; the gradient is by the triangle that is read, as autograd has it."""
+    return _ours.eigh(a if UPLO == "L" and not holds_tensor((a,)) else _mirrored(a, UPLO))
+
+
+def eigvalsh(a: Any, UPLO: str = "L") -> Any:
+    """NumPy's eigvalsh; the gradient is by the triangle that is read."""
+    return _ours.eigvalsh(a if UPLO == "L" and not holds_tensor((a,)) else _mirrored(a, UPLO))
+
+
+def __getattr__(name: str) -> Any:
+    found = globals()[name] = getattr(_ours, name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return dir(_ours)

@@ -1,0 +1,180 @@
+"""What autograd calls boxes are tensors here: which are traced, what they hold, and functions that are not looked into."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tapegrad.compat.autograd.tracing import Listener, Node, trace
+from tapegrad.compat.autograd.vspaces import SparseObject
+from tapegrad.compat.autograd.wrap_util import wraps
+from tapegrad.core.tape import thread, tracer
+from tapegrad.core.tensor import to_read
+from tapegrad.errors import GradientError, ShapeError, describe
+from tapegrad.functions.complex_parts import conj
+from tapegrad.functions.tensor import Tensor
+from tapegrad.primitives.registry import LINEAR
+from tapegrad.transforms.implicit import recorded_value
+from tapegrad.tree import leaves, rebuild
+
+__all__ = ["Box", "Node", "getval", "isbox", "notrace_primitive", "primitive", "register_notrace", "trace"]
+
+Function = Callable[..., Any]
+Box = Tensor
+primitive_vjps: dict[Any, Function] = {}                # of a primitive: (argnums, ans, args, kwargs) -> (g -> its vjps)
+primitive_jvps: dict[Any, Function] = {}                # (argnums, gs, ans, args, kwargs) -> the tangent of ans
+transposed_jvps: dict[Any, Function] = {}               # what primitive_vjps holds, made of the jvps
+
+
+def isbox(x: Any) -> bool:
+    """Whether x is a tensor that is being differentiated by."""
+    return isinstance(x, Tensor) and x._register is not None
+
+
+def getval(x: Any) -> Any:
+    """The value of a tensor, an array or a number; anything else as it is."""
+    return _number(x.detach().data) if isinstance(x, Tensor) else x
+
+
+def plain(tree: Any) -> Any:
+    """A structure as autograd gives it to users: arrays and numbers, and tensors where they are being differentiated by."""
+    if type(tree) is np.ndarray:
+        return _number(tree)
+    return rebuild(tree, iter([leaf if isbox(leaf) else _number(getval(leaf)) for leaf in leaves(tree)]))
+
+
+def _number(x: Any) -> Any:
+    return x[()] if type(x) is np.ndarray and x.ndim == 0 else x
+
+
+def _told(listener: Listener, f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The value of a primitive for a trace, which needs no derivative of it."""
+    z = Tensor(f.fun(*map(values, args), **kwargs), requires_grad=True)
+    listener.add(getval(z), f, args, kwargs, z._array)
+    return z
+
+
+def _numbers(tree: Any) -> Any:
+    return rebuild(tree, iter([_number(leaf) for leaf in leaves(tree)]))
+
+
+def conjugated(tree: Any) -> Any:
+    """The complex conjugates of a structure's leaves: autograd's derivative by a complex number is that of tapegrad's."""
+    if type(tree) is np.ndarray and tree.dtype.kind != "c":
+        return tree
+    found = leaves(tree)
+    if not any([np.iscomplexobj(x) for x in found]):
+        return tree
+    return rebuild(tree, iter([conj(x) if isinstance(x, Tensor) else np.conj(x) for x in found]))
+
+
+def _read(x: Any) -> Any:
+    """The value of an argument, to be read and not written to."""
+    return _number(to_read(x._value)) if isinstance(x, Tensor) else x
+
+
+def values(x: Any) -> Any:
+    """An argument with the values of its tensors, for a function of arrays."""
+    return rebuild(x, iter([_read(leaf) for leaf in leaves(x)])) if isinstance(x, (dict, list, tuple)) else _read(x)
+
+
+def _traced(x: Any) -> bool:
+    return any([isbox(leaf) for leaf in leaves(x)]) if isinstance(x, (dict, list, tuple)) else isbox(x)
+
+
+def primitive(f_raw: Function) -> Function:
+    """A function of arrays that is not looked into: defvjp, or defjvp, says what its derivatives are. Also a decorator.
+
+    It takes and returns arrays, numbers, and dicts, lists and tuples of them. Arrays of traced arguments are read-only.
+    NotImplementedError where an argument is being differentiated by that has no derivative.
+    """
+    @wraps(f_raw)
+    def f_wrapped(*args: Any, **kwargs: Any) -> Any:
+        if thread.tape.recording and (argnums := tuple([i for i, x in enumerate(args) if _traced(x)])):
+            return _recorded(f_wrapped, argnums, args, kwargs)
+        return f_raw(*map(values, args), **kwargs)
+
+    f_wrapped.fun = f_raw                               # type: ignore[attr-defined]
+    return f_wrapped
+
+
+def notrace_primitive(f_raw: Function) -> Function:
+    """A function that gets the values of its arguments: its result is a constant."""
+    @wraps(f_raw)
+    def f_wrapped(*args: Any, **kwargs: Any) -> Any:
+        return f_raw(*map(values, args), **kwargs)
+
+    return f_wrapped
+
+
+def register_notrace(trace_type: type, primitive_fun: Any) -> None:
+    """The results of a primitive are constants, whatever it is given."""
+    primitive_vjps[primitive_fun] = lambda argnums, ans, args, kwargs: lambda g: [None for _ in argnums]
+
+
+def _recorded(f: Any, argnums: tuple[int, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The value of a primitive, on the tape as a function of the arguments `argnums`."""
+    if isinstance(listener := tracer(), Listener):
+        return _told(listener, f, args, kwargs)
+    vjpmaker = primitive_vjps.get(f) or transposed_jvps.get(f)
+    defined = () if vjpmaker is None else getattr(vjpmaker, "argnums", argnums)
+    if vjpmaker is None or (missing := [i for i in argnums if i not in defined]):
+        raise NotImplementedError(f"VJP of {f.__name__} wrt argnums {argnums if vjpmaker is None else missing} not defined; "
+                                  "defvjp gives it one")
+    for name, x in kwargs.items():
+        if _traced(x):
+            raise GradientError(f"{f.__name__}: the keyword argument {name} requires a gradient, which would be lost; give it "
+                                "by its position, with a derivative")
+    held = [values(x) for x in args]
+    ans = f.fun(*held, **kwargs)
+    outs = [np.asarray(leaf) for leaf in leaves(values(ans))]
+    if any([z.dtype.kind not in "biufc" for z in outs]):
+        raise TypeError(f"{f.__name__}: it returned {describe(ans)}; arrays, numbers and structures of them have a gradient")
+    traced = [[isbox(leaf) for leaf in leaves(args[i])] for i in argnums]
+    operands = [leaf for i in argnums for leaf in leaves(args[i]) if isbox(leaf)]
+    whole = not isinstance(ans, (dict, list, tuple))
+
+    def pull(d: Any, z: Any, *xs: Any) -> Sequence[Any]:
+        on_tape, given, operand = isinstance(d, Tensor), list(held), iter(xs)
+        for i, marks in zip(argnums, traced):
+            given[i] = rebuild(args[i], iter([_number(next(operand)) if mark else x
+                                              for x, mark in zip(leaves(held[i]), marks)]))
+        if not whole:
+            d, z = _in_parts(d, ans, outs), _in_parts(z, ans, outs)
+        found = vjpmaker(argnums, _numbers(z), tuple(given), kwargs)(conjugated(_numbers(d)))
+        contributions = []
+        for i, marks, c in zip(argnums, traced, found):
+            c = c.dense() if isinstance(c, SparseObject) else c
+            parts = [None] * len(marks) if c is None else leaves(c)
+            contributions += [_contribution(f, i, part, x) for part, x, mark in zip(parts, leaves(given[i]), marks) if mark]
+        return [Tensor(c) if on_tape and isinstance(c, np.ndarray) else c for c in contributions]
+
+    if whole:
+        return recorded_value(f.__name__, outs[0], operands, pull, LINEAR)
+    flat = recorded_value(f.__name__, np.concatenate([z.reshape(-1) for z in outs]), operands, pull, LINEAR)
+    return _in_parts(flat, ans, outs)
+
+
+def _in_parts(flat: Any, tree: Any, outs: Sequence[Any]) -> Any:
+    """A vector as the structure `tree` of arrays of the shapes and dtypes of `outs`."""
+    parts, start = [], 0
+    for z in outs:
+        part = flat[start:start + z.size].reshape(z.shape)
+        parts.append(part.real if part.dtype.kind == "c" != z.dtype.kind else part)
+        start += z.size
+    return rebuild(tree, iter(parts))
+
+
+def _contribution(f: Any, i: int, c: Any, x: Any) -> Any:
+    """What a vjp returned for a leaf x of the argument i, as a contribution to its delta."""
+    if c is None:
+        return None
+    c = conjugated(c if isinstance(c, Tensor) else np.asarray(c))
+    shape = np.shape(x._array if isinstance(x, Tensor) else x)
+    try:
+        broadcast = np.broadcast_shapes(c.shape, shape)
+    except ValueError:
+        raise ShapeError(f"{f.__name__}: its vjp returned {describe(c)} for argument {i} of shape {shape}") from None
+    return c + np.zeros(shape, c.dtype) if c.shape != broadcast == shape else c

@@ -1,0 +1,102 @@
+"""The gradient that most ask for: by arrays, on an empty tape, inside of no other derivative.
+
+functional.py is for all others: there a run has to tell its entries from those of others. Here all that the tape holds when the
+function returns is the run's, so that a sweep over the whole tape is one over the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tapegrad.core.entry import Leaf
+from tapegrad.core.record import wrap
+from tapegrad.core.sweep import sweep
+from tapegrad.core.tape import LIMIT, thread
+from tapegrad.core.walk import replaced
+from tapegrad.errors import ConsumedTapeError
+from tapegrad.functions.tensor import Tensor
+from tapegrad.primitives import arrays
+from tapegrad.tree import leaves, rebuild
+
+_ARRAYS = frozenset({np.ndarray, float, np.float64, np.float32})
+
+
+class Outermost:
+    """A run of fun(*args, **kwargs) on leaves in the place of the arguments at the positions.
+
+    inputs   these tensors, as they were passed
+    leaves   their registers, and those of derivatives that were asked for meanwhile
+    output   what the function returned
+    consumed the entries made meanwhile that a backward() has consumed
+    """
+
+    __slots__ = ("consumed", "inputs", "leaves", "output", "registers")
+
+    def __init__(self, fun: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], positions: Sequence[int],
+                 runs: Any) -> None:
+        """`runs` is where this thread's innermost run is noted."""
+        given = list(args)
+        self.inputs: list[Tensor] = []
+        for i in positions:
+            x = args[i]
+            given[i] = self._input(x) if type(x) in _ARRAYS else rebuild(x, iter([self._input(leaf) for leaf in leaves(x)]))
+        self.registers = [x._register for x in self.inputs]
+        self.leaves = set(self.registers)
+        runs.run = self
+        try:
+            with thread.tape.marked() as mark:
+                self.output = fun(*given, **kwargs)
+        finally:
+            runs.run = None
+        self.consumed = mark.consumed
+
+    def _input(self, x: Any) -> Tensor:
+        data = np.array(x)
+        z = wrap(data, Leaf(data.shape, data.dtype))
+        self.inputs.append(wrap(data, z._register))     # the function may write into its argument, which is then a result
+        return z
+
+    def deltas(self, outputs: Sequence[Tensor], seeds: Sequence[Any]) -> list[Any] | None:
+        """The deltas of the inputs; None where the outputs depend on what is from outside, too, so that there is more to do."""
+        try:
+            found = sweep(arrays, [(z._register, seed) for z, seed in zip(outputs, seeds) if z._register is not None], False)
+        except ConsumedTapeError:
+            return None
+        if not found.keys() <= self.leaves:
+            return None
+        deltas = []
+        for leaf in self.registers:
+            d = found.get(leaf)
+            if d is not None and leaf.hooks:            # type: ignore[union-attr]
+                d = replaced(leaf.hooks, d)             # type: ignore[union-attr]
+            deltas.append(np.zeros(leaf.shape, leaf.dtype) if d is None else np.array(d))    # type: ignore[union-attr]
+        return deltas
+
+
+def ended() -> None:
+    """Drop what such a run has put on the tape, unless the function has given it away; the next one wants an empty tape."""
+    thread.tape.reap()
+
+
+def outermost(args: Sequence[Any], positions: Sequence[int], runs: Any) -> bool:
+    """Whether the gradient by these arguments is such a one."""
+    tape = thread.tape
+    if runs.run is not None or not tape.recording or tape.tracer is not None or tape.marks:
+        return False
+    for i in positions:
+        x = args[i]
+        if type(x) in _ARRAYS:
+            if type(x) is np.ndarray and x.dtype.kind not in "fc":
+                return False
+        elif not isinstance(x, (dict, list, tuple)) or not _all_arrays(x):
+            return False
+    if 0 < len(tape.entries) <= LIMIT:
+        tape.reap()
+    return not tape.entries
+
+
+def _all_arrays(tree: Any) -> bool:
+    return all([type(x) in _ARRAYS and (type(x) is not np.ndarray or x.dtype.kind in "fc") for x in leaves(tree)])

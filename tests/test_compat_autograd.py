@@ -1,0 +1,556 @@
+"""tapegrad.compat.autograd without autograd: what is there, derivatives against differences, install and uninstall."""
+
+import doctest
+import importlib
+import sys
+import types
+import warnings
+
+import numpy as np
+import pytest
+
+import tapegrad as tg
+import tapegrad.numpy as anp
+from tapegrad import errors
+from tapegrad.compat import autograd as ag
+from tapegrad.compat.autograd import (
+    builtins,
+    core,
+    elementwise_grad,
+    extend,
+    grad,
+    hessian,
+    jacobian,
+    make_jvp,
+    make_vjp,
+    misc,
+    test_util,
+    tracer,
+    util,
+    wrap_util,
+)
+from tapegrad.compat.autograd.extend import defjvp, defjvp_argnum, defvjp, defvjp_argnum, defvjp_argnums, primitive
+from tapegrad.compat.autograd.misc.fixed_points import fixed_point
+from tapegrad.compat.autograd.misc.flatten import flatten, flatten_func
+from tapegrad.compat.autograd.misc.optimizers import adam, rmsprop, sgd
+from tapegrad.compat.autograd.misc.tracers import const_graph, full_graph
+from tapegrad.compat.autograd.test_util import check_grads
+
+X = np.array([0.5, -1.0, 2.0])
+A = np.arange(6.0).reshape(2, 3) / 5 - 0.3
+NAMES = {
+    ag: """checkpoint deriv elementwise_grad grad grad_and_aux grad_named hessian hessian_tensor_product hessian_vector_product
+        holomorphic_grad jacobian make_ggnvp make_hvp make_jvp make_jvp_reversemode make_vjp multigrad_dict primitive
+        tensor_jacobian_product value_and_grad vector_jacobian_product install uninstall""",
+    core: "defvjp defvjp_argnum defvjp_argnums defjvp defjvp_argnum defjvp_argnums def_linear primitive_vjps vspace VSpace",
+    extend: "Box JVPNode SparseObject VJPNode VSpace notrace_primitive primitive register_notrace vspace",
+    tracer: "Box Node getval isbox notrace_primitive primitive trace", builtins: "dict isinstance list tuple type",
+    misc: "const_graph flatten", test_util: "check_equivalent check_grads check_jvp check_vjp combo_check",
+    util: "func quick_grad_check subval subvals toposort", wrap_util: "unary_to_nary wraps"}
+
+
+def differences(f, x, h=1e-6):
+    """The derivative of an array by an array, by central differences."""
+    x = np.asarray(x, float)
+    columns = []
+    for i in np.ndindex(x.shape):
+        step = np.zeros(x.shape)
+        step[i] = h
+        columns.append((np.asarray(f(x + step)) - np.asarray(f(x - step))) / (2 * h))
+    return np.moveaxis(np.array(columns).reshape(*x.shape, *np.shape(columns[0])), range(x.ndim), range(-x.ndim, 0))
+
+
+def number(x):
+    return anp.sum(anp.sin(x) * x[0]) + anp.tanh(x[1] * x[2])
+
+
+def vector(x):
+    return anp.dot(A, anp.sin(x) * x)
+
+
+def close(x, y):
+    np.testing.assert_allclose(x, y, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("module", NAMES, ids=lambda module: module.__name__)
+def test_the_names(module):
+    for name in NAMES[module].split():
+        assert callable(getattr(module, name)) or name == "primitive_vjps", name
+
+
+class TestOperators:
+    def test_gradients(self):
+        close(grad(number)(X), differences(number, X))
+        close(grad(lambda c, x: c * number(x), 1)(3.0, X), 3 * differences(number, X))
+        value, gradient = ag.value_and_grad(number)(X)
+        close(value, number(X))
+        close(gradient, differences(number, X))
+        close(elementwise_grad(anp.tanh)(X), 1 - np.tanh(X) ** 2)
+        close(ag.grad_named(lambda c, x: c * number(x), "c")(3.0, X), number(X))
+        gradient, aux = ag.grad_and_aux(lambda x: (number(x), {"x": 2 * x, "name": "aux"}))(X)
+        close(gradient, differences(number, X))
+        assert type(aux["x"]) is np.ndarray and aux["name"] == "aux"
+
+    def test_matrices(self):
+        close(jacobian(vector)(X), differences(vector, X))
+        close(hessian(number)(X), differences(grad(number), X))
+        assert jacobian(lambda x: anp.outer(x, x))(X).shape == (3, 3, 3)
+        assert hessian(vector)(X).shape == (2, 3, 3)
+
+    def test_products(self):
+        v, u = np.array([1.0, -2.0, 0.5]), np.array([2.0, 3.0])
+        J, H = differences(vector, X), differences(grad(number), X)
+        close(ag.hessian_vector_product(number)(X, v), H @ v)
+        close(ag.make_hvp(number)(X)[0](v), H @ v)
+        close(ag.vector_jacobian_product(vector)(X, u), u @ J)
+        close(make_vjp(vector)(X)[0](u), u @ J)
+        close(make_jvp(vector)(X)(v)[1], J @ v)
+        close(ag.make_jvp_reversemode(vector)(X)(v), J @ v)
+        close(ag.make_ggnvp(vector)(X)(v), J.T @ (J @ v))
+        close(ag.deriv(lambda t: anp.sin(t) * t)(0.5), np.sin(0.5) + 0.5 * np.cos(0.5))
+
+    def test_any_order(self):
+        f = anp.tanh
+        for _ in range(3):
+            close(elementwise_grad(f)(X), np.diagonal(differences(f, X)))
+            f = elementwise_grad(f)
+        close(grad(lambda x: x * grad(lambda y: x * y ** 2)(3.0))(2.0), 24.0)
+
+    def test_several_arguments(self):
+        assert grad(lambda x, y: x * y, [0, 1])(2.0, 3.0) == (3.0, 2.0)
+        assert ag.multigrad_dict(lambda x, y=3.0: x * y)(2.0) == {"x": 3.0, "y": 2.0}
+        with pytest.raises(TypeError, match="argnum"):
+            grad(number, "x")
+
+    def test_structures(self):
+        found = grad(lambda p: anp.sum(p["W"] * p["b"][0]) + p["b"][1])({"W": X, "b": (2.0, 1.0)})
+        close(found["W"], np.full(3, 2.0))
+        close(found["b"], (X.sum(), 1.0))
+        assert type(found["b"]) is tuple and type(found["b"][0]) is np.float64
+
+    def test_arrays_in_arrays_out(self):
+        """Numbers where autograd gives numbers; arrays of integers are differentiated by as floats."""
+        assert type(grad(anp.sin)(0.5)) is np.float64
+        value, gradient = ag.value_and_grad(number)(X)
+        assert type(value) is np.float64 and type(gradient) is np.ndarray
+        assert grad(number)(X.astype(np.float32)).dtype == np.float32
+        close(grad(lambda x: anp.sum(x ** 2))(np.array([1, 2])), [2.0, 4.0])
+        kept = []
+        grad(lambda x: (kept.append(tracer.getval(x)), number(x))[1])(X)
+        assert type(kept[0]) is np.ndarray
+
+    def test_complex_numbers(self):
+        """The conjugate of tapegrad's convention; of a holomorphic function the complex derivative."""
+        z = 1 + 2j
+        close(ag.holomorphic_grad(lambda z: z ** 3)(z), 3 * z ** 2)
+        close(grad(lambda z: anp.real(z * anp.conj(z)))(z), 2 * np.conj(z))
+        close(make_vjp(lambda z: z ** 2)(z)[0](1j), 2j * z)
+        close(make_jvp(lambda z: z ** 2)(z)(1j)[1], 2j * z)
+
+    def test_names(self):
+        named = grad(number, 0)
+        assert named.__name__ == "grad_of_number_wrt_argnum_0" and "grad of function number" in named.__doc__
+
+    def test_errors(self):
+        with pytest.raises(TypeError, match="single real number"):
+            grad(lambda x: x * 2)(X)
+        with pytest.raises(TypeError, match="single real number"):
+            grad(lambda x: x * 1j)(1.0)
+        with pytest.raises(TypeError, match="real numbers"):
+            elementwise_grad(lambda x: x * 1j)(X)
+        with pytest.raises(TypeError):
+            grad(lambda x: anp.allclose(x, x))(X)
+        with pytest.raises(TypeError):
+            grad(anp.sin)(1)
+
+    def test_a_constant_warns(self):
+        with pytest.warns(UserWarning, match="independent"):
+            assert grad(lambda x: 1.0)(2.0) == 0.0
+        with pytest.warns(UserWarning, match="independent"):
+            assert make_jvp(lambda x: np.ones(2))(2.0)(1.0)[1].tolist() == [0.0, 0.0]
+        with pytest.warns(UserWarning, match="independent"):
+            assert jacobian(lambda x: np.ones(2))(X).shape == (2, 3)
+
+    def test_checkpoint(self):
+        runs = []
+        f = ag.checkpoint(lambda x: (runs.append(1), number(x))[1])
+        close(grad(f)(X), differences(number, X))
+        assert len(runs) > 1
+
+
+class TestPrimitives:
+    def test_vjps(self):
+        @primitive
+        def product(x, y, power=1):
+            assert type(x) is np.ndarray or np.isscalar(x)
+            return (x * y) ** power
+
+        defvjp(product, lambda ans, x, y, power=1: lambda g: g * power * y * (x * y) ** (power - 1),
+               lambda ans, x, y, power=1: lambda g: g * power * x * (x * y) ** (power - 1))
+        close(grad(lambda x: anp.sum(product(x, 3.0, power=2)))(X), 18 * X)
+        close(grad(lambda y: anp.sum(product(X, y, power=2)))(3.0), 6 * (X ** 2).sum())
+        check_grads(lambda x, y: product(x, y, power=3), (0, 1), order=2)(X, 2.0)
+        assert product(2.0, 3.0) == 6.0
+
+    def test_by_argnum(self):
+        f, h = primitive(lambda x, y: x * y), primitive(lambda x, y: x * y)
+        defvjp_argnum(f, lambda argnum, ans, args, kwargs: lambda g: g * args[1 - argnum])
+        defvjp_argnums(h, lambda argnums, ans, args, kwargs: lambda g: [g * args[1 - i] for i in argnums])
+        for function in (f, h):
+            assert grad(function, [0, 1])(2.0, 3.0) == (3.0, 2.0)
+
+    def test_only_a_jvp(self):
+        """Its transpose is the vjp."""
+        f, linear, summed = primitive(lambda x, y: x ** 2 * y), primitive(lambda x: x[::-1]), primitive(lambda x, y: x * y)
+        defjvp(f, lambda g, ans, x, y: 2 * x * y * g, lambda g, ans, x, y: x ** 2 * g)
+        defjvp(linear, "same")
+        defjvp_argnum(summed, lambda i, g, ans, args, kwargs: g * args[1 - i])
+        check_grads(lambda x, y: f(x, y), (0, 1))(X, 2 * X)
+        close(jacobian(linear)(X), np.eye(3)[::-1])
+        assert grad(lambda x: summed(x, x))(3.0) == 6.0
+
+    def test_structures_in_and_out(self):
+        @primitive
+        def both(pair, c):
+            return {"sum": pair[0] + pair[1], "product": c * pair[0] * pair[1]}
+
+        def vjp(ans, pair, c):
+            return lambda g: (g["sum"] + c * pair[1] * g["product"], g["sum"] + c * pair[0] * g["product"])
+
+        defvjp(both, vjp, None)
+
+        def f(x, y):
+            z = both((x, y), 2.0)
+            return anp.sum(anp.sin(z["sum"])) + anp.sum(z["product"] ** 2)
+
+        check_grads(f, (0, 1), modes=["rev"])(X, X + 1)
+        close(grad(lambda x: f(x, X))(X), differences(lambda x: f(x, X), X))
+
+    def test_complex(self):
+        square = primitive(lambda z: z ** 2)
+        defvjp(square, lambda ans, z: lambda g: g * 2 * z)
+        close(ag.holomorphic_grad(square)(1 + 2j), 2 + 4j)
+        check_grads(lambda z: anp.abs(square(z)), modes=["rev"])(np.array([1 + 2j, 0.5j]))
+
+    def test_what_is_not_defined(self):
+        f, g = primitive(lambda x: 2 * x), primitive(lambda x, y: x * y)
+        defvjp(g, lambda ans, x, y: lambda d: d * y)
+        with pytest.raises(NotImplementedError, match="not defined"):
+            grad(f)(1.0)
+        with pytest.raises(NotImplementedError, match="not defined"):
+            grad(g, 1)(1.0, 2.0)
+        with pytest.raises(errors.GradientError, match="keyword"):
+            grad(lambda x: g(x, y=x))(1.0)
+        with pytest.raises(TypeError, match="expected a function"):
+            defvjp(f, "same")
+
+    def test_what_does_not_fit(self):
+        f, text = primitive(lambda x: 2 * x), primitive(lambda x: "text")
+        defvjp(f, lambda ans, x: lambda g: np.ones(5))
+        defvjp(text, lambda ans, x: lambda g: g)
+        with pytest.raises(errors.ShapeError, match="vjp returned"):
+            grad(lambda x: anp.sum(f(x)))(X)
+        with pytest.raises(TypeError, match="returned str"):
+            grad(text)(1.0)
+
+    def test_arguments_are_not_written_to(self):
+        @primitive
+        def doubled(x):
+            x *= 2
+            return x
+
+        defvjp(doubled, lambda ans, x: lambda g: 2 * g)
+        with pytest.raises(ValueError, match="read-only"):
+            grad(lambda x: anp.sum(doubled(x)))(X)
+
+    def test_none_and_notrace(self):
+        f = primitive(lambda x, n: x * n)
+        defvjp(f, lambda ans, x, n: lambda g: g * n, None)
+        assert grad(lambda x: f(x, x))(3.0) == 3.0
+        constant = extend.notrace_primitive(lambda x: x * 2)
+        assert grad(lambda x: x * constant(x))(3.0) == 6.0
+        floor = primitive(lambda x: x // 1)
+        extend.register_notrace(extend.VJPNode, floor)
+        assert grad(lambda x: x * floor(x))(3.5) == 3.0
+
+    def test_sparse(self):
+        first = primitive(lambda x: x[0])
+
+        def add(x):
+            x[0] += 2.0
+            return x
+
+        defvjp(first, lambda ans, x: lambda g: core.SparseObject(core.vspace(x), add))
+        close(grad(lambda x: 2.0 * first(x))(X), [2.0, 0.0, 0.0])
+
+    def test_the_old_way(self):
+        f = ag.primitive(lambda x, y: x * y)
+        with pytest.warns(UserWarning, match="deprecated"):
+            f.defvjp(lambda g, ans, vs, gvs, x, y: g * y)
+        with pytest.warns(UserWarning, match="deprecated"):
+            f.defgrad(lambda ans, x, y: lambda g: g * x, argnum=1)
+        assert grad(f, [0, 1])(2.0, 3.0) == (3.0, 2.0)
+        with pytest.warns(UserWarning, match="deprecated"):
+            f.defvjp_is_zero([1])
+        assert grad(f, [0, 1])(2.0, 3.0) == (3.0, 0.0)
+
+
+class TestTraces:
+    def test_nodes(self):
+        node = full_graph(lambda x, y: anp.sin(x * y), 2.0, 3.0)
+        assert node.value == np.sin(6.0) and node.recipe[0].__name__ == "sin"
+        product = node.recipe[3][0][1]
+        assert product.recipe[0].__name__ == "multiply" and [i for i, _ in product.recipe[3]] == [0, 1]
+        assert len(list(util.toposort(node, lambda node: [parent for _, parent in node.recipe[3]]))) == 5
+
+    def test_const_graph(self):
+        runs = []
+        f = const_graph(lambda c, x, y: (runs.append(1), c * grad(anp.sin)(x * y) + anp.sum(anp.stack([x, y])))[1], 2.0)
+        for x, y in ((1.0, 2.0), (0.5, 3.0)):
+            close(f(x, y), 2 * np.cos(x * y) + x + y)
+        assert len(runs) == 1
+        with pytest.warns(UserWarning, match="independent"), pytest.raises(ValueError, match="depend"):
+            const_graph(lambda x: 1.0)(2.0)
+
+    def test_primitives_need_no_vjp(self):
+        f = primitive(lambda x, name: 2 * x)
+        names = []
+        value, node = tracer.trace(_Names.new_root(names), lambda x: f(anp.exp(x), "name"), 0.0)
+        assert value == 2.0 and names == ["exp", f.__name__]
+        with pytest.raises(TypeError, match="returned a tuple"):
+            tracer.trace(_Names.new_root(names), lambda x: (x, x), 0.0)
+
+
+class _Names(tracer.Node):
+    def __init__(self, value, fun, args, kwargs, parent_argnums, parents):
+        self.names = parents[0].names
+        self.names.append(fun.__name__)
+
+    def initialize_root(self, names):
+        self.names = names
+
+
+class TestRest:
+    def test_flatten(self):
+        value = {"b": [X, 2.0], "a": (A, [])}
+        vector, unflatten = flatten(value)
+        assert vector.tolist() == [*A.ravel(), *X, 2.0]
+        again = unflatten(vector)
+        assert type(again["a"]) is tuple and again["b"][1] == 2.0
+        close(again["a"][0], A)
+        close(grad(lambda v: anp.sum(unflatten(v)["b"][0] ** 2))(vector), [0.0] * 6 + list(2 * X) + [0.0])
+        f, unflatten, vector = flatten_func(lambda pair: (pair[1], pair[0]), (X, 1.0))
+        assert f(vector).tolist() == [1.0, *X]
+        assert flatten([])[0].size == 0
+
+    @pytest.mark.parametrize("optimizer", [sgd, rmsprop, adam])
+    def test_optimizers(self, optimizer):
+        seen = []
+        found = optimizer(grad(lambda p, i=0: anp.sum((p["x"] - X) ** 2)), {"x": np.zeros(3)},
+                          callback=lambda x, i, g: seen.append((i, x["x"].shape, g["x"].shape)), num_iters=300, step_size=0.05)
+        close(np.abs(found["x"] - X).max() < 0.1, True)
+        assert len(seen) == 300 and seen[0] == (0, (3,), (3,))
+
+    def test_fixed_point(self):
+        root = lambda a: fixed_point(lambda a: lambda x: (x + a / x) / 2, a, 1.0, lambda x, y: abs(x - y), 1e-12)  # noqa: E731
+        assert root(4.0) == 2.0 and grad(root)(4.0) == 0.25
+        close(grad(grad(root))(4.0), -1 / 32)
+
+    def test_check_grads_finds_what_is_wrong(self):
+        wrong = primitive(lambda x: x ** 2)
+        defvjp(wrong, lambda ans, x: lambda g: g * x)
+        np.random.seed(0)
+        with pytest.raises(AssertionError, match=r"\(VJP\) check of"):
+            check_grads(wrong, modes=["rev"])(3.0)
+        with pytest.raises(AssertionError, match="mismatch"):
+            check_grads(wrong, modes=["fwd"])(3.0)
+        with pytest.raises(ValueError, match="mode"):
+            check_grads(wrong, modes=["back"])(3.0)
+        with pytest.warns(UserWarning, match="deprecated"):
+            util.quick_grad_check(lambda x, y: x * y, 2.0, (3.0,))
+
+    def test_vector_spaces(self):
+        space = core.vspace({"a": X, "b": [1.0, 1j]})
+        assert space.size == 6 and len(list(space.standard_basis())) == 6
+        x, y = space.randn(), space.randn()
+        close(space.inner_prod(x, space.add(y, space.scalar_mul(y, 2.0))), 3 * space.inner_prod(x, y))
+        assert space == core.vspace(space.zeros()) and space != core.vspace(X)
+        with pytest.raises(TypeError, match="vector space"):
+            core.vspace("text")
+
+    def test_builtins(self):
+        kinds = []
+        grad(lambda x: (kinds.append((builtins.isinstance(x, np.ndarray), builtins.type(x))), anp.sum(x))[1])(X)
+        assert kinds == [(True, np.ndarray)] and builtins.tuple is tuple
+        assert isinstance({}, builtins.DictBox) and isinstance([], builtins.SequenceBox)
+
+    def test_numpy(self):
+        np_ = ag.numpy
+        assert np_.where(True, 1.0, 2) == 1.0 and type(np_.where(True, 1, 2)) is int
+        assert np_.where(condition=[True], x=X[:1], y=X[1:2]) == X[0]
+        assert np_.tanh is anp.tanh and np_.int64(3) == 3
+        close(grad(lambda x: anp.sum(np_.make_diagonal(x, axis1=-1, axis2=-2) ** 2))(X), 2 * X)
+        close(jacobian(lambda a: np_.linalg.eigh(a)[0])(np.diag(X)), differences(lambda a: np.linalg.eigh(a)[0], np.diag(X)))
+        vjps = importlib.import_module(f"{np_.__name__}.numpy_vjps")
+        close(vjps.unbroadcast_f(X, lambda g: g)(np.ones((2, 3))), np.full(3, 2.0))
+        close(vjps.repeat_to_match_shape(X, (2, 3), float, 0, False)[0], np.stack([X, X]))
+
+
+class TestScipy:
+    def test_stats_are_modules(self):
+        pytest.importorskip("scipy")
+        norm = importlib.import_module("tapegrad.compat.autograd.scipy.stats.norm")
+        assert norm.pdf(0.0) == ag.scipy.stats.norm.pdf(0.0) and isinstance(norm, types.ModuleType)
+        close(grad(lambda x: norm.logpdf(x, 1.0, 2.0))(0.5), 0.125)
+        close(ag.scipy.special.gammaln(5.0), ag.scipy.misc.logsumexp(np.log([4.0] * 6)) * 0 + np.log(24.0))
+
+    @pytest.mark.parametrize("mode", ["full", "valid", "same"])
+    @pytest.mark.parametrize("axes, dot_axes", [(None, ((), ())), (([1], [0]), ((), ())), (([0], [1]), ([1], [0])),
+                                                (([], []), ([0], [0]))])
+    def test_convolve(self, mode, axes, dot_axes):
+        """Against sums of products of single elements."""
+        pytest.importorskip("scipy")
+        from tapegrad.compat.autograd.scipy.signal import convolve
+        a, b = np.random.default_rng(0).normal(size=(4, 4)), np.random.default_rng(1).normal(size=(4, 4))
+        a, b = (a, b[:2, :3]) if axes is None else (a, b[:3] if axes[1] == [0] else b[:, :2])
+        found = convolve(a, b, axes, dot_axes, mode)
+        along = ([0, 1], [0, 1]) if axes is None else axes
+        free = [[i for i in range(2) if i not in along[k] and i not in dot_axes[k]] for k in range(2)]
+        full = np.zeros([a.shape[i] for i in free[0]] + [b.shape[i] for i in free[1]]
+                        + [a.shape[i] + b.shape[j] - 1 for i, j in zip(*along)])
+        for i in np.ndindex(a.shape):
+            for j in np.ndindex(b.shape):
+                if all(i[p] == j[q] for p, q in zip(*dot_axes)):
+                    outer = *[i[k] for k in free[0]], *[j[k] for k in free[1]]
+                    full[(*outer, *[i[p] + j[q] for p, q in zip(*along)])] += a[i] * b[j]
+        cut = [slice(None)] * (full.ndim - len(along[0]))
+        for p, q in zip(*along):
+            n, m = a.shape[p], b.shape[q]
+            length = n + m - 1 if mode == "full" else n if mode == "same" else n - m + 1
+            start = {"full": 0, "same": (m - 1) // 2, "valid": m - 1}[mode]
+            cut.append(slice(start, start + length))
+        close(found, full[tuple(cut)])
+        check_grads(lambda a, b: convolve(a, b, axes, dot_axes, mode), (0, 1), modes=["rev"], order=1)(a, b)
+
+    def test_convolve_refuses(self):
+        pytest.importorskip("scipy")
+        from tapegrad.compat.autograd.scipy.signal import convolve
+        with pytest.raises(errors.ShapeError, match="inside"):
+            convolve(np.ones((2, 3)), np.ones((3, 2)), mode="valid")
+        with pytest.raises(ValueError, match="mode"):
+            convolve(X, X, mode="wrap")
+
+
+@pytest.mark.parametrize("name", [".core", ".differential_operators", ".tracing", ".vspaces", ".test_util", ".installing",
+                                  ".misc.flatten", ".misc.fixed_points", ".misc.optimizers", ".misc.tracers",
+                                  ".scipy.signal"])
+def test_the_examples_in_docstrings(name, capsys):
+    if name == ".scipy.signal":
+        pytest.importorskip("scipy")
+    module = importlib.import_module(f"tapegrad.compat.autograd{name}")
+    names = {**vars(module), "tg": tg, "np": np, "__name__": "example"}
+    ours = [public for public in module.__all__
+            if str(getattr(getattr(module, public), "__module__", None)).startswith("tapegrad.compat")]
+    tests = [test for public in ours for test in doctest.DocTestFinder().find(
+        getattr(module, public), public, module=False, globs=names) if test.examples]
+    assert tests
+    for test in tests:
+        failed, _ = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS).run(test)
+        assert not failed, capsys.readouterr().out
+
+
+@pytest.fixture
+def installed():
+    before = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "autograd"}
+    ag.install()
+    yield
+    ag.uninstall()
+    assert before == {name: module for name, module in sys.modules.items() if name.split(".")[0] == "autograd"}
+
+
+class TestInstalling:
+    def test_every_import(self, installed):
+        for name in ("", ".numpy", ".numpy.linalg", ".numpy.fft", ".numpy.random", ".numpy.numpy_boxes", ".numpy.numpy_vjps",
+                     ".extend", ".core", ".tracer", ".misc", ".misc.flatten", ".misc.optimizers", ".misc.fixed_points",
+                     ".test_util", ".builtins", ".differential_operators", ".wrap_util", ".util"):
+            module = importlib.import_module(f"autograd{name}")
+            assert module is importlib.import_module(f"tapegrad.compat.autograd{name}")
+            assert module.__spec__.name == module.__name__ == f"tapegrad.compat.autograd{name}"
+        with pytest.raises(ImportError):
+            importlib.import_module("autograd.nothing_like_it")
+
+    def test_a_program(self, installed):
+        names = {}
+        exec("""
+import autograd.numpy as np
+from autograd import grad
+from autograd.misc.optimizers import sgd
+from autograd.misc import flatten
+from autograd.extend import primitive, defvjp
+import autograd.numpy.random as npr
+
+@primitive
+def cube(x):
+    return x ** 3
+defvjp(cube, lambda ans, x: lambda g: g * 3 * x ** 2)
+found = grad(lambda x: np.sum(cube(x)))(np.array([1.0, 2.0]))
+vector = flatten([found, 1.0])[0]
+""", names)
+        assert names["found"].tolist() == [3.0, 12.0] and names["vector"].size == 3
+
+    def test_what_was_there_comes_back(self):
+        fake = types.ModuleType("autograd")
+        before = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "autograd"}
+        sys.modules["autograd"] = fake
+        try:
+            ag.install()
+            ag.install()                                # the second time, too
+            assert importlib.import_module("autograd") is ag
+            ag.uninstall()
+            assert sys.modules["autograd"] is fake
+            ag.uninstall()
+            assert sys.modules["autograd"] is fake
+        finally:
+            del sys.modules["autograd"]
+            sys.modules.update(before)
+
+
+class TestOutermost:
+    """The short way of a gradient that is not inside of another one gives what the long way gives."""
+
+    def test_an_empty_tape_and_a_full_one(self):
+        short = tg.value_and_grad(number)(X)
+        held = tg.tensor(1.0, requires_grad=True) * 2.0
+        long = tg.value_and_grad(number)(X)
+        assert held.requires_grad and len(tg.tape()) == 1
+        for one, other in zip(short, long):
+            assert type(one) is type(other)
+            np.testing.assert_array_equal(one, other)
+
+    def test_a_tensor_from_outside(self):
+        """The gradient can then be differentiated by it."""
+        w = tg.tensor(3.0, requires_grad=True)
+        value, gradient = tg.value_and_grad(lambda x: w * x * x)(2.0)
+        assert value.item() == 12.0 and gradient.item() == 12.0
+        gradient.backward()
+        assert w.grad == 4.0
+
+    def test_nothing_is_left_on_the_tape(self):
+        for _ in range(3):
+            tg.grad(number)(X)
+            assert len(tg.tape().entries) == 0
+        with pytest.raises(ZeroDivisionError):
+            tg.grad(lambda x: 1 / 0)(X)
+        close(tg.grad(number)(X), differences(number, X))
+
+    def test_what_the_function_keeps_can_be_walked_back(self):
+        kept = []
+        tg.grad(lambda x: (kept.append(x * 2), number(x))[1])(X)
+        kept[0].sum().backward()
+        hooked = tg.grad(lambda x: (x.register_hook(lambda d: d * 0), number(x))[1])(X)
+        close(hooked, np.zeros(3))
+
+    def test_warnings_are_none(self):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            grad(number)(X)
