@@ -14,7 +14,6 @@ program needs of machine code does not depend on its length. Without numba, or w
 no programs: `available()` is False.
 """
 
-import ctypes
 from functools import cache
 
 import numpy as np
@@ -33,15 +32,9 @@ NUMBERS = {np.dtype(np.float32): np.float32, np.dtype(np.float64): np.float64}
 
 
 @cache
-def _products():
-    library = blas.library()
-    return [ctypes.cast(getattr(library, f"scipy_cblas_{name}64_"), ctypes.c_void_p).value for name in ("sgemm", "dgemm")]
-
-
-@cache
 def available():
     """Whether programs can be run here."""
-    return blas.library() is not None and hasattr(blas.library(), "scipy_cblas_dgemm64_") and jit.run is not nothing
+    return blas.gemm("s") is not None and blas.gemm("d") is not None and jit.run is not nothing
 
 
 def kernel(text, dtype):
@@ -57,4 +50,4 @@ def run(code, at, arrays, checked):
     """Run the instructions of `code` from position `at`; returns the position of the STOP, or -1 - k if arrays[k] is not an
     array (a NumPy scalar, a subclass), or not in order, which is tested for those from `checked` on."""
     work = np.empty(len(arrays) + PARAMETERS, np.int64)
-    return jit.run(code, at, arrays, len(arrays), checked, work, *_products())
+    return jit.run(code, at, arrays, len(arrays), checked, work, blas.gemm("s"), blas.gemm("d"))

@@ -18,22 +18,25 @@ class Plan:
     keep       what is saved of z, y1, .., yk: NOTHING, VALUE or SHAPE each
     hooks      functions that replace the delta of z before the rules read it
     whole      a rule for all operands, or None: it is run once, and the rules get the sequence that it returns for d
+    jointly    that for arrays only (Primitive.fast); what rules there are for arrays pick their own from what it returns
     drops      whether deltas further down may be 0 where a value is not finite (Primitive.drops)
-    prepares   whether there is anything to do before the rules are run: hooks, such a rule, or telling the sweep of the zeros
+    prepares   whether there is anything to do before the rules are run: hooks, such rules, or telling the sweep of the zeros
     observed   the plan as it was before somebody else saw what the rules give, or None
     """
 
-    __slots__ = ("arrays", "recorded", "keep", "hooks", "whole", "drops", "prepares", "observed")
+    __slots__ = ("arrays", "recorded", "keep", "hooks", "whole", "jointly", "drops", "prepares", "observed")
 
     def __init__(self, arrays: Rules, recorded: Rules, keep: tuple[int, ...], hooks: tuple[Rule, ...] = (),
-                 whole: Rule | None = None, drops: bool = False, observed: Plan | None = None) -> None:
+                 whole: Rule | None = None, drops: bool = False, observed: Plan | None = None,
+                 jointly: Rule | None = None) -> None:
         self.arrays, self.recorded, self.keep, self.hooks, self.whole = arrays, recorded, keep, hooks, whole
-        self.drops, self.observed = drops, observed
-        self.prepares = bool(hooks) or whole is not None or drops
+        self.drops, self.observed, self.jointly = drops, observed, jointly
+        self.prepares = bool(hooks) or whole is not None or jointly is not None or drops
 
     def hooked(self, function: Rule) -> Plan:
         """This plan with one hook more, called after those that are there."""
-        return Plan(self.arrays, self.recorded, self.keep, (*self.hooks, function), self.whole, self.drops, self.observed)
+        return Plan(self.arrays, self.recorded, self.keep, (*self.hooks, function), self.whole, self.drops, self.observed,
+                    self.jointly)
 
     def by(self, whole: Rule) -> Plan:
         """This plan with a rule for all operands."""
@@ -43,11 +46,12 @@ class Plan:
         """This plan with `change(position, rule)` in the place of each rule, which observes it."""
         arrays = tuple([(i, change(i, rule)) for i, rule in self.arrays])
         if self.arrays == self.recorded:
-            return Plan(arrays, arrays, self.keep, self.hooks, self.whole, self.drops, self)
+            return Plan(arrays, arrays, self.keep, self.hooks, self.whole, self.drops, self, self.jointly)
         recorded = tuple([(i, change(i, rule)) for i, rule in self.recorded])
-        return Plan(arrays, recorded, self.keep, self.hooks, self.whole, self.drops, self)
+        return Plan(arrays, recorded, self.keep, self.hooks, self.whole, self.drops, self, self.jointly)
 
     def joined(self, position: int, rule: Rule) -> Plan:
         """This plan with a rule more, for an operand at `position`."""
         pair: Rules = (position, rule),
-        return Plan(self.arrays + pair, self.recorded + pair, self.keep, self.hooks, self.whole, self.drops, self.observed)
+        return Plan(self.arrays + pair, self.recorded + pair, self.keep, self.hooks, self.whole, self.drops, self.observed,
+                    self.jointly)

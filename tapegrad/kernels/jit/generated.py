@@ -17,7 +17,7 @@ from numba.extending import intrinsic
 
 from tapegrad.kernels.jit.compiled import CHECKSUM, compiled, remove_cached
 from tapegrad.kernels.jit.gemm import dgemm, sgemm
-from tapegrad.kernels.jit.objects import address, half_word, item, python_object, word
+from tapegrad.kernels.jit.objects import address, copied, half_word, item, python_object, word
 from tapegrad.kernels.jit.ufunc import FUSED, OPTIONS, define, names_in
 from tapegrad.kernels.objects import DATA, FLAGS, IN_ORDER, TYPE
 from tapegrad.kernels.opcodes import CALL, COPY, PRODUCT_32, ROW_MAJOR, STOP
@@ -99,19 +99,6 @@ def call(typing, function, parameters):
         return context.get_dummy_value()
 
     return types.void(types.intp, types.intp), called
-
-
-@intrinsic
-def copied(typing, to, of, count):
-    """memcpy"""
-    def called(context, builder, signature, operands):
-        place = ir.IntType(8).as_pointer()
-        copy = builder.module.declare_intrinsic("llvm.memcpy", [place, place, ir.IntType(64)])
-        to, of = [builder.inttoptr(x, place) for x in operands[:2]]
-        builder.call(copy, [to, of, operands[2], ir.Constant(ir.IntType(1), 0)])
-        return context.get_dummy_value()
-
-    return types.void(types.intp, types.intp, types.intp), called
 
 
 @intrinsic
