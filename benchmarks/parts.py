@@ -5,6 +5,7 @@ import time
 import activations
 import libraries
 import models
+import networks as nets
 import numpy as np
 from interleave import interleave, timed
 from report import Table
@@ -152,4 +153,18 @@ def kernels(peers, options):
                 fill(table, f"{name}, {size:,} {dtype}", only(peers, "tapegrad", "torch", "numpy"),
                      lambda peer, case=(name, size, dtype): timed(activations.activation_step(peer, *case),
                                                                   calls=max(1, 100_000 // case[1])), options.seconds * 0.7)
+    yield table
+
+
+def networks(peers, options):
+    """The layers of networks, convolutions, and small networks."""
+    peers = only(peers, "tapegrad", "torch")
+    steps = {f"{name}, {size:,}": lambda peer, case=(name, size): nets.layer_step(peer, *case)
+             for name in nets.LAYERS for size in nets.SIZES if size in options.lengths}
+    steps |= {f"conv2d {name}": lambda peer, name=name: nets.convolution_step(peer, name) for name in nets.CONVOLUTIONS}
+    steps |= {name: lambda peer, name=name: nets.network_step(peer, name) for name in nets.NETWORKS}
+    table = Table("Layers and networks, forward and backward", "us", 1e6, BASELINE)
+    table.notes.append("float32, both eager. conv2d: batch x channels x height x width - channels out, k kernel, s stride.")
+    for name, make in steps.items():
+        fill(table, name, peers, lambda peer, make=make: timed(make(peer)), options.seconds * 0.7)
     yield table

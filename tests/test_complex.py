@@ -23,6 +23,8 @@ def drawn(shape, seed, dtype=complex):
 X, Y, V, A = drawn((3, 4), 0), drawn((3, 4), 1), drawn(4, 2), drawn((2, 3, 3), 3)
 H = A @ A.conj().swapaxes(1, 2) + np.eye(3)
 R = np.random.default_rng(4).uniform(0.5, 1.5, (3, 4))
+X4, W4, D4 = drawn((1, 2, 2, 2), 5), drawn((2, 2, 1, 2), 6), drawn((1, 2, 3, 1), 7)
+STEPS = (1, 1), ((0, 1), (0, 0)), (1, 1)
 
 
 def phases(values, vectors):
@@ -71,6 +73,11 @@ ROWS = {
     "where": [(lambda F, x, y: F.where(MASK, x, y), *xs) for xs in ((X, Y), (X, R), (R, V))],
     "astype": [(lambda F, x: F.astype(x, np.dtype(complex)), R), (lambda F, x: F.astype(x, np.dtype(complex)), X)],
     "windows": [(lambda F, x: F.windows(x, (2,), (3,), (1,), (1,)), X)],
+    "convolution": [(lambda F, x, W: F.convolution(x, W, 0.0, *STEPS, 1), *xs) for xs in ((X4, W4), (X4.real, W4))],
+    "convolution_input": [(lambda F, d, W: F.convolution_input(d, W, (2, 2), *STEPS, 1), D4, W4)],
+    "convolution_weight": [(lambda F, d, x: F.convolution_weight(d, x, (1, 2), *STEPS, 1), D4, X4)],
+    "sum_pool": [(lambda F, x: F.sum_pool(x, (2, 1), *STEPS), X4)],
+    "unpool_sum": [(lambda F, d: F.unpool_sum(d, (2, 2), (2, 1), *STEPS), X4)],
     "unwindow": [(lambda F, x: F.unwindow(x, (6,), (1,), (1,)), X)],
     "fft": [(lambda F, x, norm=norm: F.fft(x, (0, 1), norm), X) for norm in ("backward", "ortho", "forward")],
     "ifft": [(lambda F, x, norm=norm: F.ifft(x, (1,), norm), X) for norm in ("backward", "ortho", "forward")],
@@ -95,9 +102,10 @@ if "sparse_matmul" in HOLOMORPHIC:                      # where SciPy is install
     ROWS["sparse_matmul"] = [(lambda F, x, transposed=transposed: F.sparse_matmul(x, DATA, INDICES, INDPTR, (3, 3), transposed),
                               V[:3]) for transposed in (False, True)]
 NOT_OF_COMPLEX = set(                                   # their operators are for real numbers
-    "tanh sigmoid relu cbrt fabs i0 hypot logaddexp logaddexp2 arctan2 remainder fmod copysign heaviside erf erfc rfft "
-    "softmax log_softmax softmax_cross_entropy logsumexp".split())
-CONSTANT_OF_REAL = {"floor", "ceil", "floor_divide", "trunc"}
+    "tanh sigmoid relu cbrt fabs i0 hypot logaddexp logaddexp2 arctan2 remainder fmod copysign heaviside erf erfc "
+    "erf_slope gelu gelu_slope rfft "
+    "softmax log_softmax softmax_cross_entropy logsumexp max_pool unpool_max picked_max batch_norm".split())
+CONSTANT_OF_REAL = {"floor", "ceil", "floor_divide", "trunc", "channel_moments"}
 REAL_OF_COMPLEX = {"absolute", "real", "imag", "irfft", "var", "std"}
 CELLS = [pytest.param(f, xs, id=f"{name}-{k}") for name, cells in ROWS.items() for k, (f, *xs) in enumerate(cells)]
 

@@ -1,15 +1,17 @@
 """What the rows compute fast: every fast version against the plain one, and the same bits in every process."""
 
+import itertools
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
+from tapegrad.core.sweep import fit
 from tapegrad.primitives import arrays, table
 
 ROWS = {name: row for name, row in ((name, table[name]) for name in table)
-        if row.g is not row.plain or row.array_dg != row.dg or any(row.accumulate)}
+        if row.g is not row.plain or row.array_dg != row.dg or any(row.accumulate) or row.jointly}
 SIZES = (0, 1, 3, 31, 32, 33, 64, 130)
 WIDTHS = (1, 5, 16, 33, 80)
 LAYOUTS = {
@@ -36,9 +38,52 @@ def elementwise(n, k, normal, random):
     return (normal(n, k),), ()
 
 
+STEPS = (1, 1), ((1, 1), (0, 1)), (1, 1)                # stride, padding, dilation
+LONG_STEPS = (2, 1), ((2, 0), (1, 1)), (1, 2)
+SQUARES = (2, 2), (2, 2), ((0, 0), (0, 0)), (1, 1)
+
+
+def images(n, k, normal, channels=2):
+    return normal(n % 9, channels, 6, k % 7 + 4)
+
+
+def positions(steps, k, kernel=(3, 2)):
+    """Of a kernel on `images`."""
+    return [(size + sum(width) - spread * (length - 1) - 1) // step + 1 for size, length, step, width, spread in
+            zip((6, k % 7 + 4), kernel, *steps)]
+
+
+def convolutions(steps):
+    """Makers for convolution and the contributions to its operands."""
+    return (lambda n, k, normal, random: ((images(n, k, normal), normal(3, 2, 3, 2), normal(3)), (*steps, 1)),
+            lambda n, k, normal, random: (
+                (normal(n % 9, 3, *positions(steps, k)), normal(3, 2, 3, 2)), ((6, k % 7 + 4), *steps, 1)),
+            lambda n, k, normal, random: ((normal(n % 9, 3, *positions(steps, k)), images(n, k, normal)), ((3, 2), *steps, 1)))
+
+
+def pooled(*static):
+    return few(lambda n, k, normal, random: ((images(n, k, normal),), static))
+
+
+def spread_back(steps, of_x):
+    """A maker for the contribution of a pooling, to x or to images of that size."""
+    def make(n, k, normal, random):
+        d = normal(n % 9, 2, *positions(steps, k))
+        return ((d, np.round(images(n, k, normal))), ((3, 2), *steps)) if of_x else ((d,), ((6, k % 7 + 4), (3, 2), *steps))
+
+    return few(make)
+
+
+def few(make):
+    """A maker for a few of the sizes only: what is in NumPy takes long."""
+    return lambda n, k, normal, random: make(n, k, normal, random) if n in (0, 3, 33) and k in (5, 33) else None
+
+
+CONVOLUTIONS = list(zip(map(few, convolutions(STEPS)), map(few, convolutions(LONG_STEPS))))
+
 # name: makers of (operands, static) of n rows and k columns
 OPERANDS = {
-    **dict.fromkeys(("sigmoid", "tanh", "relu"), [elementwise]),
+    **dict.fromkeys(("sigmoid", "tanh", "relu", "erf", "erfc", "erf_slope", "gelu", "gelu_slope"), [elementwise]),
     "add": [lambda n, k, normal, random: ((normal(n, k), normal(n, k)), ()),
             lambda n, k, normal, random: ((normal(n, k), normal(k)), ()),
             lambda n, k, normal, random: ((normal(k), normal(n, k)), ())],
@@ -47,6 +92,18 @@ OPERANDS = {
                lambda n, k, normal, random: ((one_hot(n, k, random, normal(1).dtype), normal(k, 24)), ()),
                lambda n, k, normal, random: ((np.asfortranarray(one_hot(n, k, random, normal(1).dtype)), normal(k, 24)), ()),
                lambda n, k, normal, random: ((normal(2, n, k), normal(k, 3)), ())],
+    "layer_norm": [few(lambda n, k, normal, random: ((normal(n, k), normal(k), normal(k)), (1, 1e-5, True))),
+                   few(lambda n, k, normal, random: ((normal(2, n, k), normal(k), 0.0), (1, 1e-5, False)))],
+    "batch_norm": [few(lambda n, k, normal, random: ((normal(n + 2, k), normal(k), normal(k)), (None, 1e-5))),
+                   few(lambda n, k, normal, random: ((normal(2, k, n + 1), 1.0, normal(k)), (None, 1e-5)))],
+    "channel_moments": [few(lambda n, k, normal, random: ((normal(2, k, n + 1),), ()))],
+    "convolution": CONVOLUTIONS[0], "convolution_input": CONVOLUTIONS[1], "convolution_weight": CONVOLUTIONS[2],
+    "max_pool": [pooled((3, 2), *STEPS), pooled((3, 2), *LONG_STEPS), pooled(*SQUARES)],
+    "sum_pool": [pooled((3, 2), *STEPS), pooled((3, 2), *LONG_STEPS), pooled(*SQUARES)],
+    "unpool_max": [spread_back(STEPS, True), spread_back(LONG_STEPS, True), lambda n, k, normal, random: (
+        (normal(n % 9, 2, 3, k % 7), np.round(normal(n % 9, 2, 6, 2 * (k % 7)))), SQUARES)],
+    "unpool_sum": [spread_back(STEPS, False), spread_back(LONG_STEPS, False), lambda n, k, normal, random: (
+        (normal(n % 9, 2, 3, k % 7),), ((6, 2 * (k % 7)), *SQUARES))],
     "softmax": [lambda n, k, normal, random: ((normal(n, k),), (1,)), lambda n, k, normal, random: ((normal(n, k),), (0,))],
     "softmax_cross_entropy": [lambda n, k, normal, random: ((normal(n, k),), (random.integers(0, k, n),))],
     "solve": [lambda n, k, normal, random: ((np.tril(regular(n, random, normal(1).dtype)), normal(n, k)), ()),
@@ -76,7 +133,7 @@ def cases(row, dtype, layout, special):
                 if made is None or row.name == "softmax" and min(n, k) == 0:
                     continue
                 operands, static = made
-                operands = [LAYOUTS[layout](x) if x.ndim else x for x in operands]
+                operands = [LAYOUTS[layout](x) if np.ndim(x) else x for x in operands]
                 z = row.plain(*operands, *static)
                 yield operands, static, z, LAYOUTS[layout](normal(*z.shape)) if z.ndim else normal()
 
@@ -92,6 +149,8 @@ def same(row, found, expected, dtype):
 
 def rules(row):
     """(position, the rule over arrays, the plain one) of what has a derivative."""
+    if row.has_no_derivative:
+        return []
     return [(i, fast, plain) for i, (fast, plain) in enumerate(zip(row.array_dg, row.dg)) if plain is not None]
 
 
@@ -120,7 +179,7 @@ def test_every_fast_row_is_compared():
 def test_forward(name, dtype, layout, special):
     row = table[name]
     for operands, static, z, _ in cases(row, dtype, layout, special):
-        before = [x.copy() for x in operands]
+        before = [np.copy(x) for x in operands]
         same(row, np.asarray(row.g(*operands, *static)), np.asarray(z), dtype)
         for x, y in zip(operands, before):
             np.testing.assert_array_equal(x, y)
@@ -134,6 +193,22 @@ def test_rules(name, dtype, layout, special):
             values = saved(row, operands, static, z, i)
             same(row, fast(arrays, d, *values), plain(arrays, d, *values), dtype)
         arrays.memo.clear()
+
+
+@over_all
+def test_rules_for_all_operands_together(name, dtype, layout, special):
+    row = table[name]
+    if row.jointly is None:
+        return
+    for operands, static, z, d in cases(row, dtype, layout, special):
+        for wanted in itertools.product((False, True), repeat=row.arity):
+            if sum(wanted) > 1:
+                values = [x if how == 1 else None for how, x in zip(row.plan(wanted).keep, (z, *operands))]
+                found = row.jointly(wanted, d, *values, *static)
+                for i, _, plain in rules(row):
+                    if wanted[i] and np.ndim(operands[i]):
+                        x, c = operands[i], plain(arrays, d, *saved(row, operands, static, z, i))
+                        same(row, fit(arrays, found[i], np.shape(x), c.dtype), fit(arrays, c, np.shape(x), c.dtype), dtype)
 
 
 @over_all

@@ -76,6 +76,19 @@ def test_accuracy(name, dtype):
 
 
 @pytest.mark.parametrize('dtype', DTYPES)
+@pytest.mark.parametrize('name, units', [('erf', 2.5), ('erfc', 4.5), ('gelu', 5)])
+def test_accuracy_of_the_error_function(name, units, dtype):
+    """Down to the smallest denormal numbers of the tails."""
+    rng, end = np.random.default_rng(0), 14 if dtype is np.float32 else 38
+    x = np.concatenate([rng.uniform(-end, end, 300), rng.uniform(-2, 2, 200), 10.0 ** rng.uniform(-8, 0, 100)]).astype(dtype)
+    true_of = {'erf': mpmath.erf, 'erfc': mpmath.erfc, 'gelu': lambda a: a * mpmath.erfc(-a / mpmath.sqrt(2)) / 2}[name]
+    with mpmath.workprec(160):
+        for a, z in zip(x, kernels.forward(name)(x)):
+            true = true_of(mpmath.mpf(float(a)))
+            assert abs(mpmath.mpf(float(z)) - true) <= units * mpmath.mpf(float(np.spacing(np.abs(dtype(float(true)))))), a
+
+
+@pytest.mark.parametrize('dtype', DTYPES)
 @pytest.mark.parametrize('name', NAMES)
 @pytest.mark.parametrize('n', (1, 40))
 def test_special_values(name, dtype, n):

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from math import prod
 from sys import getrefcount
 from typing import Any
 
@@ -40,8 +41,8 @@ _commit = threading.Lock()
 
 def fit(F: Any, c: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     """A contribution summed to the shape that it was broadcast from, in the dtype that it was promoted from."""
-    if F is not recorded and c.ndim == 2 and shape == c.shape[1:]:
-        c = F.sum_rows(c)                               # the delta of a bias
+    if F is not recorded and c.ndim > 1 and shape == c.shape[-1:]:
+        c = F.sum_rows(c if c.ndim == 2 else F.reshape(c, (prod(c.shape[:-1]), c.shape[-1])))       # the delta of a bias
     elif c.shape != shape:
         extra = c.ndim - len(shape)
         axes = tuple(i for i in range(c.ndim) if i < extra or shape[i - extra] == 1 != c.shape[i])

@@ -118,6 +118,8 @@ class Walk:
         if entry.g.drops:
             self.zeros_matter()
         d = replaced(plan.hooks, d)
+        if plan.jointly is not None and self.F is arrays and entry.dtype.kind != "c":
+            return Deltas((*plan.jointly(d, *entry.saved), d))
         if plan.whole is None:
             return d
         return Deltas((*plan.whole(self.F, d, *(entry.saved if self.F is arrays else as_tensors(entry))), d))

@@ -7,12 +7,12 @@ The forward sweep has a line per entry, under the tape's names. The reverse swee
 
 which come from the derivative rules (graph/reverse.py, graph/numpy_text.py).
 
-Equal bits. In float64 the result and the gradients have the same bits as on the tape, with the same NumPy. If numba compiles
-sigmoid, tanh and relu, the program contains a function with the operations of the kernel's formula; otherwise the NumPy
-formula that is its fallback. Matrix products are equal with the same BLAS and the same number of threads. The same holds in
-float32 if numba is disabled. With numba, the last bits may differ in float32: the kernels of sigmoid and tanh use fused
-multiply-adds if the machine has them, others add a product to a delta in one call or compute a cross entropy in one pass
-(kernels/).
+Equal bits. In float64 the result and the gradients have the same bits as on the tape, with the same NumPy, but for
+normalisation, convolution and sums of windows, whose kernels add up in another order. If numba compiles sigmoid, tanh, relu,
+erf and gelu, the program contains a function with the operations of the kernel's formula; otherwise the NumPy formula that is
+its fallback. Matrix products are equal with the same BLAS and the same number of threads. The same holds in float32 if numba is
+disabled. With numba, the last bits may differ in float32: the kernels of sigmoid and tanh use fused multiply-adds if the
+machine has them, others add a product to a delta in one call or compute a cross entropy in one pass (kernels/).
 """
 
 import builtins

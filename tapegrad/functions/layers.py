@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tapegrad.core.record import drawn
+from tapegrad.core.record import drawn, recorded
 from tapegrad.core.tape import changing
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.activations import softmax
@@ -26,6 +26,7 @@ from tapegrad.functions.arguments import (
     normalized_axis,
     number,
     single_axis,
+    static,
     value,
     whole,
 )
@@ -131,8 +132,10 @@ def layer_norm(input: TensorLike, normalized_shape: Shape, weight: TensorLike | 
     tensor([[-1.,  1.]])
     """
     x, axes = _last_axes("layer_norm", input, normalized_shape, weight, bias)
-    x = x - mean(x, axes, keepdims=True)
-    return _scaled(x / sqrt(mean(squared_size(x), axes, keepdims=True) + eps), weight, bias)
+    if x.dtype.kind == "c":
+        x = x - mean(x, axes, keepdims=True)
+        return _scaled(x / sqrt(mean(squared_size(x), axes, keepdims=True) + eps), weight, bias)
+    return recorded.layer_norm(x, 1.0 if weight is None else weight, 0.0 if bias is None else bias, len(axes), float(eps), True)
 
 
 def rms_norm(input: TensorLike, normalized_shape: Shape, weight: TensorLike | None = None, eps: float | None = None) -> Tensor:
@@ -147,8 +150,10 @@ def rms_norm(input: TensorLike, normalized_shape: Shape, weight: TensorLike | No
     tensor([[0.2, 1.4]])
     """
     x, axes = _last_axes("rms_norm", input, normalized_shape, weight)
-    eps = float(np.finfo(x.dtype).eps) if eps is None else eps
-    return _scaled(x / sqrt(mean(squared_size(x), axes, keepdims=True) + eps), weight, None)
+    eps = float(np.finfo(x.dtype).eps if eps is None else eps)
+    if x.dtype.kind == "c":
+        return _scaled(x / sqrt(mean(squared_size(x), axes, keepdims=True) + eps), weight, None)
+    return recorded.layer_norm(x, 1.0 if weight is None else weight, 0.0, len(axes), eps, False)
 
 
 def group_norm(input: TensorLike, num_groups: int, weight: TensorLike | None = None, bias: TensorLike | None = None,
@@ -170,8 +175,12 @@ def group_norm(input: TensorLike, num_groups: int, weight: TensorLike | None = N
         if parameter is not None and like(parameter).shape != (x.shape[1],):
             raise ShapeError(f"group_norm: a parameter {describe(like(parameter))} for {x.shape[1]} channels: x {describe(x)}")
     z = reshape(x, (x.shape[0], num_groups, math.prod(x.shape[1:]) // num_groups))
-    z = z - mean(z, 2, keepdims=True)
-    z = reshape(z / sqrt(mean(squared_size(z), 2, keepdims=True) + eps), x.shape)
+    if x.dtype.kind == "c":
+        z = z - mean(z, 2, keepdims=True)
+        z = z / sqrt(mean(squared_size(z), 2, keepdims=True) + eps)
+    else:
+        z = recorded.layer_norm(z, 1.0, 0.0, 1, float(eps), True)
+    z = reshape(z, x.shape)
     along = (1, x.shape[1]) + (1,) * (x.ndim - 2)
     return _scaled(z, *(None if p is None else reshape(p, along) for p in (weight, bias)))
 
@@ -208,14 +217,21 @@ def batch_norm(input: TensorLike, running_mean: Tensor | Array | None = None, ru
         count = x.size // channels if channels else 0
         if count < 2:
             raise ValueError(f"batch_norm: {count} values per channel have no variance: x {describe(x)}")
-        middle = mean(x, axes, keepdims=True)
-        x = x - middle
-        variance = mean(squared_size(x), axes, keepdims=True)
+        if x.dtype.kind == "c":
+            middle = mean(x, axes, keepdims=True)
+            x = x - middle
+            variance = mean(squared_size(x), axes, keepdims=True)
+        else:
+            moments = recorded.channel_moments(x)
+            middle, variance = getitem(moments, 0), getitem(moments, 1)
         if running_mean is not None:
             for running in (running_mean, running_var):
                 check_constant("batch_norm", running)
             _move(running_mean, middle, momentum)
             _move(running_var, variance, momentum, count / (count - 1))
+        if x.dtype.kind != "c":
+            return recorded.batch_norm(
+                x, 1.0 if weight is None else weight, 0.0 if bias is None else bias, static(moments), float(eps))
     else:
         x = x - reshape(as_tensor(running_mean), along)
         variance = reshape(as_tensor(running_var), along)

@@ -33,12 +33,19 @@ def padded(x: Tensor, widths: Widths, fill: float = 0.0) -> Tensor:
     return pad(x, ((0, 0),) * (x.ndim - len(widths)) + widths, constant_values=fill)
 
 
+def check_spans(name: str, size: Sequence[int], kernel: Sequence[int], widths: Widths, dilation: Sequence[int]) -> None:
+    """ShapeError for a kernel that is longer than the padded input."""
+    full = tuple([before + count + after for count, (before, after) in zip(size, widths)])
+    spans = tuple([step * (k - 1) + 1 for k, step in zip(kernel, dilation)])
+    if any(span > count for span, count in zip(spans, full)):
+        raise ShapeError(f"{name}: a kernel that spans {spans} on an input of {full}, padding included")
+
+
 def windows(name: str, x: Tensor, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]) -> Tensor:
     """(..., *kernel, *positions): what a kernel covers as it moves over the last axes of x."""
     size = x.shape[-len(kernel):]
+    check_spans(name, size, kernel, ((0, 0),) * len(kernel), dilation)
     spans = [step * (k - 1) + 1 for k, step in zip(kernel, dilation)]
-    if any(span > count for span, count in zip(spans, size)):
-        raise ShapeError(f"{name}: a kernel that spans {tuple(spans)} on an input of {size}, padding included")
     positions = tuple([(count - span) // step + 1 for count, span, step in zip(size, spans, stride)])
     return recorded.windows(x, kernel, positions, stride, dilation)
 

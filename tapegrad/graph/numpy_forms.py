@@ -100,6 +100,9 @@ def _listed(name):
 
 
 def _matmul(x, y):
+    if np.ndim(x) > 2 == np.ndim(y):
+        rows = math.prod(x.shape[:-1]), x.shape[-1]
+        return ((x, ATOM), f".reshape({text(rows)}).dot(", (y, 0), f").reshape({text((*x.shape[:-1], y.shape[1]))})")
     return ((x, ATOM), ".dot(", (y, 0), ")") if np.ndim(x) == 2 == np.ndim(y) else call("np.matmul")(x, y)
 
 

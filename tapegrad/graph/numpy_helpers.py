@@ -77,7 +77,7 @@ class Writer:
         if row.name in kernels.PLAIN:
             if (g := kernels.forward(row.name)) is not kernels.PLAIN[row.name]:
                 return self._kernel(row.name, *operands, dtype)
-            g = g.__wrapped__
+            g = getattr(g, "__wrapped__", g)
         if row.name in FORMS:
             return FORMS[row.name](*arguments)
         for home, there in (("np", np), ("np.linalg", np.linalg), ("special", sys.modules.get("scipy.special"))):
@@ -96,18 +96,25 @@ class Writer:
         x = ((x, ATOM), f".astype(np.{dtype.name})") if x.dtype != dtype else ((x, ATOM),)
         if name == "relu":
             return ("np.where(", *x, " < 0, 0, ", *x, ")")
+        return (f"{self._formula(name, dtype)}(", *x, ")")
+
+    def _formula(self, name, dtype):
+        """The name of a helper with the operations of a formula in this precision, which is there, with those that it calls."""
         helper = name if dtype == np.float64 else f"{name}_{dtype.name}"
         if helper not in self.helpers:
-            formula = getattr(formulas(dtype.type), name)
-            used = inspect.getclosurevars(formula)
+            made = vars(formulas(dtype.type))
+            used = inspect.getclosurevars(made[name])
             for key in sorted(OF_FORMULAS.keys() & {*used.nonlocals, *used.globals}):
                 self._take(key, OF_FORMULAS[key])
-            _, body = textwrap.dedent(inspect.getsource(formula)).strip().split("\n", 1)
+            header, body = textwrap.dedent(inspect.getsource(made[name])).strip().split("\n", 1)
+            for key in sorted(made.keys() & used.nonlocals.keys() - OF_FORMULAS.keys() - {"select"}):
+                body = re.sub(rf"\b{key}\(", f"{self._formula(key, dtype)}(", body)
             lines = [f"    {key} = {_constant(value)}" for key, value in used.nonlocals.items() if key.isupper()]
             self.helpers[helper] = "\n".join([
-                f"def {helper}(x):", f'    """{name}(x) in {dtype.name}, by the operations of tapegrad\'s kernel."""', *lines,
+                header.replace(name, helper),
+                f'    """{name} in {dtype.name}, by the operations of tapegrad\'s kernel."""', *lines,
                 body.replace("select(", "np.where(")])
-        return (f"{helper}(", *x, ")")
+        return helper
 
     def _take(self, name, used):
         """Add something that a helper uses (a function of tapegrad, a module or a constant) to the program, under its name."""

@@ -56,8 +56,10 @@ jit = Late(_load, "add_product", "add_rows")
 
 
 @cache
-def _sgemm():
-    return ctypes.cast(library().scipy_cblas_sgemm64_, ctypes.c_void_p).value
+def gemm(letter):
+    """The address of cblas_sgemm, "s", or cblas_dgemm, "d"; None without this OpenBLAS."""
+    function = getattr(library(), f"scipy_cblas_{letter}gemm64_", None)
+    return None if function is None else ctypes.cast(function, ctypes.c_void_p).value
 
 
 def adds_products():
@@ -72,7 +74,7 @@ def add_product(w, x, y, transposed_x=False, transposed_y=False):
     """
     if w.dtype is not FLOAT32 or not adds_products():
         return False
-    return jit.add_product(_sgemm(), FLOAT32, w, x, y, transposed_x, transposed_y)
+    return jit.add_product(gemm("s"), FLOAT32, w, x, y, transposed_x, transposed_y)
 
 
 def add_rows(b, d):

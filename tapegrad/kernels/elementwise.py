@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tapegrad.kernels import error_function
 from tapegrad.kernels.compile import compiler, failed, lock
 from tapegrad.kernels.progress import shown
 
@@ -32,7 +33,8 @@ def of_real_numbers(function):
 
 
 PLAIN = {"sigmoid": of_real_numbers(plain_sigmoid), "tanh": of_real_numbers(np.tanh),
-         "relu": of_real_numbers(lambda x, out=None: np.maximum(x, 0.0, out=out))}
+         "relu": of_real_numbers(lambda x, out=None: np.maximum(x, 0.0, out=out)),
+         **error_function.PLAIN}
 
 
 def _build(*description):
@@ -55,7 +57,7 @@ def _remembered(*description):
 
 
 def forward(name):
-    """The ufunc of "sigmoid", "tanh" or "relu", compiled on the first call or loaded from numba's cache.
+    """The ufunc of a name in PLAIN, compiled on the first call or loaded from numba's cache.
 
     sigmoid 1 / (1 + exp(-x)) is within 2.75 units in the last place, denormals included; tanh within 3.25, with tanh(-0) = -0;
     relu max(x, 0) is exact, with relu(-0) = -0 as in PyTorch.

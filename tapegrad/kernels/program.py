@@ -39,12 +39,6 @@ NUMBERS = {np.dtype(np.float32): np.float32, np.dtype(np.float64): np.float64}
 
 
 @cache
-def _products():
-    library = blas.library()
-    return [ctypes.cast(getattr(library, f"scipy_cblas_{name}64_"), ctypes.c_void_p).value for name in ("sgemm", "dgemm")]
-
-
-@cache
 def _from_long():
     return ctypes.cast(ctypes.pythonapi.PyLong_FromLongLong, ctypes.c_void_p).value
 
@@ -52,7 +46,7 @@ def _from_long():
 @cache
 def available():
     """Whether programs can be run here."""
-    return blas.library() is not None and hasattr(blas.library(), "scipy_cblas_dgemm64_") and jit.run is not nothing \
+    return blas.gemm("s") is not None and blas.gemm("d") is not None and jit.run is not nothing \
         and texts.kernel is not nothing
 
 
@@ -64,7 +58,7 @@ def kernel(text, dtype):
 
 def start(at, count, checked):
     """What `run` is told of where it starts: the position in the code, the number of arrays, from which on they are tested."""
-    return np.array([at, count, checked, *_products(), _from_long()], np.int64)
+    return np.array([at, count, checked, blas.gemm("s"), blas.gemm("d"), _from_long()], np.int64)
 
 
 def run(code, arrays, start):

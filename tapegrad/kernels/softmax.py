@@ -1,7 +1,8 @@
-"""Softmax and cross entropy along rows of few classes, in float32: one pass instead of NumPy's five.
+"""Softmax and cross entropy along the last axis, in float32: a row at a time, while it is in the cache, instead of NumPy's five
+passes over all of them; and the derivatives, likewise.
 
-With many classes NumPy is faster, because its exp is vectorised. float64 uses NumPy, because an exported program repeats it
-bit for bit. The kernels do not check the classes: the caller must have done so.
+Rows of few classes use libm's exp: their length is less than that of vectors. float64 uses NumPy, because an exported program
+repeats it bit for bit. The kernels do not check the classes: the caller must have done so.
 """
 
 import numpy as np
@@ -16,15 +17,28 @@ def _load():
     return softmax
 
 
-jit = Late(_load, "softmax", "cross_entropy", "derivative")
+jit = Late(_load, "softmax", "softmax_derivative", "cross_entropy", "derivative")
+
+
+def _rows(x):
+    """x as a matrix of rows, if it is in order."""
+    return x if x.ndim == 2 else x.reshape(-1, x.shape[-1]) if x.flags.c_contiguous and x.size else x
 
 
 def softmax(x, axis):
-    """exp(x) / sum(exp(x)) along the last axis; None if x is not a float32 matrix of few columns, or without numba."""
-    if axis != 1 or x.dtype is not FLOAT32:
+    """exp(x) / sum(exp(x)) along the last axis; None if x is not float32 and in order, or without numba."""
+    if axis != x.ndim - 1 or x.dtype is not FLOAT32:
         return None
     z = np.empty(x.shape, FLOAT32)
-    return z if jit.softmax(FLOAT32, x, z) else None
+    return z if jit.softmax(FLOAT32, _rows(x), _rows(z)) else None
+
+
+def softmax_derivative(d, z, axis):
+    """The contribution of softmax's delta d to the delta of x, z (d - sum(d z)); None as in softmax."""
+    if axis != z.ndim - 1 or z.dtype is not FLOAT32:
+        return None
+    w = np.empty(z.shape, FLOAT32)
+    return w if jit.softmax_derivative(FLOAT32, _rows(d), _rows(z), _rows(w)) else None
 
 
 def cross_entropy(x, classes):

@@ -10,13 +10,18 @@ from tapegrad.primitives.registry import HOLOMORPHIC, arrays, primitive
 
 
 def _matmul(x, y):
-    return x.dot(y) if x.ndim == 2 == y.ndim else np.matmul(x, y)
+    return x.dot(y) if x.ndim == 2 == y.ndim else _stacked(x, y) if x.ndim > 2 == y.ndim else np.matmul(x, y)
+
+
+def _stacked(x, y):
+    """The product of a stack of matrices with one matrix: one product, of all rows. np.matmul computes one for each of them."""
+    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1]).dot(y).reshape(*x.shape[:-1], y.shape[1])
 
 
 def _fast_matmul(x, y):
     try:
         if x.ndim != 2 or y.ndim != 2:
-            return np.matmul(x, y)
+            return _stacked(x, y) if x.ndim > 2 == y.ndim and x.shape[-1] == y.shape[0] else np.matmul(x, y)
     except AttributeError:                              # a number: NumPy says what is wrong with it
         return np.matmul(x, y)
     if x.size >= limits.LOOKED_UP and (z := indicator.product(x, y)) is not None:
@@ -26,6 +31,10 @@ def _fast_matmul(x, y):
 
 def _transposed(F, x):
     return F.transpose(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
+
+
+def _rows(F, x):
+    return F.reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
 
 
 def _matmul_dx(F, d, _z, _x, y):
@@ -38,7 +47,7 @@ def _matmul_dx(F, d, _z, _x, y):
     return F.matmul(d, _transposed(F, y))
 
 
-def _matmul_dy(F, d, _z, x, _y):
+def _matmul_dy(F, d, _z, x, y):
     if x.ndim == 2 == d.ndim:
         return F.matmul(x.T, d)
     if x.ndim == 1:
@@ -46,6 +55,8 @@ def _matmul_dy(F, d, _z, x, _y):
     if d.ndim == x.ndim - 1:                            # (.., k, n) @ (n,) -> (.., k): summed in one product
         rows = F.reshape(x, (math.prod(x.shape[:-1]), x.shape[-1])) if x.ndim > 2 else x
         return F.matmul(rows.T, F.reshape(d, (math.prod(d.shape),)) if d.ndim > 1 else d)
+    if y.ndim == 2:                                     # one matrix for a stack of them: one product, of all rows
+        return F.matmul(_rows(F, x).T, _rows(F, d))
     return F.matmul(_transposed(F, x), d)
 
 
@@ -80,7 +91,9 @@ def _add_matmul_dx(held, d, _z, _x, y):
     return blas.add_product(held, d, transposed)
 
 
-def _add_matmul_dy(held, d, _z, x, _y):
+def _add_matmul_dy(held, d, _z, x, y):
+    if x.ndim > 2 == y.ndim and d.ndim == x.ndim and x.flags.carray and d.flags.carray:
+        x, d = _rows(arrays, x), _rows(arrays, d)
     return (x.size >= limits.COLLECTED and x.ndim == 2 and indicator.add_product(held, x, d)
             or held.size >= limits.ADDED and blas.add_product(held, x, d, transposed_x=True))
 

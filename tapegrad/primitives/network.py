@@ -6,7 +6,7 @@ Piecewise functions are sums of products with 0 and 1: np.where takes thirty tim
 import numpy as np
 
 from tapegrad.kernels import limits
-from tapegrad.kernels import softmax as narrow_rows
+from tapegrad.kernels import softmax as rows
 from tapegrad.primitives.registry import primitive
 from tapegrad.primitives.scalar import kernel
 
@@ -47,15 +47,24 @@ def _softmax(x, axis):
 
 
 def _fast_softmax(x, axis):
-    z = narrow_rows.softmax(x, axis) if x.size >= limits.NARROW else None
+    z = rows.softmax(x, axis) if x.size >= limits.NARROW else None
     return _softmax(x, axis) if z is None else z
+
+
+def _softmax_dx(F, d, z, _x, axis):
+    return F.strong_multiply(d - F.sum(F.strong_multiply(d, z), (axis,), True), z)
+
+
+def _fast_softmax_dx(F, d, z, x, axis):
+    w = rows.softmax_derivative(d, z, axis) if z.size >= limits.NARROW else None
+    return _softmax_dx(F, d, z, x, axis) if w is None else w
 
 
 def _softmax_cross_entropy(x, classes):
     x = _floats(x)
     shifted = x - np.maximum.reduce(x, -1, None, None, True)
-    rows = shifted.reshape(-1, x.shape[-1])
-    chosen = rows[np.arange(len(rows)), classes.ravel()].reshape(classes.shape)
+    matrix = shifted.reshape(-1, x.shape[-1])
+    chosen = matrix[np.arange(len(matrix)), classes.ravel()].reshape(classes.shape)
     return np.log(np.add.reduce(np.exp(shifted), -1)) - chosen
 
 
@@ -69,12 +78,12 @@ def _softmax_cross_entropy_dx(F, d, _z, x, classes):
 
 
 def _fast_softmax_cross_entropy(x, classes):
-    z = narrow_rows.cross_entropy(x, classes) if x.size >= limits.NARROW else None
+    z = rows.cross_entropy(x, classes) if x.size >= limits.NARROW else None
     return _softmax_cross_entropy(x, classes) if z is None else z
 
 
 def _fast_softmax_cross_entropy_dx(F, d, z, x, classes):
-    w = narrow_rows.cross_entropy_derivative(d, x, classes) if x.size >= limits.NARROW else None
+    w = rows.cross_entropy_derivative(d, x, classes) if x.size >= limits.NARROW else None
     return _softmax_cross_entropy_dx(F, d, z, x, classes) if w is None else w
 
 
@@ -108,9 +117,7 @@ primitive("softplus", _softplus, _softplus_dx, pointwise=True)
 primitive("elu", _elu, _elu_dx, pointwise=True)
 primitive("hardtanh", np.clip, _hardtanh_dx, drops=True)
 
-primitive("softmax", _softmax,
-          lambda F, d, z, _x, axis: F.strong_multiply(d - F.sum(F.strong_multiply(d, z), (axis,), True), z)).fast(
-    forward=_fast_softmax, exact="d")
+primitive("softmax", _softmax, _softmax_dx).fast(forward=_fast_softmax, rules=(_fast_softmax_dx,), exact="d")
 primitive("log_softmax", _log_softmax,
           lambda F, d, z, _x, axis: d - F.strong_multiply(F.sum(d, (axis,), True), F.exp(z)))
 # -log(softmax(x)[class]) of each row

@@ -107,8 +107,8 @@ class Primitive:
     doc      what z is; a row with it is public as it is: tapegrad has a function of its name
     """
 
-    __slots__ = ("name", "g", "plain", "dg", "array_dg", "accumulate", "exact", "arity", "plans", "static_names", "variadic",
-                 "reads", "elementwise", "has_no_derivative", "complex", "view", "fresh", "pointwise", "weak",
+    __slots__ = ("name", "g", "plain", "dg", "array_dg", "accumulate", "jointly", "exact", "arity", "plans", "static_names",
+                 "variadic", "reads", "elementwise", "has_no_derivative", "complex", "view", "fresh", "pointwise", "weak",
                  "drops", "doc", "lifted")
 
     g: Any
@@ -116,6 +116,7 @@ class Primitive:
     plans: Any
     reads: list[Any]
     accumulate: Sequence[Any]
+    jointly: Any
     lifted: Any
     static_names: tuple[str, ...]
 
@@ -124,7 +125,7 @@ class Primitive:
                  strong: bool = False, doc: str | None = None) -> None:
         self.complex, self.view, self.drops, self.doc, self.lifted = complex, view, drops, doc, None
         self.name, self.g, self.plain, self.dg, self.variadic = name, g, g, dg, variadic
-        self.array_dg, self.accumulate, self.exact = dg, (None,) * len(dg), ""
+        self.array_dg, self.accumulate, self.jointly, self.exact = dg, (None,) * len(dg), None, ""
         self.elementwise = isinstance(g, np.ufunc)
         self.fresh, self.pointwise = fresh or self.elementwise, pointwise or self.elementwise
         self.weak = self.pointwise and complex is not LINEAR and not strong
@@ -156,7 +157,10 @@ class Primitive:
                 keep = [_stricter(self.name, before, more) for before, more in zip(keep, reads)]
         arrays, recorded = (tuple([(i, rule) for i, (rule, want) in enumerate(zip(rules, wanted)) if want and rule is not None])
                             for rules in (self.array_dg, self.dg))
-        return Plan(arrays, recorded, tuple(keep), drops=self.drops)
+        if self.jointly is None or len(arrays) < 2:
+            return Plan(arrays, recorded, tuple(keep), drops=self.drops)
+        return Plan(tuple([(i, _picked(i, rule)) for i, rule in arrays]), recorded, tuple(keep), drops=self.drops,
+                    jointly=partial(self.jointly, tuple(wanted)))
 
     def plan_of(self, n: int, mask: int) -> Plan:
         """The plan of a variadic row with n operands, for those whose bit is in the mask."""
@@ -165,7 +169,7 @@ class Primitive:
             plan = self.plans[n, mask] = self.plan([bool(mask >> i & 1) for i in range(n)])
         return plan
 
-    def fast(self, forward: Any = None, rules: Sequence[Any] = (), accumulate: Sequence[Any] = (),
+    def fast(self, forward: Any = None, rules: Sequence[Any] = (), accumulate: Sequence[Any] = (), jointly: Any = None,
              exact: str = "") -> Primitive:
         """Give the row faster ways to compute over arrays what it says; tests compare each with what is plain.
 
@@ -173,13 +177,16 @@ class Primitive:
         rules        a rule per operand, or None for the row's own
         accumulate   per operand, None or a function(held, d, z, *operands, *static) that adds the contribution to the array
                      `held`, of the operand's shape and dtype, and returns True; False, with `held` as it was, where it can't
+        jointly      a function(wanted, d, z, *operands, *static) -> a contribution per operand, None for one that is not
+                     wanted: what the rules give, in one pass, where the deltas of several operands are wanted
         exact        see the class
         """
         if forward is not None:
             self.g = forward
             vars(arrays).pop(self.name, None)
-        if rules:
-            self.array_dg = tuple([fast or rule for fast, rule in zip(rules, self.dg)])
+        if rules or jointly is not None:
+            self.array_dg = tuple([fast or rule for fast, rule in zip(rules, self.dg)]) if rules else self.array_dg
+            self.jointly = jointly or self.jointly
             if self.plans is not None:
                 self.plans = None
                 self.planned()
@@ -191,6 +198,11 @@ class Primitive:
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
+
+
+def _picked(i: int, rule: Any) -> Callable[..., Any]:
+    """The rule of operand i, or its contribution where `jointly` has given all of them in the place of d."""
+    return lambda F, d, *saved: d[i] if isinstance(d, tuple) else rule(F, d, *saved)
 
 
 def parameters(rule: Any) -> Any:

@@ -20,10 +20,11 @@ FORMS = {
     "square": "({0} * {0})", "reciprocal": "(number(1) / {0})", "fabs": "abs({0})",
     "direction": "({0} / where({1} == number(0), number(1), {1}))",
     **{name: f"np.{name}({{0}})" for name in (
-        "exp", "log", "sqrt", "sin", "cos", "exp2", "expm1", "log2", "log10", "log1p", "tan", "arcsin", "arccos", "arctan",
+        "log", "sqrt", "sin", "cos", "exp2", "expm1", "log2", "log10", "log1p", "tan", "arcsin", "arccos", "arctan",
         "sinh", "cosh", "arcsinh", "arccosh", "arctanh", "floor", "ceil", "trunc")},
     **{name: f"np.{name}({{0}}, {{1}})" for name in ("arctan2", "hypot", "copysign")},
-    **{name: f"{name}({{0}})" for name in ("sigmoid", "tanh", "relu")},
+    **{name: f"{name}({{0}})" for name in ("exp", "sigmoid", "tanh", "relu", "erf", "erfc", "erf_slope", "gelu",
+                                                 "gelu_slope")},
     "isnan": "({0} != {0})", "isinf": "(abs({0}) == number(np.inf))", "isfinite": "(abs({0}) < number(np.inf))",
     "equal": "({0} == {1})", "not_equal": "({0} != {1})", "greater": "greater({0}, {1})", "less": "greater({1}, {0})",
     "greater_equal": "(greater({0}, {1}) | ({0} == {1}))", "less_equal": "(greater({1}, {0}) | ({0} == {1}))"}
@@ -142,17 +143,17 @@ def kernel(name, dg):
         ufunc = kernels.derivative(label, source(dg, tuple(reads), label), len(reads), dg.__code__.co_filename)
         if ufunc is None:
             rule = dg
-        elif reads == ["d", "z"]:
-            def rule(F, d, z, x):
+        else:
+            def of_arrays(F, d, z, x):
                 try:
-                    c = ufunc(d, z)
+                    c = ufunc(d, z if x is None else x)
                 except TypeError:
                     if d.dtype.char != "g":
                         raise
                     return dg(F, d, z, x)
                 return c if d.dtype.char != "e" else c.astype(np.float16)
-        else:
-            rule = lambda F, *values: ufunc(*[value for value in values if value is not None])  # noqa: E731
+
+            rule = of_arrays
         row.fast(rules=(rule,))
         return rule(F, d, *saved)
 

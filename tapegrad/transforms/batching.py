@@ -60,6 +60,34 @@ def _stacks(row: Primitive, level: Level, operands: Any, static: Static) -> Any:
     return run(row, [spread(x, level) for x in operands], static)
 
 
+# Rows of images, whose first axis is that of a batch: the examples are more of it
+
+
+@batches("max_pool", "unpool_max", "picked_max", "sum_pool", "unpool_sum")
+def _images(row: Primitive, level: Level, operands: Any, static: Static) -> Any:
+    return _one_batch(row, level, operands, (), static)
+
+
+@batches("convolution", "convolution_input")
+def _convolution(row: Primitive, level: Level, operands: Any, static: Static) -> Any:
+    if any([is_mapped(x, level) for x in operands[1:]]):
+        return one_by_one(row, level, operands, static)
+    return _one_batch(row, level, operands[:1], operands[1:], static)
+
+
+def _one_batch(row: Primitive, level: Level, images: Any, shared: Any, static: Static) -> Any:
+    found = [spread(x, level) for x in images]
+    z = run(row, (*[recorded.reshape(x, (level.size * x.shape[1], *x.shape[2:])) for x in found], *shared), static)
+    return recorded.reshape(z, (level.size, found[0].shape[1], *z.shape[1:]))
+
+
+@batches("layer_norm")
+def _layer_norm(row: Primitive, level: Level, operands: Any, static: Static) -> Any:
+    if any([is_mapped(x, level) for x in operands[1:]]):
+        return one_by_one(row, level, operands, static)
+    return run(row, (inner(operands[0], level), *operands[1:]), static)
+
+
 # Rows with axes among their static arguments
 
 

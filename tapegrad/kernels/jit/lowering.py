@@ -116,8 +116,7 @@ class Lowering:
     def _Assign(self, node):
         target, = node.targets
         if isinstance(target, ast.Tuple):
-            values = [self.value(x) for x in node.value.elts]
-            for x, value in zip(target.elts, values, strict=True):
+            for x, value in zip(target.elts, self.value(node.value), strict=True):
                 self._put(x, value)
         else:
             self._put(target, self.value(node.value))

@@ -5,6 +5,7 @@ keeps it alive.
 """
 
 import numba
+from llvmlite import ir
 from numba import types
 from numba.extending import NativeValue, intrinsic, models, register_model, unbox
 
@@ -60,6 +61,19 @@ def elements(typing, place, number):
         return _loaded(context, builder, kind, place)
 
     return kind(types.intp, number), load
+
+
+@intrinsic
+def copied(typing, to, of, count):
+    """memcpy of `count` bytes between two addresses."""
+    def called(context, builder, signature, operands):
+        place = ir.IntType(8).as_pointer()
+        copy = builder.module.declare_intrinsic("llvm.memcpy", [place, place, ir.IntType(64)])
+        to, of = [builder.inttoptr(x, place) for x in operands[:2]]
+        builder.call(copy, [to, of, operands[2], ir.Constant(ir.IntType(1), 0)])
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp, types.intp), called
 
 
 @numba.njit

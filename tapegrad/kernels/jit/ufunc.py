@@ -13,7 +13,7 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic, register_jitable
+from numba.extending import intrinsic, overload, register_jitable
 
 from tapegrad.kernels.checksum import CHECKSUM
 from tapegrad.kernels.compile import failed
@@ -107,12 +107,26 @@ def guarded(places, dims, steps, data):
 """
 
 
+def horner(w, coefficients):
+    """`polynomial` without its loop, which LLVM does not unroll if it is long, and then does not vectorise what is around."""
+    text = "coefficients[0]"
+    for i in range(1, coefficients.count):
+        text = f"({text} * w + coefficients[{i}])"
+    names = {}
+    exec(f"def polynomial(w, coefficients): return {text}", names)
+    return names["polynomial"]
+
+
 @cache
 def names_in(number):
     """The global names for the text of a loop and of a scalar function, in one precision."""
     made = vars(formulas(number))
+    options = {"fastmath": FUSED[number], "forceinline": True, **OPTIONS}      # LLVM does not vectorise around calls
     for formula in made.values():
-        register_jitable(fastmath=FUSED[number], **OPTIONS)(formula)
+        if formula is made["polynomial"]:
+            overload(formula, jit_options=options, strict=False)(horner)
+        else:
+            register_jitable(**options)(formula)
     return made | {"__name__": __name__, "np": np, "number": number, "ITEMSIZE": number().itemsize, "STREAMED": STREAMED,
                    "stream": stream, "settle": settle, "place": place, "raised": raised}
 

@@ -1,0 +1,123 @@
+"""Normalisation by mean and variance, as one row each for what lies along rows and for channels.
+
+    layer_norm   z = (x - mean) / sqrt(variance + eps) W + b, over the last n axes; without the mean if it is not `centred`
+    batch_norm   the same for each channel, axis 1 of x, by the moments of the batch, (2, channels), or None
+
+In elementary operations both take a dozen passes over x; kernels take two, and two in the reverse sweep. W and b are arrays of
+the axes that are normalised, or of the channels, or the numbers 1 and 0.
+"""
+
+import numpy as np
+
+from tapegrad.kernels import limits
+from tapegrad.kernels import normalisation as kernels
+from tapegrad.primitives.registry import arrays, primitive
+
+
+def _last(x_shape, n):
+    return tuple(range(len(x_shape) - n, len(x_shape)))
+
+
+def _along(F, p, ndim):
+    """A parameter of channels beside an operand of so many axes; a number as it is."""
+    return p if type(p) in (int, float) else F.reshape(p, (p.shape[0],) + (1,) * (ndim - 2))
+
+
+def _standard(F, x, axes, eps, centred=True):
+    """((x - mean) / deviation, 1 / deviation)"""
+    u = x - F.mean(x, axes, True) if centred else x
+    r = 1 / F.sqrt(F.mean(u * u, axes, True) + eps)
+    return u * r, r
+
+
+def _standard_dx(F, g, x, axes, eps, centred=True):
+    """The contribution to x, of the delta g of what _standard gives."""
+    h, r = _standard(F, x, axes, eps, centred)
+    total = g - F.strong_multiply(F.mean(F.strong_multiply(g, h), axes, True), h)
+    return F.strong_multiply(total - F.mean(g, axes, True) if centred else total, r)
+
+
+def _layer_norm(x, W, b, n, eps, centred):
+    axes = tuple(range(x.ndim - n, x.ndim))
+    u = x - np.mean(x, axes, keepdims=True) if centred else x
+    return u / np.sqrt(np.mean(u * u, axes, keepdims=True) + eps) * W + b
+
+
+def _layer_norm_dx(F, d, _z, x, W, _b, n, eps, centred):
+    return _standard_dx(F, d * W, x, _last(x.shape, n), eps, centred)
+
+
+def _layer_norm_dw(F, d, _z, x, _W, _b, n, eps, centred):
+    return F.strong_multiply(d, _standard(F, x, _last(x.shape, n), eps, centred)[0])
+
+
+def _fast_layer_norm(x, W, b, n, eps, centred):
+    z = kernels.layer_norm(x, W, b, n, eps, centred) if x.size >= limits.NORMALISED else None
+    return _layer_norm(x, W, b, n, eps, centred) if z is None else z
+
+
+def _layer_norm_jointly(wanted, d, _z, x, W, b, n, eps, centred):
+    W = W if wanted[0] else 1.0                         # the tape does not keep it for the others
+    found = kernels.layer_norm_derivatives(d, x, W, n, eps, centred) if x.size >= limits.NORMALISED else None
+    return _one_by_one(_LAYER_NORM, wanted, d, x, W, b, n, eps, centred) if found is None else found
+
+
+def _channel_moments(x):
+    if x.dtype.kind == "c":
+        raise TypeError("not defined for complex numbers")
+    axes = (0, *range(2, x.ndim))
+    mean = np.mean(x, axes, keepdims=True)
+    u = x - mean
+    return np.stack([mean.ravel(), np.mean(u * u, axes)])
+
+
+def _fast_channel_moments(x):
+    z = kernels.channel_moments(x) if x.size >= limits.NORMALISED else None
+    return _channel_moments(x) if z is None else z
+
+
+def _batch_norm(x, W, b, moments, eps):
+    moments = _channel_moments(x) if moments is None else moments
+    along = (-1,) + (1,) * (x.ndim - 2)
+    W, b = (p if type(p) in (int, float) else p.reshape(along) for p in (W, b))
+    return (x - moments[0].reshape(along)) / np.sqrt(moments[1].reshape(along) + eps) * W + b
+
+
+def _batch_norm_dx(F, d, _z, x, W, _b, moments, eps):
+    ndim = len(x.shape)
+    return _standard_dx(F, d * _along(F, W, ndim), x, (0, *range(2, ndim)), eps)
+
+
+def _batch_norm_dw(F, d, _z, x, _W, _b, moments, eps):
+    axes = (0, *range(2, len(x.shape)))
+    return F.sum(F.strong_multiply(d, _standard(F, x, axes, eps)[0]), axes, False)
+
+
+def _batch_norm_db(F, d, _z, _x, _W, _b, _moments, _eps):
+    return F.sum(d, (0, *range(2, len(d.shape))), False)
+
+
+def _fast_batch_norm(x, W, b, moments, eps):
+    moments = _fast_channel_moments(x) if moments is None else moments
+    z = kernels.batch_norm(x, W, b, moments, eps) if x.size >= limits.NORMALISED else None
+    return _batch_norm(x, W, b, moments, eps) if z is None else z
+
+
+def _batch_norm_jointly(wanted, d, _z, x, W, b, moments, eps):
+    W = W if wanted[0] else 1.0
+    moments = _fast_channel_moments(x) if moments is None else moments
+    found = kernels.batch_norm_derivatives(d, x, W, moments, eps) if x.size >= limits.NORMALISED else None
+    return _one_by_one(_BATCH_NORM, wanted, d, x, W, b, moments, eps) if found is None else found
+
+
+def _one_by_one(row, wanted, d, *saved):
+    return [rule(arrays, d, None, *saved) if want and rule is not None else None for want, rule in zip(wanted, row.dg)]
+
+
+_LAYER_NORM = primitive("layer_norm", _layer_norm, _layer_norm_dx, _layer_norm_dw,
+                        lambda F, d, _z, _x, _W, _b, n, eps, centred: d).fast(
+    forward=_fast_layer_norm, jointly=_layer_norm_jointly)
+primitive("channel_moments", _channel_moments, None).fast(forward=_fast_channel_moments)
+# The derivative by x is the whole one, through the moments, too.
+_BATCH_NORM = primitive("batch_norm", _batch_norm, _batch_norm_dx, _batch_norm_dw, _batch_norm_db).fast(
+    forward=_fast_batch_norm, jointly=_batch_norm_jointly)
