@@ -67,6 +67,8 @@ def make_parser(kind, recipes):
     add("--seed", int, 0, "N", "of first weights, order and dropout")
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32",
                         help="of the weights and of all that is computed (default: %(default)s)")
+    parser.add_argument("--no-compile", action="store_true", help="run a training step operation by operation; by default "
+                        "tg.compile makes one program of the step")
     parser.add_argument("--quick", action="store_true", help="a small part of the names and two epochs: does it run?")
     parser.add_argument("--names", default=NAMES, metavar="A,B,..", help="names to classify at the end (default: %(default)s)")
     parser.add_argument("--out", default=os.path.join("runs", kind), metavar="DIR",
@@ -98,7 +100,7 @@ def run(kind, recipes, flags):
     print(f"{kind} with {size:,} parameters of {flags.dtype}, recipe {name}: "
           + ", ".join(f"{key} {getattr(recipe, key)}" for key in FROM_RECIPE))
 
-    small = batches(train_ids, data.train.y, 8, trimmed=recipe.trimmed)
+    small = batches(train_ids, data.train.y, 8, bucket=recipe.bucket)
     difference = largest_difference(build("float64"), *small[len(small) // 2])
     print(f"gradient check: largest difference from central differences {difference:.1e}, allowed {TOLERANCE:.0e}")
     if not difference <= TOLERANCE:
@@ -106,13 +108,14 @@ def run(kind, recipes, flags):
 
     out = made_directory(flags.out, flags.overwrite)
     try:
-        history, stopped = train(model, (train_ids, data.train.y), (valid_ids, data.valid.y), recipe, report.print_epoch)
+        history, stopped = train(model, (train_ids, data.train.y), (valid_ids, data.valid.y), recipe, report.print_epoch,
+                                 compiled=not flags.no_compile)
         if stopped and not history:
             raise stopped
     except BaseException:
         remove_if_empty(out)
         raise
-    loss, accuracy, predicted = evaluate(model, test_ids, data.test.y, recipe.trimmed)
+    loss, accuracy, predicted = evaluate(model, test_ids, data.test.y, recipe.bucket)
 
     report.draw_confusion(os.path.join(out, "confusion.png"), data.test.y, predicted, data.labels)
     if history:
@@ -128,7 +131,7 @@ def run(kind, recipes, flags):
     names = [text.strip() for text in flags.names.split(",") if text.strip()]
     if names:
         ids = alphabet.encode(names, recipe.max_len)
-        report.print_names(names, predict(model, ids, recipe.trimmed), data.labels)
+        report.print_names(names, predict(model, ids, recipe.bucket), data.labels)
     their_loss, their_accuracy = baseline(data.train, data.test, len(data.labels))
     print(f"baseline of n-grams: loss {their_loss:.3f}, accuracy {their_accuracy:.3f}")
     if data.test is data.valid:

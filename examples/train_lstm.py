@@ -75,7 +75,7 @@ class LSTM:
 
 RECIPES = {
     "default": Recipe(LSTM, max_len=32, num_hid=128, batch_size=64, epochs=15, init_lr=3e-3, seed=0, dropout=0.3,
-                      hidden=0.1, trimmed=True),
+                      hidden=0.1, bucket=4),
     "course": Recipe(CourseLSTM, max_len=10, num_hid=50, batch_size=64, epochs=15, init_lr=0.5, seed=11,
                      optimizer=tg.optim.SGD, cosine=False),
 }

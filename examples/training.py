@@ -6,6 +6,7 @@ as `model(ids, drop)`, and applies `drop` to what is to be dropped out in traini
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from math import cos, pi
 
 import numpy as np
@@ -32,7 +33,7 @@ class Recipe:
     cosine: bool = True         # the rate falls to 0 along a cosine; otherwise it is constant
     dropout: float = 0.0        # share of what the model drops that is set to 0
     hidden: float = 0.0         # share of the training characters that become UNKNOWN, so that it learns what these are
-    trimmed: bool = False       # batches are of names of one length, without any padding
+    bucket: int = 0             # batches are of names of one length, rounded up to a multiple of this; 0: of any length
 
 
 def parameters(model, prefix=""):
@@ -80,68 +81,69 @@ def keep(x):
     return x
 
 
-def dropout(rate, rng):
-    """x * mask / (1 - rate), where a new mask sets each element to 0 with probability `rate`."""
-    def drop(x):
-        mask = (rng.random(x.shape, dtype=np.float32) >= rate) / (1 - rate)
-        return x * mask.astype(x.dtype)
-
-    return drop if rate else keep
-
-
 def hide(ids, share, rng):
     """The ids with UNKNOWN in place of a share of the characters."""
     return np.where((rng.random(ids.shape) < share) & (ids != Alphabet.PAD), Alphabet.UNKNOWN, ids) if share else ids
 
 
-def batches(ids, y, size, rng=None, trimmed=False):
+def batches(ids, y, size, rng=None, bucket=0):
     """A list of (ids, y) of at most `size` names, shuffled by `rng`.
 
-    With `trimmed`, the names of a batch have one length, and the padding is cut off.
+    With a `bucket`, the names of a batch have one length, rounded up to a multiple of it, and the padding beyond that is cut
+    off. Names that are shuffled then come in full batches, the last of a length filled up with some of this length again: a
+    training step is compiled for each shape.
     """
     order = np.arange(len(y)) if rng is None else rng.permutation(len(y))
-    if not trimmed:
+    if not bucket:
         return [(ids[i], y[i]) for i in np.split(order, range(size, len(y), size))]
     length = np.maximum((ids[order] != Alphabet.PAD).sum(axis=1), 1)
+    length = np.minimum(-(-length // bucket) * bucket, ids.shape[1])
     cut = []
     for n in np.unique(length):
         of_length = order[length == n]
+        if rng is not None:
+            of_length = np.resize(of_length, -(-len(of_length) // size) * size)
         cut += [(ids[i, -n:], y[i]) for i in np.split(of_length, range(size, len(of_length), size))]
     if rng is not None:
         rng.shuffle(cut)
     return cut
 
 
-def evaluate(model, ids, y, trimmed=False):
+def evaluate(model, ids, y, bucket=0):
     """(mean loss, accuracy, predicted labels)."""
-    probabilities = predict(model, ids, trimmed)
+    probabilities = predict(model, ids, bucket)
     of_label = probabilities[np.arange(len(y)), y]
     predicted = probabilities.argmax(axis=1)
     return -np.log(of_label).mean(), (predicted == y).mean(), predicted
 
 
 @tg.no_grad()
-def predict(model, ids, trimmed=False):
+def predict(model, ids, bucket=0):
     """(names, labels) probabilities."""
     positions = np.arange(len(ids))
     p = {}
-    for batch, where in batches(ids, positions, 500, trimmed=trimmed):
+    for batch, where in batches(ids, positions, 500, bucket=bucket):
         p.update(zip(where, tg.softmax(model(batch).astype("float64")).data))
     return np.array([p[i] for i in positions])
 
 
-def train(model, training, validation, recipe, report):
+def train(model, training, validation, recipe, report, compiled=True):
     """Train on the (ids, y) `training`, and leave the model with the weights that had the least loss on `validation`.
+
+    The step is compiled by tg.compile, or, without `compiled`, run as it is written.
 
     Returns a row per epoch, which `report` is called with: loss, accuracy, validation loss and accuracy, seconds; and None,
     or why it stopped before the last epoch: Ctrl-C, or a loss that is not a number any more, or absurdly large.
     """
     rng = np.random.default_rng(recipe.seed)
-    drop = dropout(recipe.dropout, rng)
+    tg.manual_seed(recipe.seed)
     optimizer = recipe.optimizer(parameters(model).values(), lr=recipe.init_lr)
-    history, best, best_weights = [], evaluate(model, *validation, recipe.trimmed)[0], copies(model)
+    step = step_of(model, optimizer, recipe.dropout)
+    if compiled:
+        step = tg.compile(step)
+    history, best, best_weights = [], evaluate(model, *validation, recipe.bucket)[0], copies(model)
     try:
-        for row in epochs(model, training, validation, recipe, optimizer, drop, rng):
+        for row in epochs(model, training, validation, recipe, optimizer, step, rng):
             if row[2] < best:
                 best, best_weights = row[2], copies(model)
             history.append(row)
@@ -156,23 +158,34 @@ def train(model, training, validation, recipe, report):
     return history, stopped
 
 
-def epochs(model, training, validation, recipe, optimizer, drop, rng):
+def step_of(model, optimizer, rate):
+    """The step of training with a batch, with dropout of a rate: a function of ids and y that returns loss and logits."""
+    drop = partial(tg.dropout, p=rate) if rate else keep
+
+    def step(ids, y):
+        logits = model(ids, drop)
+        loss = tg.cross_entropy(logits, y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss, logits
+
+    return step
+
+
+def epochs(model, training, validation, recipe, optimizer, step, rng):
     """Train, and yield a row per epoch; Stopped if the loss says that this leads nowhere."""
     for epoch in range(recipe.epochs):
         start, loss_sum, hits, seen = time.perf_counter(), 0.0, 0, 0
-        todo = batches(*training, recipe.batch_size, rng, recipe.trimmed)
+        todo = batches(*training, recipe.batch_size, rng, recipe.bucket)
         bar = tqdm(todo, desc=f"epoch {epoch + 1}", unit="batch", leave=False, disable=None)
-        for step, (ids, y) in enumerate(bar):
+        for i, (ids, y) in enumerate(bar):
             if recipe.cosine:
-                optimizer.lr = recipe.init_lr * (1 + cos(pi * (epoch + step / len(todo)) / recipe.epochs)) / 2
-            logits = model(hide(ids, recipe.hidden, rng), drop)
-            loss = tg.cross_entropy(logits, y)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+                optimizer.lr = recipe.init_lr * (1 + cos(pi * (epoch + i / len(todo)) / recipe.epochs)) / 2
+            loss, logits = step(hide(ids, recipe.hidden, rng), y)
             if not loss.item() < DIVERGED:
                 bar.close()
-                raise Stopped(f"the loss is {loss.item():.3g} in batch {step + 1} of epoch {epoch + 1}: training diverges at a "
+                raise Stopped(f"the loss is {loss.item():.3g} in batch {i + 1} of epoch {epoch + 1}: training diverges at a "
                               f"learning rate of {optimizer.lr:.3g}; try a smaller --init-lr", 1)
 
             seen += len(y)
@@ -180,7 +193,7 @@ def epochs(model, training, validation, recipe, optimizer, drop, rng):
             hits += np.sum(logits.argmax(axis=1).data == y)
             bar.set_postfix(loss=f"{loss_sum / seen:.3f}", accuracy=f"{hits / seen:.3f}", refresh=False)
         seconds = time.perf_counter() - start
-        valid_loss, valid_accuracy, _ = evaluate(model, *validation, recipe.trimmed)
+        valid_loss, valid_accuracy, _ = evaluate(model, *validation, recipe.bucket)
         yield loss_sum / seen, hits / seen, valid_loss, valid_accuracy, seconds
 
 

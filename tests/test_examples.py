@@ -5,10 +5,12 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from compiled_calls import replays
 
 import tapegrad as tg
 
@@ -23,7 +25,7 @@ import names_data  # noqa: E402
 import train_lstm  # noqa: E402
 import train_mlp  # noqa: E402
 from gradient_check import TOLERANCE, largest_difference  # noqa: E402
-from training import Init, batches, parameters, predict  # noqa: E402
+from training import Init, batches, copies, parameters, predict, train  # noqa: E402
 
 KINDS = {"mlp": train_mlp, "lstm": train_lstm}
 MODELS = {recipe.model.__name__: recipe.model for module in KINDS.values() for recipe in module.RECIPES.values()}
@@ -192,13 +194,23 @@ def test_the_alphabet_is_that_of_the_training_names():
     assert alphabet.encode(["ba?", "abcabc"], max_len=4).tolist() == [[0, 3, 2, 1], [2, 3, 4, 2]]
 
 
+IDS = np.array([[0, 0, 2], [0, 3, 2], [0, 0, 4], [5, 5, 5], [0, 0, 0]])
+
+
 def test_batches_of_one_length_hold_every_name_once():
-    ids = np.array([[0, 0, 2], [0, 3, 2], [0, 0, 4], [5, 5, 5], [0, 0, 0]])
-    cut = batches(ids, np.arange(5), size=2, rng=np.random.default_rng(0), trimmed=True)
-    assert sorted(np.concatenate([y for _, y in cut])) == [0, 1, 2, 3, 4]
-    assert {(i.shape[1], *sorted(y)) for i, y in cut} >= {(2, 1), (3, 3)}
+    cut = batches(IDS, np.arange(5), size=2, bucket=1)
+    assert [(i.shape[1], *y) for i, y in cut] == [(1, 0, 2), (1, 4), (2, 1), (3, 3)]
+    assert [(i.shape[1], *y) for i, y in batches(IDS, np.arange(5), size=9, bucket=2)] == [(2, 0, 1, 2, 4), (3, 3)]
     for i, y in cut:
-        assert (i == ids[y, -i.shape[1]:]).all()
+        assert (i == IDS[y, -i.shape[1]:]).all()
+
+
+def test_shuffled_batches_of_one_length_are_full():
+    cut = batches(IDS, np.arange(5), size=2, rng=np.random.default_rng(0), bucket=1)
+    assert {i.shape[1]: len(y) for i, y in cut} == {1: 2, 2: 2, 3: 2} and len(cut) == 4
+    for i, y in cut:
+        assert (i == IDS[y, -i.shape[1]:]).all()
+    assert set(np.concatenate([y for _, y in cut])) == {0, 1, 2, 3, 4}
 
 
 GOOD = "Ann\tPerson\nUlm\tPlace\n"
@@ -288,10 +300,32 @@ def test_the_check_notices_a_wrong_derivative(model):
 def test_a_name_has_the_same_probabilities_in_any_batch():
     model, ids, _ = small(train_lstm.LSTM)
     ids[:4, :3] = names_data.Alphabet.PAD
-    together = predict(model, ids, trimmed=True)
-    alone = np.concatenate([predict(model, row[None], trimmed=True) for row in ids])
+    together = predict(model, ids, bucket=4)
+    alone = np.concatenate([predict(model, row[None], bucket=4) for row in ids])
     np.testing.assert_allclose(together, alone, atol=1e-12)
     np.testing.assert_allclose(together.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("kind, recipe", [(kind, recipe) for kind in KINDS for recipe in ("default", "course")])
+def test_a_compiled_run_gives_what_the_same_run_gives_uncompiled(kind, recipe, monkeypatch):
+    steps, compile = [], tg.compile
+    monkeypatch.setattr(tg, "compile", lambda step: steps.append(compile(step)) or steps[-1])
+    data = names_data.read_shipped()
+    alphabet = names_data.Alphabet.of(data.train.names)
+    recipe = replace(KINDS[kind].RECIPES[recipe], max_len=8, num_hid=8, epochs=2, batch_size=16)
+    parts = [(alphabet.encode(part.names, recipe.max_len), part.y) for part in (data.train.some(100), data.valid.some(50))]
+
+    def run(compiled):
+        model = recipe.model(Init(0, "float64"), len(alphabet), recipe.max_len, recipe.num_hid, len(data.labels))
+        history, stopped = train(model, *parts, recipe, lambda *row: None, compiled)
+        assert stopped is None
+        return np.array(history)[:, :-1], copies(model)
+
+    (found, weights), (expected, their_weights) = run(True), run(False)
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    for key, weight in their_weights.items():
+        np.testing.assert_allclose(weights[key], weight, atol=1e-9, err_msg=key)
+    assert len(steps) == 1 and sum(replays(steps[0])) >= 8
 
 
 def torch_logits(name, p, ids):
