@@ -98,22 +98,30 @@ CROSS_ENTROPY = _TOP.replace("N", "3") + """
 """
 
 
-# Products with a matrix whose rows are one-hot, or zeros: see products.looked_up. What is not finite makes 0 times it NaN.
+# Products with an indicator matrix: see products.looked_up. What is not finite makes 0 times it NaN.
 
+SIZE = str(products.ONES + 1)
 POSITIONS = """def kernel(p):
-    R, C, z, x, s = p[0], p[1], p[2], p[4], p[5]
-    put(z, R, 0, 0, 2, int64)
+    R, C, z, x, s, size = p[0], p[1], p[2], p[4], p[5], SIZE
+    put(z, R * size, 0, 0, 2, int64)
     for r in range(R):
-        count, place = int32(0), int32(0)
-        for c in range(C):
-            there = int32(get(x, r * s + c, 1, 2, number) != number(0))
-            count += there
-            place += there * int32(c)
-        if count > 1 or count == 1 and get(x, r * s + place, 1, 2, number) != number(1):
-            return
-        put(z, r, int64(place) if count == 1 else -1, 0, 2, int64)
-    put(z, R, 1, 0, 2, int64)
-"""
+        found, whole = 0, C // 16 * 16
+        for low in range(0, C, 16):
+            there = int32(low == whole)
+            if low < whole:
+                for c in range(16):
+                    there += int32(get(x, r * s + low + c, 1, 2, number) != number(0))
+            if there > 0:
+                for c in range(low, min(low + 16, C)):
+                    y = get(x, r * s + c, 1, 2, number)
+                    if y != number(0):
+                        found += 1
+                        if y != number(1) or found == size:
+                            return
+                        put(z, r * size + found, c, 0, 2, int64)
+        put(z, r * size, found, 0, 2, int64)
+    put(z, R * size, 1, 0, 2, int64)
+""".replace("SIZE", SIZE)
 _FINITE = """
     infinity, top = bits(number(np.inf)), bits(number(0))
     for r in range({rows}):
@@ -123,40 +131,42 @@ _FINITE = """
 """
 LOOK_UP = """def kernel(p):
     R, C, z, t, at, x, sx, y, sy = p[0], p[1], p[2], p[3], p[4], p[6], p[7], p[8], p[9]
-    K = p[11]
-    if get(at, R, 1, 4, int64) == 0:
-        return""" + _FINITE.format(rows="K", value="get(y, r * sy + c, 3, 4, number)") + """
+    K, size = p[11], SIZE
+    if get(at, R * size, 1, 4, int64) == 0:
+        return""".replace("SIZE", SIZE) + _FINITE.format(rows="K", value="get(y, r * sy + c, 3, 4, number)") + """
     for r in range(R):
-        k = get(at, r, 1, 4, int64)
-        if finite and k >= 0:
-            for c in range(C):
-                put(z, r * t + c, get(y, k * sy + c, 3, 4, number) + number(0), 0, 4, number)
+        for c in range(C):
+            put(z, r * t + c, number(0), 0, 4, number)
+        if finite:
+            for i in range(get(at, r * size, 1, 4, int64)):
+                k = get(at, r * size + 1 + i, 1, 4, int64)
+                for c in range(C):
+                    put(z, r * t + c, get(z, r * t + c, 0, 4, number) + get(y, k * sy + c, 3, 4, number), 0, 4, number)
         else:
-            for c in range(C):
-                put(z, r * t + c, number(0), 0, 4, number)
-            for k in range(0 if finite else K):
+            for k in range(K):
                 for c in range(C):
                     put(z, r * t + c, get(z, r * t + c, 0, 4, number) + get(x, r * sx + k, 2, 4, number)
                         * get(y, k * sy + c, 3, 4, number), 0, 4, number)
 """
 COLLECT = """def kernel(p):
     R, C, z, t, at, x, sx, d, sd = p[0], p[1], p[2], p[3], p[4], p[6], p[7], p[8], p[9]
-    K = p[11]
-    if get(at, R, 1, 4, int64) == 0:
+    K, size = p[11], SIZE
+    if get(at, R * size, 1, 4, int64) == 0:
         return
     for k in range(K):
         for c in range(C):
             put(z, k * t + c, number(0), 0, 4, number)
     empty = number(0)
     for r in range(R):
-        k = get(at, r, 1, 4, int64)
-        if k >= 0:
+        count = get(at, r * size, 1, 4, int64)
+        for i in range(count):
+            k = get(at, r * size + 1 + i, 1, 4, int64)
             for c in range(C):
                 put(z, k * t + c, get(z, k * t + c, 0, 4, number) + get(d, r * sd + c, 3, 4, number), 0, 4, number)
-        else:
+        if count == 0:
             for c in range(C):
                 empty += get(d, r * sd + c, 3, 4, number) * number(0)
-""" + _FINITE.format(rows="K", value="get(z, r * t + c, 0, 4, number)") + """
+""".replace("SIZE", SIZE) + _FINITE.format(rows="K", value="get(z, r * t + c, 0, 4, number)") + """
     if not (finite and empty == number(0)):
         for k in range(K):
             for c in range(C):

@@ -290,13 +290,18 @@ def _counted(at, rows):
 
 def _positions(x):
     there = x != 0
-    fits = bool(np.all(x[there] == 1) and np.all(np.count_nonzero(there, 1) <= 1))
-    return np.append(np.where(there.any(1), there.argmax(1), -1), fits)
+    counts = np.count_nonzero(there, 1)
+    at = np.zeros((len(x), ONES + 1), np.int64)
+    at[:, 0] = counts
+    if fits := bool(np.all(x[there] == 1) and np.all(counts <= ONES)):
+        rows, columns = np.nonzero(there)
+        at[rows, np.cumsum(there, 1)[rows, columns]] = columns
+    return np.append(at, fits)
 
 
 # x.T in memory of its own, in order
 TURNED = Primitive("turned", lambda x: np.ascontiguousarray(x.T), (None,))
-# for each row of x the column of its 1, or -1, and at the end whether all rows have one 1 and zeros, or zeros only
+# for each row of x the number of its ones and their columns, and at the end whether all rows have zeros and at most ONES ones
 POSITIONS = Primitive("positions", _positions, (None,))
 # x @ y and x.T @ y by the positions of x: a look-up of rows where those are ones
 LOOK_UP = Primitive("look_up", lambda at, x, y: x @ y, (None,) * 3)
@@ -306,7 +311,8 @@ TAKE = Primitive("take_rows", lambda at, y: table["getitem"].g(y, at), (None, No
 SPREAD = Primitive("spread_rows", lambda at, d, rows: table["scatter"].g(d, at, (rows, d.shape[1])), (None, None))
 COUNTED = Primitive("counted_rows", _counted, (None,))
 OFTEN = 3               # products with a transposed matrix: then one in order is made, with which they are faster
-MANY = 1024             # elements of a matrix that may be one-hot
+MANY = 1024             # elements of a matrix that may be an indicator matrix
+ONES = 31               # in a row of it
 
 
 def indexed(graph):
@@ -354,10 +360,11 @@ def turned(graph):
 
 
 def looked_up(graph):
-    """Products of a matrix that the caller gives, which may be one-hot: that is looked at when the program runs."""
+    """Products of a matrix that the caller gives, which may be an indicator matrix (rows of zeros and a few ones, be it one-hot
+    rows side by side): that is looked at when the program runs."""
     given, made = set(graph.inputs), {}
     for node in graph.nodes:
-        if node.row.name in ("concatenate", "getitem", "reshape") and all([x in given for x in node.operands]):
+        if node.row.name in ("concatenate", "getitem", "one_hot", "reshape") and all([x in given for x in node.operands]):
             given.add(node)
 
     def change(node, operands):

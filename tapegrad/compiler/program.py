@@ -309,7 +309,7 @@ class _Code:
                    [(place, place.stride) for place in places] + [(places[0], length)])
         base, offset = self._where(places[1])
         self._gemm(node, (x, collects), (y, False), len(node), length if not collects else len(x),
-                   (base, offset + 8 * len(x)))
+                   (base, offset + 8 * len(x) * (products.ONES + 1)))
 
     def _product(self, one):
         node = one.nodes[0]
