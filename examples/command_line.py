@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from dataclasses import replace
+from functools import partial
 
 # Before NumPy is imported: with matrices of this size, two threads wait longer for each other than they compute.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -12,7 +13,7 @@ import report  # noqa: E402
 import weights  # noqa: E402
 from baseline import baseline  # noqa: E402
 from gradient_check import TOLERANCE, largest_difference  # noqa: E402
-from names_data import Alphabet, InputError, read_prefix, read_shipped  # noqa: E402
+from names_data import Alphabet, InputError, crossed, read_prefix, read_shipped  # noqa: E402
 from training import Init, Stopped, batches, evaluate, parameters, predict, train  # noqa: E402
 
 NAMES = "Noahshire,Grebulons,Anna Lindqvist,The Last Lighthouse,Quercus borealis"
@@ -92,8 +93,8 @@ def run(kind, recipes, flags):
         return made
 
     model = build(flags.dtype)
-    train_ids, valid_ids, test_ids = (alphabet.encode(part.names, recipe.max_len)
-                                      for part in (data.train, data.valid, data.test))
+    encode = partial(alphabet.encode, max_len=recipe.max_len, longest=recipe.longest)
+    train_ids, valid_ids, test_ids = (encode(part.names) for part in (data.train, data.valid, data.test))
     print(f"{len(data.train)} names to train on, {len(data.valid)} to validate, {len(data.test)} to test; "
           f"{len(data.labels)} labels, {len(alphabet)} characters")
     size = sum(parameter.size for parameter in parameters(model).values())
@@ -106,9 +107,13 @@ def run(kind, recipes, flags):
     if not difference <= TOLERANCE:
         sys.exit("the gradients are wrong")
 
+    def draw(rng):
+        names = crossed(data.train, recipe.crossed, rng) if recipe.crossed else None
+        return encode(names) if names else train_ids, data.train.y
+
     out = made_directory(flags.out, flags.overwrite)
     try:
-        history, stopped = train(model, (train_ids, data.train.y), (valid_ids, data.valid.y), recipe, report.print_epoch,
+        history, stopped = train(model, draw, (valid_ids, data.valid.y), recipe, report.print_epoch,
                                  compiled=not flags.no_compile)
         if stopped and not history:
             raise stopped
@@ -130,8 +135,7 @@ def run(kind, recipes, flags):
 
     names = [text.strip() for text in flags.names.split(",") if text.strip()]
     if names:
-        ids = alphabet.encode(names, recipe.max_len)
-        report.print_names(names, predict(model, ids, recipe.bucket), data.labels)
+        report.print_names(names, predict(model, encode(names), recipe.bucket), data.labels)
     their_loss, their_accuracy = baseline(data.train, data.test, len(data.labels))
     print(f"baseline of n-grams: loss {their_loss:.3f}, accuracy {their_accuracy:.3f}")
     if data.test is data.valid:

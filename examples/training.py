@@ -1,10 +1,12 @@
 """Training a model that maps character ids to logits: batches, the loop, evaluation, and the gradient check.
 
 A model is an object whose attributes are its parameters, tensors, or parts that have parameters in turn. It is called
-as `model(ids, drop)`, and applies `drop` to what is to be dropped out in training.
+as `model(ids, drop)`, and applies `drop` to what is to be dropped out in training. It returns logits, or those of several
+readers, whose losses and probabilities are averaged.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from math import cos, pi
@@ -29,10 +31,13 @@ class Recipe:
     epochs: int
     init_lr: float
     seed: int
-    optimizer: type = tg.optim.Adam
+    optimizer: Callable = tg.optim.Adam
     cosine: bool = True         # the rate falls to 0 along a cosine; otherwise it is constant
     dropout: float = 0.0        # share of what the model drops that is set to 0
     hidden: float = 0.0         # share of the training characters that become UNKNOWN, so that it learns what these are
+    longest: int = 1            # the ids of a character are its own and those of the pieces of 2 to so many that end with it
+    crossed: float = 0.0        # share of the training names that are crossed with another of their label
+    smoothing: float = 0.0      # share of the uniform distribution in the labels that are trained for
     bucket: int = 0             # batches are of names of one length, rounded up to a multiple of this; 0: of any length
 
 
@@ -67,6 +72,9 @@ class Init:
         """Standard normal: the embeddings of characters."""
         return tg.tensor(self.rng.normal(size=(rows, columns)), dtype=self.dtype, requires_grad=True)
 
+    def zeros(self, rows, columns):
+        return tg.tensor(np.zeros((rows, columns)), dtype=self.dtype, requires_grad=True)
+
     def bias(self, n, value=0.0):
         return tg.tensor(np.full(n, value), dtype=self.dtype, requires_grad=True)
 
@@ -96,7 +104,8 @@ def batches(ids, y, size, rng=None, bucket=0):
     order = np.arange(len(y)) if rng is None else rng.permutation(len(y))
     if not bucket:
         return [(ids[i], y[i]) for i in np.split(order, range(size, len(y), size))]
-    length = np.maximum((ids[order] != Alphabet.PAD).sum(axis=1), 1)
+    characters = ids[order] if ids.ndim == 2 else ids[order, :, 0]
+    length = np.maximum((characters != Alphabet.PAD).sum(axis=1), 1)
     length = np.minimum(-(-length // bucket) * bucket, ids.shape[1])
     cut = []
     for n in np.unique(length):
@@ -109,6 +118,13 @@ def batches(ids, y, size, rng=None, bucket=0):
     return cut
 
 
+def loss_of(logits, y, smoothing=0.0):
+    """The mean cross-entropy of logits, (names, labels), or of those of several readers, (readers, names, labels)."""
+    if logits.ndim == 2:
+        return tg.cross_entropy(logits, y, label_smoothing=smoothing)
+    return sum([loss_of(z, y, smoothing) for z in logits]) / len(logits)
+
+
 def evaluate(model, ids, y, bucket=0):
     """(mean loss, accuracy, predicted labels)."""
     probabilities = predict(model, ids, bucket)
@@ -119,16 +135,18 @@ def evaluate(model, ids, y, bucket=0):
 
 @tg.no_grad()
 def predict(model, ids, bucket=0):
-    """(names, labels) probabilities."""
+    """(names, labels) probabilities, the means of those of a model's readers."""
     positions = np.arange(len(ids))
-    p = {}
+    found = {}
     for batch, where in batches(ids, positions, 500, bucket=bucket):
-        p.update(zip(where, tg.softmax(model(batch).astype("float64")).data))
-    return np.array([p[i] for i in positions])
+        p = tg.softmax(model(batch).astype("float64")).data
+        found.update(zip(where, p.mean(axis=0) if p.ndim == 3 else p))
+    return np.array([found[i] for i in positions])
 
 
-def train(model, training, validation, recipe, report, compiled=True):
-    """Train on the (ids, y) `training`, and leave the model with the weights that had the least loss on `validation`.
+def train(model, draw, validation, recipe, report, compiled=True):
+    """Train on what draw(rng) gives for each epoch, (ids, y), and leave the model with the weights that had the least loss on
+    the (ids, y) `validation`.
 
     The step is compiled by tg.compile, or, without `compiled`, run as it is written.
 
@@ -138,12 +156,12 @@ def train(model, training, validation, recipe, report, compiled=True):
     rng = np.random.default_rng(recipe.seed)
     tg.manual_seed(recipe.seed)
     optimizer = recipe.optimizer(parameters(model).values(), lr=recipe.init_lr)
-    step = step_of(model, optimizer, recipe.dropout)
+    step = step_of(model, optimizer, recipe)
     if compiled:
         step = tg.compile(step)
     history, best, best_weights = [], evaluate(model, *validation, recipe.bucket)[0], copies(model)
     try:
-        for row in epochs(model, training, validation, recipe, optimizer, step, rng):
+        for row in epochs(model, draw, validation, recipe, optimizer, step, rng):
             if row[2] < best:
                 best, best_weights = row[2], copies(model)
             history.append(row)
@@ -158,13 +176,14 @@ def train(model, training, validation, recipe, report, compiled=True):
     return history, stopped
 
 
-def step_of(model, optimizer, rate):
-    """The step of training with a batch, with dropout of a rate: a function of ids and y that returns loss and logits."""
-    drop = partial(tg.dropout, p=rate) if rate else keep
+def step_of(model, optimizer, recipe):
+    """The step of training with a batch: a function of ids and y that returns loss and logits."""
+    drop = partial(tg.dropout, p=recipe.dropout) if recipe.dropout else keep
+    smoothing = recipe.smoothing
 
     def step(ids, y):
         logits = model(ids, drop)
-        loss = tg.cross_entropy(logits, y)
+        loss = loss_of(logits, y, smoothing)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -173,11 +192,11 @@ def step_of(model, optimizer, rate):
     return step
 
 
-def epochs(model, training, validation, recipe, optimizer, step, rng):
+def epochs(model, draw, validation, recipe, optimizer, step, rng):
     """Train, and yield a row per epoch; Stopped if the loss says that this leads nowhere."""
     for epoch in range(recipe.epochs):
         start, loss_sum, hits, seen = time.perf_counter(), 0.0, 0, 0
-        todo = batches(*training, recipe.batch_size, rng, recipe.bucket)
+        todo = batches(*draw(rng), recipe.batch_size, rng, recipe.bucket)
         bar = tqdm(todo, desc=f"epoch {epoch + 1}", unit="batch", leave=False, disable=None)
         for i, (ids, y) in enumerate(bar):
             if recipe.cosine:
@@ -190,7 +209,7 @@ def epochs(model, training, validation, recipe, optimizer, step, rng):
 
             seen += len(y)
             loss_sum += loss.item() * len(y)
-            hits += np.sum(logits.argmax(axis=1).data == y)
+            hits += np.mean(logits.argmax(axis=-1).data == y) * len(y)
             bar.set_postfix(loss=f"{loss_sum / seen:.3f}", accuracy=f"{hits / seen:.3f}", refresh=False)
         seconds = time.perf_counter() - start
         valid_loss, valid_accuracy, _ = evaluate(model, *validation, recipe.bucket)

@@ -222,7 +222,8 @@ class Compiled:
         found = None if recording is None else recording.match(args, kwargs, thread.tape.recording)
         if recording is None or recording.place.reason is not None or found is None:
             return self.explain(*args, **kwargs)
-        return Text(recording.program.profile(found[0]))
+        drawn = [g(np.random.default_rng(0)) for _, g in recording.draws]       # of this thread's generator nothing is drawn
+        return Text(recording.program.profile([*found[0], *drawn]))
 
     def _recording(self, args: Any, kwargs: Any) -> Recording | None:
         """The recording that a call with these arguments would replay, made if there is none."""
