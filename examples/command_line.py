@@ -14,7 +14,7 @@ import weights  # noqa: E402
 from baseline import baseline  # noqa: E402
 from gradient_check import TOLERANCE, largest_difference  # noqa: E402
 from names_data import Alphabet, InputError, crossed, read_prefix, read_shipped  # noqa: E402
-from training import Init, Stopped, batches, evaluate, parameters, predict, train  # noqa: E402
+from training import Init, Stopped, batches, figures, parameters, predict, train  # noqa: E402
 
 NAMES = "Noahshire,Grebulons,Anna Lindqvist,The Last Lighthouse,Quercus borealis"
 INTERRUPTED = 130
@@ -120,7 +120,8 @@ def run(kind, recipes, flags):
     except BaseException:
         remove_if_empty(out)
         raise
-    loss, accuracy, predicted = evaluate(model, test_ids, data.test.y, recipe.bucket)
+    p = predict(model, test_ids, recipe.bucket)
+    loss, accuracy, predicted = figures(p, data.test.y)
 
     report.draw_confusion(os.path.join(out, "confusion.png"), data.test.y, predicted, data.labels)
     if history:
@@ -136,8 +137,9 @@ def run(kind, recipes, flags):
     names = [text.strip() for text in flags.names.split(",") if text.strip()]
     if names:
         report.print_names(names, predict(model, encode(names), recipe.bucket), data.labels)
-    their_loss, their_accuracy = baseline(data.train, data.test, len(data.labels))
-    print(f"baseline of n-grams: loss {their_loss:.3f}, accuracy {their_accuracy:.3f}")
+    theirs = baseline(data.train, data.test, len(data.labels))
+    for what, found in (("baseline of n-grams", theirs), (f"the mean of both, {kind} and n-grams", (p + theirs) / 2)):
+        print("{}: loss {:.3f}, accuracy {:.3f}".format(what, *figures(found, data.test.y)))
     if data.test is data.valid:
         print(f"there is no {flags.dataset}.test, so that the test figures are those of {flags.dataset}.valid")
     print(f"test loss {loss:.3f}  test accuracy {accuracy:.3f}")

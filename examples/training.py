@@ -125,12 +125,15 @@ def loss_of(logits, y, smoothing=0.0):
     return sum([loss_of(z, y, smoothing) for z in logits]) / len(logits)
 
 
+def figures(p, y):
+    """(mean loss, accuracy, predicted labels) of (names, labels) probabilities."""
+    predicted = p.argmax(axis=1)
+    return -np.log(p[np.arange(len(y)), y]).mean(), (predicted == y).mean(), predicted
+
+
 def evaluate(model, ids, y, bucket=0):
-    """(mean loss, accuracy, predicted labels)."""
-    probabilities = predict(model, ids, bucket)
-    of_label = probabilities[np.arange(len(y)), y]
-    predicted = probabilities.argmax(axis=1)
-    return -np.log(of_label).mean(), (predicted == y).mean(), predicted
+    """The figures of what a model predicts."""
+    return figures(predict(model, ids, bucket), y)
 
 
 @tg.no_grad()
