@@ -62,7 +62,7 @@ def trained(request, tmp_path_factory):
     """(kind, working directory, finished process) of a --quick run on the names that are shipped."""
     kind, recipe = request.param
     cwd = tmp_path_factory.mktemp(f"{kind}-{recipe}")
-    return kind, cwd, call(kind, "--quick", "--recipe", recipe, "--names", "Noahshire, 中国", cwd=cwd)
+    return kind, cwd, call(kind, "--quick", "--max-len", 10, "--recipe", recipe, "--names", "Noahshire, 中国", cwd=cwd)
 
 
 def test_a_run_reports_and_saves(trained):
