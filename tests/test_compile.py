@@ -310,6 +310,14 @@ def test_what_has_no_register_ends_derivatives():
         np.testing.assert_allclose(x.grad, [value * np.exp(value) + np.exp(value)])
 
 
+def test_a_profile_draws_nothing_from_the_generator():
+    f, x = strict(lambda x: tg.dropout(tg.tanh(x), 0.5).sum()), x_of(*np.arange(9.0))
+    tg.manual_seed(0)
+    f(x)
+    state = tg.generator().bit_generator.state
+    assert "us" in f.profile(x) and tg.generator().bit_generator.state == state
+
+
 def test_program_explain_profile_clear():
     W = x_of(1.0)
 

@@ -141,12 +141,15 @@ def test_machine_code_does_not_grow_with_the_number_of_steps():
 
 
 @needs_programs
+@pytest.mark.parametrize("more", [{}, {7: [1, 4, 19], 8: range(18)}, {9: range(20)}], ids=["one", "several", "all"])
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_a_look_up_is_the_product_also_of_what_is_not_finite(bad):
+def test_a_look_up_is_the_product_also_of_what_is_not_finite(bad, more):
     """0 times infinity is NaN, which a look-up would leave out."""
     x, W = Node(None, (), (), (64, 20), np.dtype(float)), Node(None, (), (), (20, 3), np.dtype(float))
     one_hot, value, d = np.eye(20)[rng.integers(0, 20, 64)], rng.normal(size=(20, 3)), rng.normal(size=(64, 3))
     one_hot[5] = 0
+    for row, columns in more.items():
+        one_hot[row, list(columns)] = 1
     for w, delta in ((value, d), (np.where(np.arange(20)[:, None] == 4, bad, value), d),
                      (value, np.where(np.arange(64)[:, None] == 5, bad, d)),
                      (value, np.where(np.arange(64)[:, None] == 6, bad, d))):
@@ -158,6 +161,16 @@ def test_a_look_up_is_the_product_also_of_what_is_not_finite(bad):
             results.append([*outputs, *program.backward(saved, [delta])])
         for found, expected in zip(*results):
             np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@needs_programs
+@pytest.mark.parametrize("ones", [31, 32, 40])
+def test_a_row_of_more_ones_than_are_looked_up_is_multiplied(ones):
+    x, W = Node(None, (), (), (16, 70), np.dtype(float)), Node(None, (), (), (70, 3), np.dtype(float))
+    values = np.zeros((16, 70)), rng.normal(size=(70, 3))
+    values[0][3, rng.permutation(70)[:ones]] = 1
+    outputs, _ = Program([x, W], [x @ W], []).forward(list(values))
+    np.testing.assert_allclose(outputs[0], values[0] @ values[1], rtol=1e-12, atol=1e-12)
 
 
 @needs_programs
