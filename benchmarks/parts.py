@@ -76,7 +76,7 @@ def mlp(peers, options):
     table = Table("MLP step", "ms", 1e3, BASELINE)
     table.notes.append(f"{N} names, {M * D}-{H}-{models.CLASSES}: loss and all gradients, float32.")
     for name, one_hot in {"x one-hot": True, "x dense": False}.items():
-        fill(table, name, only(peers, "tapegrad", "torch", "jax", "autograd", "mygrad"),
+        fill(table, name, only(peers, "tapegrad", "tg.compile", "torch", "jax", "autograd", "mygrad"),
              lambda peer, one_hot=one_hot: timed(models.mlp_step(peer, one_hot), calls=5), options.seconds * 2)
     yield table
 

@@ -53,11 +53,10 @@ class NgramClassifier:
 
 
 def baseline(train, test, classes, epochs=3, rate=0.3, batch_size=128):
-    """(mean loss, accuracy) on the Part `test` of a classifier trained on the Part `train`."""
+    """(names, classes) probabilities of the Part `test`, of a classifier trained on the Part `train`."""
     rng = np.random.default_rng(0)
     pieces, classifier = ngrams(train.names), NgramClassifier(classes)
     for _ in range(epochs):
         for i in np.split(rng.permutation(len(train)), range(batch_size, len(train), batch_size)):
             classifier.step(pieces[i], train.y[i], rate)
-    p, _ = classifier.predict(ngrams(test.names))
-    return -np.log(p[np.arange(len(test)), test.y]).mean(), (p.argmax(axis=1) == test.y).mean()
+    return classifier.predict(ngrams(test.names))[0]

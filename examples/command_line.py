@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from dataclasses import replace
+from functools import partial
 
 # Before NumPy is imported: with matrices of this size, two threads wait longer for each other than they compute.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -13,10 +14,10 @@ import weights  # noqa: E402
 from baseline import baseline  # noqa: E402
 from checkpoints import Checkpoint, NoCheckpoint, checksum  # noqa: E402
 from gradient_check import TOLERANCE, largest_difference  # noqa: E402
-from names_data import Alphabet, InputError, read_prefix, read_shipped  # noqa: E402
-from training import Init, Run, Stopped, batches, evaluate, parameters, predict, train  # noqa: E402
+from names_data import Alphabet, InputError, crossed, read_prefix, read_shipped  # noqa: E402
+from training import Init, Run, Stopped, batches, evaluate, figures, parameters, predict, train  # noqa: E402
 
-from tapegrad.distributed import all_gather, init, rank  # noqa: E402
+from tapegrad.distributed import all_gather, init, rank, world_size  # noqa: E402
 from tapegrad.errors import DistributedError  # noqa: E402
 
 NAMES = "Noahshire,Grebulons,Anna Lindqvist,The Last Lighthouse,Quercus borealis"
@@ -75,6 +76,8 @@ def make_parser(kind, recipes):
     add("--seed", int, 0, "N", "of first weights, order and dropout")
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32",
                         help="of the weights and of all that is computed (default: %(default)s)")
+    parser.add_argument("--no-compile", action="store_true", help="run a training step operation by operation, as it is with "
+                        "--checkpoint and --distributed; by default tg.compile makes one program of the step")
     parser.add_argument("--quick", action="store_true", help="a small part of the names and two epochs: does it run?")
     parser.add_argument("--names", default=NAMES, metavar="A,B,..", help="names to classify at the end (default: %(default)s)")
     parser.add_argument("--out", default=os.path.join("runs", kind), metavar="DIR",
@@ -102,29 +105,33 @@ def run(kind, recipes, flags):
         return made
 
     model = build(flags.dtype)
-    train_ids, valid_ids, test_ids = (alphabet.encode(part.names, recipe.max_len)
-                                      for part in (data.train, data.valid, data.test))
+    encode = partial(alphabet.encode, max_len=recipe.max_len, longest=recipe.longest)
+    train_ids, valid_ids, test_ids = (encode(part.names) for part in (data.train, data.valid, data.test))
     print(f"{len(data.train)} names to train on, {len(data.valid)} to validate, {len(data.test)} to test; "
           f"{len(data.labels)} labels, {len(alphabet)} characters")
     size = sum(parameter.size for parameter in parameters(model).values())
     print(f"{kind} with {size:,} parameters of {flags.dtype}, recipe {name}: "
           + ", ".join(f"{key} {getattr(recipe, key)}" for key in FROM_RECIPE))
 
-    small = batches(train_ids, data.train.y, 8, trimmed=recipe.trimmed)
+    small = batches(train_ids, data.train.y, 8, bucket=recipe.bucket)
     difference = largest_difference(build("float64"), *small[len(small) // 2])
     print(f"gradient check: largest difference from central differences {difference:.1e}, allowed {TOLERANCE:.0e}")
     if not difference <= TOLERANCE:
         sys.exit("the gradients are wrong")
 
+    def draw(rng):
+        names = crossed(data.train, recipe.crossed, rng) if recipe.crossed else None
+        return encode(names) if names else train_ids, data.train.y
+
     about = {"kind": kind, "recipe": name, "alphabet": alphabet.characters, "labels": list(data.labels)}
     about |= {key: getattr(recipe, key) for key in FROM_RECIPE}
     checkpoint = made_checkpoint(flags.checkpoint, model, data, about | {"dtype": flags.dtype})
-    progress = Run(model, recipe, evaluate(model, valid_ids, data.valid.y, recipe.trimmed)[0])
+    progress = Run(model, recipe, evaluate(model, valid_ids, data.valid.y, recipe.bucket)[0])
     checkpoint.resume(progress)
     out = made_directory(flags.out, flags.overwrite) if rank() == 0 else None
     try:
-        history, stopped = train(progress, (train_ids, data.train.y), (valid_ids, data.valid.y), recipe, report.print_epoch,
-                                 checkpoint)
+        history, stopped = train(progress, draw, (valid_ids, data.valid.y), recipe, report.print_epoch, checkpoint,
+                                 compiled=not (flags.no_compile or flags.checkpoint) and world_size() == 1)
         if stopped and flags.checkpoint:
             stopped.saved = f"{flags.checkpoint} is what the same command goes on from"
         if stopped and not history or out is None:
@@ -132,7 +139,8 @@ def run(kind, recipes, flags):
     except BaseException:
         remove_if_empty(out)
         raise
-    loss, accuracy, predicted = evaluate(model, test_ids, data.test.y, recipe.trimmed)
+    p = predict(model, test_ids, recipe.bucket)
+    loss, accuracy, predicted = figures(p, data.test.y)
 
     report.draw_confusion(os.path.join(out, "confusion.png"), data.test.y, predicted, data.labels)
     if history:
@@ -146,10 +154,10 @@ def run(kind, recipes, flags):
 
     names = [text.strip() for text in flags.names.split(",") if text.strip()]
     if names:
-        ids = alphabet.encode(names, recipe.max_len)
-        report.print_names(names, predict(model, ids, recipe.trimmed), data.labels)
-    their_loss, their_accuracy = baseline(data.train, data.test, len(data.labels))
-    print(f"baseline of n-grams: loss {their_loss:.3f}, accuracy {their_accuracy:.3f}")
+        report.print_names(names, predict(model, encode(names), recipe.bucket), data.labels)
+    theirs = baseline(data.train, data.test, len(data.labels))
+    for what, found in (("baseline of n-grams", theirs), (f"the mean of both, {kind} and n-grams", (p + theirs) / 2)):
+        print("{}: loss {:.3f}, accuracy {:.3f}".format(what, *figures(found, data.test.y)))
     if data.test is data.valid:
         print(f"there is no {flags.dataset}.test, so that the test figures are those of {flags.dataset}.valid")
     print(f"test loss {loss:.3f}  test accuracy {accuracy:.3f}")

@@ -13,6 +13,7 @@ import numpy as np
 SHIPPED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "names.tsv")
 SHIPPED_LABELS = ("Organisation", "Person", "Place", "Species", "Work")
 PARTS = ("train", "valid", "test")
+PIECES = 2 ** 15        # ids of pieces of names
 
 
 class InputError(Exception):
@@ -34,6 +35,22 @@ class Part:
         """About n of the names, from all over the part."""
         step = max(len(self) // n, 1)
         return Part(self.name, self.names[::step], self.y[::step])
+
+
+def crossed(part, share, rng):
+    """The names of a part, where a share of those of several words end with the last words of another such name of their label.
+
+    `Anna Lindqvist` and `George Lisle` make `Anna Lisle`: made-up names, but of the same kind.
+    """
+    words = [name.split(" ") for name in part.names]
+    several = [k for k, found in enumerate(words) if len(found) > 1]
+    alike = {label: [k for k in several if part.y[k] == label] for label in np.unique(part.y)}
+    names = list(part.names)
+    for k in several:
+        if rng.random() < share:
+            first, last = words[k], words[rng.choice(alike[part.y[k]])]
+            names[k] = " ".join(first[:rng.integers(1, len(first))] + last[rng.integers(1, len(last)):])
+    return names
 
 
 @dataclass
@@ -130,8 +147,9 @@ class Alphabet:
     def __len__(self):
         return len(self.characters) + 2
 
-    def encode(self, names, max_len):
-        """(names, max_len) ids of the first characters.
+    def encode(self, names, max_len, longest=1):
+        """(names, max_len) ids of the first characters; or, with `longest` of 2 and more, (names, max_len, longest), whose last
+        axis has the id of a character and those of the pieces of 2, 3, .. characters that end with it.
 
         Padding comes before them, so that an LSTM reads the last character last. In reverse, the course's recipe trains
         no better.
@@ -140,4 +158,13 @@ class Alphabet:
         for row, name in zip(ids, names):
             name = name[:max_len]
             row[max_len - len(name):] = [self.ids.get(character, self.UNKNOWN) for character in name]
-        return ids
+        return ids if longest == 1 else np.stack([ids, *self._pieces(ids, longest)], axis=2)
+
+    def _pieces(self, ids, longest):
+        """The ids of the pieces of 2, 3, .. characters, which are hashed to PIECES numbers; padding and unknown ones apart."""
+        hashed = ids.astype(np.uint64)
+        for n in range(1, longest):
+            hashed = hashed * np.uint64(0x100000001B3)                  # as FNV does, modulo 2^64
+            hashed[:, n:] += ids[:, :-n].astype(np.uint64)
+            mixed = (hashed * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)
+            yield np.where(ids == self.PAD, self.PAD, 2 + (mixed % np.uint64(PIECES - 2)).astype(np.int64))

@@ -4,7 +4,10 @@
     python examples/train_lstm.py --recipe course       # as the assignment asks for it
 """
 
+from functools import partial
+
 from command_line import main  # before NumPy, whose threads it limits
+from names_data import PIECES
 from training import Recipe, keep, zeros
 
 import tapegrad as tg
@@ -23,16 +26,16 @@ class Cell:
         self.W_o, self.U_o, self.b_o = init.weight(inputs, num_hid), init.weight(num_hid, num_hid), init.bias(num_hid)
         self.W_c, self.U_c, self.b_c = init.weight(inputs, num_hid), init.weight(num_hid, num_hid), init.bias(num_hid)
 
-    def __call__(self, ids, E=None):
-        """The states h_t, (names, hidden) each, after every character of ids, (names, time).
+    def __call__(self, names, times, rows=None):
+        """The states h_t, (names, hidden) each, after every time: times[t] says where among `rows` those of x_t are.
 
-        x_t are rows of E, (characters, inputs), or one-hot rows without it. There are fewer characters in an alphabet
-        than in a batch, so each goes through W once, and x_t W is then looked up. For one-hot rows that is W itself.
+        Without `rows` they are one-hot. All rows go through W at once, and x_t W is then looked up; for one-hot rows that is
+        W itself.
         """
-        W_i, W_f, W_o, W_c = (W if E is None else E @ W for W in (self.W_i, self.W_f, self.W_o, self.W_c))
-        h = c = zeros(len(ids), len(self.U_i), self.U_i.dtype)
+        W_i, W_f, W_o, W_c = (W if rows is None else rows @ W for W in (self.W_i, self.W_f, self.W_o, self.W_c))
+        h = c = zeros(names, len(self.U_i), self.U_i.dtype)
         states = []
-        for x in ids.T:
+        for x in times:
             i = sigmoid(W_i[x] + h @ self.U_i + self.b_i)
             f = sigmoid(W_f[x] + h @ self.U_f + self.b_f)
             o = sigmoid(W_o[x] + h @ self.U_o + self.b_o)
@@ -51,31 +54,49 @@ class CourseLSTM:
         self.W2, self.b2 = init.weight(num_hid, classes), init.bias(classes, 0.1)
 
     def __call__(self, ids, drop=keep):
-        h = self.cell(ids)[-1]
+        h = self.cell(len(ids), ids.T)[-1]
         return relu(h @ self.W2 + self.b2)
 
 
-class LSTM:
+class Reader:
     """h W2 + b2, where h is, for each hidden unit, the greatest value over all states of two cells.
 
-    One cell reads the name forwards and the other backwards, and neither has to carry what it saw to the end.
+    One cell reads the name forwards and the other backwards, and neither has to carry what it saw to the end. At each time
+    they read an embedding of the character, a row of E, plus those of the pieces of 2 and more characters that end with it,
+    rows of P.
     """
 
-    def __init__(self, init, characters, max_len, num_hid, classes):
-        self.E = init.normal(characters, 32)
+    def __init__(self, init, characters, num_hid, classes):
+        self.E, self.P = init.normal(characters, 32), init.zeros(PIECES, 32)
         self.forwards, self.backwards = Cell(init, 32, num_hid), Cell(init, 32, num_hid)
         self.W2, self.b2 = init.weight(2 * num_hid, classes), init.bias(classes)
 
-    def __call__(self, ids, drop=keep):
-        forwards = tg.max(tg.stack(self.forwards(ids, self.E)), axis=0)
-        backwards = tg.max(tg.stack(self.backwards(ids[:, ::-1], self.E)), axis=0)
+    def __call__(self, ids, drop):
+        names, time, longest = ids.shape
+        pieces = sum([self.P[ids[:, :, n]] for n in range(1, longest)])
+        x = tg.transpose(self.E[ids[:, :, 0]] + drop(pieces), (1, 0, 2))
+        x = tg.reshape(x, (time * names, -1))                   # of all names at the first time, at the second, ..
+        times = [slice(t * names, (t + 1) * names) for t in range(time)]
+        forwards = tg.max(tg.stack(self.forwards(names, times, x)), axis=0)
+        backwards = tg.max(tg.stack(self.backwards(names, times[::-1], x)), axis=0)
         h = drop(tg.concatenate([forwards, backwards], axis=1))
         return h @ self.W2 + self.b2
 
 
+class LSTM:
+    """The logits of three readers, (readers, names, labels), which are trained side by side: they err in different names."""
+
+    def __init__(self, init, characters, max_len, num_hid, classes):
+        self.first, self.second, self.third = (Reader(init, characters, num_hid, classes) for _ in range(3))
+
+    def __call__(self, ids, drop=keep):
+        return tg.stack([reader(ids, drop) for reader in (self.first, self.second, self.third)])
+
+
 RECIPES = {
-    "default": Recipe(LSTM, max_len=32, num_hid=128, batch_size=64, epochs=15, init_lr=3e-3, seed=0, dropout=0.3,
-                      hidden=0.1, trimmed=True),
+    "default": Recipe(LSTM, max_len=40, num_hid=64, batch_size=64, epochs=12, init_lr=3e-3, seed=0,
+                      optimizer=partial(tg.optim.AdamW, weight_decay=0.05), dropout=0.5, hidden=0.1, longest=5, crossed=0.5,
+                      smoothing=0.1, bucket=8),
     "course": Recipe(CourseLSTM, max_len=10, num_hid=50, batch_size=64, epochs=15, init_lr=0.5, seed=11,
                      optimizer=tg.optim.SGD, cosine=False),
 }

@@ -1,10 +1,12 @@
 """Training a model that maps character ids to logits: batches, the loop, evaluation, and the gradient check.
 
 A model is an object whose attributes are its parameters, tensors, or parts that have parameters in turn. It is called
-as `model(ids, drop)`, and applies `drop` to what is to be dropped out in training.
+as `model(ids, drop)`, and applies `drop` to what is to be dropped out in training. It returns logits, or those of several
+readers, whose losses and probabilities are averaged.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import cos, pi
 
@@ -29,11 +31,14 @@ class Recipe:
     epochs: int
     init_lr: float
     seed: int
-    optimizer: type = tg.optim.Adam
+    optimizer: Callable = tg.optim.Adam
     cosine: bool = True         # the rate falls to 0 along a cosine; otherwise it is constant
     dropout: float = 0.0        # share of what the model drops that is set to 0
     hidden: float = 0.0         # share of the training characters that become UNKNOWN, so that it learns what these are
-    trimmed: bool = False       # batches are of names of one length, without any padding
+    longest: int = 1            # the ids of a character are its own and those of the pieces of 2 to so many that end with it
+    crossed: float = 0.0        # share of the training names that are crossed with another of their label
+    smoothing: float = 0.0      # share of the uniform distribution in the labels that are trained for
+    bucket: int = 0             # batches are of names of one length, rounded up to a multiple of this; 0: of any length
 
 
 def parameters(model, prefix=""):
@@ -67,6 +72,9 @@ class Init:
         """Standard normal: the embeddings of characters."""
         return tg.tensor(self.rng.normal(size=(rows, columns)), dtype=self.dtype, requires_grad=True)
 
+    def zeros(self, rows, columns):
+        return tg.tensor(np.zeros((rows, columns)), dtype=self.dtype, requires_grad=True)
+
     def bias(self, n, value=0.0):
         return tg.tensor(np.full(n, value), dtype=self.dtype, requires_grad=True)
 
@@ -81,14 +89,15 @@ def keep(x):
     return x
 
 
-def dropout(rate, rng, names):
+def dropout(rate, names, first):
     """x * mask / (1 - rate), where a new mask sets each element to 0 with probability `rate`.
 
-    x has a row for each name that this process has of the `names` of a batch; the mask is drawn for all.
+    x has a row for each name that this process has, from the `first` on, of the `names` of a batch; the mask is drawn for all,
+    so that several processes drop what one would.
     """
     def drop(x):
-        mask = (rng.random((names, *x.shape[1:]), dtype=np.float32) >= rate) / (1 - rate)
-        return x * mask[share(names)].astype(x.dtype)
+        mask = tg.dropout(tg.ones((names, *x.shape[1:]), dtype=x.dtype), rate)
+        return x * mask[first:first + len(x)]
 
     return drop if rate else keep
 
@@ -98,51 +107,71 @@ def hide(ids, share, rng):
     return np.where((rng.random(ids.shape) < share) & (ids != Alphabet.PAD), Alphabet.UNKNOWN, ids) if share else ids
 
 
-def batches(ids, y, size, rng=None, trimmed=False):
+def batches(ids, y, size, rng=None, bucket=0):
     """A list of (ids, y) of at most `size` names, shuffled by `rng`.
 
-    With `trimmed`, the names of a batch have one length, and the padding is cut off.
+    With a `bucket`, the names of a batch have one length, rounded up to a multiple of it, and the padding beyond that is cut
+    off. Names that are shuffled then come in full batches, the last of a length filled up with some of this length again: a
+    training step is compiled for each shape.
     """
     order = np.arange(len(y)) if rng is None else rng.permutation(len(y))
-    if not trimmed:
+    if not bucket:
         return [(ids[i], y[i]) for i in np.split(order, range(size, len(y), size))]
-    length = np.maximum((ids[order] != Alphabet.PAD).sum(axis=1), 1)
+    characters = ids[order] if ids.ndim == 2 else ids[order, :, 0]
+    length = np.maximum((characters != Alphabet.PAD).sum(axis=1), 1)
+    length = np.minimum(-(-length // bucket) * bucket, ids.shape[1])
     cut = []
     for n in np.unique(length):
         of_length = order[length == n]
+        if rng is not None:
+            of_length = np.resize(of_length, -(-len(of_length) // size) * size)
         cut += [(ids[i, -n:], y[i]) for i in np.split(of_length, range(size, len(of_length), size))]
     if rng is not None:
         rng.shuffle(cut)
     return cut
 
 
-def evaluate(model, ids, y, trimmed=False):
-    """(mean loss, accuracy, predicted labels)."""
-    probabilities = predict(model, ids, trimmed)
-    of_label = probabilities[np.arange(len(y)), y]
-    predicted = probabilities.argmax(axis=1)
-    return -np.log(of_label).mean(), (predicted == y).mean(), predicted
+def loss_of(logits, y, smoothing=0.0):
+    """The mean cross-entropy of logits, (names, labels), or of those of several readers, (readers, names, labels)."""
+    if logits.ndim == 2:
+        return tg.cross_entropy(logits, y, label_smoothing=smoothing)
+    return sum([loss_of(z, y, smoothing) for z in logits]) / len(logits)
+
+
+def figures(p, y):
+    """(mean loss, accuracy, predicted labels) of (names, labels) probabilities."""
+    predicted = p.argmax(axis=1)
+    return -np.log(p[np.arange(len(y)), y]).mean(), (predicted == y).mean(), predicted
+
+
+def evaluate(model, ids, y, bucket=0):
+    """The figures of what a model predicts."""
+    return figures(predict(model, ids, bucket), y)
 
 
 @tg.no_grad()
-def predict(model, ids, trimmed=False):
-    """(names, labels) probabilities."""
+def predict(model, ids, bucket=0):
+    """(names, labels) probabilities, the means of those of a model's readers."""
     positions = np.arange(len(ids))
-    p = {}
-    for batch, where in batches(ids, positions, 500, trimmed=trimmed):
-        p.update(zip(where, tg.softmax(model(batch).astype("float64")).data))
-    return np.array([p[i] for i in positions])
+    found = {}
+    for batch, where in batches(ids, positions, 500, bucket=bucket):
+        p = tg.softmax(model(batch).astype("float64")).data
+        found.update(zip(where, p.mean(axis=0) if p.ndim == 3 else p))
+    return np.array([found[i] for i in positions])
 
 
 class Run:
     """What a training run is made of, and where it is; a checkpoint holds all of it. `loss` is that of the first weights.
 
-    order   the state that rng had at the start of the epoch; its batches are shuffled by that
+    draw(rng) gives the (ids, y) of an epoch.
+
+    order   the state that rng had at the start of the epoch; its names are drawn, and its batches shuffled, by that
     step    the number of batches that the epoch has had, from which there are the sums, and the seconds
     """
 
     def __init__(self, model, recipe, loss):
         self.model, self.rng = model, np.random.default_rng(recipe.seed)
+        tg.manual_seed(recipe.seed)
         self.optimizer = recipe.optimizer(parameters(model).values(), lr=recipe.init_lr)
         self.history, self.best, self.best_weights, self.order = [], loss, copies(model), {}
         self.begin_epoch()
@@ -150,18 +179,21 @@ class Run:
     def begin_epoch(self):
         self.step, self.loss_sum, self.hits, self.seen, self.seconds = 0, 0.0, 0.0, 0, 0.0
 
-    def batches(self, ids, y, recipe):
+    def batches(self, draw, recipe):
         """Those of this epoch, in the order that it began with."""
         now = self.rng.bit_generator.state
         self.order = self.rng.bit_generator.state = self.order if self.step else now
-        todo = batches(ids, y, recipe.batch_size, self.rng, recipe.trimmed)
+        todo = batches(*draw(self.rng), recipe.batch_size, self.rng, recipe.bucket)
         if self.step:
             self.rng.bit_generator.state = now
         return todo
 
 
-def train(run, training, validation, recipe, report, checkpoint):
-    """Train on the (ids, y) `training`, and leave the run's model with the weights that had the least loss on `validation`.
+def train(run, draw, validation, recipe, report, checkpoint, compiled=True):
+    """Train on what draw(rng) gives for each epoch, (ids, y), and leave the run's model with the weights that had the least
+    loss on the (ids, y) `validation`.
+
+    The step is compiled by tg.compile, or, without `compiled`, run as it is written.
 
     Returns a row per epoch, which `report` is called with: loss, accuracy, validation loss and accuracy, seconds; and None,
     or why it stopped before the last epoch: Ctrl-C, a checkpoint that can't be written, or a loss that is not a number any
@@ -170,7 +202,7 @@ def train(run, training, validation, recipe, report, checkpoint):
     stopped = None
     try:
         with checkpoint:
-            for row in epochs(run, training, validation, recipe, checkpoint):
+            for row in epochs(run, draw, validation, recipe, checkpoint, compiled):
                 if row[2] < run.best:
                     run.best, run.best_weights = row[2], copies(run.model)
                 run.history.append(row)
@@ -187,31 +219,49 @@ def train(run, training, validation, recipe, report, checkpoint):
     return run.history, stopped
 
 
-def epochs(run, training, validation, recipe, checkpoint):
+def step_of(model, optimizer, recipe):
+    """The step of training with a batch: a function of ids and y, which returns loss and logits.
+
+    ids and y are the part of a batch of `names` that this process has, from the `first` on.
+    """
+    rate, smoothing = recipe.dropout, recipe.smoothing
+
+    def step(ids, y, names, first):
+        logits = model(ids, dropout(rate, names, first))
+        loss = loss_of(logits, y, smoothing)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss, logits
+
+    return step
+
+
+def epochs(run, draw, validation, recipe, checkpoint, compiled):
     """Train, and yield a row per epoch; Stopped if the loss says that this leads nowhere.
 
     Of several processes each has a part of each batch; the gradients and the loss are those of the whole batch.
     """
     model, optimizer, rng = run.model, run.optimizer, run.rng
     parallel = DataParallel(parameters(model))
+    learn = step_of(model, optimizer, recipe)
+    if compiled:
+        learn = tg.compile(learn)
     for epoch in range(len(run.history), recipe.epochs):
         start = time.perf_counter() - run.seconds
-        todo = run.batches(*training, recipe)
+        todo = run.batches(draw, recipe)
         bar = tqdm(todo[run.step:], desc=f"epoch {epoch + 1}", unit="batch", leave=False, disable=None, initial=run.step,
                    total=len(todo))
         for step, (ids, y) in enumerate(bar, run.step):
             if recipe.cosine:
                 optimizer.lr = recipe.init_lr * (1 + cos(pi * (epoch + step / len(todo)) / recipe.epochs)) / 2
             mine = share(len(y))
-            logits = model(hide(ids, recipe.hidden, rng)[mine], dropout(recipe.dropout, rng, len(y)))
-            loss = tg.cross_entropy(logits, y[mine])
-            optimizer.zero_grad()
-            parallel.examples = len(logits)
-            loss.backward()
-            optimizer.step()
+            parallel.examples = len(y[mine])
+            loss, logits = learn(hide(ids, recipe.hidden, rng)[mine], y[mine], len(y), mine.start)
 
-            sums = loss.item() * len(logits), np.sum(logits.argmax(axis=1).data == y[mine]), len(logits), checkpoint.asked
-            loss_of_all, hits, names, asked = all_reduce(np.array(sums, float)).tolist()
+            right = np.mean(logits.data.argmax(axis=-1) == y[mine])
+            sums = np.array([loss.item(), right, 1.0, 0.0]) * len(y[mine]) + [0, 0, 0, checkpoint.asked]
+            loss_of_all, hits, names, asked = all_reduce(sums).tolist()
             if not (mean := loss_of_all / names) < DIVERGED:
                 bar.close()
                 raise Stopped(f"the loss is {mean:.3g} in batch {step + 1} of epoch {epoch + 1}: training diverges at a "
@@ -226,7 +276,7 @@ def epochs(run, training, validation, recipe, checkpoint):
                 bar.close()
                 checkpoint.save(run)
                 raise KeyboardInterrupt
-        valid_loss, valid_accuracy, _ = evaluate(model, *validation, recipe.trimmed)
+        valid_loss, valid_accuracy, _ = evaluate(model, *validation, recipe.bucket)
         row = run.loss_sum / run.seen, run.hits / run.seen, valid_loss, valid_accuracy, run.seconds
         run.begin_epoch()
         yield row

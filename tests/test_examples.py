@@ -5,10 +5,12 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from compiled_calls import replays
 
 import tapegrad as tg
 
@@ -23,7 +25,7 @@ import names_data  # noqa: E402
 import train_lstm  # noqa: E402
 import train_mlp  # noqa: E402
 from gradient_check import TOLERANCE, largest_difference  # noqa: E402
-from training import Init, batches, parameters, predict  # noqa: E402
+from training import Init, batches, copies, loss_of, parameters, predict, train  # noqa: E402
 
 KINDS = {"mlp": train_mlp, "lstm": train_lstm}
 MODELS = {recipe.model.__name__: recipe.model for module in KINDS.values() for recipe in module.RECIPES.values()}
@@ -60,7 +62,7 @@ def trained(request, tmp_path_factory):
     """(kind, working directory, finished process) of a --quick run on the names that are shipped."""
     kind, recipe = request.param
     cwd = tmp_path_factory.mktemp(f"{kind}-{recipe}")
-    return kind, cwd, call(kind, "--quick", "--recipe", recipe, "--names", "Noahshire, 中国", cwd=cwd)
+    return kind, cwd, call(kind, "--quick", "--max-len", 10, "--recipe", recipe, "--names", "Noahshire, 中国", cwd=cwd)
 
 
 def test_a_run_reports_and_saves(trained):
@@ -192,13 +194,42 @@ def test_the_alphabet_is_that_of_the_training_names():
     assert alphabet.encode(["ba?", "abcabc"], max_len=4).tolist() == [[0, 3, 2, 1], [2, 3, 4, 2]]
 
 
+IDS = np.array([[0, 0, 2], [0, 3, 2], [0, 0, 4], [5, 5, 5], [0, 0, 0]])
+
+
+def test_pieces_have_the_same_ids_wherever_they_stand():
+    ids = names_data.Alphabet("abc").encode(["abab", "cab?"], max_len=5, longest=3)
+    characters, twos, threes = np.moveaxis(ids, 2, 0)
+    assert characters.tolist() == [[0, 2, 3, 2, 3], [0, 4, 2, 3, 1]] and (ids[:, 0] == 0).all()
+    assert twos[0, 2] == twos[0, 4] == twos[1, 3] and threes[0, 4] != threes[1, 3]
+    assert len({*twos[:, 1:].flat}) == 6 and len({*threes[:, 1:].flat}) == 8        # their beginnings are pieces, too
+    assert 2 <= ids[:, 1:, 1:].min() and ids.max() < names_data.PIECES
+
+
+def test_names_are_crossed_with_names_of_their_label():
+    names, y = ["Ann Lee", "Bo", "Rio Bravo Sur", "Eva Kim", "Lago Azul"], np.array([0, 0, 1, 0, 1])
+    part, rng = names_data.Part("train", names, y), np.random.default_rng(0)
+    assert names_data.crossed(part, 0.0, rng) == names
+    runs = [names_data.crossed(part, 1.0, rng) for _ in range(50)]
+    made = [set(found) for found in zip(*runs)]
+    assert made[0] == {"Ann Lee", "Ann Kim"} and made[1] == {"Bo"}
+    assert made[4] == {"Lago Azul", "Lago Sur", "Lago Bravo Sur"} and {"Rio Azul", "Rio Bravo Azul"} <= made[2]
+
+
 def test_batches_of_one_length_hold_every_name_once():
-    ids = np.array([[0, 0, 2], [0, 3, 2], [0, 0, 4], [5, 5, 5], [0, 0, 0]])
-    cut = batches(ids, np.arange(5), size=2, rng=np.random.default_rng(0), trimmed=True)
-    assert sorted(np.concatenate([y for _, y in cut])) == [0, 1, 2, 3, 4]
-    assert {(i.shape[1], *sorted(y)) for i, y in cut} >= {(2, 1), (3, 3)}
+    cut = batches(IDS, np.arange(5), size=2, bucket=1)
+    assert [(i.shape[1], *y) for i, y in cut] == [(1, 0, 2), (1, 4), (2, 1), (3, 3)]
+    assert [(i.shape[1], *y) for i, y in batches(IDS, np.arange(5), size=9, bucket=2)] == [(2, 0, 1, 2, 4), (3, 3)]
     for i, y in cut:
-        assert (i == ids[y, -i.shape[1]:]).all()
+        assert (i == IDS[y, -i.shape[1]:]).all()
+
+
+def test_shuffled_batches_of_one_length_are_full():
+    cut = batches(IDS, np.arange(5), size=2, rng=np.random.default_rng(0), bucket=1)
+    assert {i.shape[1]: len(y) for i, y in cut} == {1: 2, 2: 2, 3: 2} and len(cut) == 4
+    for i, y in cut:
+        assert (i == IDS[y, -i.shape[1]:]).all()
+    assert set(np.concatenate([y for _, y in cut])) == {0, 1, 2, 3, 4}
 
 
 GOOD = "Ann\tPerson\nUlm\tPlace\n"
@@ -270,7 +301,8 @@ def test_what_is_wrong_is_said_without_a_traceback(prefix, tmp_path):
 
 def small(model, dtype="float64"):
     rng = np.random.default_rng(1)
-    return model(Init(0, dtype), 12, 6, 5, 3), rng.integers(0, 12, (7, 6)), rng.integers(0, 3, 7)
+    shape = (7, 6, 3) if model is train_lstm.LSTM else (7, 6)           # with the ids of pieces
+    return model(Init(0, dtype), 12, 6, 5, 3), rng.integers(0, 12, shape), rng.integers(0, 3, 7)
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
@@ -289,16 +321,41 @@ def test_the_check_notices_a_wrong_derivative(model):
 def test_a_name_has_the_same_probabilities_in_any_batch():
     model, ids, _ = small(train_lstm.LSTM)
     ids[:4, :3] = names_data.Alphabet.PAD
-    together = predict(model, ids, trimmed=True)
-    alone = np.concatenate([predict(model, row[None], trimmed=True) for row in ids])
+    together = predict(model, ids, bucket=4)
+    alone = np.concatenate([predict(model, row[None], bucket=4) for row in ids])
     np.testing.assert_allclose(together, alone, atol=1e-12)
     np.testing.assert_allclose(together.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("kind, recipe", [(kind, recipe) for kind in KINDS for recipe in ("default", "course")])
+def test_a_compiled_run_gives_what_the_same_run_gives_uncompiled(kind, recipe, monkeypatch):
+    steps, compile = [], tg.compile
+    monkeypatch.setattr(tg, "compile", lambda step: steps.append(compile(step)) or steps[-1])
+    data = names_data.read_shipped()
+    alphabet = names_data.Alphabet.of(data.train.names)
+    recipe = replace(KINDS[kind].RECIPES[recipe], max_len=8, num_hid=8, epochs=2, batch_size=16)
+    training, valid = [(alphabet.encode(part.names, recipe.max_len, recipe.longest), part.y)
+                       for part in (data.train.some(100), data.valid.some(50))]
+
+    def run(compiled):
+        model = recipe.model(Init(0, "float64"), len(alphabet), recipe.max_len, recipe.num_hid, len(data.labels))
+        history, stopped = train(model, lambda rng: training, valid, recipe, lambda *row: None, compiled)
+        assert stopped is None
+        return np.array(history)[:, :-1], copies(model)
+
+    (found, weights), (expected, their_weights) = run(True), run(False)
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    for key, weight in their_weights.items():
+        np.testing.assert_allclose(weights[key], weight, atol=1e-9, err_msg=key)
+    assert len(steps) == 1 and sum(replays(steps[0])) >= 8
 
 
 def torch_logits(name, p, ids):
     """The models in PyTorch, with one-hot rows and the equations of the course."""
     torch = pytest.importorskip("torch")
     one_hot = torch.nn.functional.one_hot(torch.tensor(ids), 12).double()
+    if name == "LSTM":
+        one_hot, pieces = one_hot[:, :, 0], one_hot[:, :, 1:].sum(2)
 
     def states(cell, x):
         h = c = torch.zeros(len(ids), 5, dtype=torch.float64)
@@ -315,18 +372,24 @@ def torch_logits(name, p, ids):
         return torch.relu((one_hot @ p["E"]).flatten(1) @ p["W1"] + p["b1"]) @ p["W2"] + p["b2"]
     if name == "CourseLSTM":
         return torch.relu(list(states("cell", one_hot))[-1] @ p["W2"] + p["b2"])
-    x = one_hot @ p["E"]
-    read = [torch.stack(list(states(cell, way))).amax(0) for cell, way in (("forwards", x), ("backwards", x.flip(1)))]
-    return torch.cat(read, dim=1) @ p["W2"] + p["b2"]
+    found = []
+    for reader in ("first", "second", "third"):
+        x = one_hot @ p[f"{reader}.E"] + pieces @ p[f"{reader}.P"][:12]
+        read = [torch.stack(list(states(f"{reader}.{cell}", way))).amax(0)
+                for cell, way in (("forwards", x), ("backwards", x.flip(1)))]
+        found.append(torch.cat(read, dim=1) @ p[f"{reader}.W2"] + p[f"{reader}.b2"])
+    return torch.stack(found)
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_gradients_agree_with_pytorch(name):
     torch = pytest.importorskip("torch")
     model, ids, y = small(MODELS[name])
-    loss = tg.cross_entropy(model(ids), y)
+    loss = loss_of(model(ids), y)
     theirs = {key: torch.tensor(value.data.copy(), requires_grad=True) for key, value in parameters(model).items()}
-    their_loss = torch.nn.functional.cross_entropy(torch_logits(name, theirs, ids), torch.tensor(y))
+    logits = torch_logits(name, theirs, ids)
+    target = torch.tensor(y).expand(logits.shape[:-1])
+    their_loss = torch.nn.functional.cross_entropy(logits.reshape(-1, 3), target.reshape(-1))
     loss.backward()
     their_loss.backward()
     assert loss.item() == pytest.approx(their_loss.item(), abs=1e-12)
