@@ -82,7 +82,7 @@ def _in_blocks(f):
 
     def g(x, out=None):
         x = np.asarray(x)
-        kept = x.dtype if x.dtype.kind == "f" else np.dtype(np.float64)
+        kept = x.dtype.newbyteorder("=") if x.dtype.kind == "f" else np.dtype(np.float64)
         if x.dtype.kind == "c":
             raise TypeError("not defined for complex numbers")
         flat = x.astype(np.float32 if kept.itemsize <= 4 else np.float64, copy=False).ravel()

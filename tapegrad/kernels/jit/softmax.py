@@ -83,7 +83,8 @@ def strongly_shared(d, z, w):
     for k in range(z.size):
         total += NUMBER(0) if d[k] == 0 else d[k] * z[k]
     for k in range(z.size):
-        w[k] = NUMBER(0) if d[k] == total else (d[k] - total) * z[k]
+        g = d[k] - total
+        w[k] = g if g == 0 else g * z[k]
 
 
 def _softmax(float32, x, z):
