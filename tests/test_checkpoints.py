@@ -30,18 +30,23 @@ from training import Init, Run, copies, evaluate, train  # noqa: E402
 signals = pytest.mark.skipif(sys.platform == "win32", reason="signals")
 ABOUT = {"kind": "lstm", "num_hid": 8, "alphabet": "abcdefghijklmnopqrstuvwxyz", "labels": ["Place", "Species", "Person"]}
 # With dropout, batches of several lengths, and a rate that falls.
-RECIPE = replace(RECIPES["default"], max_len=6, num_hid=8, batch_size=6, epochs=4)
+RECIPE = replace(RECIPES["default"], max_len=6, num_hid=8, batch_size=6, epochs=4, bucket=2)
 
 
 def trained(checkpoint, report=lambda *row: None, recipe=RECIPE):
     """(weights, rows, why it stopped) of a short run."""
     rng = np.random.default_rng(3)
     ids = np.where(np.arange(6) >= rng.integers(0, 4, 90)[:, None], rng.integers(2, 12, (90, 6)), 0)
+    ids = np.repeat(ids[:, :, None], recipe.longest, 2)                 # as if the pieces of names had the ids of characters
     model = recipe.model(Init(recipe.seed, "float32"), 12, recipe.max_len, recipe.num_hid, 3)
     y = rng.integers(0, 3, 90)
-    run = Run(model, recipe, evaluate(model, ids[70:], y[70:], recipe.trimmed)[0])
+    run = Run(model, recipe, evaluate(model, ids[70:], y[70:], recipe.bucket)[0])
     checkpoint.resume(run)
-    history, stopped = train(run, (ids[:70], y[:70]), (ids[70:], y[70:]), recipe, report, checkpoint)
+    def draw(rng):
+        kept = rng.permutation(90)[:70] % 70                            # others in every epoch
+        return ids[kept], y[kept]
+
+    history, stopped = train(run, draw, (ids[70:], y[70:]), recipe, report, checkpoint, compiled=False)
     return copies(model), [row[:4] for row in history], stopped
 
 
@@ -146,8 +151,8 @@ def test_what_is_no_checkpoint_of_the_run(tmp_path):
     tg.save(tmp_path / "other", x=np.ones(3))
     safetensors.save_file(weights, tmp_path / "weights")
     loaded = tg.load(tmp_path / "good")
-    tg.save(tmp_path / "shapes", **{**loaded, "weights.W2": np.zeros((2, 2), "f4")})
-    tg.save(tmp_path / "best", **{**loaded, "best_weights.W2": np.zeros((2, 2), "f4")})
+    tg.save(tmp_path / "shapes", **{**loaded, "weights.first.W2": np.zeros((2, 2), "f4")})
+    tg.save(tmp_path / "best", **{**loaded, "best_weights.first.W2": np.zeros((2, 2), "f4")})
     tg.save(tmp_path / "places", **{**loaded, "where": {"step": 3}})
     (tmp_path / "folder").mkdir()
     before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
@@ -157,8 +162,8 @@ def test_what_is_no_checkpoint_of_the_run(tmp_path):
         ("pickle", {}, "pickle: this is no checkpoint of this run: "),
         ("weights", {}, "tg.save has not written"),
         ("other", {}, "it does not tell its kind"),
-        ("shapes", {}, r"weights.W2 is float32 \(2, 2\) for float32 \(16, 3\)"),
-        ("best", {}, r"best_weights.W2 is float32 \(2, 2\) for float32 \(16, 3\)"),
+        ("shapes", {}, r"weights.first.W2 is float32 \(2, 2\) for float32 \(16, 3\)"),
+        ("best", {}, r"best_weights.first.W2 is float32 \(2, 2\) for float32 \(16, 3\)"),
         ("places", {}, "no checkpoint of this run: 'history'"),
         ("folder", {}, "folder: "),
         ("missing/run", {}, "missing/run: No such file or directory"),

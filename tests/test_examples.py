@@ -24,8 +24,9 @@ sys.path.insert(0, str(EXAMPLES))
 import names_data  # noqa: E402
 import train_lstm  # noqa: E402
 import train_mlp  # noqa: E402
+from checkpoints import NoCheckpoint  # noqa: E402
 from gradient_check import TOLERANCE, largest_difference  # noqa: E402
-from training import Init, batches, copies, loss_of, parameters, predict, train  # noqa: E402
+from training import Init, Run, batches, copies, loss_of, parameters, predict, train  # noqa: E402
 
 KINDS = {"mlp": train_mlp, "lstm": train_lstm}
 MODELS = {recipe.model.__name__: recipe.model for module in KINDS.values() for recipe in module.RECIPES.values()}
@@ -339,7 +340,8 @@ def test_a_compiled_run_gives_what_the_same_run_gives_uncompiled(kind, recipe, m
 
     def run(compiled):
         model = recipe.model(Init(0, "float64"), len(alphabet), recipe.max_len, recipe.num_hid, len(data.labels))
-        history, stopped = train(model, lambda rng: training, valid, recipe, lambda *row: None, compiled)
+        history, stopped = train(Run(model, recipe, np.inf), lambda rng: training, valid, recipe, lambda *row: None,
+                                 NoCheckpoint(), compiled)
         assert stopped is None
         return np.array(history)[:, :-1], copies(model)
 
