@@ -109,3 +109,19 @@ def test_what_has_no_gradient_may_be_written_to_before_the_sweep(fixed):
 def test_one_tensor_as_two_arguments():
     product = tg.custom_root(lambda x, a, b: x * x - a * b, lambda a, b: np.sqrt(a * b))
     assert tg.grad(lambda a: product(a, a))(4.0) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("f", [lambda y: tg.custom_fixed_point(lambda x, y: tg.cos(y * x) * 0.3, np.ones(2), y),
+                               lambda y: tg.custom_root(lambda x, y: x * x - y, np.sqrt)(y)], ids=["fixed point", "root"])
+def test_an_array_that_was_handed_out_may_be_written_to_before_the_sweep(f):
+    found = []
+    for written in (False, True):
+        x = tg.tensor(B, requires_grad=True)
+        y = x * 1
+        array = y.data
+        z = f(y).sum()
+        if written:
+            array[:] = 100
+        z.backward()
+        found.append(x.grad)
+    np.testing.assert_array_equal(*found)

@@ -76,7 +76,7 @@ def recorded_value(name: str, z: Any, operands: Sequence[Tensor], pull: Pull, co
 
     row = _row(name, len(operands), complex)
     plan = row.plan([True] * len(operands)).by(whole)
-    saved = (z, *[x._value for x in operands])
+    saved = (z, *[x._take_back() if x._data is None else x._data for x in operands])
     return wrap(z, append(row, plan, tuple([x._register for x in operands]), saved, z))
 
 
