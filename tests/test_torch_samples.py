@@ -96,7 +96,7 @@ def check(op, sample, dtype, derivatives=True):
     options = {key: both(option, leaves) for key, option in sample.kwargs.items()}
     theirs = {key: theirs for key, (_, theirs) in options.items()}
     if (op.name, op.variant_test_name) in SYMMETRIC:
-        x, u = (x + tg.matrix_transpose(x)) / 2, (u + u.mT) / 2
+        x, u = (x + tg.conj(tg.matrix_transpose(x))) / 2, (u + u.mH) / 2
     wanted = op.op(u, *us, **theirs)
     wanted = results(THEIRS.get(op.name, lambda z: z)(wanted))
     try:

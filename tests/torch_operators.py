@@ -3,7 +3,7 @@
 OPERATORS   by PyTorch's names, functions of a sample's arguments, with tensors of tapegrad for those of PyTorch. Most need but
             the names that tapegrad gives to the arguments after the first
 THEIRS      what is compared of PyTorch's result, where it is not all of it
-SYMMETRIC   of a square matrix, what is symmetric of it goes in: both differ on what it is beside that
+SYMMETRIC   of a square matrix, what is Hermitian of it goes in: both differ on what it is beside that
 REFUSED     what tapegrad does not offer, of operators that refuse some samples with an error
 DIFFERENT   where NumPy or a convention of tapegrad's says something else, and what then is not compared
 """
@@ -382,7 +382,7 @@ THEIRS = {
     "linalg.svd": lambda z: (z[0] * z[0].conj(), z[1], z[2] * z[2].conj()),
     "svd": lambda z: (z[0] * z[0].conj(), z[1], (z[2] * z[2].conj()).mT),
 }
-SYMMETRIC = {("linalg.pinv", "hermitian")}
+SYMMETRIC = {("linalg.pinv", "hermitian"), ("cholesky", ""), ("linalg.cholesky", ""), ("linalg.cholesky_ex", "")}
 REFUSED = {
     "__rpow__": "integers to negative powers, as in NumPy", "add": "-3 as uint8", "sub": "-3 as uint8", "rsub": "-3 as uint8",
     "full": "-5 as uint8", "cov": "weights of observations", "cumsum": "an axis of a scalar", "cumprod": "an axis of a scalar",
