@@ -88,6 +88,7 @@ def test_a_checkpoint_refuses_other_random_numbers():
 @pytest.mark.parametrize("call, error, words", [
     (lambda: tg.randn(2.5), ShapeError, "randn: a shape \\(2.5,\\)"), (lambda: tg.rand(-1), ShapeError, "rand: a shape"),
     (lambda: tg.randint(3, 3, (2,)), ValueError, "randint: low=3 and high=3"),
+    (lambda: tg.randperm(-1), ValueError, "randperm: n=-1"), (lambda: tg.rand_like("a"), DtypeError, "dtype <U1"),
     (lambda: tg.bernoulli([1.5]), ValueError, "bernoulli: probabilities from 1.5"),
     (lambda: tg.bernoulli([1]), DtypeError, "bernoulli: probabilities int64"),
     (lambda: tg.multinomial([1.0, 0.0], 2), ValueError, "multinomial: 2 indices without replacement from 1"),

@@ -19,7 +19,7 @@ from tapegrad.debug.notes import Note, Summary, notes_of
 from tapegrad.debug.reasons import why, why_delta
 from tapegrad.debug.table import preformatted
 from tapegrad.debug.watching import observing
-from tapegrad.errors import GradientError
+from tapegrad.errors import GradientError, describe
 from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import arrays
 
@@ -42,6 +42,8 @@ def blame(source: Any = None) -> Blame:
         x: float64 (2,)
     """
     source = thread.tape if source is None else source
+    if not (hasattr(source, "_register") or hasattr(source, "notes") or isinstance(source, type(thread.tape))):
+        raise TypeError(f"blame: {describe(source)}; a trace, a tape or a loss is needed")
     loss = source if hasattr(source, "_register") else None
     if loss is not None:
         where: Any = getattr(loss._register, "where", None)

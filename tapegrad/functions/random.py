@@ -64,6 +64,8 @@ def _shape(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
 
 def _made(draw: Callable[[np.random.Generator], Any], dtype: DTypeLike, requires_grad: bool) -> Tensor:
     """What `draw` gives of this thread's generator; a compiled function draws anew at each call."""
+    if np.dtype(dtype).kind not in "biufc":
+        raise DtypeError(f"random numbers of dtype {np.dtype(dtype)}: a dtype of numbers is needed")
     z = drawn(generator, lambda numbers: np.asarray(draw(numbers), dtype))
     z.requires_grad = requires_grad
     return z
@@ -123,12 +125,14 @@ def randint(low: int, high: Any = None, size: Any = None, *, dtype: DTypeLike = 
 
 
 def randperm(n: int) -> Tensor:
-    """0, 1, .., n - 1 in random order.
+    """0, 1, .., n - 1 in random order. ValueError for n < 0.
 
     >>> sorted(tg.randperm(4).tolist())
     [0, 1, 2, 3]
     """
-    return _made(lambda numbers: numbers.permutation(int(constant("randperm", n))), np.int64, False)
+    if (n := int(constant("randperm", n))) < 0:
+        raise ValueError(f"randperm: n={n}; a number of elements is needed")
+    return _made(lambda numbers: numbers.permutation(n), np.int64, False)
 
 
 def bernoulli(input: TensorLike) -> Tensor:
