@@ -72,7 +72,7 @@ def add_product(w, x, y, transposed_x=False, transposed_y=False):
 
     Returns False, with w unchanged, unless all are C-contiguous float32 matrices, and numba and cblas_sgemm are available.
     """
-    if w.dtype is not FLOAT32 or not adds_products():
+    if w.dtype is not FLOAT32 or library() is None or jit.add_product is nothing:   # adds_products(), without a call
         return False
     return jit.add_product(gemm("s"), FLOAT32, w, x, y, transposed_x, transposed_y)
 
