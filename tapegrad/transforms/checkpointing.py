@@ -23,7 +23,7 @@ from tapegrad.primitives import Primitive, arrays
 from tapegrad.primitives.registry import LINEAR
 from tapegrad.transforms.autograd import deltas, own
 from tapegrad.transforms.batched import open_levels, outside_of
-from tapegrad.transforms.functional import Run, snapshot
+from tapegrad.transforms.runs import Run, snapshot
 from tapegrad.tree import leaves, rebuild
 from tapegrad.typing import Tree
 

@@ -16,8 +16,8 @@ from tapegrad.errors import GradientError, ShapeError, describe
 from tapegrad.functions.tensor import Tensor
 from tapegrad.kernels import elementwise as kernels
 from tapegrad.primitives import Primitive, add_row, arrays, table
-from tapegrad.transforms.functional import snapshot
 from tapegrad.transforms.gradient_check import gradcheck
+from tapegrad.transforms.runs import snapshot
 from tapegrad.tree import leaves, rebuild
 
 users: set[str] = set()                                 # the names of the primitives that users made

@@ -17,7 +17,8 @@ from tapegrad.functions.solving import solve as solve_linear
 from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import Primitive, arrays
 from tapegrad.transforms.batched import looped
-from tapegrad.transforms.functional import Run, jacobian, vjp
+from tapegrad.transforms.functional import jacobian, vjp
+from tapegrad.transforms.runs import Run
 from tapegrad.tree import leaves, rebuild
 from tapegrad.typing import Array, Tree
 
