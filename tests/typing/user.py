@@ -99,10 +99,14 @@ def square_sum(a: Tensor) -> Tensor:
     return (a * a).sum()
 
 
+def square_sum_and_double(a: Tensor) -> tuple[Tensor, Tensor]:
+    return square_sum(a), a * 2
+
+
 slope = tg.grad(square_sum)(np.ones(3))
 value, slope = tg.value_and_grad(square_sum)(np.ones(3))
 curvature = tg.hessian(square_sum)(np.ones(3))
-slope, aux = tg.grad(lambda a: (square_sum(a), a * 2), has_aux=True)(np.ones(3))
+slope, aux = tg.grad(square_sum_and_double, has_aux=True)(np.ones(3))
 each = tg.vmap(tg.grad(square_sum), in_axes=(0,), out_axes=-1)(np.ones((4, 3)))
 tg.gradcheck(square_sum, np.ones(3), order=2)
 (dx,) = tg.autograd.grad(square_sum(x), x)
