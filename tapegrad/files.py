@@ -24,7 +24,7 @@ def _sync_folder(folder: str) -> None:
 
 
 def _nameless(folder: str) -> int | None:
-    """A file in the folder that has no name yet, if there can be one."""
+    """A file in the folder that has no name yet, if there can be one, and if it can get one: see _name."""
     try:
         return os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o666) if os.path.isdir("/proc/self/fd") else None
     except (AttributeError, OSError):
@@ -32,7 +32,8 @@ def _nameless(folder: str) -> int | None:
 
 
 def _name(handle: int, path: str) -> None:
-    """Give a nameless file a name, by that of its descriptor. With a descriptor of a folder, os.link follows that."""
+    """Give a nameless file a name: that of its descriptor in /proc is linked to, as open(2) says of O_TMPFILE (the other way
+    that Linux has takes a capability). os.link follows that name only if it is given the descriptor of a folder."""
     folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
     try:
         os.link(f"/proc/self/fd/{handle}", os.path.basename(path), dst_dir_fd=folder, follow_symlinks=True)

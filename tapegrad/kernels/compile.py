@@ -83,7 +83,7 @@ def loads():
 @cache
 def enabled():
     """Whether numba is installed and not disabled, and llvmlite with it, without importing them."""
-    if "numba" in sys.modules:
+    if "numba" in sys.modules:                          # then it can be asked, also whether a program has disabled it
         return compiler() is not None
     return find_spec("numba") is not None and find_spec("llvmlite") is not None and not int(
         os.environ.get("NUMBA_DISABLE_JIT") or 0)

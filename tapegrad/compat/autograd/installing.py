@@ -73,7 +73,7 @@ def uninstall() -> None:
     if _finder not in sys.meta_path:
         return
     sys.meta_path.remove(_finder)
-    for name in [name for name in sys.modules if _is_theirs(name)]:
+    for name in [name for name in sys.modules if _is_theirs(name)]:     # what is imported is found there, before any finder
         del sys.modules[name]
     sys.modules.update(_before)
     _before.clear()

@@ -134,8 +134,8 @@ def _run(_module, given, _count):
                 m = word(i + 24)
                 n = word(i + 32)
                 k = word(i + 40)
-                form_x = int32(word(i + 8))             # noqa: F821
-                form_y = int32(word(i + 16))            # noqa: F821
+                form_x = np.int32(word(i + 8))
+                form_y = np.int32(word(i + 16))
                 if what == PRODUCT_32:
                     gemm(word(start + 24), np.float32, form_x, form_y, m, n, k, x, word(i + 64), y, word(i + 88),
                          np.float32(word(i + 120)), z, word(i + 112))
@@ -146,8 +146,7 @@ def _run(_module, given, _count):
 
 
 def _made(name):
-    names = globals() | {"int32": np.int32}
-    return Lowering(inspect.getsource(_run), name, names, [np.int64] * 3, np.int64).module
+    return Lowering(inspect.getsource(_run), name, globals(), [np.int64] * 3, np.int64).module
 
 
 def _function():
