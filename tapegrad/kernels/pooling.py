@@ -40,9 +40,9 @@ def _geometry(kernel, stride, widths, dilation):
     return (*kernel, *stride, *before, *dilation)
 
 
-def max_pool(x, kernel, positions, stride, widths, dilation):
-    """The greatest element of each window."""
-    f = _kernel("max_pool", x)
+def pool(name, x, kernel, positions, stride, widths, dilation):
+    """The greatest element of each window, or its sum: "max_pool" or "sum_pool"."""
+    f = _kernel(name, x)
     if f is None or min(positions) < 1:
         return None
     z = np.empty((*x.shape[:2], *positions), x.dtype)
@@ -58,16 +58,6 @@ def unpool_max(d, x, kernel, stride, widths, dilation):
     dx = np.zeros(x.shape, x.dtype)
     f(_images(d), _images(x), _images(dx), *_geometry(kernel, stride, widths, dilation))
     return dx
-
-
-def sum_pool(x, kernel, positions, stride, widths, dilation):
-    """The sum of each window."""
-    f = _kernel("sum_pool", x)
-    if f is None or min(positions) < 1:
-        return None
-    z = np.empty((*x.shape[:2], *positions), x.dtype)
-    f(_images(x), _images(z), *_geometry(kernel, stride, widths, dilation))
-    return z
 
 
 def unpool_sum(d, size, kernel, stride, widths, dilation):

@@ -187,10 +187,14 @@ def _unmoved(F, _d, _z, _y, x, _kernel, _stride, _widths, _dilation):
     return F.zeros_like(x)
 
 
-def _fast_max_pool(x, kernel, stride, widths, dilation):
-    z = pooling.max_pool(x, kernel, _positions(x.shape[2:], kernel, stride, widths, dilation), stride, widths, dilation) \
-        if x.size >= limits.POOLED else None
-    return _max_pool(x, kernel, stride, widths, dilation) if z is None else z
+def _fast(name, plain):
+    """The fast version of max_pool or sum_pool."""
+    def pool(x, kernel, stride, widths, dilation):
+        z = pooling.pool(name, x, kernel, _positions(x.shape[2:], kernel, stride, widths, dilation), stride, widths, dilation) \
+            if x.size >= limits.POOLED else None
+        return plain(x, kernel, stride, widths, dilation) if z is None else z
+
+    return pool
 
 
 def _fast_unpool_max(d, x, kernel, stride, widths, dilation):
@@ -207,12 +211,6 @@ def _unpool_sum(d, size, kernel, stride, widths, dilation):
     spread = np.broadcast_to(d.reshape(*d.shape[:2], *(1,) * len(kernel), *d.shape[2:]),
                              (*d.shape[:2], *kernel, *d.shape[2:]))
     return _put_back(spread, size, stride, widths, dilation)
-
-
-def _fast_sum_pool(x, kernel, stride, widths, dilation):
-    z = pooling.sum_pool(x, kernel, _positions(x.shape[2:], kernel, stride, widths, dilation), stride, widths, dilation) \
-        if x.size >= limits.POOLED else None
-    return _sum_pool(x, kernel, stride, widths, dilation) if z is None else z
 
 
 def _fast_unpool_sum(d, size, kernel, stride, widths, dilation):
@@ -244,12 +242,12 @@ primitive("convolution_weight", _convolution_weight,
               y, d, x.shape[2:], stride, widths, dilation, groups), complex=HOLOMORPHIC).fast(forward=_fast_convolution_weight)
 
 primitive("max_pool", _max_pool, lambda F, d, _z, x, kernel, stride, widths, dilation: F.unpool_max(
-    d, x, kernel, stride, widths, dilation), drops=True).fast(forward=_fast_max_pool, exact="fd")
+    d, x, kernel, stride, widths, dilation), drops=True).fast(forward=_fast("max_pool", _max_pool), exact="fd")
 primitive("unpool_max", _unpool_max, lambda F, d, _z, _d, x, kernel, stride, widths, dilation: F.picked_max(
     d, x, kernel, stride, widths, dilation), _unmoved, drops=True).fast(forward=_fast_unpool_max)
 primitive("picked_max", _picked_max, lambda F, d, _z, _d, x, kernel, stride, widths, dilation: F.unpool_max(
     d, x, kernel, stride, widths, dilation), _unmoved, drops=True)
 primitive("sum_pool", _sum_pool, lambda F, d, _z, x_shape, kernel, stride, widths, dilation: F.unpool_sum(
-    d, x_shape[2:], kernel, stride, widths, dilation), complex=LINEAR).fast(forward=_fast_sum_pool)
+    d, x_shape[2:], kernel, stride, widths, dilation), complex=LINEAR).fast(forward=_fast("sum_pool", _sum_pool))
 primitive("unpool_sum", _unpool_sum, lambda F, d, _z, _d, size, kernel, stride, widths, dilation: F.sum_pool(
     d, kernel, stride, widths, dilation), complex=LINEAR).fast(forward=_fast_unpool_sum)
