@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tapegrad import numpy as anp
+from tapegrad.compat.autograd.faces import face_of
 from tapegrad.numpy import linalg as _ours
 from tapegrad.numpy.dispatch import holds_tensor
 
@@ -33,11 +34,4 @@ def eigvalsh(a: Any, UPLO: str = "L") -> Any:
     """NumPy's eigvalsh; the gradient is by the triangle that is read."""
     return _ours.eigvalsh(a if UPLO == "L" and not holds_tensor((a,)) else _mirrored(a, UPLO))
 
-
-def __getattr__(name: str) -> Any:
-    found = globals()[name] = getattr(_ours, name)
-    return found
-
-
-def __dir__() -> list[str]:
-    return dir(_ours)
+__getattr__, __dir__ = face_of(_ours, globals())

@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from tapegrad.compat.autograd.faces import face_of
 from tapegrad.scipy import linalg as _ours
 
-
-def __getattr__(name: str) -> Any:
-    found = globals()[name] = getattr(_ours, name)
-    return found
-
-
-def __dir__() -> list[str]:
-    return dir(_ours)
+__getattr__, __dir__ = face_of(_ours, globals())

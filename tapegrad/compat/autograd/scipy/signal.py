@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tapegrad.compat.autograd.faces import face_of
 from tapegrad.errors import ShapeError, describe
 from tapegrad.functions.arguments import as_tensor
 from tapegrad.functions.joining import pad
@@ -67,10 +68,4 @@ def _product(xs: Sequence[Tensor], along: Axes, summed: Axes, mode: str) -> tupl
     z = tensordot(covered, y, (range(outer[0], outer[0] + dots + n), range(outer[1], y.ndim)))
     return transpose(z, (*range(outer[0]), *range(outer[0] + n, z.ndim), *range(outer[0], outer[0] + n))), (outer[0], outer[1])
 
-
-def __getattr__(name: str) -> Any:
-    return getattr(_ours, name)
-
-
-def __dir__() -> list[str]:
-    return dir(_ours)
+__getattr__, __dir__ = face_of(_ours, globals())

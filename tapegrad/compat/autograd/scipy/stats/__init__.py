@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
-
+from tapegrad.compat.autograd.faces import face_of
 from tapegrad.scipy import stats as _ours
 
 
@@ -22,11 +21,4 @@ def _module(name: str) -> ModuleType:
 for _name in ("beta", "chi2", "dirichlet", "gamma", "multivariate_normal", "norm", "poisson", "t"):
     globals()[_name] = sys.modules[f"{__name__}.{_name}"] = _module(_name)
 
-
-def __getattr__(name: str) -> Any:
-    found = globals()[name] = getattr(_ours, name)
-    return found
-
-
-def __dir__() -> list[str]:
-    return dir(_ours)
+__getattr__, __dir__ = face_of(_ours, globals())
