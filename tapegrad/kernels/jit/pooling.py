@@ -32,6 +32,10 @@ def kernels(number):
     def greater(x, y):
         return y if y > x or y != y else x              # NaN is the greatest, as for NumPy
 
+    @numba.njit(**OPTIONS)
+    def plus(x, y):
+        return x + y
+
     # Windows of 2 x 2 side by side: no slices, which take longer than a short row.
 
     @numba.njit(**OPTIONS)
@@ -74,19 +78,24 @@ def kernels(number):
                     w[n, 2 * i, 2 * j], w[n, 2 * i, 2 * j + 1] = delta, delta
                     w[n, 2 * i + 1, 2 * j], w[n, 2 * i + 1, 2 * j + 1] = delta, delta
 
-    def max_pool(x, z, ky, kx, sy, sx, py, px, dy, dx):
-        if side_by_side(x, z, ky, kx, sy, sx, py, px, dy, dx):
-            return max_of_squares(x, z)
-        for n in range(x.shape[0]):
-            for i in range(z.shape[1]):
-                first, last = part(i * sy - py, dy, x.shape[1], ky)
-                for j in range(z.shape[2]):
-                    low, high = part(j * sx - px, dx, x.shape[2], kx)
-                    top = least
-                    for a in range(first, last):
-                        for b in range(low, high):
-                            top = greater(top, x[n, i * sy - py + a * dy, j * sx - px + b * dx])
-                    z[n, i, j] = top
+    def pool(name, combine, start, of_squares):
+        """The kernel of a name: what `combine` makes of `start` and the elements of each window."""
+        def pooled(x, z, ky, kx, sy, sx, py, px, dy, dx):
+            if side_by_side(x, z, ky, kx, sy, sx, py, px, dy, dx):
+                return of_squares(x, z)
+            for n in range(x.shape[0]):
+                for i in range(z.shape[1]):
+                    first, last = part(i * sy - py, dy, x.shape[1], ky)
+                    for j in range(z.shape[2]):
+                        low, high = part(j * sx - px, dx, x.shape[2], kx)
+                        found = start
+                        for a in range(first, last):
+                            for b in range(low, high):
+                                found = combine(found, x[n, i * sy - py + a * dy, j * sx - px + b * dx])
+                        z[n, i, j] = found
+
+        pooled.__name__ = name
+        return pooled
 
     def unpool_max(d, x, w, ky, kx, sy, sx, py, px, dy, dx):
         if side_by_side(x, d, ky, kx, sy, sx, py, px, dy, dx):
@@ -112,20 +121,6 @@ def kernels(number):
                             y, c = i * sy - py + a * dy, j * sx - px + b * dx
                             w[n, y, c] += share if x[n, y, c] == top else zero * share
 
-    def sum_pool(x, z, ky, kx, sy, sx, py, px, dy, dx):
-        if side_by_side(x, z, ky, kx, sy, sx, py, px, dy, dx):
-            return sums_of_squares(x, z)
-        for n in range(x.shape[0]):
-            for i in range(z.shape[1]):
-                first, last = part(i * sy - py, dy, x.shape[1], ky)
-                for j in range(z.shape[2]):
-                    low, high = part(j * sx - px, dx, x.shape[2], kx)
-                    total = zero
-                    for a in range(first, last):
-                        for b in range(low, high):
-                            total += x[n, i * sy - py + a * dy, j * sx - px + b * dx]
-                    z[n, i, j] = total
-
     def unpool_sum(d, w, ky, kx, sy, sx, py, px, dy, dx):
         if side_by_side(w, d, ky, kx, sy, sx, py, px, dy, dx):
             return spread_to_squares(d, w)
@@ -140,5 +135,6 @@ def kernels(number):
 
     images = numba.from_dtype(np.dtype(number))[:, :, ::1]
     made = {f.__name__: compiled(f, numba.void(*[images] * count, *[numba.int64] * 8), **OPTIONS)
-            for f, count in ((max_pool, 2), (unpool_max, 3), (sum_pool, 2), (unpool_sum, 2))}
+            for f, count in ((pool("max_pool", greater, least, max_of_squares), 2), (unpool_max, 3),
+                             (pool("sum_pool", plus, zero, sums_of_squares), 2), (unpool_sum, 2))}
     return SimpleNamespace(**made)
