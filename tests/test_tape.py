@@ -106,6 +106,21 @@ class TestLifetime:
         assert len(tg.tape()) == 0
         np.testing.assert_allclose(x.grad, y.data + 1)
 
+    @pytest.mark.parametrize("does", [
+        lambda: tg.grad(lambda y: y * y)(3.0), lambda: len(tg.tape()), lambda: str(tg.tape()), lambda: tg.tape().wengert(),
+        lambda: tg.tape().show(), lambda: leaf(2).sum().backward(), lambda: tg.compile(tg.sin)(tg.tensor(1.0))])
+    def test_nothing_leaves_while_a_sweep_walks(self, does):
+        """Entries whose uses have been consumed, so that only the tape holds them, wait for their turn with a delta."""
+        x = leaf(2)
+        first = [x * k for k in (3, 5, 7)]
+        hooked = x * 2
+        hooked.register_hook(lambda d: does() and None)
+        total = sum([y * 1.0 for y in (hooked, *first)]).sum()
+        del hooked, first
+        total.backward()
+        np.testing.assert_array_equal(x.grad, [17, 17])
+        assert len(tg.tape()) == 0
+
 
 class TestRecording:
     def test_no_grad_and_enable_grad(self):

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial, update_wrapper
 from itertools import zip_longest
-from math import inf
 from operator import is_
 from typing import Any
 
@@ -157,8 +156,7 @@ class Compiled:
         again = tracer.reason is None and made.only_computes()
         if again:
             traced = None                               # what it has kept for its derivatives goes before that of the replay
-            if thread.tape.limit < inf:                 # not in the middle of a sweep
-                thread.tape.reap()
+            thread.tape.reap()
         drawn = [array for *_, array in tracer.draws]
         output = MISS if tracer.reason is not None else made.first(args, kwargs, recording, drawn)
         if output is MISS or output is FAILED:

@@ -97,7 +97,9 @@ class TapeBase:
             self.reap()
 
     def reap(self) -> None:
-        """Drop the entries that only the tape holds."""
+        """Drop the entries that only the tape holds; not while a sweep walks over them, of which some have a delta by then."""
+        if self.limit == inf:
+            return
         entries, living, held, before = self.entries, [], 0, len(self.entries)
         pop = entries.pop
         for _ in range(before):
@@ -125,17 +127,20 @@ class TapeBase:
         self.entries[:] = [entry for entry in self.entries if entry.tape is not None]
 
     def keep_all(self) -> None:
-        """Disable reaping by size, until `limit` and `room` are set again."""
+        """Disable reaping, until `limit` and `room` are set again."""
         self.limit = self.room = inf
+
+    def living(self) -> list[Entry]:
+        """The entries for reading: those that are still to be reached, and have not been consumed."""
+        self.reap()
+        return [entry for entry in self.entries if entry.tape is not None]
 
     def wengert(self) -> list[Listed]:
         """The living entries as a plain list of `(z, g, (y1, .., yk))`, all of them strings."""
-        self.reap()
-        return naming.named(self.entries)
+        return naming.named(self.living())
 
     def __len__(self) -> int:
-        self.reap()
-        return len(self.entries)
+        return len(self.living())
 
     def __getitem__(self, position: Any) -> Any:
         return self.wengert()[position]
@@ -144,8 +149,7 @@ class TapeBase:
         return iter(self.wengert())
 
     def __str__(self) -> str:
-        self.reap()
-        return "\n".join(naming.lines(self.entries))
+        return "\n".join(naming.lines(self.living()))
 
     def __repr__(self) -> str:
         return f"<tape of {len(self)} entries>"

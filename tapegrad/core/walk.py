@@ -154,11 +154,12 @@ class Walk:
             for entry in self.entries:
                 entry.delta = None
         self.memo.clear()
+        tape.limit, tape.room = limit, room
         if self.consume and limit < inf:
             tape.drop_consumed()
             if entries:                                 # the next sweep should not walk over what is dead
                 tape.reap()
-        tape.limit, tape.room = (limit, room) if entries else tape.initial
+        tape.limit, tape.room = (limit, room) if entries or limit == inf else tape.initial
         lost = None
         for entry, before, delta in self.pending:
             if entry.tape is not None:

@@ -203,7 +203,6 @@ def notes_of(source: Any) -> list[Note]:
     """The notes of a trace, or of the living entries of a tape: those made by a trace, and new ones for the rest."""
     if not hasattr(source, "entries"):
         return list(source.notes)
-    source.reap()
     buffers, constants = Buffers(), dict[int, Constant]()
     notes: dict[Any, Note] = {}
 
@@ -211,7 +210,7 @@ def notes_of(source: Any) -> list[Note]:
         where = getattr(entry, "where", None)
         return where if type(where) is Note else notes[entry] if entry in notes else _outside(entry)
 
-    for entry in source.entries:
+    for entry in source.living():
         if type(getattr(entry, "where", None)) is Note:
             notes[entry] = entry.where
             buffers.of(entry)

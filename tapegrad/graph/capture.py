@@ -138,14 +138,14 @@ def enter(entries, of):
 def _entries(what, caller, begins):
     """The entries of a tape, or those that a tensor depends on, in the order in which they ran."""
     if isinstance(what, TapeBase):
-        what.reap()
-        if not what.entries:
+        entries = what.living()
+        if not entries:
             raise GradientError(f"{caller}: the tape is empty")
-        for entry in what.entries:
+        for entry in entries:
             for y in entry.operands:
                 if type(y) is Entry:
                     _check(y, what, caller)
-        return list(what.entries)
+        return entries
     if not isinstance(what, Handle):
         raise TypeError(f"{caller}: expected a tensor or a tape, got {type(what).__name__}")
     last = what._register
