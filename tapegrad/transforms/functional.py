@@ -72,7 +72,7 @@ def evaluated(name: str, fun: Function, args: Sequence[Tree], kwargs: dict[str, 
         alone = Outermost(fun, args, kwargs, positions, running)
         z = alone.output
         if type(z) is Tensor and z.dtype.kind == "f" and (z.size == 1 or not scalar):
-            found = alone.deltas([z], [unit_seed(z)])
+            found = alone.deltas(z, unit_seed(z))
             if found is not None:
                 value = z.detach().data
                 del alone, z

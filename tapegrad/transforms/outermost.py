@@ -11,12 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from tapegrad.core.entry import Leaf
+from tapegrad.core.entry import Entry, Leaf
 from tapegrad.core.record import wrap
 from tapegrad.core.sweep import sweep
 from tapegrad.core.tape import LIMIT, thread
-from tapegrad.core.walk import replaced
-from tapegrad.errors import ConsumedTapeError
 from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import arrays
 from tapegrad.tree import leaves, rebuild
@@ -27,10 +25,11 @@ _ARRAYS = frozenset({np.ndarray, float, np.float64, np.float32})
 class Outermost:
     """A run of fun(*args, **kwargs) on leaves in the place of the arguments at the positions.
 
-    inputs   these tensors, as they were passed
-    leaves   their registers, and those of derivatives that were asked for meanwhile
-    output   what the function returned
-    consumed the entries made meanwhile that a backward() has consumed
+    inputs      these tensors, as they were passed
+    registers   theirs
+    leaves      these, and those of derivatives that were asked for meanwhile
+    output      what the function returned
+    consumed    the entries made meanwhile that a backward() has consumed
     """
 
     __slots__ = ("consumed", "inputs", "leaves", "output", "registers")
@@ -40,11 +39,11 @@ class Outermost:
         """`runs` is where this thread's innermost run is noted."""
         given = list(args)
         self.inputs: list[Tensor] = []
+        self.registers: list[Leaf] = []
         for i in positions:
             x = args[i]
             given[i] = self._input(x) if type(x) in _ARRAYS else rebuild(x, iter([self._input(leaf) for leaf in leaves(x)]))
-        self.registers = [x._register for x in self.inputs]
-        self.leaves = set(self.registers)
+        self.leaves = set[Any](self.registers)
         runs.run = self
         try:
             with thread.tape.marked() as mark:
@@ -55,25 +54,26 @@ class Outermost:
 
     def _input(self, x: Any) -> Tensor:
         data = np.array(x)
-        z = wrap(data, Leaf(data.shape, data.dtype))
-        self.inputs.append(wrap(data, z._register))     # the function may write into its argument, which is then a result
-        return z
+        leaf = Leaf(data.shape, data.dtype)
+        self.registers.append(leaf)
+        self.inputs.append(wrap(data, leaf))            # the function may write into its argument, which is then a result
+        return wrap(data, leaf)
 
-    def deltas(self, outputs: Sequence[Tensor], seeds: Sequence[Any]) -> list[Any] | None:
-        """The deltas of the inputs; None where the outputs depend on what is from outside, too, so that there is more to do."""
-        try:
-            found = sweep(arrays, [(z._register, seed) for z, seed in zip(outputs, seeds) if z._register is not None], False)
-        except ConsumedTapeError:
+    def deltas(self, z: Tensor, seed: Any) -> list[Any] | None:
+        """The deltas of the inputs for that of the output z; None, and nothing has been done, where there is more to do."""
+        if not self._is_apart(z):
             return None
-        if not found.keys() <= self.leaves:
-            return None
-        deltas = []
-        for leaf in self.registers:
-            d = found.get(leaf)
-            if d is not None and leaf.hooks:            # type: ignore[union-attr]
-                d = replaced(leaf.hooks, d)             # type: ignore[union-attr]
-            deltas.append(np.zeros(leaf.shape, leaf.dtype) if d is None else np.array(d))    # type: ignore[union-attr]
-        return deltas
+        found = {} if z._register is None else sweep(arrays, [(z._register, seed)], False)
+        return [np.array(found[leaf]) if leaf in found else np.zeros(leaf.shape, leaf.dtype) for leaf in self.registers]
+
+    def _is_apart(self, z: Tensor) -> bool:
+        """Whether nothing is recorded that reads what is from outside, and no hook is there, which might look around."""
+        tape = thread.tape
+        if any([entry.plan.hooks for entry in tape.entries]) or any([leaf.hooks for leaf in self.registers]):
+            return False
+        registers = {y for ys in ((z._register,), *[entry.ys for entry in tape.entries]) for y in ys
+                     if type(y) is Leaf or type(y) is Entry and y.tape is not tape}
+        return registers <= self.leaves
 
 
 def ended() -> None:

@@ -11,9 +11,9 @@ import numpy as np
 
 from tapegrad.core.entry import Entry, Leaf
 from tapegrad.core.record import wrap
-from tapegrad.core.tape import enable_grad, thread, tracer
+from tapegrad.core.tape import TapeBase, enable_grad, thread, tracer
 from tapegrad.core.walk import Part, linked
-from tapegrad.errors import DtypeError, GradientError, describe
+from tapegrad.errors import DtypeError, GradientError, ThreadError, describe
 from tapegrad.functions.tensor import Tensor
 from tapegrad.transforms.autograd import copied, deltas, own
 from tapegrad.transforms.batched import Batched, lowered, open_levels, outside_of, raised, still_open
@@ -64,6 +64,9 @@ class Run:
         self.consumed = consumed.union([entry for entry in made if entry.tape is None])
         self.used = self._used()
         self.outside = self._read_outside()
+        for y in self.outside:
+            if type(y) is Entry and isinstance(y.tape, TapeBase) and y.tape is not thread.tape:
+                self._refuse_detour(y)
 
     def _replaced(self, leaf: Any, own: Callable[[Any], Tensor | None]) -> Any:
         x = own(leaf)
@@ -88,6 +91,19 @@ class Run:
         read = [y for entry in self.used if entry not in passed for y in entry.operands]
         read += [z._register for z in leaves(self.output) if isinstance(z, Tensor)]
         return list(dict.fromkeys([y for y in read if type(y) in (Entry, Leaf) and y not in inside]))
+
+    def _refuse_detour(self, result: Entry) -> None:
+        """ThreadError for a result of another thread that was computed from what is the run's: its part would be lost."""
+        inside, seen, todo = self.leaves.union(self.entries), set[Any](), [result]
+        while todo:
+            entry = todo.pop()
+            seen.add(entry)
+            registers = [y for y in entry.operands if type(y) in (Entry, Leaf)]
+            if not inside.isdisjoint(registers):
+                raise ThreadError(f"the function's value depends on a result of {result.g.name} that another thread has computed "
+                                  "from its argument, on that thread's tape: the gradient would be lost; compute it in the "
+                                  "thread that differentiates")
+            todo += [y for y in registers if type(y) is Entry and y not in seen]
 
     def part(self, more: Sequence[Entry] = (), wanted: Sequence[Any] = ()) -> Part:
         """What a sweep over this run walks: its entries, and more of them, down to what is from outside."""
