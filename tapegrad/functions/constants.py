@@ -198,4 +198,7 @@ def bincount(x: TensorLike, /, weights: TensorLike | None = None, minlength: int
     counts = np.bincount(value(x), minlength=minlength)
     if weights is None:
         return wrap(counts, None)
-    return recorded.scatter(astype(weights, np.float64), value(x).copy(), counts.shape)
+    weights, places = astype(weights, np.float64), value(x).copy()
+    if weights.shape != places.shape:
+        weights = recorded.broadcast_to(weights, places.shape)
+    return recorded.scatter(weights, places, counts.shape)

@@ -293,8 +293,9 @@ def ldexp(x1: TensorLike, x2: TensorLike, /) -> Tensor:
     >>> tg.ldexp([1.0, 1.5], [3, -1])
     tensor([8.  , 0.75])
     """
-    exponent, one = value(x2), np.ones((), np.result_type(value(x1), np.float16))
-    return multiply(multiply(x1, np.ldexp(one, exponent // 2)), np.ldexp(one, exponent - exponent // 2))
+    one = np.ones((), np.result_type(like(x1), np.float16))
+    halves = [derived("ldexp", g, x2) for g in (lambda n: np.ldexp(one, n // 2), lambda n: np.ldexp(one, n - n // 2))]
+    return multiply(multiply(x1, halves[0]), halves[1])
 
 
 def float_power(x1: TensorLike, x2: TensorLike, /) -> Tensor:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 Rule = Callable[..., Any]
 rules: dict[str, Rule] = {}                             # by the name of a row: batching.py
+of_static: set[str] = set()                             # the rows whose rule takes static arguments that differ by example
 _serial = count()
 
 
@@ -67,6 +68,8 @@ class Level:
         """g(generator()), once for each example of each level that is open."""
         levels = open_levels()
         with outside_of(levels):
+            if generator() is not generator():          # a seed, with which each example starts anew: all draw the same
+                return drawn(generator, g)
             z = drawn(generator, lambda numbers: _several(g, numbers, [level.size for level in levels]))
         return raised(z, levels)                        # type: ignore[no-any-return]
 
@@ -228,6 +231,8 @@ class Batched(Tensor):
         rule = rules.get(row.name) if table.get(row.name) is row or row.name == "alias" else None
         if rule is None:
             rule = rules["pointwise"] if row.pointwise else one_by_one
+        if static and row.name not in of_static and any([x._level is level for x in _batched(static)]):
+            rule = one_by_one
         tape = thread.tape                              # outside_of(level), in a third of the time
         before, tape.levels = tape.levels, [other for other in tape.levels if other is not level]
         try:

@@ -21,16 +21,17 @@ from tapegrad.functions.arguments import as_tensor, like, static
 from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import Primitive
 from tapegrad.transforms.batched import Level as Level
-from tapegrad.transforms.batched import Rule, inner, is_mapped, one_by_one, rules, run, spread
+from tapegrad.transforms.batched import Rule, inner, is_mapped, of_static, one_by_one, rules, run, spread
 from tapegrad.transforms.batching_indices import places
 
 Static = tuple[Any, ...]
 
 
-def batches(*names: str) -> Callable[[Rule], Rule]:
-    """Decorator: the rule of these rows."""
+def batches(*names: str, static: bool = False) -> Callable[[Rule], Rule]:
+    """Decorator: the rule of these rows. Where static arguments differ by example it is used with static=True only."""
     def enter(rule: Rule) -> Rule:
         rules.update(dict.fromkeys(names, rule))
+        of_static.update(names if static else ())
         return rule
 
     return enter
@@ -153,7 +154,7 @@ def _joined(row: Primitive, level: Level, operands: Any, static: Static) -> Any:
 # Indexing
 
 
-@batches("getitem")
+@batches("getitem", static=True)
 def _getitem(row: Primitive, level: Level, operands: Any, static: Static) -> Any:
     x, (index,) = operands[0], static
     found = places(index, level, like(x).shape, is_mapped(x, level))
@@ -163,7 +164,7 @@ def _getitem(row: Primitive, level: Level, operands: Any, static: Static) -> Any
     return z if found.order is None else recorded.transpose(z, found.order)
 
 
-@batches("scatter")
+@batches("scatter", static=True)
 def _scatter(row: Primitive, level: Level, operands: Any, static: Static) -> Any:
     index, shape = static
     found = places(index, level, shape, True)
@@ -174,7 +175,7 @@ def _scatter(row: Primitive, level: Level, operands: Any, static: Static) -> Any
     return run(row, (d,), (found.at, (level.size, *shape)))
 
 
-@batches("setitem")
+@batches("setitem", static=True)
 def _setitem(row: Primitive, level: Level, operands: Any, static: Static) -> Any:
     x, y = operands
     found = places(static[0], level, like(x).shape, True)
@@ -186,14 +187,12 @@ def _setitem(row: Primitive, level: Level, operands: Any, static: Static) -> Any
     return run(row, (spread(x, level), padded(y, level, found.ndim)), (found.at,))
 
 
-@batches("softmax_cross_entropy")
+@batches("softmax_cross_entropy", static=True)
 def _softmax_cross_entropy(row: Primitive, level: Level, operands: Any, given: Static) -> Any:
     x, (classes,) = operands[0], given
-    if is_mapped(classes, level):
-        return run(row, (spread(x, level),), (static(classes._inner),))
-    if tracer() is not None:                            # which knows the array of classes as it is, and no copy of it
+    if tracer() is not None and not isinstance(classes, Tensor):    # it knows the array of classes as it is, and no copy of it
         return one_by_one(row, level, operands, given)
-    return run(row, (spread(x, level),), (np.broadcast_to(classes, (level.size, *classes.shape)).copy(),))
+    return run(row, (spread(x, level),), (static(spread(classes, level)),))
 
 
 # Products and systems

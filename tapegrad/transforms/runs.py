@@ -100,9 +100,9 @@ class Run:
             seen.add(entry)
             registers = [y for y in entry.operands if type(y) in (Entry, Leaf)]
             if not inside.isdisjoint(registers):
-                raise ThreadError(f"the function's value depends on a result of {result.g.name} that another thread has computed "
-                                  "from its argument, on that thread's tape: the gradient would be lost; compute it in the "
-                                  "thread that differentiates")
+                raise ThreadError(f"the function's value depends on a result of {result.g.name} that another thread has "
+                                  "computed from its argument, on that thread's tape: the gradient would be lost; compute it "
+                                  "in the thread that differentiates")
             todo += [y for y in registers if type(y) is Entry and y not in seen]
 
     def part(self, more: Sequence[Entry] = (), wanted: Sequence[Any] = ()) -> Part:
