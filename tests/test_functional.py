@@ -209,6 +209,22 @@ class TestProducts:
         np.testing.assert_allclose(tg.grad(lambda u: (tg.vjp(vector, X)[1](u)[0] * u).sum())(u),
                                    (JACOBIAN + JACOBIAN.T) @ u)
 
+    @pytest.mark.parametrize("g", [lambda w, d: tg.vjp(lambda x: tg.sin(x * w), X)[1](d)[0],
+                                   lambda w, d: tg.jvp(lambda x: tg.sin(x * w), (X,), (d,))[1],
+                                   lambda w, d: tg.hvp(lambda x: tg.sin(x * w).sum(), (X,), (d,))[0]],
+                             ids=["vjp", "jvp", "hvp"])
+    @pytest.mark.parametrize("made", [np.copy, tg.tensor])
+    def test_a_vector_may_be_written_to_before_the_result_is_differentiated(self, g, made):
+        found = []
+        for written in (False, True):
+            w, d = tg.tensor(X, requires_grad=True), made(X)
+            z = g(w, d).sum()
+            if written:
+                (d.data if made is tg.tensor else d)[:] = 100.0
+            z.backward()
+            found.append(w.grad)
+        np.testing.assert_array_equal(*found)
+
     def test_jacobian_and_hessian(self):
         np.testing.assert_allclose(tg.jacobian(vector)(X), JACOBIAN)
         np.testing.assert_allclose(tg.hessian(f)(X), np.diag(d2f(X)), atol=1e-12)

@@ -29,7 +29,17 @@ from tapegrad.transforms.autograd import deltas
 from tapegrad.transforms.batched import Batched, open_levels, outside_of, raised, unwrapped
 from tapegrad.transforms.batching import Level
 from tapegrad.transforms.outermost import Outermost, ended, outermost
-from tapegrad.transforms.runs import Differentiation, Function, positions_of, running, separate, snapshot, structured, unit_seed
+from tapegrad.transforms.runs import (
+    Differentiation,
+    Function,
+    on_the_tape,
+    positions_of,
+    running,
+    separate,
+    snapshot,
+    structured,
+    unit_seed,
+)
 from tapegrad.tree import leaves, rebuild, same
 from tapegrad.typing import Tree
 
@@ -189,8 +199,7 @@ def jvp(fun: Function, primals: Sequence[Tree], tangents: Sequence[Tree]) -> tup
     linear = [(g, t) for g, t in zip(pulled, directions) if g._register is not None]
     with enable_grad(), outside_of(run.levels):
         found = deltas([g for g, _ in linear],
-                       [(t if isinstance(t, Tensor) else wrap(t, None)) if create or tracer() is not None
-                        else t._value if type(t) is Tensor else t
+                       [on_the_tape(t) if create or tracer() is not None else t._value if type(t) is Tensor else t
                         for _, t in linear], [seed._register for seed in seeds], create_graph=create,
                        part=run.part(mark.made()))
     moved = separate([run.result(np.zeros(z.shape, z.dtype) if delta is None else delta, create)

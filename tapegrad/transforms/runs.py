@@ -215,7 +215,7 @@ class Differentiation(Run):
     def pull_whole(self, outputs: Sequence[Tensor], seeds: Sequence[Any], on_tape: bool = False) -> list[Any]:
         """What `pull` gives, of all examples at once."""
         create = (self.nested or on_tape) and thread.tape.recording      # a pullback may be called under no_grad
-        seeds = [seed if isinstance(seed, Tensor) else wrap(seed, None) for seed in seeds] if create else [
+        seeds = [on_the_tape(seed) for seed in seeds] if create else [
             seed._value if type(seed) is Tensor and tracer() is None else seed for seed in seeds]
         found = deltas(outputs, seeds, [x._register for x in self.whole], create_graph=create,
                        part=self.part())
@@ -250,6 +250,11 @@ class Differentiation(Run):
         if self.nested:
             return z
         return z.detach() if self.as_tensors else z.detach().data
+
+
+def on_the_tape(seed: Any) -> Tensor:
+    """What a recorded sweep starts with: it may save it, and the caller may write into it."""
+    return seed if isinstance(seed, Tensor) else wrap(copied(seed), None)
 
 
 class _Chosen:
