@@ -88,6 +88,18 @@ def test_what_the_caller_writes_into_it_afterwards():
         np.testing.assert_allclose(x.grad, 2 * dense.sum(0), rtol=1e-12)
 
 
+@pytest.mark.parametrize("product", [
+    tg.custom_root(lambda z, x, S: z - S @ x, lambda x, S: S @ x),
+    tg.primitive(lambda d, z, x, S: S.T @ d, name="sparse_product_of_a_user")(lambda x, S: S @ x)],
+    ids=["custom_root", "primitive"])
+def test_what_the_caller_writes_into_an_argument_afterwards(product):
+    S, x = sp.csr_array(M), tg.tensor(np.ones(4), requires_grad=True)
+    z = product(x, S).sum()
+    S.data *= 2
+    z.backward()
+    np.testing.assert_allclose(x.grad, M.sum(0), rtol=1e-12)
+
+
 def test_solved_by_gradients():
     S, b = sp.csr_array(M @ M.T + np.eye(3)), np.array([1.0, 2.0, 3.0])
     quadratic = lambda x: 0.5 * x @ (S @ x) - x @ b  # noqa: E731

@@ -18,7 +18,7 @@ from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import Primitive, arrays
 from tapegrad.transforms.batched import looped
 from tapegrad.transforms.functional import jacobian, vjp
-from tapegrad.transforms.runs import Run
+from tapegrad.transforms.runs import Run, unshared
 from tapegrad.tree import leaves, rebuild
 from tapegrad.typing import Array, Tree
 
@@ -41,11 +41,8 @@ def _is_wanted(leaf: Any) -> bool:
 
 def kept(tree: Tree) -> Tree:
     """A structure for the sweep to read: with copies of arrays, and of the values of tensors whose gradient is not wanted."""
-    def copied(leaf: Any) -> Any:
-        held = leaf._value if isinstance(leaf, Tensor) and not _is_wanted(leaf) else leaf
-        return held.copy() if isinstance(held, np.ndarray) else held
-
-    return rebuild(tree, iter([copied(leaf) for leaf in leaves(tree)]))
+    return rebuild(tree, iter([
+        unshared(leaf._value if isinstance(leaf, Tensor) and not _is_wanted(leaf) else leaf) for leaf in leaves(tree)]))
 
 
 def filled(tree: Tree, chosen: Sequence[Tensor], others: Sequence[Any]) -> Tree:

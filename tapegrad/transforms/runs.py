@@ -13,7 +13,7 @@ from tapegrad.core.entry import Entry, Leaf
 from tapegrad.core.record import wrap
 from tapegrad.core.tape import TapeBase, enable_grad, thread, tracer
 from tapegrad.core.walk import Part, linked
-from tapegrad.errors import DtypeError, GradientError, ThreadError, describe
+from tapegrad.errors import DtypeError, GradientError, ThreadError, describe, is_sparse
 from tapegrad.functions.tensor import Tensor
 from tapegrad.transforms.autograd import copied, deltas, own
 from tapegrad.transforms.batched import Batched, lowered, open_levels, outside_of, raised, still_open
@@ -266,8 +266,12 @@ class _Chosen:
 
 def snapshot(tree: Tree) -> Tree:
     """A structure whose arrays and tensors do not change when the caller's do; tensors keep their registers."""
-    return rebuild(tree, iter([
-        x._again() if isinstance(x, Tensor) else x.copy() if isinstance(x, np.ndarray) else x for x in leaves(tree)]))
+    return rebuild(tree, iter([x._again() if isinstance(x, Tensor) else unshared(x) for x in leaves(tree)]))
+
+
+def unshared(x: Any) -> Any:
+    """A copy of an array or a sparse matrix, into which the caller may write; anything else as it is."""
+    return x.copy() if isinstance(x, np.ndarray) or is_sparse(x) else x
 
 
 def separate(found: Sequence[Any], given: Sequence[Any]) -> list[Any]:
