@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import math
 import sys
 import types
 
@@ -172,7 +173,7 @@ class TestRest:
         vector, unflatten = flatten(value)
         assert vector.tolist() == [*A.ravel(), *X, 2.0]
         again = unflatten(vector)
-        assert type(again["a"]) is tuple and again["b"][1] == 2.0
+        assert type(again["a"]) is tuple and again["b"][1] == 2.0 and list(again) == ["b", "a"]
         close(again["a"][0], A)
         close(grad(lambda v: anp.sum(unflatten(v)["b"][0] ** 2))(vector), [0.0] * 6 + list(2 * X) + [0.0])
         f, unflatten, vector = flatten_func(lambda pair: (pair[1], pair[0]), (X, 1.0))
@@ -227,9 +228,45 @@ class TestRest:
         assert np_.tanh is anp.tanh and np_.int64(3) == 3
         close(grad(lambda x: anp.sum(np_.make_diagonal(x, axis1=-1, axis2=-2) ** 2))(X), 2 * X)
         close(jacobian(lambda a: np_.linalg.eigh(a)[0])(np.diag(X)), differences(lambda a: np.linalg.eigh(a)[0], np.diag(X)))
+        upper = np_.linalg.eigvalsh(np.array([[1.0, 5.0], [0.0, 2.0]]), UPLO="u")
+        close(upper, np.linalg.eigvalsh([[1.0, 5.0], [5.0, 2.0]]))
+        for matrix in (np.eye(2), tg.tensor(np.eye(2))):
+            with pytest.raises(ValueError, match="UPLO"):
+                np_.linalg.eigh(matrix, UPLO="X")
         vjps = importlib.import_module(f"{np_.__name__}.numpy_vjps")
         close(vjps.unbroadcast_f(X, lambda g: g)(np.ones((2, 3))), np.full(3, 2.0))
         close(vjps.repeat_to_match_shape(X, (2, 3), float, 0, False)[0], np.stack([X, X]))
+
+
+class TestDifferent:
+    """What compat/README.md says is different."""
+
+    def test_item_assignment(self):
+        def assigned(x):
+            z = x * 1
+            z[0] = 3 * x[1]
+            return anp.sum(z ** 2)
+
+        close(grad(assigned)(X), [0.0, 20 * X[1], 2 * X[2]])
+
+        def of_the_argument(x):
+            x[0] = 1.0
+
+        with pytest.raises(errors.GradientError):
+            grad(of_the_argument)(X)
+
+    @pytest.mark.parametrize("reads", [float, math.sin, np.asarray])
+    def test_what_loses_the_gradient(self, reads):
+        with pytest.raises(errors.GradientError, match="lost"):
+            grad(lambda x: reads(x) * x)(0.5)
+
+    def test_an_unknown_derivative(self):
+        pytest.importorskip("scipy")
+        with pytest.raises(errors.GradientError):
+            grad(lambda order: ag.scipy.special.jv(order, 1.0))(0.5)
+
+    def test_boxes(self):
+        assert ag.numpy.numpy_boxes.ArrayBox is tg.Tensor is tracer.Box and not hasattr(tracer.Box, "register")
 
 
 class TestScipy:

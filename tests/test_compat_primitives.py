@@ -200,6 +200,11 @@ class TestTraces:
         for x, y in ((1.0, 2.0), (0.5, 3.0)):
             close(f(x, y), 2 * np.cos(x * y) + x + y)
         assert len(runs) == 1
+        c = X.copy()
+        f = const_graph(lambda c, x: anp.sum(c * x), c)
+        f(X)
+        c[:] = 100.0                                    # which the trace read, and does not again
+        close(f(2 * X), 2 * X @ X)
         with pytest.warns(UserWarning, match="independent"), pytest.raises(ValueError, match="depend"):
             const_graph(lambda x: 1.0)(2.0)
 
