@@ -275,6 +275,24 @@ def test_vectors_have_none_where_their_values_are_equal():
     assert not np.isfinite(x.grad).all()
 
 
+VECTORS = {"eigh": lambda x: linalg.eigh(x)[1], "eig": lambda x: linalg.eig(x)[1], "U": lambda x: linalg.svd(x)[0],
+           "Vh": lambda x: linalg.svd(x)[2]}
+
+
+@pytest.mark.parametrize("dtype", [float, complex])
+def test_equal_values_of_real_and_complex_matrices(dtype):
+    x = np.diag([2.0, 2.0, 3.0]).astype(dtype)
+    for values in (linalg.eigvalsh, linalg.svdvals, lambda x: tg.real(linalg.eigvals(x))):
+        y = tg.tensor(x, requires_grad=True)
+        values(y).sum().backward()
+        np.testing.assert_allclose(y.grad, np.eye(3), atol=1e-12)
+    for vectors in VECTORS.values():
+        y = tg.tensor(x, requires_grad=True)
+        (tg.abs(np.array([1.0, 2.0, 4.0]) @ vectors(y)) ** 2 * [1.0, 2.0, 3.0]).sum().backward()
+        assert not np.isfinite(y.grad).all()
+    assert linalg.eig(x).eigenvalues.dtype == linalg.eig(x).eigenvectors.dtype == complex
+
+
 @pytest.mark.parametrize("x", [np.outer(b, b), np.zeros((3, 3)), np.diag([1.0, 2, 0]), np.diag([2.0, 0, 0, 3]),
                                np.array([[0.0]]), np.arange(9.0).reshape(3, 3), np.eye(3), np.zeros((2, 2)),
                                np.stack([np.eye(2), np.ones((2, 2))])])
@@ -295,10 +313,6 @@ def test_slogdet_of_a_singular_matrix():
 def test_what_has_no_inverse_is_a_linalg_error(call):
     with pytest.raises(linalg.LinAlgError):
         call()
-
-
-VECTORS = {"eigh": lambda x: linalg.eigh(x)[1], "eig": lambda x: linalg.eig(x)[1], "U": lambda x: linalg.svd(x)[0],
-           "Vh": lambda x: linalg.svd(x)[2]}
 
 
 def test_what_depends_on_the_phase_of_a_complex_vector_is_refused():
