@@ -18,28 +18,27 @@ from tapegrad.errors import DtypeError, GradientError, ShapeError
 from tapegrad.errors import describe as described
 from tapegrad.functions.arguments import as_tensor, constant, value
 from tapegrad.functions.tensor import Tensor
-from tapegrad.numpy.dispatch import Names, dispatched, holds_tensor, wrapping
+from tapegrad.numpy.dispatch import Names, holds_tensor, wrapping
 from tapegrad.transforms.functional import vjp
 from tapegrad.transforms.implicit import closed, computed, filled, kept, recorded_value, values, wanted
 from tapegrad.tree import leaves
 from tapegrad.typing import Array, TensorLike
 
 __all__ = list(theirs.__all__)
+_names = Names(globals(), theirs, "scipy.integrate", lambda name: None)
+__dir__, __getattr__ = _names.dir, _names.get
 
 Function = Callable[..., Any]
 
 
-def _trapezoid(y: TensorLike, x: TensorLike | None = None, dx: Any = 1.0, axis: int = -1) -> Tensor:
+@_names.of("trapezoid")
+def trapezoid(y: TensorLike, x: TensorLike | None = None, dx: Any = 1.0, axis: int = -1) -> Tensor:
     """The integral by the trapezoidal rule: see tg.trapezoid.
 
     >>> tg.scipy.integrate.trapezoid(tg.tensor([1.0, 2.0, 3.0]))
     tensor(4.)
     """
     return functions.trapezoid(y, x, dx, axis)
-
-
-trapezoid: Any = dispatched("scipy.integrate.trapezoid", theirs.trapezoid, _trapezoid)
-trapezoid.__doc__, trapezoid.__module__ = _trapezoid.__doc__, __name__
 
 
 @wrapping(theirs.quad)
@@ -213,7 +212,3 @@ def solve_ivp(fun: Function, t_span: Any, y0: Any, method: Any = "RK45", t_eval:
     z = _flow("solve_ivp", lambda y, t, *args: fun(t, y, *args), y0, times, tuple(args), solve)
     found.y = functions.transpose(z if times is found.t else z[1:])
     return found
-
-
-_names = Names(globals(), theirs, "scipy.integrate", lambda name: None)
-__dir__, __getattr__ = _names.dir, _names.get
