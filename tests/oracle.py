@@ -81,14 +81,19 @@ def gradient_differences(f, arrays, step=1e-5):
     return found
 
 
-def numeric(f, xs, i, step=1e-6):
-    """The derivative by xs[i] of a function of arrays that returns a number, element by element."""
-    g = np.zeros(xs[i].shape)
-    for k in np.ndindex(g.shape):
+def jacobian(f, x, step=1e-6):
+    """The derivative of an array f(x) of shape m by x of shape n, m + n, element by element."""
+    columns = []
+    for k in np.ndindex(x.shape):
         sides = []
         for side in (step, -step):
-            moved = [np.array(x) for x in xs]
-            moved[i][k] += side
-            sides.append(f(*moved))
-        g[k] = (sides[0] - sides[1]) / (2 * step)
-    return g
+            moved = np.array(x)
+            moved[k] += side
+            sides.append(np.asarray(f(moved)))
+        columns.append((sides[0] - sides[1]) / (2 * step))
+    return np.stack(columns, -1).reshape(*columns[0].shape, *x.shape)
+
+
+def numeric(f, xs, i, step=1e-6):
+    """The derivative by xs[i] of a function of arrays."""
+    return jacobian(lambda x: f(*xs[:i], x, *xs[i + 1:]), xs[i], step)

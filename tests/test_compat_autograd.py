@@ -2,11 +2,13 @@
 
 import doctest
 import importlib
+import math
 import sys
 import types
 
 import numpy as np
 import pytest
+from oracle import jacobian as differences
 
 import tapegrad as tg
 import tapegrad.numpy as anp
@@ -28,11 +30,10 @@ from tapegrad.compat.autograd import (
     util,
     wrap_util,
 )
-from tapegrad.compat.autograd.extend import defjvp, defjvp_argnum, defvjp, defvjp_argnum, defvjp_argnums, primitive
+from tapegrad.compat.autograd.extend import defvjp, primitive
 from tapegrad.compat.autograd.misc.fixed_points import fixed_point
 from tapegrad.compat.autograd.misc.flatten import flatten, flatten_func
 from tapegrad.compat.autograd.misc.optimizers import adam, rmsprop, sgd
-from tapegrad.compat.autograd.misc.tracers import const_graph, full_graph
 from tapegrad.compat.autograd.test_util import check_grads
 
 X = np.array([0.5, -1.0, 2.0])
@@ -46,17 +47,6 @@ NAMES = {
     tracer: "Box Node getval isbox notrace_primitive primitive trace", builtins: "dict isinstance list tuple type",
     misc: "const_graph flatten", test_util: "check_equivalent check_grads check_jvp check_vjp combo_check",
     util: "func quick_grad_check subval subvals toposort", wrap_util: "unary_to_nary wraps"}
-
-
-def differences(f, x, h=1e-6):
-    """The derivative of an array by an array, by central differences."""
-    x = np.asarray(x, float)
-    columns = []
-    for i in np.ndindex(x.shape):
-        step = np.zeros(x.shape)
-        step[i] = h
-        columns.append((np.asarray(f(x + step)) - np.asarray(f(x - step))) / (2 * h))
-    return np.moveaxis(np.array(columns).reshape(*x.shape, *np.shape(columns[0])), range(x.ndim), range(-x.ndim, 0))
 
 
 def number(x):
@@ -177,165 +167,13 @@ class TestOperators:
         assert len(runs) > 1
 
 
-class TestPrimitives:
-    def test_vjps(self):
-        @primitive
-        def product(x, y, power=1):
-            assert type(x) is np.ndarray or np.isscalar(x)
-            return (x * y) ** power
-
-        defvjp(product, lambda ans, x, y, power=1: lambda g: g * power * y * (x * y) ** (power - 1),
-               lambda ans, x, y, power=1: lambda g: g * power * x * (x * y) ** (power - 1))
-        close(grad(lambda x: anp.sum(product(x, 3.0, power=2)))(X), 18 * X)
-        close(grad(lambda y: anp.sum(product(X, y, power=2)))(3.0), 6 * (X ** 2).sum())
-        check_grads(lambda x, y: product(x, y, power=3), (0, 1), order=2)(X, 2.0)
-        assert product(2.0, 3.0) == 6.0
-
-    def test_by_argnum(self):
-        f, h = primitive(lambda x, y: x * y), primitive(lambda x, y: x * y)
-        defvjp_argnum(f, lambda argnum, ans, args, kwargs: lambda g: g * args[1 - argnum])
-        defvjp_argnums(h, lambda argnums, ans, args, kwargs: lambda g: [g * args[1 - i] for i in argnums])
-        for function in (f, h):
-            assert grad(function, [0, 1])(2.0, 3.0) == (3.0, 2.0)
-
-    def test_only_a_jvp(self):
-        """Its transpose is the vjp."""
-        f, linear, summed = primitive(lambda x, y: x ** 2 * y), primitive(lambda x: x[::-1]), primitive(lambda x, y: x * y)
-        defjvp(f, lambda g, ans, x, y: 2 * x * y * g, lambda g, ans, x, y: x ** 2 * g)
-        defjvp(linear, "same")
-        defjvp_argnum(summed, lambda i, g, ans, args, kwargs: g * args[1 - i])
-        check_grads(lambda x, y: f(x, y), (0, 1))(X, 2 * X)
-        close(jacobian(linear)(X), np.eye(3)[::-1])
-        assert grad(lambda x: summed(x, x))(3.0) == 6.0
-
-    def test_structures_in_and_out(self):
-        @primitive
-        def both(pair, c):
-            return {"sum": pair[0] + pair[1], "product": c * pair[0] * pair[1]}
-
-        def vjp(ans, pair, c):
-            return lambda g: (g["sum"] + c * pair[1] * g["product"], g["sum"] + c * pair[0] * g["product"])
-
-        defvjp(both, vjp, None)
-
-        def f(x, y):
-            z = both((x, y), 2.0)
-            return anp.sum(anp.sin(z["sum"])) + anp.sum(z["product"] ** 2)
-
-        check_grads(f, (0, 1), modes=["rev"])(X, X + 1)
-        close(grad(lambda x: f(x, X))(X), differences(lambda x: f(x, X), X))
-
-    def test_complex(self):
-        square = primitive(lambda z: z ** 2)
-        defvjp(square, lambda ans, z: lambda g: g * 2 * z)
-        close(ag.holomorphic_grad(square)(1 + 2j), 2 + 4j)
-        check_grads(lambda z: anp.abs(square(z)), modes=["rev"])(np.array([1 + 2j, 0.5j]))
-
-    def test_what_is_not_defined(self):
-        f, g = primitive(lambda x: 2 * x), primitive(lambda x, y: x * y)
-        defvjp(g, lambda ans, x, y: lambda d: d * y)
-        with pytest.raises(NotImplementedError, match="not defined"):
-            grad(f)(1.0)
-        with pytest.raises(NotImplementedError, match="not defined"):
-            grad(g, 1)(1.0, 2.0)
-        with pytest.raises(errors.GradientError, match="keyword"):
-            grad(lambda x: g(x, y=x))(1.0)
-        with pytest.raises(TypeError, match="expected a function"):
-            defvjp(f, "same")
-
-    def test_what_does_not_fit(self):
-        f, text = primitive(lambda x: 2 * x), primitive(lambda x: "text")
-        defvjp(f, lambda ans, x: lambda g: np.ones(5))
-        defvjp(text, lambda ans, x: lambda g: g)
-        with pytest.raises(errors.ShapeError, match="vjp returned"):
-            grad(lambda x: anp.sum(f(x)))(X)
-        with pytest.raises(TypeError, match="returned str"):
-            grad(text)(1.0)
-
-    def test_arguments_are_not_written_to(self):
-        @primitive
-        def doubled(x):
-            x *= 2
-            return x
-
-        defvjp(doubled, lambda ans, x: lambda g: 2 * g)
-        with pytest.raises(ValueError, match="read-only"):
-            grad(lambda x: anp.sum(doubled(x)))(X)
-
-    def test_none_and_notrace(self):
-        f = primitive(lambda x, n: x * n)
-        defvjp(f, lambda ans, x, n: lambda g: g * n, None)
-        assert grad(lambda x: f(x, x))(3.0) == 3.0
-        constant = extend.notrace_primitive(lambda x: x * 2)
-        assert grad(lambda x: x * constant(x))(3.0) == 6.0
-        floor = primitive(lambda x: x // 1)
-        extend.register_notrace(extend.VJPNode, floor)
-        assert grad(lambda x: x * floor(x))(3.5) == 3.0
-
-    def test_sparse(self):
-        first = primitive(lambda x: x[0])
-
-        def add(x):
-            x[0] += 2.0
-            return x
-
-        defvjp(first, lambda ans, x: lambda g: core.SparseObject(core.vspace(x), add))
-        close(grad(lambda x: 2.0 * first(x))(X), [2.0, 0.0, 0.0])
-
-    def test_the_old_way(self):
-        f = ag.primitive(lambda x, y: x * y)
-        with pytest.warns(UserWarning, match="deprecated"):
-            f.defvjp(lambda g, ans, vs, gvs, x, y: g * y)
-        with pytest.warns(UserWarning, match="deprecated"):
-            f.defgrad(lambda ans, x, y: lambda g: g * x, argnum=1)
-        assert grad(f, [0, 1])(2.0, 3.0) == (3.0, 2.0)
-        with pytest.warns(UserWarning, match="deprecated"):
-            f.defvjp_is_zero([1])
-        assert grad(f, [0, 1])(2.0, 3.0) == (3.0, 0.0)
-
-
-class TestTraces:
-    def test_nodes(self):
-        node = full_graph(lambda x, y: anp.sin(x * y), 2.0, 3.0)
-        assert node.value == np.sin(6.0) and node.recipe[0].__name__ == "sin"
-        product = node.recipe[3][0][1]
-        assert product.recipe[0].__name__ == "multiply" and [i for i, _ in product.recipe[3]] == [0, 1]
-        assert len(list(util.toposort(node, lambda node: [parent for _, parent in node.recipe[3]]))) == 5
-
-    def test_const_graph(self):
-        runs = []
-        f = const_graph(lambda c, x, y: (runs.append(1), c * grad(anp.sin)(x * y) + anp.sum(anp.stack([x, y])))[1], 2.0)
-        for x, y in ((1.0, 2.0), (0.5, 3.0)):
-            close(f(x, y), 2 * np.cos(x * y) + x + y)
-        assert len(runs) == 1
-        with pytest.warns(UserWarning, match="independent"), pytest.raises(ValueError, match="depend"):
-            const_graph(lambda x: 1.0)(2.0)
-
-    def test_primitives_need_no_vjp(self):
-        f = primitive(lambda x, name: 2 * x)
-        names = []
-        value, node = tracer.trace(_Names.new_root(names), lambda x: f(anp.exp(x), "name"), 0.0)
-        assert value == 2.0 and names == ["exp", f.__name__]
-        with pytest.raises(TypeError, match="returned a tuple"):
-            tracer.trace(_Names.new_root(names), lambda x: (x, x), 0.0)
-
-
-class _Names(tracer.Node):
-    def __init__(self, value, fun, args, kwargs, parent_argnums, parents):
-        self.names = parents[0].names
-        self.names.append(fun.__name__)
-
-    def initialize_root(self, names):
-        self.names = names
-
-
 class TestRest:
     def test_flatten(self):
         value = {"b": [X, 2.0], "a": (A, [])}
         vector, unflatten = flatten(value)
         assert vector.tolist() == [*A.ravel(), *X, 2.0]
         again = unflatten(vector)
-        assert type(again["a"]) is tuple and again["b"][1] == 2.0
+        assert type(again["a"]) is tuple and again["b"][1] == 2.0 and list(again) == ["b", "a"]
         close(again["a"][0], A)
         close(grad(lambda v: anp.sum(unflatten(v)["b"][0] ** 2))(vector), [0.0] * 6 + list(2 * X) + [0.0])
         f, unflatten, vector = flatten_func(lambda pair: (pair[1], pair[0]), (X, 1.0))
@@ -390,9 +228,45 @@ class TestRest:
         assert np_.tanh is anp.tanh and np_.int64(3) == 3
         close(grad(lambda x: anp.sum(np_.make_diagonal(x, axis1=-1, axis2=-2) ** 2))(X), 2 * X)
         close(jacobian(lambda a: np_.linalg.eigh(a)[0])(np.diag(X)), differences(lambda a: np.linalg.eigh(a)[0], np.diag(X)))
+        upper = np_.linalg.eigvalsh(np.array([[1.0, 5.0], [0.0, 2.0]]), UPLO="u")
+        close(upper, np.linalg.eigvalsh([[1.0, 5.0], [5.0, 2.0]]))
+        for matrix in (np.eye(2), tg.tensor(np.eye(2))):
+            with pytest.raises(ValueError, match="UPLO"):
+                np_.linalg.eigh(matrix, UPLO="X")
         vjps = importlib.import_module(f"{np_.__name__}.numpy_vjps")
         close(vjps.unbroadcast_f(X, lambda g: g)(np.ones((2, 3))), np.full(3, 2.0))
         close(vjps.repeat_to_match_shape(X, (2, 3), float, 0, False)[0], np.stack([X, X]))
+
+
+class TestDifferent:
+    """What compat/README.md says is different."""
+
+    def test_item_assignment(self):
+        def assigned(x):
+            z = x * 1
+            z[0] = 3 * x[1]
+            return anp.sum(z ** 2)
+
+        close(grad(assigned)(X), [0.0, 20 * X[1], 2 * X[2]])
+
+        def of_the_argument(x):
+            x[0] = 1.0
+
+        with pytest.raises(errors.GradientError):
+            grad(of_the_argument)(X)
+
+    @pytest.mark.parametrize("reads", [float, math.sin, np.asarray])
+    def test_what_loses_the_gradient(self, reads):
+        with pytest.raises(errors.GradientError, match="lost"):
+            grad(lambda x: reads(x) * x)(0.5)
+
+    def test_an_unknown_derivative(self):
+        pytest.importorskip("scipy")
+        with pytest.raises(errors.GradientError):
+            grad(lambda order: ag.scipy.special.jv(order, 1.0))(0.5)
+
+    def test_boxes(self):
+        assert ag.numpy.numpy_boxes.ArrayBox is tg.Tensor is tracer.Box and not hasattr(tracer.Box, "register")
 
 
 class TestScipy:

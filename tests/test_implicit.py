@@ -125,3 +125,14 @@ def test_an_array_that_was_handed_out_may_be_written_to_before_the_sweep(f):
         z.backward()
         found.append(x.grad)
     np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("call", [
+    lambda b: tg.custom_root(lambda x, a: x * x - a * b, lambda a: np.sqrt(2 * a))(4.0),
+    lambda b: tg.custom_fixed_point(lambda x, a: tg.cos(a * x) * b / 2, 1.0, 1.0),
+])
+def test_a_tensor_that_is_no_argument_is_refused_where_no_argument_has_a_gradient_either(call):
+    with pytest.raises(GradientError, match="not among its arguments"):
+        tg.grad(lambda b: b * call(b))(2.0)
+    with tg.no_grad():
+        assert not call(tg.tensor(2.0, requires_grad=True)).requires_grad

@@ -275,6 +275,24 @@ def test_vectors_have_none_where_their_values_are_equal():
     assert not np.isfinite(x.grad).all()
 
 
+VECTORS = {"eigh": lambda x: linalg.eigh(x)[1], "eig": lambda x: linalg.eig(x)[1], "U": lambda x: linalg.svd(x)[0],
+           "Vh": lambda x: linalg.svd(x)[2]}
+
+
+@pytest.mark.parametrize("dtype", [float, complex])
+def test_equal_values_of_real_and_complex_matrices(dtype):
+    x = np.diag([2.0, 2.0, 3.0]).astype(dtype)
+    for values in (linalg.eigvalsh, linalg.svdvals, lambda x: tg.real(linalg.eigvals(x))):
+        y = tg.tensor(x, requires_grad=True)
+        values(y).sum().backward()
+        np.testing.assert_allclose(y.grad, np.eye(3), atol=1e-12)
+    for vectors in VECTORS.values():
+        y = tg.tensor(x, requires_grad=True)
+        (tg.abs(np.array([1.0, 2.0, 4.0]) @ vectors(y)) ** 2 * [1.0, 2.0, 3.0]).sum().backward()
+        assert not np.isfinite(y.grad).all()
+    assert linalg.eig(x).eigenvalues.dtype == linalg.eig(x).eigenvectors.dtype == complex
+
+
 @pytest.mark.parametrize("x", [np.outer(b, b), np.zeros((3, 3)), np.diag([1.0, 2, 0]), np.diag([2.0, 0, 0, 3]),
                                np.array([[0.0]]), np.arange(9.0).reshape(3, 3), np.eye(3), np.zeros((2, 2)),
                                np.stack([np.eye(2), np.ones((2, 2))])])
@@ -299,11 +317,40 @@ def test_what_has_no_inverse_is_a_linalg_error(call):
 
 def test_what_depends_on_the_phase_of_a_complex_vector_is_refused():
     x = A[0] + 1j * A[1]
-    for vectors in (lambda x: linalg.eigh(x)[1], lambda x: linalg.eig(x)[1], lambda x: linalg.svd(x)[0],
-                    lambda x: linalg.svd(x)[2]):
+    for vectors in VECTORS.values():
         with pytest.raises(GradientError, match="phase"):
             tg.real(vectors(tg.tensor(x, requires_grad=True))).sum().backward()
         tg.abs(vectors(tg.tensor(x, requires_grad=True))).sum().backward()
+
+
+@pytest.mark.parametrize("vectors", VECTORS.values(), ids=VECTORS)
+def test_the_phase_of_one_matrix_of_a_stack_is_not_hidden_by_the_others(vectors):
+    for weight in (1e12, np.nan):
+        x = tg.tensor(A + 1j * A[::-1], requires_grad=True)
+        z = vectors(x)
+        with pytest.raises(GradientError, match="phase"):
+            (weight * tg.abs(z[0]).sum() + tg.real(z[1]).sum()).backward()
+
+
+@pytest.mark.parametrize("vectors", VECTORS.values(), ids=VECTORS)
+def test_the_phase_is_refused_by_compiled_functions(vectors):
+    f = tg.compile(lambda x: tg.real(vectors(x)).sum())
+    for _ in range(3):
+        with pytest.raises(GradientError, match="phase"):
+            f(tg.tensor(A[0] + 1j * A[1], requires_grad=True)).backward()
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+@pytest.mark.parametrize("size", [2, 16])
+def test_rounding_at_a_minimum_is_no_phase(dtype, size):
+    """The Hermitian matrix next to one that is not: at the minimum rounding is all there is of the deltas."""
+    x, odd = rng.normal(size=(2, size, size)) + 1j * rng.normal(size=(2, size, size))
+    x, odd = [z.astype(dtype) for z in ((x + x.conj().T) / size, 0.1 * (odd - odd.conj().T))]
+    for step in (0.0, 1e-12, 1e-6):
+        y = tg.tensor((x + step * np.eye(size)).astype(dtype), requires_grad=True)
+        w, V = linalg.eigh(y)
+        (tg.abs(V * w @ V.T.conj() - (x + odd)) ** 2).sum().backward()
+        assert y.grad.dtype == dtype and np.abs(y.grad).max() < 1e-4 + 3 * step
 
 
 @pytest.mark.parametrize("p", [[], [0.0], [2.0], [0.0, 3.0, 0.0], [0.0, 0.0, 1.0, -3.0, 2.0, 0.0], [1, 0, 1], [1.0, 2j]],
@@ -363,3 +410,29 @@ def test_one_triangle_is_read_and_the_gradient_is_symmetric_at_and_beside_symmet
     step = np.ones((3, 3)) * 1e-6
     slope = (loss(a + step).item() - loss(a - step).item()) / 2e-6
     np.testing.assert_allclose(wanted.sum(), slope, rtol=1e-6)
+
+
+@pytest.mark.parametrize("half", [np.tril, np.triu])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_triangular_systems_in_any_layout(half, dtype):
+    """By substitution where the layout allows; the arguments are read, and never what is returned."""
+    x = (half(rng.normal(size=(70, 70))) / 8 + 3 * np.eye(70)).astype(dtype)
+    for y in (rng.normal(size=70), rng.normal(size=(70, 3)), np.zeros((70, 0))):
+        y = y.astype(dtype)
+        wanted = np.linalg.solve(x.astype(float), y.astype(float))
+        for a in (x, np.asfortranarray(x), np.repeat(x, 2, 1)[:, ::2], x[::-1].copy()[::-1]):
+            for b in (y, np.asfortranarray(y), y[::-1].copy()[::-1], np.repeat(y, 2, 0)[::2]):
+                a.flags.writeable = b.flags.writeable = False
+                z = linalg.solve(a, b).data
+                assert z.dtype == dtype and z.flags.writeable and not np.shares_memory(z, b)
+                np.testing.assert_allclose(z, wanted, rtol=1e-3 if dtype == np.float32 else 1e-10, atol=1e-5)
+
+
+def test_triangular_systems_that_are_not_finite():
+    """As in NumPy, without a warning; a sum that overflows is none."""
+    x, y = np.tri(70), np.ones(70)
+    for a, b in ((x * 1e308, y), (x, np.where(y.cumsum() == 3, np.inf, np.where(y.cumsum() == 5, -np.inf, 1.0))),
+                 (np.where(np.eye(70), np.nan, x), y)):
+        np.testing.assert_allclose(linalg.solve(a, b).data, np.linalg.solve(a, b))
+    with pytest.raises(linalg.LinAlgError):
+        linalg.solve(np.where(np.eye(70), 0.0, x), 0 * y)

@@ -134,3 +134,13 @@ def test_complex_numbers():
     np.testing.assert_array_equal(ours, theirs)
     with pytest.raises(DtypeError, match="solve_ivp: complex"):
         integrate.solve_ivp(lambda t, y: -y, (0.0, 1.0), tg.tensor([1.0 + 1j], requires_grad=True))
+
+
+@pytest.mark.parametrize("call", [
+    lambda b: integrate.quad(lambda x: x * b, 0.0, 1.0)[0],
+    lambda b: integrate.odeint(lambda y, t: -b * y, [1.0], [0.0, 1.0])[1, 0],
+    lambda b: integrate.solve_ivp(lambda t, y: -b * y, (0.0, 1.0), [1.0]).y[0, -1],
+], ids=["quad", "odeint", "solve_ivp"])
+def test_a_tensor_that_is_no_argument_is_refused(call):
+    with pytest.raises(GradientError, match="not among its arguments"):
+        tg.grad(lambda b: b * call(b))(2.0)

@@ -121,3 +121,14 @@ X = tg.tensor([1.0, 2.0], requires_grad=True)
 def test_refused(call, words):
     with pytest.raises(GradientError, match=words):
         call()
+
+
+@pytest.mark.parametrize("call", [
+    lambda b: optimize.minimize(lambda x: tg.sum((x - b) ** 2), np.ones(1), method="Nelder-Mead").x[0],
+    lambda b: optimize.root(lambda x: x * x - b, np.ones(1)).x[0],
+    lambda b: optimize.least_squares(lambda x: x - b, np.ones(1)).x[0],
+    lambda b: optimize.brentq(lambda x: x * x - b, 0.0, 4.0),
+], ids=["minimize", "root", "least_squares", "brentq"])
+def test_a_tensor_that_is_no_argument_is_refused(call):
+    with pytest.raises(GradientError, match="not among its arguments"):
+        tg.grad(lambda b: b * call(b))(2.0)

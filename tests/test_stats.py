@@ -10,7 +10,7 @@ import scipy.stats  # noqa: E402
 from mpmath import mp  # noqa: E402
 
 import tapegrad as tg  # noqa: E402
-from tapegrad.errors import GradientError  # noqa: E402
+from tapegrad.errors import GradientError, ShapeError  # noqa: E402
 from tapegrad.scipy import stats  # noqa: E402
 
 LINE, HALF, UNIT, COUNTS = [-40.0, -2.0, 0.3, 5.0], [-1.0, 0.0, 1e-3, 0.7, 5.0, 80.0], [-0.5, 0.0, 1e-3, 0.4, 0.9, 1.0, 1.5], [
@@ -217,3 +217,10 @@ def test_normal_vectors_in_a_subspace():
     np.testing.assert_allclose(gradient[1], -gradient[0].sum(0))
     with pytest.raises(GradientError, match="allow_singular"):
         tg.grad(lambda c: stats.multivariate_normal.logpdf(beside, mean, c, True))(cov)
+
+
+@pytest.mark.parametrize("method, x", [("logpdf", (np.zeros(3),)), ("entropy", ())])
+@pytest.mark.parametrize("cov", [np.eye(2), np.ones((2, 3)), np.ones((3, 3, 3))], ids=np.shape)
+def test_covariances_that_do_not_fit(method, x, cov):
+    with pytest.raises(ShapeError, match=f"{method}: 3 means"):
+        getattr(stats.multivariate_normal, method)(*x, np.zeros(3), tg.tensor(cov))

@@ -31,11 +31,17 @@ def solve(x, y):
     by_rows = x if x.flags.c_contiguous else x.T
     half = LOWER if _is_lower(by_rows) else UPPER if _is_lower(by_rows.T) else None
     substitute = _functions(x.dtype.char, y.ndim)
-    if half is None or substitute is None or not np.isfinite(by_rows.sum()):
+    if half is None or substitute is None or not _is_finite(by_rows):
         return None
     z = np.array(y, order="C")
     substitute(half, PLAIN if by_rows is x else TRANSPOSED, by_rows, z)
-    return z if np.isfinite(z.sum()) else None
+    return z if _is_finite(z) else None
+
+
+def _is_finite(x):
+    """Whether the sum is, which takes no array of its own; not so of elements whose sum overflows, either."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.isfinite(x.sum())
 
 
 def _is_lower(x):

@@ -137,5 +137,14 @@ class Names:
         self.names[name] = found
         return found
 
+    def of(self, name: str) -> Callable[[Function], Any]:
+        """A decorator of our function of that name: theirs for arrays, ours for tensors, with our documentation."""
+        def decorate(ours: Function) -> Any:
+            made = dispatched(f"{self.home}.{name}", getattr(self.theirs, name), ours)
+            made.__doc__, made.__module__ = ours.__doc__, self.names["__name__"]
+            return made
+
+        return decorate
+
     def dir(self) -> list[str]:
         return sorted({*dir(self.theirs), *[name for name in self.names if not name.startswith("_")]})

@@ -235,9 +235,14 @@ def _eig_dx(F, d, z, _x):
 
 
 def _without_phase(inner, name):
-    """v^H dv for unit vectors v, which are any of those with a factor exp(i phi): that has no derivative by phi."""
-    turning = np.abs(np.diagonal(inner, axis1=-2, axis2=-1).imag).max(initial=0)
-    if turning > np.sqrt(np.finfo(inner.dtype).eps) * np.abs(inner).max(initial=0):
+    """v^H dv for unit vectors v, which are any of those with a factor exp(i phi): that has no derivative by phi.
+
+    Tolerated as rounding: in each matrix half the digits of its deltas, plus sqrt(n) times the precision, for at a minimum
+    rounding is all that is left of them.
+    """
+    eps = np.finfo(inner.dtype).eps
+    turning = np.abs(np.diagonal(inner, axis1=-2, axis2=-1).imag).max(-1, initial=0)
+    if (turning > np.sqrt(eps) * np.abs(inner).max((-2, -1), initial=0) + np.sqrt(inner.shape[-1]) * eps).any():
         raise GradientError(f"{name}: the loss depends on the phase of a complex vector, which is arbitrary: use what does "
                             "not, as its absolute values or its products with conj of others")
     return inner
@@ -254,10 +259,11 @@ def _svd_dx(F, d, z, x_shape):
     ds, du, dv = d[..., :1, :], d[..., 1:1 + m, :], _conjugate(F, d[..., 1 + m:, :])
     vh, st = _h(F, v), _t(F, s)
     udu, vdv = _h(F, u) @ du, vh @ dv
-    turned = F.strong_multiply(_skew(F, udu) * s + st * _skew(F, vdv), 2 * _inverse_gaps(F, s * s))
     if u.dtype.kind == "c":                             # u and v turn together, or s would have a phase
-        F.without_phase(udu + vdv, "svd")
+        vdv = F.without_phase(udu + vdv, "svd") - udu
         ds = F.real(ds)
+    turned = F.strong_multiply(_skew(F, udu) * s + st * _skew(F, vdv), 2 * _inverse_gaps(F, s * s))
+    if u.dtype.kind == "c":
         turned = turned + F.strong_multiply(F.where(_eye(s.shape[-1]), _skew(F, udu), 0.0), 1 / s)
     dx = (u * ds + u @ turned) @ vh
     if m > n:

@@ -18,28 +18,27 @@ from tapegrad.errors import DtypeError, GradientError, ShapeError
 from tapegrad.errors import describe as described
 from tapegrad.functions.arguments import as_tensor, constant, value
 from tapegrad.functions.tensor import Tensor
-from tapegrad.numpy.dispatch import Names, dispatched, holds_tensor, wrapping
+from tapegrad.numpy.dispatch import Names, holds_tensor, wrapping
 from tapegrad.transforms.functional import vjp
-from tapegrad.transforms.implicit import closed, filled, kept, recorded_value, values, wanted
+from tapegrad.transforms.implicit import closed, computed, filled, kept, recorded_value, values, wanted
 from tapegrad.tree import leaves
 from tapegrad.typing import Array, TensorLike
 
 __all__ = list(theirs.__all__)
+_names = Names(globals(), theirs, "scipy.integrate", lambda name: None)
+__dir__, __getattr__ = _names.dir, _names.get
 
 Function = Callable[..., Any]
 
 
-def _trapezoid(y: TensorLike, x: TensorLike | None = None, dx: Any = 1.0, axis: int = -1) -> Tensor:
+@_names.of("trapezoid")
+def trapezoid(y: TensorLike, x: TensorLike | None = None, dx: Any = 1.0, axis: int = -1) -> Tensor:
     """The integral by the trapezoidal rule: see tg.trapezoid.
 
     >>> tg.scipy.integrate.trapezoid(tg.tensor([1.0, 2.0, 3.0]))
     tensor(4.)
     """
     return functions.trapezoid(y, x, dx, axis)
-
-
-trapezoid: Any = dispatched("scipy.integrate.trapezoid", theirs.trapezoid, _trapezoid)
-trapezoid.__doc__, trapezoid.__module__ = _trapezoid.__doc__, __name__
 
 
 @wrapping(theirs.quad)
@@ -59,13 +58,13 @@ def quad(func: Function, a: Any, b: Any, args: Any = (), *more: Any, **options: 
     args = args if isinstance(args, tuple) else (args,)
     whole = (a, b, args)
     chosen, (low, high, held) = wanted(whole), values(whole)
-    found = theirs.quad(lambda x: float(values(func(x, *held))), float(low), float(high), (), *more, **options)
+    found = theirs.quad(lambda x: float(computed("quad", func(x, *held))), float(low), float(high), (), *more, **options)
     if not chosen:
         return (Tensor(found[0]), *found[1:]) if holds_tensor(whole) else found
     if options.get("weight") is not None:
         raise GradientError("quad: no derivative with weight=; write the weight into the function")
     closed("quad", func, 0.5 * (low + high) if np.isfinite(low + high) else low if np.isfinite(low) else 0.0, *args)
-    whole = kept(whole)
+    whole, more, options = kept(whole), kept(more), kept(options)
     ends = [next((i for i, x in enumerate(chosen) if x is end), None) for end in (a, b)]
 
     def pull(d: Any, _z: Any, *xs: Any) -> Sequence[Any]:
@@ -109,7 +108,7 @@ def _flow(name: str, f: Function, y0: Any, t: Array, args: tuple[Any, ...], solv
         raise ShapeError(f"{name}: the start is a vector: {described(start)}")
 
     def right(y: Any, s: Any) -> Any:
-        return np.asarray(values(f(y, s, *held)), float)
+        return np.asarray(computed(name, f(y, s, *held)), float)
 
     z = solve(right, start, t)
     if not chosen:
@@ -167,7 +166,7 @@ def odeint(func: Function, y0: Any, t: Any, args: Any = (), Dfun: Any = None, co
     f: Function = (lambda y, t, *args: func(t, y, *args)) if tfirst else func
     if not wanted((y0, args)):
         held = values(args)
-        right = lambda y, t: np.asarray(values(f(y, t, *held)))  # noqa: E731
+        right = lambda y, t: np.asarray(computed("odeint", f(y, t, *held)))  # noqa: E731
         slope: Function | None = None if Dfun is None else lambda y, t: Dfun(*((t, y) if tfirst else (y, t)), *held)
         z = theirs.odeint(right, value(y0), times, (), slope, col_deriv, full_output, ml, mu, rtol, atol, *more, **options)
         return Tensor(z) if holds_tensor((y0, args)) and not full_output else z
@@ -191,7 +190,7 @@ def solve_ivp(fun: Function, t_span: Any, y0: Any, method: Any = "RK45", t_eval:
     """
     args = () if args is None else args
     held = values(args)
-    right = lambda t, y: np.asarray(values(fun(t, y, *held)))  # noqa: E731
+    right = lambda t, y: np.asarray(computed("solve_ivp", fun(t, y, *held)))  # noqa: E731
     found = theirs.solve_ivp(right, values(t_span), np.asarray(value(y0)), method, t_eval, dense_output, events, vectorized,
                              **options)
     if not wanted((y0, args)):
@@ -213,7 +212,3 @@ def solve_ivp(fun: Function, t_span: Any, y0: Any, method: Any = "RK45", t_eval:
     z = _flow("solve_ivp", lambda y, t, *args: fun(t, y, *args), y0, times, tuple(args), solve)
     found.y = functions.transpose(z if times is found.t else z[1:])
     return found
-
-
-_names = Names(globals(), theirs, "scipy.integrate", lambda name: None)
-__dir__, __getattr__ = _names.dir, _names.get

@@ -6,7 +6,6 @@ overwrite_a=, check_finite= and the like make no difference for tensors. For wha
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,27 +19,20 @@ from tapegrad.errors import describe as described
 from tapegrad.functions.arguments import as_tensor, value
 from tapegrad.functions.matrices import matrices, real
 from tapegrad.functions.tensor import Tensor
-from tapegrad.numpy.dispatch import Names, dispatched
+from tapegrad.numpy.dispatch import Names
 from tapegrad.primitives import scipy_linear as _rows  # noqa: F401
 from tapegrad.typing import TensorLike
 
 __all__ = list(theirs.__all__)
-
-
-def _of(name: str) -> Callable[[Callable[..., Any]], Any]:
-    def public(function: Callable[..., Any]) -> Any:
-        made = dispatched(f"scipy.linalg.{name}", getattr(theirs, name), function)
-        made.__doc__, made.__module__ = function.__doc__, __name__
-        return made
-
-    return public
+_names = Names(globals(), theirs, "scipy.linalg", lambda name: None)
+__dir__, __getattr__ = _names.dir, _names.get
 
 
 def _square(name: str, a: TensorLike) -> Tensor:
     return as_tensor(real(name, matrices(name, a, square=True)))
 
 
-@_of("solve_triangular")
+@_names.of("solve_triangular")
 def solve_triangular(a: TensorLike, b: TensorLike, trans: Any = 0, lower: bool = False, unit_diagonal: bool = False,
                      overwrite_b: bool = False, check_finite: bool = True) -> Tensor:
     """The z with a z = b, or a^T z = b where trans is 1 or "T"; only a triangle of a, (n, n), is read. b: (n,) or (n, k).
@@ -61,7 +53,7 @@ def solve_triangular(a: TensorLike, b: TensorLike, trans: Any = 0, lower: bool =
     return recorded.special_solve_triangular(a, b, int(trans in (1, 2, "T", "C")), bool(lower), bool(unit_diagonal))
 
 
-@_of("cholesky")
+@_names.of("cholesky")
 def cholesky(a: TensorLike, lower: bool = False, overwrite_a: bool = False, check_finite: bool = True) -> Tensor:
     """The upper triangular z with z^T z = a, or the lower one with z z^T = a; see tg.linalg.cholesky.
 
@@ -72,7 +64,7 @@ def cholesky(a: TensorLike, lower: bool = False, overwrite_a: bool = False, chec
     return ours.cholesky(a, upper=not lower)
 
 
-@_of("cho_factor")
+@_names.of("cho_factor")
 def cho_factor(a: TensorLike, lower: bool = False, overwrite_a: bool = False, check_finite: bool = True) -> tuple[Tensor, bool]:
     """(the Cholesky factor, lower), for cho_solve. The other triangle is 0, where SciPy leaves what was there.
 
@@ -83,7 +75,7 @@ def cho_factor(a: TensorLike, lower: bool = False, overwrite_a: bool = False, ch
     return ours.cholesky(a, upper=not lower), lower
 
 
-@_of("cho_solve")
+@_names.of("cho_solve")
 def cho_solve(c_and_lower: tuple[Any, bool], b: TensorLike, overwrite_b: bool = False, check_finite: bool = True) -> Tensor:
     """The z with a z = b, of what cho_factor gave for a.
 
@@ -107,7 +99,7 @@ def _matrix_function(name: str, what: str, at: str, shown: str) -> Any:
     function.__doc__ = (f"{what} of a square matrix. Derivative: {name}([[A^T, d], [0, A^T]]), the block above the diagonal."
                         f"\n\nDtypeError where the result is complex."
                         f"\n\n>>> tg.scipy.linalg.{name}(tg.tensor({at})).data.round(6) + 0.0\narray({shown})\n")
-    return _of(name)(function)
+    return _names.of(name)(function)
 
 
 expm = _matrix_function("expm", "The exponential function", "[[0.0, 1.0], [0.0, 0.0]]", "[[1., 1.],\n       [0., 1.]]")
@@ -115,7 +107,7 @@ logm = _matrix_function("logm", "The logarithm", "[[1.0, 1.0], [0.0, 1.0]]", "[[
 sqrtm = _matrix_function("sqrtm", "The principal square root", "[[4.0, 4.0], [0.0, 4.0]]", "[[2., 1.],\n       [0., 2.]]")
 
 
-@_of("solve_sylvester")
+@_names.of("solve_sylvester")
 def solve_sylvester(a: TensorLike, b: TensorLike, q: TensorLike) -> Tensor:
     """The z with a z + z b = q. Derivative: g solves a^T g + g b^T = d; to q, g; to a, -g z^T; to b, -z^T g.
 
@@ -129,7 +121,7 @@ def solve_sylvester(a: TensorLike, b: TensorLike, q: TensorLike) -> Tensor:
     return recorded.special_solve_sylvester(a, b, q)
 
 
-@_of("solve_banded")
+@_names.of("solve_banded")
 def solve_banded(l_and_u: tuple[int, int], ab: TensorLike, b: TensorLike, overwrite_ab: bool = False, overwrite_b: bool = False,
                  check_finite: bool = True) -> Tensor:
     """The z with a z = b, a with l diagonals below and u above: a[i, j] is ab[u + i - j, j]. Of tensors, as a whole matrix.
@@ -149,7 +141,7 @@ def solve_banded(l_and_u: tuple[int, int], ab: TensorLike, b: TensorLike, overwr
     return ours.solve(functions.where(inside, bands, 0.0), b)
 
 
-@_of("block_diag")
+@_names.of("block_diag")
 def block_diag(*arrs: TensorLike) -> Tensor:
     """The matrix with these matrices along its diagonal, and 0 elsewhere; a vector is a row.
 
@@ -167,7 +159,7 @@ def block_diag(*arrs: TensorLike) -> Tensor:
     return functions.concatenate(rows, 0)
 
 
-@_of("toeplitz")
+@_names.of("toeplitz")
 def toeplitz(c: TensorLike, r: TensorLike | None = None) -> Tensor:
     """The matrix with the column c and the row r, constant along its diagonals; r is c by default, and r[0] is not read.
 
@@ -191,7 +183,7 @@ def _same(name: str, what: str, at: str, shown: str) -> Any:
 
     of_tensors.__name__ = of_tensors.__qualname__ = name
     of_tensors.__doc__ = f"{what}: see tg.linalg.{name}.\n\n>>> tg.scipy.linalg.{name}(tg.tensor({at}))\n{shown}\n"
-    return _of(name)(of_tensors)
+    return _names.of(name)(of_tensors)
 
 
 det = _same("det", "The determinant", "[[2.0, 0.0], [0.0, 4.0]]", "tensor(8.)")
@@ -199,7 +191,7 @@ inv = _same("inv", "The inverse", "[[2.0, 0.0], [0.0, 4.0]]", "tensor([[0.5 , 0.
 svdvals = _same("svdvals", "The singular values", "[[0.0, 2.0], [3.0, 0.0]]", "tensor([3., 2.])")
 
 
-@_of("solve")
+@_names.of("solve")
 def solve(a: TensorLike, b: TensorLike, lower: bool = False, overwrite_a: bool = False, overwrite_b: bool = False,
           check_finite: bool = True, assume_a: Any = None, transposed: bool = False) -> Tensor:
     """The z with a z = b, or a^T z = b: see tg.linalg.solve. TypeError for an assume_a, by which a part of a would be read.
@@ -212,7 +204,7 @@ def solve(a: TensorLike, b: TensorLike, lower: bool = False, overwrite_a: bool =
     return ours.solve(functions.matrix_transpose(a) if transposed else a, b)
 
 
-@_of("norm")
+@_names.of("norm")
 def norm(a: TensorLike, ord: Any = None, axis: Any = None, keepdims: bool = False, check_finite: bool = True) -> Tensor:
     """The norm of a vector or a matrix: see tg.linalg.norm.
 
@@ -220,7 +212,3 @@ def norm(a: TensorLike, ord: Any = None, axis: Any = None, keepdims: bool = Fals
     tensor(5.)
     """
     return ours.norm(a, ord, axis, keepdims)
-
-
-_names = Names(globals(), theirs, "scipy.linalg", lambda name: None)
-__dir__, __getattr__ = _names.dir, _names.get

@@ -21,7 +21,7 @@ from tapegrad.functions.arguments import constant
 from tapegrad.functions.tensor import Tensor
 from tapegrad.numpy.dispatch import Names, holds_tensor, wrapping
 from tapegrad.transforms.functional import grad, hessian, hvp, jacobian, value_and_grad
-from tapegrad.transforms.implicit import root_at, values, wanted
+from tapegrad.transforms.implicit import computed, root_at, values, wanted
 
 WITHOUT_GRADIENT = ("nelder-mead", "powell", "cobyla", "cobyqa")
 WITH_PRODUCT, WITH_HESSIAN = ("newton-cg", "trust-ncg", "trust-krylov", "trust-constr"), ("dogleg", "trust-exact")
@@ -77,7 +77,7 @@ def minimize(fun: Function, x0: Any, args: Any = (), method: Any = None, jac: An
         raise GradientError("minimize: no derivative by args with bounds or constraints; .detach() the argument")
     searched, more = fun, held
     if known:
-        searched, more = lambda x: values(fun(x, *held)), ()
+        searched, more = lambda x: computed("minimize", fun(x, *held)), ()
         if kind not in WITHOUT_GRADIENT:
             both = value_and_grad(fun)
             searched, jac = lambda x: tuple(both(x, *held)), True
@@ -111,7 +111,7 @@ def root(fun: Function, x0: Any, args: Any = (), method: str = "hybr", jac: Any 
     implicit = _needed("root", known, args)
     searched, more = fun, held
     if known:
-        searched, more = lambda x: values(fun(x, *held)), ()
+        searched, more = lambda x: computed("root", fun(x, *held)), ()
         if method in ("hybr", "lm"):
             jac = lambda x: jacobian(fun)(x, *held)  # noqa: E731
     found = theirs.root(searched, x, more, method, jac, tol, callback, options)
@@ -144,8 +144,8 @@ def least_squares(fun: Function, x0: Any, jac: Any = "2-point", *more: Any, args
     known = isinstance(jac, str) and jac == "2-point" and _knows_tensors(residuals, x, held)
     implicit = _needed("least_squares", known, args)
     if known:
-        found = theirs.least_squares(lambda x: values(residuals(x, *held)), x,
-        lambda x: jacobian(residuals)(x, *held), *more, **options)
+        found = theirs.least_squares(lambda x: computed("least_squares", residuals(x, *held)), x,
+                                     lambda x: jacobian(residuals)(x, *held), *more, **options)
     else:
         found = theirs.least_squares(fun, x, jac, *more, args=held, kwargs=kwargs, **options)
     if implicit or holds_tensor(args):
@@ -163,7 +163,7 @@ def _bracketing(name: str) -> Any:
         args = args if isinstance(args, tuple) else (args,)
         held = values(args)
         given = [float(constant(name, end)) for end in (a, b)]
-        x = search(lambda x: float(values(f(x, *held))), *given, (), *more, **options)
+        x = search(lambda x: float(computed(name, f(x, *held))), *given, (), *more, **options)
         if not holds_tensor(args):
             return x
         report = isinstance(x, tuple)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from scipy import signal as theirs
@@ -13,23 +12,16 @@ from tapegrad.errors import ShapeError
 from tapegrad.errors import describe as described
 from tapegrad.functions.arguments import as_tensor, floats, single_axis, value
 from tapegrad.functions.tensor import Tensor
-from tapegrad.numpy.dispatch import Names, dispatched
+from tapegrad.numpy.dispatch import Names
 from tapegrad.primitives import scipy_linear as _rows  # noqa: F401
 from tapegrad.typing import Axis, TensorLike
 
 __all__ = list(theirs.__all__)
+_names = Names(globals(), theirs, "scipy.signal", lambda name: None)
+__dir__, __getattr__ = _names.dir, _names.get
 
 
-def _of(name: str) -> Callable[[Callable[..., Any]], Any]:
-    def public(function: Callable[..., Any]) -> Any:
-        made = dispatched(f"scipy.signal.{name}", getattr(theirs, name), function)
-        made.__doc__, made.__module__ = function.__doc__, __name__
-        return made
-
-    return public
-
-
-@_of("fftconvolve")
+@_names.of("fftconvolve")
 def fftconvolve(in1: TensorLike, in2: TensorLike, mode: str = "full", axes: Axis = None) -> Tensor:
     """The convolution along `axes`, all of them by default, as the product of Fourier transforms.
 
@@ -67,7 +59,7 @@ def fftconvolve(in1: TensorLike, in2: TensorLike, mode: str = "full", axes: Axis
     return z[tuple(index)]
 
 
-@_of("convolve")
+@_names.of("convolve")
 def convolve(in1: TensorLike, in2: TensorLike, mode: str = "full", method: str = "auto") -> Tensor:
     """The convolution of arrays with as many axes: of vectors directly, else, and with method="fft", as fftconvolve.
 
@@ -85,7 +77,7 @@ def convolve(in1: TensorLike, in2: TensorLike, mode: str = "full", method: str =
     return z[start:start + n] if mode == "same" else z
 
 
-@_of("lfilter")
+@_names.of("lfilter")
 def lfilter(b: TensorLike, a: TensorLike, x: TensorLike, axis: int = -1, zi: Any = None) -> Tensor:
     """The z with a[0] z[n] + a[1] z[n - 1] + .. = b[0] x[n] + b[1] x[n - 1] + .. along `axis`, starting at rest.
 
@@ -106,7 +98,3 @@ def lfilter(b: TensorLike, a: TensorLike, x: TensorLike, axis: int = -1, zi: Any
     axis = single_axis("lfilter", x, axis)
     z: Tensor = recorded.special_lfilter(b, a, x if axis == x.ndim - 1 else functions.moveaxis(x, axis, -1))
     return z if axis == x.ndim - 1 else functions.moveaxis(z, -1, axis)
-
-
-_names = Names(globals(), theirs, "scipy.signal", lambda name: None)
-__dir__, __getattr__ = _names.dir, _names.get

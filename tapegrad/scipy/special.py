@@ -8,7 +8,6 @@ a tensor there that requires a gradient is a GradientError. Values may be comple
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 from scipy import special as theirs
@@ -18,10 +17,12 @@ from tapegrad.core.record import recorded
 from tapegrad.functions.arguments import constant, refuse_out, value
 from tapegrad.functions.scipy_functions import special_function
 from tapegrad.functions.tensor import Tensor
-from tapegrad.numpy.dispatch import Names, dispatched, on_values
+from tapegrad.numpy.dispatch import Names, on_values
 from tapegrad.typing import Axis, TensorLike
 
 __all__ = list(theirs.__all__)
+_names = Names(globals(), theirs, "scipy.special", lambda name: None)
+__dir__, __getattr__ = _names.dir, _names.get
 
 
 def _special(name: str, what: str, derivative: str, at: str, shown: str, slope: str) -> Any:
@@ -36,14 +37,7 @@ def _special(name: str, what: str, derivative: str, at: str, shown: str, slope: 
     ours.__doc__ = (f"{what}. Derivative: {derivative}.\n\n>>> {call}({tensors})\ntensor({shown})\n"
                     f">>> tg.grad({call}{by})({at})\n"
                     f"{slopes[0] if len(wanted) == 1 else '(' + ', '.join(slopes) + ')'}\n")
-    return _public(name, ours)
-
-
-def _public(name: str, ours: Callable[..., Any]) -> Any:
-    """SciPy's function for arrays and ours for tensors, with our documentation."""
-    function = dispatched(f"scipy.special.{name}", getattr(theirs, name), ours)
-    function.__doc__, function.__module__ = ours.__doc__, __name__
-    return function
+    return _names.of(name)(ours)
 
 
 gamma = _special("gamma", "The gamma function, int_0^inf t^(x-1) e^-t dt", "d z psi(x)", "4.5", "11.6317284", "16.15496939")
@@ -203,11 +197,7 @@ expn = _special(
 digamma, jn = psi, jv
 
 
-def _of(name: str) -> Callable[[Callable[..., Any]], Any]:
-    return lambda ours: _public(name, ours)
-
-
-@_of("polygamma")
+@_names.of("polygamma")
 def polygamma(n: Any, x: TensorLike) -> Tensor:
     """The n-th derivative of psi. Derivative: to x, d polygamma(n + 1, x); to n none.
 
@@ -220,7 +210,7 @@ def polygamma(n: Any, x: TensorLike) -> Tensor:
     return recorded.special_polygamma(n if n.ndim else n.item(), x)
 
 
-@_of("multigammaln")
+@_names.of("multigammaln")
 def multigammaln(a: TensorLike, d: int) -> Tensor:
     """The logarithm of the gamma function in d dimensions: the sum of gammaln(a - i/2) for i < d, and d (d-1)/4 log(pi).
 
@@ -237,7 +227,7 @@ def multigammaln(a: TensorLike, d: int) -> Tensor:
     return z if isinstance(z, Tensor) else Tensor(z)
 
 
-@_of("gammasgn")
+@_names.of("gammasgn")
 def gammasgn(x: TensorLike, /) -> Tensor:
     """The sign of gamma(x). Not differentiable: the result is a constant.
 
@@ -247,7 +237,7 @@ def gammasgn(x: TensorLike, /) -> Tensor:
     return recorded.special_gammasgn(x)
 
 
-@_of("zeta")
+@_names.of("zeta")
 def zeta(x: Any, q: TensorLike | None = None, out: None = None) -> Any:
     """The Hurwitz zeta function, the sum of (q + k)^-x over k = 0, 1, .. Derivative: to q, -d x zeta(x + 1, q); to x none.
 
@@ -263,7 +253,7 @@ def zeta(x: Any, q: TensorLike | None = None, out: None = None) -> Any:
     return recorded.special_zeta(x if x.ndim else x.item(), q)
 
 
-@_of("logsumexp")
+@_names.of("logsumexp")
 def logsumexp(a: TensorLike, axis: Axis = None, b: TensorLike | None = None, keepdims: bool = False,
               return_sign: bool = False) -> Any:
     """log(sum(b exp(a))) over `axis`; with return_sign=True, (log |sum|, its sign). Derivative: to a and to b; see
@@ -283,7 +273,7 @@ def logsumexp(a: TensorLike, axis: Axis = None, b: TensorLike | None = None, kee
     return functions.logsumexp(a, axis, flipped, keepdims), Tensor(signs)
 
 
-@_of("softmax")
+@_names.of("softmax")
 def softmax(x: TensorLike, axis: Axis = None) -> Tensor:
     """exp(x) / sum(exp(x)) over `axis`, all axes by default. Derivative: z (d - sum(d z)).
 
@@ -294,7 +284,7 @@ def softmax(x: TensorLike, axis: Axis = None) -> Tensor:
     return functions.softmax(x, axis) if isinstance(axis, int) else functions.exp(log_softmax(x, axis))
 
 
-@_of("log_softmax")
+@_names.of("log_softmax")
 def log_softmax(x: TensorLike, axis: Axis = None) -> Tensor:
     """log(softmax(x)) over `axis`, all axes by default. Derivative: d - softmax(x) sum(d).
 
@@ -304,7 +294,3 @@ def log_softmax(x: TensorLike, axis: Axis = None) -> Tensor:
     if isinstance(axis, int):
         return functions.log_softmax(x, axis)
     return functions.subtract(x, functions.logsumexp(x, axis, keepdims=True))
-
-
-_names = Names(globals(), theirs, "scipy.special", lambda name: None)
-__dir__, __getattr__ = _names.dir, _names.get

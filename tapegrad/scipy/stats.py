@@ -296,8 +296,8 @@ def _normal_logpdf(x: TensorLike, mean: Any = None, cov: Any = 1, allow_singular
     if allow_singular:
         check_constant("multivariate_normal.logpdf with allow_singular=True", cov)
     n = value(mean).size if mean is not None else cov.shape[0] if cov.ndim else 1
-    cov = _covariances(cov, n)
-    if cov.shape != (n, n) or x.ndim and x.shape[-1] != n and (n != 1 or x.ndim > 1):
+    cov = _covariances("multivariate_normal.logpdf", cov, n)
+    if x.ndim and x.shape[-1] != n and (n != 1 or x.ndim > 1):
         raise ShapeError(f"multivariate_normal.logpdf: {described(x)}, {n} means, covariances {described(cov)}")
     x = functions.reshape(x, (*x.shape, 1)) if n == 1 and (x.ndim == 0 or x.shape[-1] != 1 or x.ndim == 1) else x
     away = x if mean is None else x - functions.reshape(as_tensor(mean), (n,))
@@ -309,9 +309,12 @@ def _normal_logpdf(x: TensorLike, mean: Any = None, cov: Any = 1, allow_singular
     return functions.squeeze(functions.reshape(z, away.shape[:-1]))
 
 
-def _covariances(cov: Tensor, n: int) -> Tensor:
-    """The matrix that is given as a number, a diagonal or as it is."""
-    return cov if cov.ndim == 2 else cov * np.eye(n) if cov.ndim == 0 else functions.diag(cov)
+def _covariances(name: str, cov: Tensor, n: int) -> Tensor:
+    """The matrix (n, n) that is given as a number, a diagonal or as it is."""
+    matrix = cov if cov.ndim > 1 else cov * np.eye(n) if cov.ndim == 0 else functions.diag(cov)
+    if matrix.shape != (n, n):
+        raise ShapeError(f"{name}: {n} means, covariances {described(cov)}")
+    return matrix
 
 
 def _singular_logpdf(away: Tensor, cov: Array) -> Tensor:
@@ -327,7 +330,7 @@ def _singular_logpdf(away: Tensor, cov: Array) -> Tensor:
 
 def _normal_entropy(mean: Any = None, cov: Any = 1) -> Tensor:
     n = value(mean).size if mean is not None else value(cov).shape[0] if value(cov).ndim else 1
-    factor = linalg.cholesky(_covariances(floats(cov), n))
+    factor = linalg.cholesky(_covariances("multivariate_normal.entropy", floats(cov), n))
     return functions.sum(_log(functions.diagonal(factor))) + 0.5 * n * (1 + math.log(2 * math.pi))
 
 

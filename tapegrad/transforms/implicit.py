@@ -88,9 +88,20 @@ def closed(name: str, f: Callable[..., Any], *args: Tree) -> Any:
     found = values(run.output)
     run.forget()
     if lost and thread.tape.recording:
-        raise GradientError(f"{name}: the function reads a tensor of shape {lost[0].shape} that requires a gradient and is not "
-                            "among its arguments; give it as one, for its gradient would be lost")
+        raise _lost(name, f"a tensor of shape {lost[0].shape}")
     return found
+
+
+def computed(name: str, tree: Tree) -> Tree:
+    """The values of what a solver's function gave for arrays; GradientError where that has a gradient, which would be lost."""
+    if wanted(tree):
+        raise _lost(name, "a tensor")
+    return values(tree)
+
+
+def _lost(name: str, what: str) -> GradientError:
+    return GradientError(f"{name}: the function reads {what} that requires a gradient and is not among its arguments; give it "
+                         "as one, for its gradient would be lost")
 
 
 def custom_root(f: Callable[..., Any], solve: Callable[..., Any]) -> Callable[..., Tensor]:
@@ -127,6 +138,8 @@ def root_at(name: str, f: Callable[..., Any], x: Array, args: tuple[Tree, ...]) 
     """The root x of f(x, *args) that was found, as a function of the arguments."""
     chosen = wanted(args)
     if not chosen:
+        if thread.tape.recording:
+            closed(name, f, x, *args)
         return wrap(np.array(x), None)
     x = np.array(x, float if x.dtype.kind not in "fc" else None)
     residual = closed(name, f, x, *args)

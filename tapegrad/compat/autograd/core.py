@@ -21,6 +21,7 @@ from tapegrad.compat.autograd.wrap_util import get_name, wraps
 from tapegrad.errors import describe
 from tapegrad.functions.tensor import Tensor
 from tapegrad.transforms import functional
+from tapegrad.transforms.implicit import kept
 from tapegrad.tree import leaves, rebuild
 
 __all__ = ["SparseObject", "VSpace", "def_linear", "defjvp", "defjvp_argnum", "defjvp_argnums", "defvjp", "defvjp_argnum",
@@ -90,9 +91,11 @@ def make_jvp(fun: Function, x: Any) -> Function:
     >>> tg.compat.autograd.core.make_jvp(lambda x: x ** 2, 3.0)(1.0)
     (np.float64(9.0), np.float64(6.0))
     """
+    at = kept(floats(x))
+
     def jvp(g: Any) -> tuple[Any, Any]:
         output = Output(fun)
-        value, tangent = functional.jvp(output, (floats(x),), (g,))
+        value, tangent = functional.jvp(output, (at,), (g,))
         if not output.traced:
             value = plain(output.value)
             return value, vspace(value).zeros()

@@ -16,7 +16,7 @@ from tapegrad.errors import GradientError, ShapeError, describe
 from tapegrad.functions.complex_parts import conj
 from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives.registry import LINEAR
-from tapegrad.transforms.implicit import recorded_value
+from tapegrad.transforms.implicit import filled, kept, recorded_value
 from tapegrad.tree import leaves, rebuild
 
 __all__ = ["Box", "Node", "getval", "isbox", "notrace_primitive", "primitive", "register_notrace", "trace"]
@@ -56,8 +56,9 @@ def _told(listener: Listener, f: Any, args: tuple[Any, ...], kwargs: dict[str, A
     return z
 
 
-def _numbers(tree: Any) -> Any:
-    return rebuild(tree, iter([_number(leaf) for leaf in leaves(tree)]))
+def _to_read(tree: Any) -> Any:
+    """A structure for a user's vjp, which may not write into what the tape reads again."""
+    return rebuild(tree, iter([_number(to_read(leaf)) for leaf in leaves(tree)]))
 
 
 def conjugated(tree: Any) -> Any:
@@ -87,8 +88,9 @@ def _traced(x: Any) -> bool:
 def primitive(f_raw: Function) -> Function:
     """A function of arrays that is not looked into: defvjp, or defjvp, says what its derivatives are. Also a decorator.
 
-    It takes and returns arrays, numbers, and dicts, lists and tuples of them. Arrays of traced arguments are read-only.
-    NotImplementedError where an argument is being differentiated by that has no derivative.
+    It takes and returns arrays, numbers, and dicts, lists and tuples of them. Arrays of traced arguments are read-only,
+    and so is what a vjp gets; other arguments are copied for it. NotImplementedError where an argument is being differentiated
+    by that has no derivative.
     """
     @wraps(f_raw)
     def f_wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -127,52 +129,52 @@ def _recorded(f: Any, argnums: tuple[int, ...], args: tuple[Any, ...], kwargs: d
         if _traced(x):
             raise GradientError(f"{f.__name__}: the keyword argument {name} requires a gradient, which would be lost; give it "
                                 "by its position, with a derivative")
-    held = [values(x) for x in args]
-    ans = f.fun(*held, **kwargs)
-    outs = [np.asarray(leaf) for leaf in leaves(values(ans))]
-    if any([z.dtype.kind not in "biufc" for z in outs]):
+    ans = f.fun(*map(values, args), **kwargs)
+    if _traced(ans):
+        raise GradientError(f"{f.__name__}: it computes with a tensor that requires a gradient, which would be lost: it is in "
+                            "no argument, nor in a list, tuple or dict that is one; give it so")
+    outs = rebuild(ans, iter([np.asarray(values(leaf)) for leaf in leaves(ans)]))
+    if any([z.dtype.kind not in "biufc" for z in leaves(outs)]):
         raise TypeError(f"{f.__name__}: it returned {describe(ans)}; arrays, numbers and structures of them have a gradient")
-    traced = [[isbox(leaf) for leaf in leaves(args[i])] for i in argnums]
-    operands = [leaf for i in argnums for leaf in leaves(args[i]) if isbox(leaf)]
-    whole = not isinstance(ans, (dict, list, tuple))
+    operands = [leaf for leaf in leaves(args) if isbox(leaf)]
+    whole = not isinstance(outs, (dict, list, tuple))
+    args, kwargs = kept(args), kept(kwargs)
 
     def pull(d: Any, z: Any, *xs: Any) -> Sequence[Any]:
-        on_tape, given, operand = isinstance(d, Tensor), list(held), iter(xs)
-        for i, marks in zip(argnums, traced):
-            given[i] = rebuild(args[i], iter([_number(next(operand)) if mark else x
-                                              for x, mark in zip(leaves(held[i]), marks)]))
+        on_tape, given = isinstance(d, Tensor), _to_read(filled(args, operands, xs))
         if not whole:
-            d, z = _in_parts(d, ans, outs), _in_parts(z, ans, outs)
-        found = vjpmaker(argnums, _numbers(z), tuple(given), kwargs)(conjugated(_numbers(d)))
+            d, z = _in_parts(d, outs), _in_parts(z, outs)
+        found = vjpmaker(argnums, _to_read(z), given, _to_read(kwargs))(conjugated(_to_read(d)))
         contributions = []
-        for i, marks, c in zip(argnums, traced, found):
+        for i, c in zip(argnums, found):
             c = c.dense() if isinstance(c, SparseObject) else c
-            parts = [None] * len(marks) if c is None else leaves(c)
-            contributions += [_contribution(f, i, part, x) for part, x, mark in zip(parts, leaves(given[i]), marks) if mark]
+            places = leaves(args[i])
+            parts = [None] * len(places) if c is None else leaves(c)
+            contributions += [_contribution(f, i, part, x) for part, x in zip(parts, places) if isbox(x)]
         return [Tensor(c) if on_tape and isinstance(c, np.ndarray) else c for c in contributions]
 
     if whole:
-        return recorded_value(f.__name__, outs[0], operands, pull, LINEAR)
-    flat = recorded_value(f.__name__, np.concatenate([z.reshape(-1) for z in outs]), operands, pull, LINEAR)
-    return _in_parts(flat, ans, outs)
+        return recorded_value(f.__name__, outs, operands, pull, LINEAR)
+    flat = recorded_value(f.__name__, np.concatenate([z.reshape(-1) for z in leaves(outs)]), operands, pull, LINEAR)
+    return _in_parts(flat, outs)
 
 
-def _in_parts(flat: Any, tree: Any, outs: Sequence[Any]) -> Any:
-    """A vector as the structure `tree` of arrays of the shapes and dtypes of `outs`."""
+def _in_parts(flat: Any, tree: Any) -> Any:
+    """A vector as a structure of arrays of the shapes and dtypes of those in `tree`."""
     parts, start = [], 0
-    for z in outs:
+    for z in leaves(tree):
         part = flat[start:start + z.size].reshape(z.shape)
         parts.append(part.real if part.dtype.kind == "c" != z.dtype.kind else part)
         start += z.size
     return rebuild(tree, iter(parts))
 
 
-def _contribution(f: Any, i: int, c: Any, x: Any) -> Any:
-    """What a vjp returned for a leaf x of the argument i, as a contribution to its delta."""
+def _contribution(f: Any, i: int, c: Any, x: Tensor) -> Any:
+    """What a vjp returned for a tensor x of the argument i, as a contribution to its delta."""
     if c is None:
         return None
     c = conjugated(c if isinstance(c, Tensor) else np.asarray(c))
-    shape = np.shape(x._array if isinstance(x, Tensor) else x)
+    shape = x.shape
     try:
         broadcast = np.broadcast_shapes(c.shape, shape)
     except ValueError:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from tapegrad import numpy as anp
+from tapegrad.tree import leaves, rebuild
 
 __all__ = ["flatten", "flatten_func"]
 
 
-def _leaves(tree: Any) -> list[Any]:
-    """The leaves in order, those of a dict in the order of its sorted keys."""
+def _in_order(tree: Any) -> list[Any]:
+    """The leaves, those of a dict in the order of its sorted keys."""
     if isinstance(tree, dict):
-        return [leaf for key in sorted(tree) for leaf in _leaves(tree[key])]
+        return [leaf for key in sorted(tree) for leaf in _in_order(tree[key])]
     if isinstance(tree, (list, tuple)):
-        return [leaf for part in tree for leaf in _leaves(part)]
+        return [leaf for part in tree for leaf in _in_order(part)]
     return [tree]
 
 
@@ -30,44 +32,22 @@ def flatten(value: Any) -> tuple[Any, Callable[[Any], Any]]:
     >>> vector, unflatten(2 * vector)
     (array([1., 2., 3.]), {'W': array([[2., 4.]]), 'b': np.float64(6.0)})
     """
-    found = _leaves(value)
-    vector = anp.concatenate([anp.ravel(leaf) for leaf in found]) if found else np.zeros(0)
-    shapes = _shapes(value)
-    return vector, lambda vector: _built(shapes, vector, 0)[0]
+    found = leaves(value)
+    shapes = [np.shape(leaf) for leaf in found]
+    places = rebuild(value, iter(range(len(found))))    # the structure, without its arrays
+    order = _in_order(places)
 
+    def unflatten(vector: Any) -> Any:
+        parts: list[Any] = list(shapes)
+        start = 0
+        for i in order:
+            size = math.prod(shapes[i])
+            part = vector[start:start + size]
+            parts[i] = anp.reshape(part, shapes[i]) if shapes[i] else part[0]
+            start += size
+        return rebuild(places, iter(parts))
 
-def _shapes(tree: Any) -> Any:
-    """The structure, with functions that shape a part of a vector in the place of leaves."""
-    if isinstance(tree, dict):
-        return {key: _shapes(part) for key, part in tree.items()}
-    if isinstance(tree, (list, tuple)):
-        parts = [_shapes(part) for part in tree]
-        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
-    return _Part(tree)
-
-
-class _Part:
-    def __init__(self, leaf: Any) -> None:
-        self.shape, self.size = np.shape(leaf), int(np.size(leaf))
-
-    def of(self, vector: Any, start: int) -> Any:
-        part = vector[start:start + self.size]
-        return anp.reshape(part, self.shape) if self.shape else part[0]
-
-
-def _built(shapes: Any, vector: Any, start: int) -> tuple[Any, int]:
-    if isinstance(shapes, _Part):
-        return shapes.of(vector, start), start + shapes.size
-    if isinstance(shapes, dict):
-        built: dict[Any, Any] = dict.fromkeys(shapes)
-        for key in sorted(shapes):
-            built[key], start = _built(shapes[key], vector, start)
-        return built, start
-    parts = []
-    for shape in shapes:
-        part, start = _built(shape, vector, start)
-        parts.append(part)
-    return type(shapes)(*parts) if hasattr(shapes, "_fields") else type(shapes)(parts), start
+    return anp.concatenate([anp.ravel(found[i]) for i in order]) if found else np.zeros(0), unflatten
 
 
 def flatten_func(func: Callable[..., Any], example: Any) -> tuple[Callable[..., Any], Callable[[Any], Any], Any]:

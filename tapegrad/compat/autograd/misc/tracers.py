@@ -9,6 +9,7 @@ from tapegrad.compat.autograd.arguments import subvals, toposort
 from tapegrad.compat.autograd.tracer import plain
 from tapegrad.compat.autograd.tracing import Node, trace
 from tapegrad.compat.autograd.wrap_util import wraps
+from tapegrad.transforms.implicit import kept
 
 __all__ = ["ConstGraphNode", "FullGraphNode", "const_graph", "full_graph"]
 
@@ -20,7 +21,8 @@ class ConstGraphNode(Node):
 
     def __init__(self, value: Any, fun: Any, args: Any, kwargs: Any, parent_argnums: Any, parents: Any) -> None:
         self.parents = parents
-        self.partial_fun = lambda xs: fun(*subvals(args, zip(parent_argnums, xs)), **kwargs)
+        others = kept(subvals(args, [(i, None) for i in parent_argnums])), kept(kwargs)    # constants of the caller's
+        self.partial_fun = lambda xs: fun(*subvals(others[0], zip(parent_argnums, xs)), **others[1])
 
     def initialize_root(self) -> None:
         self.parents = ()

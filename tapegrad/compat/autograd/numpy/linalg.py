@@ -20,18 +20,19 @@ def T(x: Any) -> Any:
 
 
 def _mirrored(a: Any, UPLO: str) -> Any:
-    """The matrix whose other triangle is the conjugate of the one that is read. All of the gradient is by that one."""
+    """The matrix whose other triangle is the conjugate of the one that is read: all of the gradient is by that one."""
     strict = anp.tril(a, -1) if UPLO.upper() == "L" else anp.triu(a, 1)
     return strict + anp.conj(T(strict)) + a * anp.eye(a.shape[-1])
 
 
 def eigh(a: Any, UPLO: str = "L") -> Any:
     """NumPy's eigh; the gradient is by the triangle that is read, as autograd has it."""
-    return _ours.eigh(a if UPLO == "L" and not holds_tensor((a,)) else _mirrored(a, UPLO))
+    return _ours.eigh(_mirrored(a, UPLO) if holds_tensor((a,)) else a, UPLO)
 
 
 def eigvalsh(a: Any, UPLO: str = "L") -> Any:
     """NumPy's eigvalsh; the gradient is by the triangle that is read."""
-    return _ours.eigvalsh(a if UPLO == "L" and not holds_tensor((a,)) else _mirrored(a, UPLO))
+    return _ours.eigvalsh(_mirrored(a, UPLO) if holds_tensor((a,)) else a, UPLO)
+
 
 __getattr__, __dir__ = face_of(_ours, globals())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+
 from tapegrad.compat.autograd.faces import face_of
 from tapegrad.scipy import stats as _ours
 
