@@ -142,6 +142,20 @@ class TestSweep:
                 tg.sum(x * x).backward()
         assert t.explore().data["steps"] == [0, 1, -2, -1, 2, 3, -4, -3]
 
+    def test_of_several_sweeps_the_last_is_shown(self):
+        x = leaf([1.0, 2.0], "x")
+        with tg.traced(values=True, deltas=True) as t:
+            h = tg.exp(x)
+            first, second = tg.sum(h), tg.sum(h * h)
+            first.backward(retain_graph=True)
+            second.backward()
+        data = t.explore().data
+        of_first = data["entries"][register(data, "first")]
+        assert [len(rule) for rule in of_first["rules"]] == [2]        # what it added to the delta of h was another sweep's
+        np.testing.assert_allclose(value(data, register(data, "h"), "delta"), 2 * np.exp([1.0, 2.0]))
+        np.testing.assert_allclose(value(data, register(data, "x"), "delta"), 2 * np.exp([2.0, 4.0]))
+        assert "Several sweeps passed h: of each entry the last one" in data["hints"][0]
+
 
 class TestMissing:
     def test_hooks_are_not_called(self):

@@ -50,6 +50,7 @@ class Recalled:
         self.hints: list[str] = []
         self.swept: list[Note] = []
         self._noted()
+        self._keep_last_sweeps()
         living = _living(source, self.notes)
         self._read(living)
         if not self.swept:
@@ -74,6 +75,15 @@ class Recalled:
                 self.contributions[note] = [
                     (i, _fitted(c, note.ys[i])) for i, c in note.contributions if c is not None and i < len(note.ys)]
         self.swept = sorted([note for note in self.notes if note.swept is not None], key=lambda note: note.swept or 0.0)
+
+    def _keep_last_sweeps(self) -> None:
+        """A trace has the delta of an entry's last sweep, to which the contributions of earlier ones do not belong."""
+        again = dict.fromkeys(note for note in self.swept if note.swept_before is not None)
+        for note, contributions in self.contributions.items():
+            self.contributions[note] = [(i, c) for i, c in contributions if note.ys[i] not in again
+                                        or note.ys[i].swept_before < note.swept < note.ys[i].swept]
+        if again:
+            self.hints.append(f"Several sweeps passed {_listed(map(self.names, again))}: of each entry the last one is shown.")
 
     def _read(self, living: dict[Note, Entry]) -> None:
         """Values that the tape has saved, those that tensors still hold, and those that can be recomputed from them."""
