@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from itertools import count
 
 import explored
 import pytest
@@ -25,32 +26,33 @@ PAGES = {"network": lambda: explored.network()[0].explore(), "odd": lambda: expl
 
 
 @pytest.fixture(scope="module")
-def browser():
+def window():
+    """One window of the browser for all tests, and what its pages said: errors, and requests."""
     with playwright.sync_playwright() as p:
         browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
+        page, said = browser.new_page(viewport={"width": 1280, "height": 800}), []
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: said.append(request.url) if not request.url.startswith(("file:", "data:")) else None)
+        yield page, said
         browser.close()
 
 
 @pytest.fixture
-def visit(browser, tmp_path):
+def visit(window, tmp_path):
     """visit(explorer, fragment) opens its page; at the end there must have been no error, and no request."""
-    opened, said = [], []
+    (page, said), numbers = window, count()
+    said.clear()
 
-    def open_page(explorer, fragment="", **options):
-        file = tmp_path / f"{len(opened)}.html"
+    def open_page(explorer, fragment="", **preferences):
+        file = tmp_path / f"{next(numbers)}.html"
         file.write_text(explorer if isinstance(explorer, str) else explorer.html, encoding="utf-8")
-        page = browser.new_page(viewport={"width": 1280, "height": 800}, **options)
-        opened.append(page)
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda request: said.append(request.url) if not request.url.startswith(("file:", "data:")) else None)
+        page.emulate_media(**{"media": "screen", "color_scheme": "light", "reduced_motion": "no-preference", **preferences})
         page.goto(file.as_uri() + fragment)
         return page
 
     yield open_page
-    for page in opened:
-        page.close()
+    settle(page)
     assert said == []
 
 
@@ -182,6 +184,7 @@ def test_keys(visit):
     page.keyboard.press("Escape")
     assert not page.locator("#keys").is_visible()
     page.keyboard.press("Home")
+    assert moment() == 0                                # by then the focus has left the button of the dialog, which takes space
     page.evaluate("state.set({speed: 30})")
     page.keyboard.press(" ")
     until(page, "state.moment > 3")
