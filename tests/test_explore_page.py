@@ -274,8 +274,10 @@ def test_the_mouse(visit):
     page.get_by_text("To its step in the sweep").click()
     settle(page)
     assert page.evaluate("state.selected") == -1 and page.evaluate("tape.at(state.moment).reverse")
-    page.locator("#source .line.recorded").first.click()
+    line = page.locator("#source .line.recorded").first
+    line.click()
     settle(page)
+    assert "current" in line.get_attribute("class") and page.evaluate("tape.at(state.moment).z >= 0")
     page.locator("#listing .row.entry").nth(3).dblclick()
     settle(page)
     assert page.evaluate("state.moment") == 4
@@ -285,8 +287,11 @@ def test_the_mouse(visit):
     page.mouse.move(700, 330, steps=4)
     page.mouse.up()
     assert page.evaluate("graph.view.x") < before
+    fitted = page.evaluate("graph.view.scale")
     page.mouse.wheel(0, -300)
+    until(page, f"graph.view.scale > {fitted}")
     page.click("#zoom-fit")
+    assert page.evaluate("graph.view.scale") == fitted
     page.evaluate("controls.slider.value = 2; controls.slider.dispatchEvent(new Event('input'))")
     settle(page)
     assert page.evaluate("state.moment") == 2
@@ -329,14 +334,20 @@ def test_only_what_is_seen_is_in_the_document(visit):
 
 
 def test_print(visit):
-    page = visit(PAGES["network"]())
+    """On paper there are the whole list and the whole graph if it is not long; afterwards the page is as it was."""
+    page = visit(explored.recurrent(steps=16).explore())
     page.keyboard.press("End")
+    page.evaluate("controls.fold(); graph.zoom(3)")
     settle(page)
-    before = page.evaluate("JSON.stringify(graph.view)")
+    shown = """() => ["#listing .row", "#graph .node"].map(what => document.querySelectorAll(what).length)"""
+    everything = page.evaluate("[listing.rows.length, graph.layout.nodes.length]")
+    before, few = page.evaluate("JSON.stringify(graph.view)"), page.evaluate(shown)
+    page.evaluate(f"addEventListener('beforeprint', () => {{ window.printed = ({shown})(); }})")
     assert page.pdf().startswith(b"%PDF")
+    assert page.evaluate("window.printed") == everything and few[0] < everything[0] and few[1] < everything[1]
+    assert page.evaluate(shown) == few and page.evaluate("JSON.stringify(graph.view)") == before
     page.emulate_media(media="print")
     assert page.locator("#now").is_visible() and not page.locator(".player").is_visible()
-    assert page.evaluate("JSON.stringify(graph.view)") == before
 
 
 def test_in_a_notebook(visit):
