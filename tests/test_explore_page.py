@@ -2,12 +2,15 @@
 
 import shutil
 import time
+from functools import partial
 from itertools import count
 
 import explored
+import numpy as np
 import pytest
 
 import tapegrad as tg
+from tapegrad.debug.digest import LEVELS, Digests
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -114,6 +117,18 @@ def test_what_is_shown_is_what_was_computed(visit):
     assert now(page).split("\n")[0] == "reverse sweep"
     assert f"δ{left} += δ{loss}" in now(page) and f"δ{right} += δ{loss}" in now(page)
     assert page.locator("#source .line.current.reverse").count() == 1
+
+
+def test_heat_maps_are_read_as_they_were_written(visit):
+    page, digests = visit(PAGES["empty"]()), Digests(1)
+    x, y = np.random.default_rng(0).normal(size=(2, 10, 10))
+    x[0, :3] = np.nan, np.inf, -np.inf
+    one, other = (digests.digests[digests.of(array)] for array in (x, y))
+    cells, sums = page.evaluate("([x, y]) => [gridOf(x), gridOf(sumOf([x, y]))].map(grid => grid.cells.map(String))",
+                                [one, other])
+    close = partial(np.testing.assert_allclose, atol=(one["scale"] + other["scale"]) / LEVELS)
+    close(np.array(cells, float).reshape(10, 10), x)
+    close(np.array(sums, float).reshape(10, 10), x + y)
 
 
 def test_deltas_grow_contribution_by_contribution(visit):
@@ -259,6 +274,11 @@ def test_themes(visit, scheme):
     page.click("#theme")
     settle(page)
     assert (page.evaluate(brightness) < 100) == (scheme == "light")
+    page.click("#theme")
+    page.evaluate("state.set({theme: ''})")
+    settle(page)
+    page.emulate_media(color_scheme="dark" if scheme == "light" else "light")       # the page follows the system
+    until(page, f"({brightness} < 100) === {'true' if scheme == 'light' else 'false'}")
 
 
 def test_the_mouse(visit):
