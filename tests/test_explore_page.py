@@ -98,6 +98,11 @@ def test_every_step_and_every_view(visit, name):
     settle(page)
     n = page.evaluate("tape.entries.length")
     assert page.locator("#listing .row.entry").count() == n and page.locator("#title").inner_text().endswith("entries")
+    if name == "maps":
+        page.evaluate("graph.fit(); state.goTo(tape.turn)")
+        settle(page)
+        pictures = page.locator(".node .cell.value image").evaluate_all("all => all.map(image => image.getAttribute('href'))")
+        assert pictures and all(picture.startswith("data:image/png") for picture in pictures)
 
 
 def test_what_is_shown_is_what_was_computed(visit):
@@ -111,12 +116,59 @@ def test_what_is_shown_is_what_was_computed(visit):
         section = page.locator("#inspector section:has(h3:text-matches('^Delta'))")
         numbers = section.locator("[style]").evaluate_all("cells => cells.map(cell => Number(cell.title))")
         assert numbers == parameter.grad.ravel().tolist(), name
+    norms = page.locator("#inspector .parts .arrived .number").all_inner_texts()
+    assert norms == [f"{np.linalg.norm(p['W2'].grad):.3g}"]
+    row = page.locator("#listing .row.entry").last
+    assert row.locator(".summary.value").inner_text() == f"{t.notes[-1].z.item():.3g}"
+    assert row.locator(".summary.delta").inner_text() == "1"
     page.evaluate("state.set({selected: -1, moment: tape.turn + 1})")
     settle(page)
     loss, left, right = page.evaluate("[tape.entries.length - 1, ...tape.entries.at(-1).operands].map(y => tape.name(y))")
     assert now(page).split("\n")[0] == "reverse sweep"
     assert f"δ{left} += δ{loss}" in now(page) and f"δ{right} += δ{loss}" in now(page)
     assert page.locator("#source .line.current.reverse").count() == 1
+    page.evaluate("state.goTo(tape.entries.findIndex((_, z) => tape.operation(z) === 'tanh') + 1)")
+    settle(page)
+    assert page.locator("#source .line.current mark").inner_text() == 'tg.tanh(x @ p["W1"] + p["b1"])'
+    h = next(note for note in t.notes if note.g == "tanh").z
+    cell = page.locator(".node.computing .cell.value text").all_text_contents()
+    assert [float(text.replace("−", "-")) for text in cell] == [float(f"{x:.2g}") for x in h.ravel()]
+
+
+def test_a_folded_node_shows_one_repetition(visit):
+    """Forward the last that has been computed, in the sweep the last that has been passed."""
+    page = visit(PAGES["loop"]())
+    page.evaluate("state.goTo(tape.turn)")
+    settle(page)
+    badge = page.locator(".node.entry", has_text="tanh").locator(".badge")
+    assert badge.text_content() == "4/4" and page.locator(".node.entry .badge").count() == 4
+    page.evaluate("state.goTo(4)")
+    settle(page)
+    assert badge.text_content() == "1/4" and page.locator(".node.computing .badge").text_content() == "2/4"
+    page.evaluate("state.goTo(tape.turn + tape.steps.slice(tape.turn).indexOf(-1 - 6) + 1)")       # the third matmul
+    settle(page)
+    assert page.locator(".node.sweeping .badge").text_content() == "3/4"
+    n = page.evaluate("graph.layout.nodes.length")
+    page.focus("#drawing")
+    page.keyboard.press("Enter")
+    settle(page)
+    assert page.evaluate("graph.layout.nodes.length") > n
+    page.evaluate("controls.fold()")
+    settle(page)
+    page.locator(".node.entry", has_text="tanh").dblclick()
+    settle(page)
+    assert page.evaluate("graph.layout.nodes.length") > n
+
+
+def test_a_wrong_derivative_is_told(visit):
+    wrong = tg.primitive(lambda d, out, x: 3 * d, name="explored_wrong_derivative")(lambda x: 2 * x)
+    with tg.traced(values=True) as t:
+        tg.exp(wrong(explored.leaf([1.0, 2.0])))
+    page = visit(t.explore())
+    for moment, said, other in [(1, "✗ differs", "✓ agrees"), (2, "✓ agrees", "✗ differs")]:
+        page.keyboard.press("ArrowRight")
+        settle(page)
+        assert said in page.locator("#inspector").inner_text() and other not in page.locator("#inspector").inner_text(), moment
 
 
 def test_heat_maps_are_read_as_they_were_written(visit):
@@ -153,7 +205,8 @@ def test_contributions_fly(visit):
     settle(page)
     page.keyboard.press("ArrowRight")
     until(page, "document.querySelectorAll('.flights .chip').length === 2")
-    assert page.locator(".labels .formula").count() == 2
+    left, right = page.locator(".labels .formula").all_text_contents()
+    assert left.startswith("+= δ") and right.startswith("+= δ")
     until(page, "document.querySelectorAll('.flights .chip').length === 0")
     assert page.locator(".node.receives .cell.delta.known").count() == 2
 
@@ -351,6 +404,9 @@ def test_only_what_is_seen_is_in_the_document(visit):
         settle(page)
         assert 0 < page.locator(".node").count() < 120
         assert page.locator(".node.computing, .node.sweeping").count() == 1
+    page.evaluate("state.goTo(Math.round(tape.entries.length / 3))")
+    settle(page)
+    assert page.locator(".edge.stub").count() and page.locator(".stub-name").first.text_content() == "U"
 
 
 def test_print(visit):
