@@ -1,9 +1,11 @@
 """The data of the tape explorer's page: entries, order, deltas and contributions, formulas, escaping, size."""
 
 import base64
+import gc
 import json
 import re
 import threading
+import weakref
 from html import escape
 from html.parser import HTMLParser
 
@@ -165,6 +167,28 @@ class TestMissing:
         loss = h.sum()  # noqa: F841
         data = tg.tape().explore().data
         assert not called and "there are hooks" in " ".join(data["hints"]) and min(data["steps"]) >= 0
+
+    def test_hooks_of_leaves_are_not_called(self):
+        x, called = leaf([1.0], "x"), []
+        x.register_hook(lambda d: called.append(d))
+        loss = tg.exp(x).sum()  # noqa: F841
+        data = tg.tape().explore().data
+        assert not called and x.grad is None and value(data, register(data, "x"), "delta") == np.exp(1.0)
+
+    def test_checkpoints_run_again(self):
+        x, ran = leaf([1.0, 2.0], "x"), []
+
+        @tg.checkpoint
+        def f(x):
+            ran.append(len(tg.tape()))
+            return tg.exp(x) * x
+
+        loss = f(x).sum()
+        before = tg.tape().wengert()
+        data = tg.tape().explore().data
+        assert len(ran) == 2 and tg.tape().wengert() == before and x.grad is None
+        loss.backward()
+        np.testing.assert_array_equal(value(data, register(data, "x"), "delta"), x.grad)
 
     def test_no_scalar(self):
         h = tg.exp(leaf([1.0, 2.0]))  # noqa: F841
@@ -351,6 +375,17 @@ class TestPage:
         assert not {"link", "img", "iframe", "object", "embed"} & set(parsed.tags)
         loads = r"(?:src|href)=[\"']?https?:|url\([\"']?https?:|@import|fetch\("
         assert "default-src 'none'" in page.html and not re.search(loads, page.html)
+
+    def test_no_array_and_no_trace_is_kept(self):
+        def made():
+            x = leaf(np.ones((9, 9)), "x")
+            with tg.traced(values=True, deltas=True) as t:
+                tg.sum(tg.exp(x)).backward()
+            return t.explore(), [weakref.ref(kept) for kept in (t, t.notes[0].z, t.notes[0].d, x.grad)]
+
+        page, kept = made()
+        gc.collect()
+        assert len(page.data["entries"]) == 2 and [ref() for ref in kept] == 4 * [None]
 
     def test_reasons(self):
         data = explored.odd().explore().data

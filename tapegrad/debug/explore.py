@@ -47,9 +47,10 @@ def explore(source: Any, path: str | os.PathLike[str] | None = None) -> Explorer
     entry by entry, forward and then in the reverse sweep, with values, deltas, and every contribution with its rule in symbols.
 
     Most is known of `tg.traced(values=True, deltas=True)` with the backward() inside. Of a trace that kept less, or of a tape,
-    the page shows what there is and says what is missing. If no sweep was traced and the last entry is a real scalar, one is
-    run for the page; it retains the tape, calls no hooks and changes no gradient. Derivatives are compared with finite
-    differences where this is cheap. Raises OSError if the file cannot be written; it is then as it was before.
+    the page shows what there is and says what is missing. If no sweep was traced, the last entry is a real scalar, and there
+    are no hooks on results, a sweep is run for the page: it retains the tape and changes no gradient; checkpoints run their
+    function again. Derivatives are compared with finite differences where this is cheap. Of an entry that several sweeps
+    passed the last is shown. Raises OSError if the file cannot be written; it is then as it was before.
 
     >>> x = tg.tensor([1.0, 2.0], requires_grad=True, name="x")
     >>> with tg.traced(values=True, deltas=True) as t:
