@@ -1,9 +1,11 @@
 """The data of the tape explorer's page: entries, order, deltas and contributions, formulas, escaping, size."""
 
 import base64
+import gc
 import json
 import re
 import threading
+import weakref
 from html import escape
 from html.parser import HTMLParser
 
@@ -142,6 +144,20 @@ class TestSweep:
                 tg.sum(x * x).backward()
         assert t.explore().data["steps"] == [0, 1, -2, -1, 2, 3, -4, -3]
 
+    def test_of_several_sweeps_the_last_is_shown(self):
+        x = leaf([1.0, 2.0], "x")
+        with tg.traced(values=True, deltas=True) as t:
+            h = tg.exp(x)
+            first, second = tg.sum(h), tg.sum(h * h)
+            first.backward(retain_graph=True)
+            second.backward()
+        data = t.explore().data
+        of_first = data["entries"][register(data, "first")]
+        assert [len(rule) for rule in of_first["rules"]] == [2]        # what it added to the delta of h was another sweep's
+        np.testing.assert_allclose(value(data, register(data, "h"), "delta"), 2 * np.exp([1.0, 2.0]))
+        np.testing.assert_allclose(value(data, register(data, "x"), "delta"), 2 * np.exp([2.0, 4.0]))
+        assert "Several sweeps passed h: of each entry the last one" in data["hints"][0]
+
 
 class TestMissing:
     def test_hooks_are_not_called(self):
@@ -151,6 +167,28 @@ class TestMissing:
         loss = h.sum()  # noqa: F841
         data = tg.tape().explore().data
         assert not called and "there are hooks" in " ".join(data["hints"]) and min(data["steps"]) >= 0
+
+    def test_hooks_of_leaves_are_not_called(self):
+        x, called = leaf([1.0], "x"), []
+        x.register_hook(lambda d: called.append(d))
+        loss = tg.exp(x).sum()  # noqa: F841
+        data = tg.tape().explore().data
+        assert not called and x.grad is None and value(data, register(data, "x"), "delta") == np.exp(1.0)
+
+    def test_checkpoints_run_again(self):
+        x, ran = leaf([1.0, 2.0], "x"), []
+
+        @tg.checkpoint
+        def f(x):
+            ran.append(len(tg.tape()))
+            return tg.exp(x) * x
+
+        loss = f(x).sum()
+        before = tg.tape().wengert()
+        data = tg.tape().explore().data
+        assert len(ran) == 2 and tg.tape().wengert() == before and x.grad is None
+        loss.backward()
+        np.testing.assert_array_equal(value(data, register(data, "x"), "delta"), x.grad)
 
     def test_no_scalar(self):
         h = tg.exp(leaf([1.0, 2.0]))  # noqa: F841
@@ -337,6 +375,17 @@ class TestPage:
         assert not {"link", "img", "iframe", "object", "embed"} & set(parsed.tags)
         loads = r"(?:src|href)=[\"']?https?:|url\([\"']?https?:|@import|fetch\("
         assert "default-src 'none'" in page.html and not re.search(loads, page.html)
+
+    def test_no_array_and_no_trace_is_kept(self):
+        def made():
+            x = leaf(np.ones((9, 9)), "x")
+            with tg.traced(values=True, deltas=True) as t:
+                tg.sum(tg.exp(x)).backward()
+            return t.explore(), [weakref.ref(kept) for kept in (t, t.notes[0].z, t.notes[0].d, x.grad)]
+
+        page, kept = made()
+        gc.collect()
+        assert len(page.data["entries"]) == 2 and [ref() for ref in kept] == 4 * [None]
 
     def test_reasons(self):
         data = explored.odd().explore().data

@@ -2,11 +2,15 @@
 
 import shutil
 import time
+from functools import partial
+from itertools import count
 
 import explored
+import numpy as np
 import pytest
 
 import tapegrad as tg
+from tapegrad.debug.digest import LEVELS, Digests
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -25,32 +29,33 @@ PAGES = {"network": lambda: explored.network()[0].explore(), "odd": lambda: expl
 
 
 @pytest.fixture(scope="module")
-def browser():
+def window():
+    """One window of the browser for all tests, and what its pages said: errors, and requests."""
     with playwright.sync_playwright() as p:
         browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
+        page, said = browser.new_page(viewport={"width": 1280, "height": 800}), []
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: said.append(request.url) if not request.url.startswith(("file:", "data:")) else None)
+        yield page, said
         browser.close()
 
 
 @pytest.fixture
-def visit(browser, tmp_path):
+def visit(window, tmp_path):
     """visit(explorer, fragment) opens its page; at the end there must have been no error, and no request."""
-    opened, said = [], []
+    (page, said), numbers = window, count()
+    said.clear()
 
-    def open_page(explorer, fragment="", **options):
-        file = tmp_path / f"{len(opened)}.html"
+    def open_page(explorer, fragment="", **preferences):
+        file = tmp_path / f"{next(numbers)}.html"
         file.write_text(explorer if isinstance(explorer, str) else explorer.html, encoding="utf-8")
-        page = browser.new_page(viewport={"width": 1280, "height": 800}, **options)
-        opened.append(page)
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda request: said.append(request.url) if not request.url.startswith(("file:", "data:")) else None)
+        page.emulate_media(**{"media": "screen", "color_scheme": "light", "reduced_motion": "no-preference", **preferences})
         page.goto(file.as_uri() + fragment)
         return page
 
     yield open_page
-    for page in opened:
-        page.close()
+    settle(page)
     assert said == []
 
 
@@ -93,6 +98,11 @@ def test_every_step_and_every_view(visit, name):
     settle(page)
     n = page.evaluate("tape.entries.length")
     assert page.locator("#listing .row.entry").count() == n and page.locator("#title").inner_text().endswith("entries")
+    if name == "maps":
+        page.evaluate("graph.fit(); state.goTo(tape.turn)")
+        settle(page)
+        pictures = page.locator(".node .cell.value image").evaluate_all("all => all.map(image => image.getAttribute('href'))")
+        assert pictures and all(picture.startswith("data:image/png") for picture in pictures)
 
 
 def test_what_is_shown_is_what_was_computed(visit):
@@ -106,12 +116,71 @@ def test_what_is_shown_is_what_was_computed(visit):
         section = page.locator("#inspector section:has(h3:text-matches('^Delta'))")
         numbers = section.locator("[style]").evaluate_all("cells => cells.map(cell => Number(cell.title))")
         assert numbers == parameter.grad.ravel().tolist(), name
+    norms = page.locator("#inspector .parts .arrived .number").all_inner_texts()
+    assert norms == [f"{np.linalg.norm(p['W2'].grad):.3g}"]
+    row = page.locator("#listing .row.entry").last
+    assert row.locator(".summary.value").inner_text() == f"{t.notes[-1].z.item():.3g}"
+    assert row.locator(".summary.delta").inner_text() == "1"
     page.evaluate("state.set({selected: -1, moment: tape.turn + 1})")
     settle(page)
     loss, left, right = page.evaluate("[tape.entries.length - 1, ...tape.entries.at(-1).operands].map(y => tape.name(y))")
     assert now(page).split("\n")[0] == "reverse sweep"
     assert f"δ{left} += δ{loss}" in now(page) and f"δ{right} += δ{loss}" in now(page)
     assert page.locator("#source .line.current.reverse").count() == 1
+    page.evaluate("state.goTo(tape.entries.findIndex((_, z) => tape.operation(z) === 'tanh') + 1)")
+    settle(page)
+    assert page.locator("#source .line.current mark").inner_text() == 'tg.tanh(x @ p["W1"] + p["b1"])'
+    h = next(note for note in t.notes if note.g == "tanh").z
+    cell = page.locator(".node.computing .cell.value text").all_text_contents()
+    assert [float(text.replace("−", "-")) for text in cell] == [float(f"{x:.2g}") for x in h.ravel()]
+
+
+def test_a_folded_node_shows_one_repetition(visit):
+    """Forward the last that has been computed, in the sweep the last that has been passed."""
+    page = visit(PAGES["loop"]())
+    page.evaluate("state.goTo(tape.turn)")
+    settle(page)
+    badge = page.locator(".node.entry", has_text="tanh").locator(".badge")
+    assert badge.text_content() == "4/4" and page.locator(".node.entry .badge").count() == 4
+    page.evaluate("state.goTo(4)")
+    settle(page)
+    assert badge.text_content() == "1/4" and page.locator(".node.computing .badge").text_content() == "2/4"
+    page.evaluate("state.goTo(tape.turn + tape.steps.slice(tape.turn).indexOf(-1 - 6) + 1)")       # the third matmul
+    settle(page)
+    assert page.locator(".node.sweeping .badge").text_content() == "3/4"
+    n = page.evaluate("graph.layout.nodes.length")
+    page.focus("#drawing")
+    page.keyboard.press("Enter")
+    settle(page)
+    assert page.evaluate("graph.layout.nodes.length") > n
+    page.evaluate("controls.fold()")
+    settle(page)
+    page.locator(".node.entry", has_text="tanh").dblclick()
+    settle(page)
+    assert page.evaluate("graph.layout.nodes.length") > n
+
+
+def test_a_wrong_derivative_is_told(visit):
+    wrong = tg.primitive(lambda d, out, x: 3 * d, name="explored_wrong_derivative")(lambda x: 2 * x)
+    with tg.traced(values=True) as t:
+        tg.exp(wrong(explored.leaf([1.0, 2.0])))
+    page = visit(t.explore())
+    for moment, said, other in [(1, "✗ differs", "✓ agrees"), (2, "✓ agrees", "✗ differs")]:
+        page.keyboard.press("ArrowRight")
+        settle(page)
+        assert said in page.locator("#inspector").inner_text() and other not in page.locator("#inspector").inner_text(), moment
+
+
+def test_heat_maps_are_read_as_they_were_written(visit):
+    page, digests = visit(PAGES["empty"]()), Digests(1)
+    x, y = np.random.default_rng(0).normal(size=(2, 10, 10))
+    x[0, :3] = np.nan, np.inf, -np.inf
+    one, other = (digests.digests[digests.of(array)] for array in (x, y))
+    cells, sums = page.evaluate("([x, y]) => [gridOf(x), gridOf(sumOf([x, y]))].map(grid => grid.cells.map(String))",
+                                [one, other])
+    close = partial(np.testing.assert_allclose, atol=(one["scale"] + other["scale"]) / LEVELS)
+    close(np.array(cells, float).reshape(10, 10), x)
+    close(np.array(sums, float).reshape(10, 10), x + y)
 
 
 def test_deltas_grow_contribution_by_contribution(visit):
@@ -136,7 +205,8 @@ def test_contributions_fly(visit):
     settle(page)
     page.keyboard.press("ArrowRight")
     until(page, "document.querySelectorAll('.flights .chip').length === 2")
-    assert page.locator(".labels .formula").count() == 2
+    left, right = page.locator(".labels .formula").all_text_contents()
+    assert left.startswith("+= δ") and right.startswith("+= δ")
     until(page, "document.querySelectorAll('.flights .chip').length === 0")
     assert page.locator(".node.receives .cell.delta.known").count() == 2
 
@@ -182,6 +252,7 @@ def test_keys(visit):
     page.keyboard.press("Escape")
     assert not page.locator("#keys").is_visible()
     page.keyboard.press("Home")
+    assert moment() == 0                                # by then the focus has left the button of the dialog, which takes space
     page.evaluate("state.set({speed: 30})")
     page.keyboard.press(" ")
     until(page, "state.moment > 3")
@@ -256,6 +327,11 @@ def test_themes(visit, scheme):
     page.click("#theme")
     settle(page)
     assert (page.evaluate(brightness) < 100) == (scheme == "light")
+    page.click("#theme")
+    page.evaluate("state.set({theme: ''})")
+    settle(page)
+    page.emulate_media(color_scheme="dark" if scheme == "light" else "light")       # the page follows the system
+    until(page, f"({brightness} < 100) === {'true' if scheme == 'light' else 'false'}")
 
 
 def test_the_mouse(visit):
@@ -271,8 +347,10 @@ def test_the_mouse(visit):
     page.get_by_text("To its step in the sweep").click()
     settle(page)
     assert page.evaluate("state.selected") == -1 and page.evaluate("tape.at(state.moment).reverse")
-    page.locator("#source .line.recorded").first.click()
+    line = page.locator("#source .line.recorded").first
+    line.click()
     settle(page)
+    assert "current" in line.get_attribute("class") and page.evaluate("tape.at(state.moment).z >= 0")
     page.locator("#listing .row.entry").nth(3).dblclick()
     settle(page)
     assert page.evaluate("state.moment") == 4
@@ -282,8 +360,11 @@ def test_the_mouse(visit):
     page.mouse.move(700, 330, steps=4)
     page.mouse.up()
     assert page.evaluate("graph.view.x") < before
+    fitted = page.evaluate("graph.view.scale")
     page.mouse.wheel(0, -300)
+    until(page, f"graph.view.scale > {fitted}")
     page.click("#zoom-fit")
+    assert page.evaluate("graph.view.scale") == fitted
     page.evaluate("controls.slider.value = 2; controls.slider.dispatchEvent(new Event('input'))")
     settle(page)
     assert page.evaluate("state.moment") == 2
@@ -323,17 +404,26 @@ def test_only_what_is_seen_is_in_the_document(visit):
         settle(page)
         assert 0 < page.locator(".node").count() < 120
         assert page.locator(".node.computing, .node.sweeping").count() == 1
+    page.evaluate("state.goTo(Math.round(tape.entries.length / 3))")
+    settle(page)
+    assert page.locator(".edge.stub").count() and page.locator(".stub-name").first.text_content() == "U"
 
 
 def test_print(visit):
-    page = visit(PAGES["network"]())
+    """On paper there are the whole list and the whole graph if it is not long; afterwards the page is as it was."""
+    page = visit(explored.recurrent(steps=16).explore())
     page.keyboard.press("End")
+    page.evaluate("controls.fold(); graph.zoom(3)")
     settle(page)
-    before = page.evaluate("JSON.stringify(graph.view)")
+    shown = """() => ["#listing .row", "#graph .node"].map(what => document.querySelectorAll(what).length)"""
+    everything = page.evaluate("[listing.rows.length, graph.layout.nodes.length]")
+    before, few = page.evaluate("JSON.stringify(graph.view)"), page.evaluate(shown)
+    page.evaluate(f"addEventListener('beforeprint', () => {{ window.printed = ({shown})(); }})")
     assert page.pdf().startswith(b"%PDF")
+    assert page.evaluate("window.printed") == everything and few[0] < everything[0] and few[1] < everything[1]
+    assert page.evaluate(shown) == few and page.evaluate("JSON.stringify(graph.view)") == before
     page.emulate_media(media="print")
     assert page.locator("#now").is_visible() and not page.locator(".player").is_visible()
-    assert page.evaluate("JSON.stringify(graph.view)") == before
 
 
 def test_in_a_notebook(visit):

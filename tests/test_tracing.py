@@ -102,6 +102,16 @@ class TestNotes:
         np.testing.assert_array_equal(t.notes[0].values[0], [1, 2])
         np.testing.assert_array_equal(t.notes[0].d, [3, 3])
 
+    def test_kept_values_of_arrays_that_are_written_into(self):
+        x, a, seed = leaf([1.0, 2.0]), np.array([3.0, 4.0]), np.ones(2)
+        with tg.traced(values=True, deltas=True) as t:
+            (x * a).backward(seed)
+            tg.concatenate([x + a, a]).backward(np.ones(4))
+        a[...] = seed[...] = 100
+        np.testing.assert_array_equal([t.notes[0].values[1], t.notes[1].values[1], t.notes[2].values[0][1]], 3 * [[3, 4]])
+        np.testing.assert_array_equal(t.notes[0].d, [1, 1])
+        assert t.check()
+
     def test_gradients_are_the_same(self):
         random = np.random.default_rng(0)
         W, x = leaf(random.normal(size=(4, 4))), random.normal(size=(5, 4))

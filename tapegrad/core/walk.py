@@ -275,7 +275,10 @@ def seed_of(loss: TensorBase, gradient: Any, create_graph: bool = False) -> Any:
     seed = _checked_seed(loss, gradient)
     if create_graph or tracer() is not None:            # the tape may save it, and the caller may write into it
         return seed if isinstance(seed, TensorBase) else wrap(seed.copy(), None)
-    return seed._value if isinstance(seed, TensorBase) else seed
+    if isinstance(seed, TensorBase):
+        return seed._value
+    watched = type(loss._register) is Entry and loss._register.plan.observed            # who watches may keep it, too
+    return seed.copy() if watched else seed
 
 
 def _checked_seed(loss: TensorBase, gradient: Any) -> Any:

@@ -26,7 +26,7 @@ import numpy as np
 from tapegrad.core.entry import Leaf
 from tapegrad.debug.check import compared
 from tapegrad.debug.digest import Digests
-from tapegrad.debug.folding import folded
+from tapegrad.debug.folding import folded, span
 from tapegrad.debug.names import place, short
 from tapegrad.debug.notes import Constant, Note
 from tapegrad.debug.recall import Recalled
@@ -47,9 +47,10 @@ def explore(source: Any, path: str | os.PathLike[str] | None = None) -> Explorer
     entry by entry, forward and then in the reverse sweep, with values, deltas, and every contribution with its rule in symbols.
 
     Most is known of `tg.traced(values=True, deltas=True)` with the backward() inside. Of a trace that kept less, or of a tape,
-    the page shows what there is and says what is missing. If no sweep was traced and the last entry is a real scalar, one is
-    run for the page; it retains the tape, calls no hooks and changes no gradient. Derivatives are compared with finite
-    differences where this is cheap. Raises OSError if the file cannot be written; it is then as it was before.
+    the page shows what there is and says what is missing. If no sweep was traced, the last entry is a real scalar, and there
+    are no hooks on results, a sweep is run for the page: it retains the tape and changes no gradient; checkpoints run their
+    function again. Derivatives are compared with finite differences where this is cheap. Of an entry that several sweeps
+    passed the last is shown. Raises OSError if the file cannot be written; it is then as it was before.
 
     >>> x = tg.tensor([1.0, 2.0], requires_grad=True, name="x")
     >>> with tg.traced(values=True, deltas=True) as t:
@@ -112,8 +113,7 @@ class _Data:
                     self.number.setdefault(y, len(self.number))
         self.digests = Digests(len(run.values) + len(run.deltas) + sum(map(len, run.contributions.values())))
         self.formulas: dict[tuple[str | int, ...], int] = {}
-        self.operations: dict[str, int] = {}
-        self.documents: dict[str, str | None] = {}
+        self.operations: dict[tuple[str, str | None], int] = {}
         self.sources, self.formula = Sources(run.notes), Formulas()
 
     def tables(self) -> dict[str, Any]:
@@ -127,7 +127,7 @@ class _Data:
         return {"registers": registers, "entries": entries,
                 "steps": [-1 - self.number[note] if back else self.number[note] for note, back in run.steps],
                 "formulas": [list(formula) for formula in self.formulas],
-                "operations": [{"name": name, "doc": self.documents[name]} for name in self.operations],
+                "operations": [{"name": name, "doc": doc} for name, doc in self.operations],
                 "groups": groups, "files": self.sources.files, "digests": self.digests.digests}
 
     def _register(self, y: Any) -> dict[str, Any]:
@@ -142,9 +142,8 @@ class _Data:
 
     def _entry(self, note: Note, check: bool) -> dict[str, Any]:
         run, contributions = self.run, dict(self.run.contributions.get(note, ()))
-        self.documents.setdefault(note.g, note.row.doc)
         entry: dict[str, Any] = {
-            "operation": self.operations.setdefault(note.g, len(self.operations)),
+            "operation": self.operations.setdefault((note.g, note.row.doc), len(self.operations)),
             "operands": [self.number[y] if type(y) in (Note, Leaf, Constant) else repr(y) for y in note.ys]}
         if note.static:
             entry["static"] = ", ".join(f"{key}={short(value)}" for key, value in note.static.items())
@@ -207,7 +206,7 @@ class _Data:
         for (group_of, _), members in alike.items():
             if len(members) > 1:
                 member_of.update(dict.fromkeys(members, len(groups)))
-                names = list(dict.fromkeys(filter(None, (self.names.plain.get(of[number]) for number in members))))
-                groups.append({"name": " .. ".join(names[:1] + names[1:][-1:]), "loop": groups[group_of]["loop"]})
+                name = span(filter(None, (self.names.plain.get(of[number]) for number in members)))
+                groups.append({"name": name, "loop": groups[group_of]["loop"]})
         return groups, member_of
 

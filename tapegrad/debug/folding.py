@@ -61,9 +61,9 @@ def folded(notes: list[Note], names: Names, place: Callable[[Note], str], fold: 
                 of[y] = nodes[y] = Node("constant", names(y), f"{y.g}, recorded before", _shape(y.shape))
     for node in nodes.values():
         if node.kind == "entry":
-            node.shapes = _span(_shape(note.shape) for note in node.members)
+            node.shapes = span(_shape(note.shape) for note in node.members)
             if node.count > 1:
-                node.name = _span(filter(None, map(names.plain.get, node.members)))
+                node.name = span(filter(None, map(names.plain.get, node.members)))
     rank = {node: i for i, node in enumerate(nodes.values())}
     for note in notes:
         for y in note.ys:
@@ -90,7 +90,7 @@ def _shape(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape)) if shape else "number"
 
 
-def _span(texts: Iterable[str]) -> str:
+def span(texts: Iterable[str]) -> str:
     """`h`, or `W_i .. W_c` if there are several."""
     first, *rest = dict.fromkeys(texts) or [""]
     return f"{first} .. {rest[-1]}" if rest else first

@@ -95,4 +95,9 @@ def place(note: Note, full: bool = False) -> str:
     if note.place is None:
         return ""
     file: str = note.place.filename
-    return f"{file if full else file.replace(chr(92), '/').rsplit('/', 1)[-1]}:{note.place.lineno}"
+    return f"{file if full else name_of_file(file)}:{note.place.lineno}"
+
+
+def name_of_file(path: str) -> str:
+    """The last part of a path, with the separators of Windows, too."""
+    return path.replace("\\", "/").rsplit("/", 1)[-1]

@@ -81,6 +81,7 @@ class Note:
     leaves     the variables that held leaves
     start, forward         when the operator started, and its duration in seconds
     swept, backward        the same for the derivatives, in the last sweep
+    swept_before           when they started in the sweep before that one
     value, delta           a Summary of each
     z, values              the array and those of the operands, if the trace keeps values
     d, contributions       the delta and [(position, contribution), ..], if the trace keeps deltas
@@ -89,7 +90,7 @@ class Note:
     """
 
     __slots__ = ("place", "site", "row", "ys", "static", "shape", "dtype", "kept", "given", "name", "variable", "leaves",
-                 "start", "forward", "swept", "backward", "value", "delta", "z", "values", "d", "contributions",
+                 "start", "forward", "swept", "swept_before", "backward", "value", "delta", "z", "values", "d", "contributions",
                  "why", "why_delta", "entry", "__weakref__")
 
     place: Any
@@ -107,6 +108,7 @@ class Note:
     start: float | None
     forward: float | None
     swept: float | None
+    swept_before: float | None
     backward: float | None
     value: Summary | None
     delta: Summary | None
@@ -119,8 +121,8 @@ class Note:
     entry: Entry | None
 
     def __init__(self, entry: Any, ys: tuple[Any, ...], buffers: Buffers) -> None:
-        for slot in ("site", "variable", "start", "forward", "swept", "backward", "value", "delta", "z", "values", "d", "why",
-                     "why_delta", "entry"):
+        for slot in ("site", "variable", "start", "forward", "swept", "swept_before", "backward", "value", "delta", "z",
+                     "values", "d", "why", "why_delta", "entry"):
             setattr(self, slot, None)
         self.place, self.row, self.ys = getattr(entry, "where", None), entry.g, ys
         self.shape, self.dtype, self.name = entry.shape, entry.dtype, getattr(entry, "name", None)
@@ -144,7 +146,7 @@ class Note:
                   keep: bool) -> None:
         """Record the inputs and the result of a derivative (watching.observed)."""
         if first:
-            self.swept, self.backward, self.delta = start, 0.0, Summary(d)
+            self.swept_before, self.swept, self.backward, self.delta = self.swept, start, 0.0, Summary(d)
             self.contributions, self.why_delta = [], None
         self.backward = (self.backward or 0.0) + (end - start)
         if c is not None:

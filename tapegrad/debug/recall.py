@@ -50,14 +50,15 @@ class Recalled:
         self.hints: list[str] = []
         self.swept: list[Note] = []
         self._noted()
+        self._keep_last_sweeps()
         living = _living(source, self.notes)
         self._read(living)
-        if not self.swept:
-            self._sweep(source, living)
+        told = "" if self.swept else self._sweep(source, living)
+        self.hints += [told] if told else []
         self._add_up()
         self._find_reasons()
         self.steps = self._ordered()
-        self._say_what_is_missing(source)
+        self._say_what_is_missing(source, bool(told))
 
     def _noted(self) -> None:
         """What a trace has kept."""
@@ -74,6 +75,15 @@ class Recalled:
                 self.contributions[note] = [
                     (i, _fitted(c, note.ys[i])) for i, c in note.contributions if c is not None and i < len(note.ys)]
         self.swept = sorted([note for note in self.notes if note.swept is not None], key=lambda note: note.swept or 0.0)
+
+    def _keep_last_sweeps(self) -> None:
+        """A trace has the delta of an entry's last sweep, to which the contributions of earlier ones do not belong."""
+        again = dict.fromkeys(note for note in self.swept if note.swept_before is not None)
+        for note, contributions in self.contributions.items():
+            self.contributions[note] = [(i, c) for i, c in contributions if note.ys[i] not in again
+                                        or note.ys[i].swept_before < note.swept < note.ys[i].swept]
+        if again:
+            self.hints.append(f"Several sweeps passed {_listed(map(self.names, again))}: of each entry the last one is shown.")
 
     def _read(self, living: dict[Note, Entry]) -> None:
         """Values that the tape has saved, those that tensors still hold, and those that can be recomputed from them."""
@@ -98,29 +108,26 @@ class Recalled:
             self.hints.append(f"The tape has not saved the values of {names}: they, and what was recomputed from them, are as "
                               "the tensors are now. `with tg.traced(values=True):` keeps values as they were.")
 
-    def _sweep(self, source: Any, living: dict[Note, Entry]) -> None:
-        """Run a sweep from the last entry, if that is a real scalar; it retains the tape and reaches no .grad."""
+    def _sweep(self, source: Any, living: dict[Note, Entry]) -> str:
+        """Run a sweep from the last entry, if that is a real scalar: it retains the tape and reaches no .grad. Gives a hint."""
         last = self.notes[-1] if self.notes else None
         if last is None or last not in living or getattr(source, "entries", thread.tape.entries) is not thread.tape.entries:
-            return
+            return ""
         name = self.names(last)
         if last.dtype.kind != "f" or int(np.prod(last.shape)) != 1:
-            self.hints.append(f"There are no deltas: the last entry, {name}, is no real scalar to start a sweep from. Run "
-                              "backward(..) inside `with tg.traced(values=True, deltas=True):`.")
-            return
+            return (f"There are no deltas: the last entry, {name}, is no real scalar to start a sweep from. Run backward(..) "
+                    "inside `with tg.traced(values=True, deltas=True):`.")
         if any(entry.plan.hooks for entry in living.values()):
-            self.hints.append("There are no deltas: there are hooks on results, which a sweep just to look at would call. Run "
-                              "backward() inside `with tg.traced(values=True, deltas=True):`.")
-            return
+            return ("There are no deltas: there are hooks on results, which a sweep just to look at would call. Run backward() "
+                    "inside `with tg.traced(values=True, deltas=True):`.")
         try:
             with observing([(entry, self._seeing(note)) for note, entry in living.items()]):
                 sweep(arrays, [(living[last], np.ones(last.shape, last.dtype))], consume=False)
         except Exception as error:                      # a page that shows the rest is of more use than none
             self.swept, self.deltas, self.contributions, self.reasons_of_deltas = [], {}, {}, {}
-            self.hints.append(f"There are no deltas: a sweep from {name} raised {type(error).__name__}: {error}")
-        else:
-            self.hints.append(f"No backward() of these entries was traced: the sweep was run for this page, from {name}. It "
-                              "left the tape and all gradients as they were.")
+            return f"There are no deltas: a sweep from {name} raised {type(error).__name__}: {error}"
+        return (f"No backward() of these entries was traced: the sweep was run for this page, from {name}. It left the tape "
+                "and all gradients as they were.")
 
     def _seeing(self, note: Note) -> Callable[..., None]:
         def see(position: int, first: bool, d: Any, c: Any, start: float, end: float, saved: Sequence[Any]) -> None:
@@ -167,7 +174,7 @@ class Recalled:
         timed += [(note.swept or 0.0, step) for note, step in zip(self.swept, backward)]
         return [step for _, step in sorted(timed, key=lambda pair: pair[0])]
 
-    def _say_what_is_missing(self, source: Any) -> None:
+    def _say_what_is_missing(self, source: Any, told_of_sweep: bool) -> None:
         notes, advice = self.notes, []
         if any(note.place is None for note in notes):
             advice.append("source lines, times and the folding of loops need `with tg.traced() as t:` around the forward pass")
@@ -175,7 +182,7 @@ class Recalled:
             advice.append("all values need `tg.traced(values=True)`")
         if any(note.swept is not None and note not in self.deltas for note in notes):
             advice.append("deltas and contributions need `tg.traced(values=True, deltas=True)`")
-        elif not self.swept and not any("no deltas" in hint for hint in self.hints):
+        elif not self.swept and not told_of_sweep:
             advice.append("the reverse sweep needs its backward() inside `with tg.traced(values=True, deltas=True) as t:`")
         if notes and advice:
             text = "; ".join(advice)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from types import CodeType
 from typing import Any
 
+from tapegrad.debug.names import name_of_file
 from tapegrad.debug.notes import Note
 
 AROUND, MOST = 4, 400                   # lines around one outside of functions; lines of a function
@@ -32,8 +33,8 @@ class Sources:
         for path, numbers in wanted.items():
             lines = self._lines[path] = [line.rstrip("\r\n") for line in linecache.getlines(path)]
             self._numbers[path] = len(self.files)
-            name = path.replace("\\", "/").rsplit("/", 1)[-1]
-            self.files.append({"name": name, "spans": _spans(sorted(n for n in numbers if 1 <= n <= len(lines)), lines)})
+            numbers = {n for n in numbers if 1 <= n <= len(lines)}
+            self.files.append({"name": name_of_file(path), "spans": _spans(sorted(numbers), lines)})
 
     def of(self, note: Note) -> list[Any] | None:
         """The place of an entry."""

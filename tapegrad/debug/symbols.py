@@ -11,16 +11,12 @@ A formula is a list of texts and of places: DELTA, Z, or the position of an oper
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from tapegrad.graph import numpy_forms
+from tapegrad.graph import numpy_forms, reverse
 from tapegrad.primitives import node
-from tapegrad.primitives.complex_parts import rule_of_complex
-from tapegrad.primitives.plan import NOTHING, SHAPE
 from tapegrad.transforms.extend import users
 
 DELTA, Z = -1, -2
@@ -35,6 +31,8 @@ NAMES = {"sum": "Σ", "sum_rows": "Σ", "broadcast_to": "broadcast"}
 Formula = list[str | int]
 Node: Any = node.Node
 _subscript: Any = numpy_forms.subscript
+_rule_of: Any = reverse.rule_of
+_read: Any = reverse.read
 
 
 class Formulas:
@@ -63,10 +61,11 @@ def _formula(note: Any, i: int) -> Formula:
     sizes = [int(np.prod(y.shape)) for y in (note, *note.ys) if hasattr(y, "shape")]
     if note.g in users or max(sizes) > LARGEST:
         return _unknown(note, i)
-    z, d = (Node(None, (), (), note.shape, note.dtype) for _ in range(2))
-    ys = [Node(None, (), (), y.shape, y.dtype) if hasattr(y, "shape") else y for y in note.ys]
+    ys = tuple([Node(None, (), (), y.shape, y.dtype) if hasattr(y, "shape") else y for y in note.ys])
+    z = Node(note.row, ys, tuple([note.static[name] for name in note.row.static_names]), note.shape, note.dtype)
+    d = Node(None, (), (), note.shape, note.dtype)
     with np.errstate(all="ignore"):
-        c = _contribution(note, i, d, z, ys)
+        c: Any = _rule_of(z, i)(node.nodes, d, *_read(z, i), *z.static)
     places: dict[Any, int] = {y: at for at, y in reversed(list(enumerate(ys))) if isinstance(y, Node)}
     places |= {z: Z, d: DELTA}
     tokens, _ = _written(c, places)
@@ -75,21 +74,6 @@ def _formula(note: Any, i: int) -> Formula:
     axes = _broadcast(c.shape, ys[i].shape)
     tokens = [f"Σ over axis {', '.join(map(str, axes))} of ", *tokens] if axes else tokens
     return [*_joined(tokens)]
-
-
-def _contribution(note: Any, i: int, d: Node, z: Node, ys: Sequence[Any]) -> Any:
-    row = note.row
-    rule, how = (partial(row.dg[0], i), row.reads[0]) if row.variadic else (row.dg[i], row.reads[i])
-    if note.dtype.kind == "c":
-        rule = rule_of_complex(row, note.dtype, rule)
-    static = tuple([note.static[name] for name in row.static_names])
-    if row.variadic:
-        return rule(node.nodes, d, _read(how[0], z), tuple([_read(SHAPE, y) for y in ys]), *static)
-    return rule(node.nodes, d, *[_read(kind, x) for kind, x in zip(how, (z, *ys))], *static)
-
-
-def _read(how: int, x: Any) -> Any:
-    return None if how == NOTHING else getattr(x, "shape", ()) if how == SHAPE else x
 
 
 def _broadcast(shape: tuple[int, ...], to: tuple[int, ...]) -> list[int]:

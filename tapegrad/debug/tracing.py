@@ -13,11 +13,13 @@ delta. The names of variables are looked up in the user's frame when a value is 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from types import FrameType
 from typing import Any
 
 from tapegrad.core.entry import Handle, Leaf
+from tapegrad.core.tensor import elements
 from tapegrad.debug.notes import Buffers, Constant, Note, operands
 from tapegrad.debug.views import Views
 from tapegrad.debug.watching import observed, users_frame, watching
@@ -69,7 +71,7 @@ class Trace(Views):
         if self._last is not None and self._last[0] is entry.g:
             _, args, z, start, end = self._last
             note.start, note.forward = start, end - start
-            note.see_value(z, args, self.values)
+            note.see_value(z, _own(args, note, entry) if self.values else args, self.values)
         self._last = None
 
         def see(position: int, first: bool, d: Any, c: Any, start: float, end: float, saved: Any) -> None:
@@ -136,6 +138,14 @@ class Trace(Views):
 
     def __repr__(self) -> str:
         return f"<trace of {len(self.notes)} entries>"
+
+
+def _own(args: Sequence[Any], note: Note, entry: Any) -> Sequence[Any]:
+    """What an operator was given, with the tape's copies of arrays of the caller's, who may write into them."""
+    if note.row.variadic or not any(type(y) is Constant for y in note.ys):
+        return args
+    return [elements(operand) if type(y) is Constant else x
+            for x, y, operand in zip(args, note.ys, entry.operands)] + list(args[len(note.ys):])
 
 
 def _named(variables: dict[str, Any], wanted: dict[int, Any]) -> dict[int, str]:

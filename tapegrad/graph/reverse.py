@@ -151,13 +151,17 @@ class Derivative:
         return rule if self.dtype is None else rule_of_complex(self.row, self.dtype, rule)
 
 
-def _rule(row, i):
+def rule_of(z, i):
+    """The rule of operand i of a node over nodes; None if there is none."""
+    row = z.row
     if row.variadic:
-        return row.dg[0] and partial(row.dg[0], i)
-    return row.dg[i] if i < len(row.dg) else None
+        rule = row.dg[0] and partial(row.dg[0], i)
+    else:
+        rule = row.dg[i] if i < len(row.dg) else None
+    return rule_of_complex(row, z.dtype, rule) if rule is not None and z.dtype.kind == "c" else rule
 
 
-def _read(z, i):
+def read(z, i):
     """(z, y1, .., yk) as the rule of operand i reads them: each the node, its shape, or None."""
     row, how = z.row, z.row.reads[0 if z.row.variadic else i]
     if row.variadic:
@@ -175,12 +179,10 @@ def delta_dtype(dtype):
 
 
 def _expanded(z, i, d, stops):
-    rule, y = _rule(z.row, i), z.operands[i]
+    rule, y = rule_of(z, i), z.operands[i]
     if rule is None:
         return None
-    if z.dtype.kind == "c":
-        rule = rule_of_complex(z.row, z.dtype, rule)
-    saved = *_read(z, i), *z.static
+    saved = *read(z, i), *z.static
     c = rule(nodes, d, *saved)
     if stops and c is not None and not _is_strong(c):
         c = stopped(nodes, rule, d, saved, c)
@@ -193,10 +195,10 @@ def _is_strong(c):
 
 
 def _whole(z, i, d, stops):
-    if _rule(z.row, i) is None:
+    if rule_of(z, i) is None:
         return None
     y, row = z.operands[i], Derivative(z.row, i, z.dtype if z.dtype.kind == "c" else None, stops)
-    return Node(row, (d, *_read(z, i)), z.static, y.shape, delta_dtype(y.dtype))
+    return Node(row, (d, *read(z, i)), z.static, y.shape, delta_dtype(y.dtype))
 
 
 def _expanded_but_users(z, i, d, stops):

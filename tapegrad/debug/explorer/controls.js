@@ -60,7 +60,10 @@ class Controls {
     click("zoom-fit", () => graph.fit());
     this.slider.addEventListener("input", () => state.goTo(Number(this.slider.value)));
     document.getElementById("speed").addEventListener("change", event => state.set({speed: Number(event.target.value)}));
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => state.set({theme: ""}));
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+      state.set({theme: ""});
+      state.touch("theme");
+    });
     document.getElementById("fold").disabled = !tape.groups.length;
   }
 

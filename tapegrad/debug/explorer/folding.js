@@ -37,7 +37,7 @@ class Folded {
 
   connect(from, to) {
     const key = `${from.id}>${to.id}`;
-    if (!this.edges.has(key)) this.edges.set(key, {from, to, back: from.kind === "entry" && from.id >= to.id, points: []});
+    if (!this.edges.has(key)) this.edges.set(key, {from, to, back: from.kind === "entry" && from.id >= to.id});
   }
 
   edge(y, z) {

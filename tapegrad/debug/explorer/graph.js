@@ -43,6 +43,7 @@ class Graph {
     this.folded = new Folded(this.tape, this.state.unfolded, this.state.constants);
     this.layout = new Layout(this.folded);
     this.clear();
+    this.tell();
   }
 
   clear() {
@@ -157,16 +158,12 @@ class Graph {
 
   addEdge(edge) {
     const [d, middle] = pathOf(edge, this.layout, this.origin);
-    const kind = edge.back ? "back" : "ahead";
-    const path = svg("path", {d, class: `edge ${kind}${edge.far ? " stub" : ""}`, "marker-end": `url(#arrow-${kind})`},
-                     this.edgeLayer);
-    const elements = [path];
+    const elements = [svg("path", {d}, this.edgeLayer)];
     if (edge.far) {
       const [name] = this.folded.title(edge.from, this.state.moment);
       elements.push(svg("text", {x: middle[0], y: middle[1], class: "stub-name"}, this.edgeLayer, name));
     }
     elements.middle = middle;
-    elements.kind = kind;
     this.shownEdges.set(edge, elements);
   }
 
@@ -197,7 +194,6 @@ class Graph {
       this.reveal([this.folded.nodeOf.get(state.selected)]);
     }
     this.mark();
-    if (changed.has("unfolded") || changed.has("constants") || !this.told) this.tell();
   }
 
   flies() {
@@ -227,10 +223,10 @@ class Graph {
     for (const [node, shown] of this.shownNodes) shown.mark(touched.get(node), node === selected);
     for (const [edge, elements] of this.shownEdges) {
       const how = edges.has(edge) ? reverse ? "reverse" : "forward" : "";
-      const className = `edge ${elements.kind} ${edge.far ? "stub" : ""} ${how}`;
+      const kind = edge.back ? "back" : "ahead", className = `edge ${kind} ${edge.far ? "stub" : ""} ${how}`;
       if (elements[0].getAttribute("class") === className) continue;
       elements[0].setAttribute("class", className);
-      elements[0].setAttribute("marker-end", how === "reverse" ? "" : `url(#arrow-${how || elements.kind})`);
+      elements[0].setAttribute("marker-end", how === "reverse" ? "" : `url(#arrow-${how || kind})`);
       elements[0].setAttribute("marker-start", how === "reverse" ? "url(#arrow-reverse)" : "");
       if (how) this.edgeLayer.append(elements[0]);
     }
@@ -297,8 +293,8 @@ class Graph {
     }
   }
 
+  /* How many nodes there are, and how many loops are folded. */
   tell() {
-    this.told = true;
     const {groups} = this.tape, loops = new Set(groups.map(group => group.loop)).size, open = this.state.unfolded.size;
     const count = `${open ? `${open} of ${loops}` : loops} loop${loops > 1 ? "s" : ""} ${open ? "unfolded" : "folded"}`;
     document.getElementById("loops").textContent = `${this.layout.nodes.length} nodes${loops ? `; ${count}` : ""}`;

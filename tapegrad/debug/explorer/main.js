@@ -2,7 +2,6 @@
 
 const tape = new Tape(JSON.parse(document.getElementById("tape-data").textContent));
 const state = new State(tape);
-document.documentElement.dataset.theme = state.dark ? "dark" : "light";
 const graph = new Graph(tape, state);
 const listing = new Listing(tape, state);
 const source = new Source(tape, state);

@@ -24,9 +24,14 @@ class State {
     for (const [name, value] of Object.entries(patch)) {
       if (this[name] === value) continue;
       this[name] = value;
-      this.changed.add(name);
+      this.touch(name);
     }
-    if (this.changed.size && !this.frame) this.frame = requestAnimationFrame(() => this.tell());
+  }
+
+  /* What `name` says has changed, if by nothing that is kept here. */
+  touch(name) {
+    this.changed.add(name);
+    if (!this.frame) this.frame = requestAnimationFrame(() => this.tell());
   }
 
   goTo(moment) { this.set({moment: Math.max(0, Math.min(this.tape.steps.length, moment))}); }
