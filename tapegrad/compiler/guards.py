@@ -8,8 +8,8 @@ writes a line, so that a check costs a few comparisons:
     if v3 is not c4 and (type(v3) is not c5 or v3 != c4): return None
 
 Python values and containers are compared by value, arrays by their elements, functions by their code, modules, classes and
-objects of libraries by identity. Tensors are inputs: they are fetched by the path by which they were found, and their shape,
-dtype and whether they require a gradient are compared.
+objects of libraries by identity; of namespaces and collections of Python's library what they hold, too. Tensors are inputs: they
+are fetched by the path by which they were found, and their shape, dtype and whether they require a gradient are compared.
 """
 
 from __future__ import annotations
@@ -236,10 +236,11 @@ class Reader:
             self.fragile.append(x)
         elif isinstance(x, Optimizer) or is_library(kind.__module__) and not hasattr(x, "__wrapped__"):
             self._check(f"{v} is not {self._bound(x)}")
-            if isinstance(x, Collection):               # of Python's library: a ChainMap, a UserDict
+            pythons = kind.__module__.split(".")[0] in sys.stdlib_module_names
+            if pythons and isinstance(x, Collection):   # a ChainMap, a UserDict
                 self.visit(getattr(x, "__dict__", None), f"getattr({v}, '__dict__', None)", path)
-            elif not is_library(kind.__module__) or kind.__module__.split(".")[0] in sys.stdlib_module_names:
-                self._object(x, v)                      # an optimiser of the user's; a namespace
+            elif pythons or not is_library(kind.__module__):    # a namespace; an optimiser of the user's
+                self._object(x, v)
             if (fun := getattr(x, "fun", None)) is not None and kind.__module__.startswith("tapegrad"):
                 self.visit(fun, f"{v}.fun", path)       # a compiled function
                 self._object(x, v)
