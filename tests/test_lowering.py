@@ -134,6 +134,14 @@ def test_a_function_in_the_place_of_its_call_has_no_branches(function):
         Lowering("def kernel(n):\n    return function(n)\n", "kernel", {"function": function}, [np.int64], np.int64)
 
 
+def test_a_function_that_the_c_library_does_not_have(monkeypatch):
+    from tapegrad.kernels.jit import lowering, texts
+
+    monkeypatch.setitem(lowering.LIBRARY, np.expm1, "expm1_of_nobody")
+    with pytest.raises(RuntimeError, match="no expm1_of_nobody"):
+        texts.kernel("def kernel(p):\n    put(p[0], 0, np.expm1(get(p[0], 0, 0, 1, number)), 0, 1, number)\n", np.float64)
+
+
 PROGRAM = """
 import numpy as np, tapegrad as tg
 from tapegrad.kernels.jit import machine_code
