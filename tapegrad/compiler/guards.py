@@ -8,8 +8,8 @@ writes a line, so that a check costs a few comparisons:
     if v3 is not c4 and (type(v3) is not c5 or v3 != c4): return None
 
 Python values and containers are compared by value, arrays by their elements, functions by their code, modules, classes and
-objects of libraries by identity; of namespaces and collections of Python's library what they hold, too. Tensors are inputs: they
-are fetched by the path by which they were found, and their shape, dtype and whether they require a gradient are compared.
+objects of libraries by identity; of namespaces and collections of Python's library what they hold, too. Tensors are inputs:
+they are fetched by the path by which they were found, and shape, dtype and whether they require a gradient are compared.
 """
 
 from __future__ import annotations
