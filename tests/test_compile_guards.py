@@ -1,5 +1,11 @@
 """tg.compile: what a function has read is compared before a replay, wherever it stands."""
 
+from argparse import Namespace
+from collections import ChainMap, UserDict
+from contextvars import ContextVar
+from threading import local
+from types import MappingProxyType, SimpleNamespace
+
 import numpy as np
 import pytest
 from compiled_calls import replays, strict, x_of
@@ -104,6 +110,91 @@ def test_closures_and_globals_are_compared():
         assert replays(f) == [1] * 8
     finally:
         SCALE, Config.rate, OPTIONS["shift"][0] = 2.0, 0.5, 1.0
+
+
+ls = 0.0
+
+
+def test_a_global_of_the_name_of_an_attribute_is_not_read():
+    global ls
+    flags = SimpleNamespace(ls=3.0)
+
+    @strict
+    def f(x):
+        return x * flags.ls
+
+    for ls in (1.0, 2.0, 3.0, 4.0):                     # noqa: B007
+        assert f(x_of(1.0)).item() == 3.0
+    assert replays(f) == [3]
+
+
+def test_a_global_that_comes_later_is_read():
+    @strict
+    def f(x):
+        try:
+            return x * LATE                             # noqa: F821
+        except NameError:
+            return x
+
+    try:
+        for value in (1.0, 1.0, 5.0, 7.0):
+            if value > 1:
+                globals()["LATE"] = value
+            assert f(x_of(2.0)).item() == 2 * value
+    finally:
+        del globals()["LATE"]
+
+
+def test_globals_by_their_name_are_run_as_they_are():
+    global SCALE
+    f = tg.compile(lambda x: x * globals()["SCALE"], fallback="silent")
+    try:
+        for SCALE in (2.0, 3.0):
+            assert f(x_of(1.0)).item() == SCALE
+    finally:
+        SCALE = 2.0
+    assert "it calls globals" in f.explain(x_of(1.0))
+
+
+HELD = {"rate": 2.0}
+PLACES = [(kind(rate=2.0), lambda held, value: setattr(held, "rate", value)) for kind in (SimpleNamespace, Namespace)]
+PLACES += [(held, lambda held, value: HELD.update(rate=value)) for held in (MappingProxyType(HELD), ChainMap(HELD))]
+PLACES += [(UserDict(rate=2.0), lambda held, value: held.update(rate=value)), (local(), lambda held, value: setattr(
+    held, "rate", value)), (ContextVar("rate"), lambda held, value: held.set(value))]
+
+
+@pytest.mark.parametrize("held, put", PLACES, ids=lambda x: type(x).__name__)
+def test_what_objects_of_pythons_library_hold_is_compared(held, put):
+    def f(x):
+        return x * (held.get() if isinstance(held, ContextVar) else held["rate"] if hasattr(held, "keys") else held.rate)
+
+    compiled = tg.compile(f, fallback="silent")         # a ContextVar is not replayed
+    for value in (2.0, 3.0, 3.0, 4.0):
+        put(held, value)
+        assert compiled(x_of(1.0)).item() == value
+    assert isinstance(held, ContextVar) or replays(compiled) == [0, 0, 1]
+
+
+def test_modules_that_are_imported_inside_are_read(tmp_path, monkeypatch):
+    (tmp_path / "rates_of_a_user").mkdir()
+    (tmp_path / "rates_of_a_user" / "__init__.py").write_text("""from . import inner
+def f(x):
+    from .inner import rate
+    return x * rate""")
+    (tmp_path / "rates_of_a_user" / "inner.py").write_text("rate = 2.0")
+    monkeypatch.syspath_prepend(tmp_path)
+    import rates_of_a_user
+    from rates_of_a_user import inner
+
+    @strict
+    def f(x):
+        import rates_of_a_user.inner as held
+        return x * held.rate
+
+    for compiled in (f, strict(rates_of_a_user.f)):
+        for inner.rate in (2.0, 3.0, 3.0):
+            assert compiled(x_of(1.0)).item() == inner.rate
+        assert replays(compiled) == [0, 1]
 
 
 def test_types_of_values_are_compared():

@@ -1,6 +1,9 @@
 """The compiler's passes and programs: each against the graph that it was made from, run node by node."""
 
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -240,6 +243,39 @@ def test_a_program_runs_in_several_threads_at_once():
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+@needs_programs
+def test_threads_whose_deltas_are_those_of_other_outputs():
+    x = Node(None, (), (), (3,), np.dtype(float))
+    value, ones = np.array([1.0, -2.0, 3.0]), np.ones(3)
+
+    class Busy(Program):
+        """Whenever it is told what the deltas are of, another thread says otherwise."""
+
+        @property
+        def joint(self):
+            return self.joints[self.now]
+
+        @joint.setter
+        def joint(self, _):
+            self.now = next(iter(self.joints))
+
+    program = Busy([x], [x * 2, x * x], [x])
+    _, saved = program.forward([value])
+    np.testing.assert_array_equal(program.backward(saved, [None, ones])[0], 2 * value)
+    np.testing.assert_array_equal(program.backward(saved, [ones, None])[0], 2 * ones)
+
+
+@needs_programs
+def test_a_thread_that_traces_first_does_not_do_without_programs_for_ever():
+    ran = subprocess.run([sys.executable, "-c", """
+from tapegrad.kernels import program
+from tapegrad.kernels.compile import loading_none
+with loading_none():
+    assert not program.available()
+assert program.available()"""], capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1])
+    assert ran.returncode == 0, ran.stderr
 
 
 @needs_programs

@@ -1,5 +1,6 @@
 """Kernels compiled from text (kernels/jit/lowering.py): each against the same text, run by Python on NumPy's numbers."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -91,12 +92,54 @@ def test_statements(body, result, number):
 @pytest.mark.parametrize("body", [
     "put(z, 0, open('/dev/null'), 0, 1, number)", "put(z, 0, unknown(n), 0, 1, number)", "a = [n]", "a = n / 2",
     "a = n\n    a = number(n) * number(0.5)", "a = number(n) + int32(n)", "a = n + 0.5", "a = number(n) & number(1)",
+    "a = n % 3", "a = n is 3", "a = +n", "a = -(n < 3)", "for i in range(n, 0, -1): pass", "for i in range(0, 9, n): pass",
+    "for i in range(n): pass\n    else: put(z, 0, number(1), 0, 1, number)", "a = b = n", "a = number(n, order=1)",
     "a = n if number(n) else 1", "a = np.float32(n) + 1 if n == 1 else np.float64(n)", "while n: pass", "with n: pass"])
 def test_what_is_not_of_the_language_is_refused(body):
     from tapegrad.kernels.jit import texts
 
     with pytest.raises(TypeError, match="kernel"):
         texts.kernel(f"def kernel(p):\n    n, z = p[0], p[1]\n    {body}\n", np.float64)
+
+
+def early(x):
+    if x > 0:
+        return 1
+    return 0
+
+
+def chosen(x):
+    y = 1
+    if x > 0:
+        y = 2
+    return y
+
+
+def counted(x):
+    while x > 0:
+        x = x - 1
+    return x
+
+
+def nothing(x):
+    x + 1
+
+
+@pytest.mark.parametrize("function", [early, chosen, counted, nothing])
+def test_a_function_in_the_place_of_its_call_has_no_branches(function):
+    """What it assigns to are values: of two branches, that of the last would be taken."""
+    from tapegrad.kernels.jit.lowering import Lowering
+
+    with pytest.raises(TypeError, match="kernel can't have"):
+        Lowering("def kernel(n):\n    return function(n)\n", "kernel", {"function": function}, [np.int64], np.int64)
+
+
+def test_a_function_that_the_c_library_does_not_have(monkeypatch):
+    from tapegrad.kernels.jit import lowering, texts
+
+    monkeypatch.setitem(lowering.LIBRARY, np.expm1, "expm1_of_nobody")
+    with pytest.raises(RuntimeError, match="no expm1_of_nobody"):
+        texts.kernel("def kernel(p):\n    put(p[0], 0, np.expm1(get(p[0], 0, 0, 1, number)), 0, 1, number)\n", np.float64)
 
 
 PROGRAM = """
@@ -123,6 +166,32 @@ def run(**environment):
                          env={**os.environ, "PYTHONPATH": root, **environment})
     assert ran.returncode == 0, ran.stderr
     return int(ran.stdout)
+
+
+def test_the_code_that_reads_objects_is_that_of_their_layout(monkeypatch):
+    from tapegrad.kernels import objects
+    from tapegrad.kernels.jit import interpreter, machine_code
+
+    keys = []
+    monkeypatch.setattr(machine_code, "address", lambda key, make: keys.append(key) or 0)
+    for longer in (0, 0, 16):
+        monkeypatch.setattr(objects, "ITEMS", objects.ITEMS + longer)
+        spec = importlib.util.spec_from_file_location("another_interpreter", interpreter.__file__)
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    assert keys[0] == keys[1] != keys[2]
+
+
+@pytest.mark.parametrize("value, on", [("0", True), ("1", False), ("yes", True)])       # what is no number, numba ignores
+def test_numbas_switch(value, on, monkeypatch):
+    from tapegrad.kernels import compile as policy
+
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", value)
+    monkeypatch.delitem(sys.modules, "numba", raising=False)
+    policy.enabled.cache_clear()
+    try:
+        assert policy.enabled() is on
+    finally:
+        policy.enabled.cache_clear()
 
 
 @pytest.mark.slow

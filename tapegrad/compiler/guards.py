@@ -8,21 +8,20 @@ writes a line, so that a check costs a few comparisons:
     if v3 is not c4 and (type(v3) is not c5 or v3 != c4): return None
 
 Python values and containers are compared by value, arrays by their elements, functions by their code, modules, classes and
-objects of libraries by identity. Tensors are inputs: they are fetched by the path by which they were found, and their shape,
-dtype and whether they require a gradient are compared.
+objects of libraries by identity; of namespaces and collections of Python's library what they hold, too. Tensors are inputs:
+they are fetched by the path by which they were found, and shape, dtype and whether they require a gradient are compared.
 """
 
 from __future__ import annotations
 
-import builtins
 import dis
 import enum
 import sys
 import types
 from array import array
 from collections import deque
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Collection
+from functools import lru_cache, partial
 from math import copysign, isnan
 from typing import Any
 
@@ -40,6 +39,7 @@ IDENTICAL = (types.ModuleType, type, types.BuiltinFunctionType, np.ufunc, enum.E
              types.WrapperDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType)
 LIBRARIES = {*sys.stdlib_module_names, "numpy", "numba", "llvmlite", "scipy", "tapegrad"}
 USERS = "tapegrad.nn",                  # the code of modules is read as a user's
+GLOBALS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS", "STORE_GLOBAL", "DELETE_GLOBAL"}   # of Python's dis
 
 
 class Unreadable(Exception):
@@ -68,7 +68,8 @@ class Reader:
     def __init__(self, executed: set[types.CodeType] | None = None) -> None:
         self.executed = executed
         self.lines: list[str] = []
-        self.constants: dict[str, Any] = {"same": same_array, "M": MISSING, "Tensor": Tensor, "ndarray": np.ndarray}
+        self.constants: dict[str, Any] = {"same": same_array, "M": MISSING, "Tensor": Tensor, "ndarray": np.ndarray,
+                                          "modules": sys.modules}
         self.inputs: list[Any] = []
         self.places: list[tuple[str, str]] = []
         self.paths: list[str] = []
@@ -203,7 +204,7 @@ class Reader:
         elif isinstance(x, (list, tuple, deque, array)):
             self._check(f"type({v}) is not {self._bound(kind)} or len({v}) != {len(x)}")
             self._items(x, v, path)
-        elif isinstance(x, dict):
+        elif isinstance(x, (dict, types.MappingProxyType)):
             keys = tuple(x)
             self._check(f"type({v}) is not {self._bound(kind)} or len({v}) != {len(x)} or tuple({v}) != {self._bound(keys)}")
             for key, value in list(x.items()):
@@ -235,8 +236,11 @@ class Reader:
             self.fragile.append(x)
         elif isinstance(x, Optimizer) or is_library(kind.__module__) and not hasattr(x, "__wrapped__"):
             self._check(f"{v} is not {self._bound(x)}")
-            if not is_library(kind.__module__):
-                self._object(x, v)                      # an optimiser of the user's
+            pythons = kind.__module__.split(".")[0] in sys.stdlib_module_names
+            if pythons and isinstance(x, Collection):   # a ChainMap, a UserDict
+                self.visit(getattr(x, "__dict__", None), f"getattr({v}, '__dict__', None)", path)
+            elif pythons or not is_library(kind.__module__):    # a namespace; an optimiser of the user's
+                self._object(x, v)
             if (fun := getattr(x, "fun", None)) is not None and kind.__module__.startswith("tapegrad"):
                 self.visit(fun, f"{v}.fun", path)       # a compiled function
                 self._object(x, v)
@@ -312,14 +316,17 @@ class Reader:
             return
         self.codes.add(code)
         self.names |= {*code.co_names, *[x for x in code.co_consts if isinstance(x, str) and x.isidentifier()]}
-        bound, stored = None, stored_globals(code)
-        for name in code.co_names:
+        names, imports = read_by(code)
+        for name in names:
             if name in space:
-                bound = bound or self._global(space)
-                self.visit(space[name], f"{bound}.get({name!r}, M)", name)
-            elif hasattr(builtins, name) or name in stored:
-                bound = bound or self._global(space)
-                self._check(f"{name!r} in {bound}")
+                self.visit(space[name], f"{self._global(space)}.get({name!r}, M)", name)
+            else:                                       # a builtin, or not there yet
+                self._check(f"{name!r} in {self._global(space)}")
+        for level, name in imports:
+            package = (space.get("__package__") or "").rsplit(".", max(level - 1, 0))[0] if level else ""
+            name = f"{package}.{name}".strip(".")
+            if name in sys.modules and not is_library(name):
+                self.visit(sys.modules[name], f"modules.get({name!r}, M)", name)
         for inner in code.co_consts:
             if isinstance(inner, types.CodeType):
                 self._code(inner, space)
@@ -396,11 +403,14 @@ def kind_of(x: Any) -> Any:
     return tuple if isinstance(x, tuple) else list
 
 
-def stored_globals(code: types.CodeType) -> set[str]:
-    """The names that a code assigns to as globals."""
-    if dis.opmap["STORE_GLOBAL"] not in code.co_code[::2] and dis.opmap["DELETE_GLOBAL"] not in code.co_code[::2]:
-        return set()
-    return {step.argval for step in dis.get_instructions(code) if step.opname in ("STORE_GLOBAL", "DELETE_GLOBAL")}
+@lru_cache(maxsize=1024)
+def read_by(code: types.CodeType) -> tuple[tuple[str, ...], tuple[tuple[int, str], ...]]:
+    """(the names that a code reads, assigns to or deletes as globals; (dots before it, a module that it imports)): both are of
+    `co_names`, which has the names of attributes, too."""
+    steps = [step for step in dis.get_instructions(code) if step.opname != "EXTENDED_ARG"]
+    names = dict.fromkeys([step.argval for step in steps if step.opname in GLOBALS])
+    return tuple(names), tuple([(level.argval, step.argval) for level, step in zip(steps, steps[2:])
+                                if step.opname == "IMPORT_NAME"])
 
 
 def same_array(x: Any, y: Any) -> bool:

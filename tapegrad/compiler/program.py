@@ -82,8 +82,8 @@ class Program:
         memory, values = saved
         mask = tuple([d is not None and there for d, there in zip(deltas, self.reached)])
         if mask != memory.joint.mask:                   # other outputs have a delta than the time before
-            self.joint = self._joint(mask)
-            _, memory = self.joint.forward(values)
+            joint = self.joint = self._joint(mask)      # a variable: another thread may set the attribute meanwhile
+            _, memory = joint.forward(values)
         return memory.joint.backward(memory, [d for d, there in zip(deltas, mask) if there])
 
     def backward_of(self, saved, place, d):

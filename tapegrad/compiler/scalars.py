@@ -220,8 +220,6 @@ def _source(loop):
     return "\n    ".join(text) + "\n", flat.constants
 
 
-
-
 class Kernel:
     """A compiled loop, called as kernel(operands, z): it fills the vector z.
 

@@ -22,8 +22,8 @@ import numpy as np
 from tapegrad.compiler.guards import Reader
 from tapegrad.compiler.tracer import HOME, Tracer
 
-IMPURE = {builtins.print, builtins.input, io.open}
-MODULES = {"time", "posix", "nt", "_io", "_socket", "select", "_random", "_thread", "_datetime"}    # of C functions
+IMPURE = {builtins.print, builtins.input, builtins.globals, io.open}
+MODULES = {"time", "posix", "nt", "_io", "_socket", "select", "_random", "_thread", "_datetime", "_contextvars"}    # in C
 GENERATORS = {"default_rng", "RandomState", "SeedSequence", "urandom"}
 LIBRARY = tuple({HOME, os.path.dirname(np.__file__), "<frozen", "<__array_function__", "<guards", *[
     path for name, path in sysconfig.get_paths().items() if name in ("stdlib", "platstdlib", "purelib", "platlib")]})

@@ -85,8 +85,14 @@ def enabled():
     """Whether numba is installed and not disabled, and llvmlite with it, without importing them."""
     if "numba" in sys.modules:                          # then it can be asked, also whether a program has disabled it
         return compiler() is not None
-    return find_spec("numba") is not None and find_spec("llvmlite") is not None and not int(
-        os.environ.get("NUMBA_DISABLE_JIT") or 0)
+    return find_spec("numba") is not None and find_spec("llvmlite") is not None and not _disabled()
+
+
+def _disabled():
+    try:
+        return int(os.environ.get("NUMBA_DISABLE_JIT") or 0) != 0
+    except ValueError:                                  # as numba does, which says so when it is imported
+        return False
 
 
 def nothing(*operands):

@@ -18,6 +18,7 @@ class _Line:
 
     def __init__(self, desc):
         self.desc, self.start = desc, time.perf_counter()
+        self.refresh()
 
     def refresh(self):
         print(f"\r{self.desc}: {time.perf_counter() - self.start:.0f} s", end="", file=sys.stderr, flush=True)
@@ -44,7 +45,10 @@ def _show(text, done):
 
 
 def is_terminal(stream):
-    return stream is not None and stream.isatty()
+    try:
+        return stream.isatty()
+    except (AttributeError, ValueError):                # none, a program's own that can only write, or closed
+        return False
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from llvmlite import ir
 
 from tapegrad.kernels.jit import machine_code
 from tapegrad.kernels.jit.lowering import KINDS, WORD, Intrinsic, Lowering, Value
-from tapegrad.kernels.objects import DATA, FLAGS, IN_ORDER, ITEMS, TYPE
+from tapegrad.kernels.objects import DATA, FLAGS, HEADER, IN_ORDER, ITEMS, TYPE
 from tapegrad.kernels.opcodes import CALL, COPY, PARAMETERS, PRODUCT_32, ROW_MAJOR, STOP
 
 FASTCALL = 0x80         # METH_FASTCALL of Python's methodobject.h
@@ -82,7 +82,7 @@ def gemm(lowering, place, real, form_x, form_y, m, n, k, x, ldx, y, ldy, beta, z
     lowering.builder.call(function, [lowering.converted(value, kind) for value, kind in zip(given, kinds)])
 
 
-def _run(_module, given, _count):
+def _run(_method, given, _count):
     """run(code, arrays, start): the program from where `start` says; where it has stopped, or -1 - k if `arrays[k]` is no array
     in order.
 
@@ -150,10 +150,11 @@ def _made(name):
 
 
 def _function():
-    make = ctypes.pythonapi.PyCFunction_NewEx
-    make.restype, make.argtypes = ctypes.py_object, [ctypes.c_void_p] * 3
-    return make(ctypes.addressof(_method), None, None)
+    # another build of Python, which may share the cache, may have longer headers
+    method = _Method(b"run", machine_code.address(("run", HEADER, ITEMS), _made), FASTCALL, None)
+    make = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)(
+        ("PyCFunction_NewEx", ctypes.pythonapi))
+    return make(ctypes.addressof(method), method, None)     # `method` as its self: it lives as long as the function
 
 
-_method = _Method(b"run", machine_code.address("run", _made), FASTCALL, None)
 run = _function()

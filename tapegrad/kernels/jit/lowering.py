@@ -37,6 +37,7 @@ OPERATORS = {ast.Add: (operator.add, "add"), ast.Sub: (operator.sub, "sub"), ast
              ast.Div: (operator.truediv, "div"), ast.BitAnd: (operator.and_, "and_"), ast.BitOr: (operator.or_, "or_"),
              ast.BitXor: (operator.xor, "xor"), ast.LShift: (operator.lshift, "shl"), ast.RShift: (operator.rshift, "ashr"),
              ast.FloorDiv: (operator.floordiv, ""), ast.Pow: (operator.pow, "")}
+UNARY = {ast.USub: operator.neg, ast.Not: operator.not_, ast.Invert: operator.invert}
 COMPARED = {ast.Lt: (operator.lt, "<"), ast.LtE: (operator.le, "<="), ast.Gt: (operator.gt, ">"), ast.GtE: (operator.ge, ">="),
             ast.Eq: (operator.eq, "=="), ast.NotEq: (operator.ne, "!=")}
 
@@ -114,7 +115,9 @@ class Lowering:
             self.value(node.value)
 
     def _Assign(self, node):
-        target, = node.targets
+        target, *more = node.targets
+        if more:
+            self._unknown(node)
         if isinstance(target, ast.Tuple):
             for x, value in zip(target.elts, self.value(node.value), strict=True):
                 self._put(x, value)
@@ -142,11 +145,17 @@ class Lowering:
         place = self.variables[name]
         self.builder.store(self.converted(value, place.kind), place.ir)
 
+    def _at_run_time(self, node):
+        """A statement that an inlined function can't have: its variables are values, of which there is one each."""
+        if self.scope is not None:
+            self._unknown(node)
+
     def _If(self, node):
         test = self.condition(node.test)
         if not isinstance(test, Value):
             self._statements(node.body if test else node.orelse)
             return
+        self._at_run_time(node)
         then, otherwise, after = [self.function.append_basic_block() for _ in range(3)]
         self.builder.cbranch(test.ir, then, otherwise)
         for block, statements in ((then, node.body), (otherwise, node.orelse)):
@@ -157,10 +166,11 @@ class Lowering:
         self.builder.position_at_end(after)
 
     def _While(self, node):
-        self._loop(lambda: self.condition(node.test), lambda: self._statements(node.body))
+        self._at_run_time(node)
+        self._loop(node, lambda: self.condition(node.test), lambda: self._statements(node.body))
 
     def _For(self, node):
-        low, high, step = self._range(node.iter)
+        low, high, step = self._range(node)
         if self.scope is not None:
             for i in range(low, high, step):
                 self.scope[node.target.id] = i
@@ -176,16 +186,20 @@ class Lowering:
             if not self.builder.block.is_terminated:
                 self.builder.store(self.builder.add(before, ir.Constant(WORD, step), flags=("nsw",)), place.ir)
 
-        self._loop(lambda: self._compared(ast.Lt, Value(np.int64, self.builder.load(place.ir)), last), body)
+        self._loop(node, lambda: self._compared(ast.Lt, Value(np.int64, self.builder.load(place.ir)), last), body)
 
     def _range(self, node):
-        if not (isinstance(node, ast.Call) and self.value(node.func) is range):
+        if not (isinstance(node.iter, ast.Call) and self.value(node.iter.func) is range):
             self._unknown(node)
-        given = [self.value(x) for x in node.args]
+        given = [self.value(x) for x in node.iter.args]
         low, high, step = (0, *given, 1) if len(given) == 1 else (*given, 1)[:3]
+        if type(step) is not int or step < 1:
+            self._unknown(node)
         return low, high, step
 
-    def _loop(self, test, body):
+    def _loop(self, node, test, body):
+        if node.orelse:
+            self._unknown(node)
         head, inside, after = [self.function.append_basic_block() for _ in range(3)]
         self.builder.branch(head)
         self.builder.position_at_end(head)
@@ -198,6 +212,7 @@ class Lowering:
         self.builder.position_at_end(after)
 
     def _Return(self, node):
+        self._at_run_time(node)
         if node.value is None:
             self.builder.ret_void()
         else:
@@ -328,12 +343,14 @@ class Lowering:
         return self._either(test, *(then, otherwise) if isinstance(node.op, ast.And) else (otherwise, then))
 
     def _value_UnaryOp(self, node):
-        x = self.value(node.operand)
+        x, op = self.value(node.operand), type(node.op)
+        if op not in UNARY:
+            self._unknown(node)
         if not isinstance(x, Value):
-            return {ast.USub: operator.neg, ast.Not: operator.not_, ast.Invert: operator.invert}[type(node.op)](x)
-        if isinstance(node.op, ast.USub):
+            return UNARY[op](x)
+        if op is ast.USub and x.kind is not np.bool_:
             return Value(x.kind, self.builder.fneg(x.ir) if x.kind in FLOATS else self.builder.neg(x.ir))
-        if x.kind in FLOATS or isinstance(node.op, ast.Not) != (x.kind is np.bool_):
+        if x.kind in FLOATS or (op is ast.Not) != (x.kind is np.bool_):
             self._unknown(node)
         return Value(x.kind, self.builder.not_(x.ir))
 
@@ -341,6 +358,8 @@ class Lowering:
         return self._binary(type(node.op), self.value(node.left), self.value(node.right))
 
     def _binary(self, op, x, y):
+        if op not in OPERATORS:
+            raise TypeError(f"a kernel can't do {op.__name__}")
         by_python, name = OPERATORS[op]
         if not (isinstance(x, Value) or isinstance(y, Value)):
             return by_python(x, y)
@@ -389,6 +408,8 @@ class Lowering:
         return found
 
     def _compared(self, op, x, y):
+        if op not in COMPARED:
+            raise TypeError(f"a kernel can't compare by {op.__name__}")
         by_python, sign = COMPARED[op]
         if not (isinstance(x, Value) or isinstance(y, Value)):
             return by_python(x, y)
@@ -399,6 +420,8 @@ class Lowering:
         return Value(np.bool_, compare(sign, a, b))
 
     def _value_Call(self, node):
+        if node.keywords:
+            self._unknown(node)
         if isinstance(node.func, ast.Attribute) and node.func.attr == "view":
             x, = [self.value(node.func.value)]
             kind, = [self.value(y) for y in node.args]
@@ -440,6 +463,8 @@ class Lowering:
         self.names = function.__globals__ | {name: cell.cell_contents for name, cell in cells}
         *before, last = body
         self._statements(before)
+        if not isinstance(last, ast.Return):
+            self._unknown(last)
         found = self.value(last.value)
         self.scope, self.names = outer
         return found

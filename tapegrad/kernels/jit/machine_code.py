@@ -57,6 +57,10 @@ def _compiled(module):
     module.triple, module.data_layout = machine.triple, str(machine.target_data)
     parsed = llvm.parse_assembly(str(module))
     parsed.verify()
+    missing = [function.name for function in parsed.functions if function.is_declaration
+               and not function.name.startswith("llvm.") and llvm.address_of_symbol(function.name) is None]
+    if missing:                                         # LLVM's linker would end the process
+        raise RuntimeError(f"the C library has no {', '.join(missing)}")
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(parsed, builder)
     return machine.emit_object(parsed)
