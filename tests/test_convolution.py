@@ -37,7 +37,8 @@ CONVOLUTIONS = [
 
 WIDE = [                                                # padding beyond which parts of the kernel cover nothing
     ("conv1d", (1, 1, 256), (1, 1, 2), {"padding": 2_000_000, "dilation": 4_000_000}),
-    ("conv1d", (40, 2, 4), (3, 2, 11), {"padding": 5}), ("conv2d", (60, 2, 3, 1), (3, 2, 3, 10), {"padding": (3, 5), "stride": (2, 1)}),
+    ("conv1d", (40, 2, 4), (3, 2, 11), {"padding": 5}),
+    ("conv2d", (60, 2, 3, 1), (3, 2, 3, 10), {"padding": (3, 5), "stride": (2, 1)}),
     ("conv2d", (60, 2, 1, 3), (3, 2, 10, 3), {"padding": (5, 1)}),
 ]
 

@@ -85,7 +85,8 @@ def _conv_transpose(name: str, n: int, x: TensorLike, W: TensorLike, b: TensorLi
                   for length, step, spread, k, extra in zip(size, stride, dilation, kernel, more)])
     if any(length <= 2 * width for length, width in zip(full, padding)):
         raise ShapeError(f"{name}: padding={padding} takes away all of an output of {full}")
-    beyond = tuple([max(0, extra - step + 1) for extra, step in zip(more, stride)])     # a convolution would have more positions
+    # Elements so far beyond x that a convolution of the result would have a position more than x: zeros.
+    beyond = tuple([max(0, extra - step + 1) for extra, step in zip(more, stride)])
     ends = tuple([length - width for length, width in zip(full, padding)])
     if any(beyond):
         whole = tuple([length - extra for length, extra in zip(full, beyond)])
