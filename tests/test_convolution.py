@@ -26,9 +26,20 @@ CONVOLUTIONS = [
     ("conv2d", (3, 6, 5), (4, 3, 1, 1), {}), ("conv2d", (2, 4, 5, 4), (6, 2, 2, 3), {"groups": 2, "padding": 1, "stride": 2}),
     ("conv_transpose1d", (2, 3, 5), (3, 4, 3), {}), ("conv_transpose1d", (3, 5), (3, 2, 3), {"stride": 2, "padding": 1}),
     ("conv_transpose1d", (2, 4, 5), (4, 3, 3), {"stride": 3, "output_padding": 2, "groups": 2, "dilation": 2}),
+    ("conv_transpose1d", (2, 4, 5), (4, 3, 3), {"output_padding": 2, "dilation": 3}),
     ("conv_transpose2d", (2, 3, 4, 3), (3, 4, 3, 2), {}),
+    ("conv_transpose2d", (2, 3, 4, 3), (3, 4, 3, 2),
+     {"stride": (1, 2), "padding": 3, "output_padding": (3, 1), "dilation": (4, 2)}),
     ("conv_transpose2d", (2, 4, 4, 3), (4, 2, 3, 2),
      {"stride": (2, 1), "padding": (1, 0), "output_padding": (1, 0), "groups": 2}),
+]
+
+
+WIDE = [                                                # padding beyond which parts of the kernel cover nothing
+    ("conv1d", (1, 1, 256), (1, 1, 2), {"padding": 2_000_000, "dilation": 4_000_000}),
+    ("conv1d", (40, 2, 4), (3, 2, 11), {"padding": 5}),
+    ("conv2d", (60, 2, 3, 1), (3, 2, 3, 10), {"padding": (3, 5), "stride": (2, 1)}),
+    ("conv2d", (60, 2, 1, 3), (3, 2, 10, 3), {"padding": (5, 1)}),
 ]
 
 
@@ -39,6 +50,18 @@ def test_convolutions_agree_with_pytorch(name, x, W, options, biased):
     count = W[0] if "transpose" not in name else W[1] * options.get("groups", 1)
     arrays = [normal(*x), normal(*W, seed=1)] + ([normal(count, seed=2)] if biased else [])
     agree(lambda *xs: getattr(tg, name)(*xs, **options), lambda *xs: getattr(functional(), name)(*xs, **options), arrays)
+
+
+@pytest.mark.parametrize("name, x, W, options", WIDE)
+def test_kernels_that_reach_far_beyond_the_input(name, x, W, options):
+    x, W, n = tg.tensor(normal(*x), requires_grad=True), tg.tensor(normal(*W, seed=1), requires_grad=True), len(x) - 2
+    widths = ((0, 0), (0, 0), *[(width, width) for width in np.broadcast_to(options["padding"], n)])
+    other = {key: value for key, value in options.items() if key != "padding"}
+    found, expected = getattr(tg, name)(x, W, **options), getattr(tg, name)(tg.pad(x, widths), W, **other)
+    np.testing.assert_allclose(found.data, expected.data, rtol=1e-12, atol=1e-12)
+    d = normal(*found.shape, seed=2)
+    for c, e in zip(tg.autograd.grad(found, [x, W], d), tg.autograd.grad(expected, [x, W], d)):
+        np.testing.assert_allclose(c.data, e.data, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("f", [

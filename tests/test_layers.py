@@ -76,6 +76,24 @@ def test_derivatives_against_differences(f):
     assert tg.gradcheck(f, normal(3, 3), normal(3, seed=1), order=2)
 
 
+@pytest.mark.parametrize("count", [3, 60])              # of rows: without a kernel, and with one
+@pytest.mark.parametrize("f", [lambda x, W: tg.layer_norm(x, 4, W), lambda x, W: tg.rms_norm(x, 4, W),
+                               lambda x, W: tg.batch_norm(x, weight=W, training=True)])
+def test_an_infinite_weight_does_not_matter_where_its_results_are_left_out(f, count):
+    x, used = normal(count, 4), np.array([False, True, True, True])
+    derivative = tg.grad(lambda x, W: tg.where(used, f(x, W), 0.0).sum() ** 2, (0, 1))
+    found, expected = (derivative(x, np.array([first, 1.0, 2.0, 3.0])) for first in (np.inf, 5.0))
+    for c, e in zip(found, expected):
+        np.testing.assert_allclose(c, e, rtol=1e-12, atol=1e-11)
+
+
+@pytest.mark.parametrize("f", [
+    lambda x, w: tg.layer_norm(x, 3, w, 1j * w), lambda x, w: tg.rms_norm(x, 3, w), lambda x, w: tg.group_norm(x, 3, w, w),
+    lambda x, w: tg.batch_norm(x, None, None, w, 1j * w, training=True)])
+def test_real_numbers_times_complex_weights(f):
+    assert tg.gradcheck(f, normal(4, 3), normal(3, seed=1) + 1j * normal(3, seed=2))
+
+
 def test_normalized_shape_may_be_a_number():
     x = normal(2, 4)
     np.testing.assert_array_equal(tg.layer_norm(x, 4).data, tg.layer_norm(x, (4,)).data)

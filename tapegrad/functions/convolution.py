@@ -85,9 +85,17 @@ def _conv_transpose(name: str, n: int, x: TensorLike, W: TensorLike, b: TensorLi
                   for length, step, spread, k, extra in zip(size, stride, dilation, kernel, more)])
     if any(length <= 2 * width for length, width in zip(full, padding)):
         raise ShapeError(f"{name}: padding={padding} takes away all of an output of {full}")
-    inner = tuple([length - 2 * width for length, width in zip(full, padding)])
-    widths = tuple([(width, width) for width in padding])
-    z = recorded.convolution_input(x, W, inner, stride, widths, dilation, int(groups))
+    # Elements so far beyond x that a convolution of the result would have a position more than x: zeros.
+    beyond = tuple([max(0, extra - step + 1) for extra, step in zip(more, stride)])
+    ends = tuple([length - width for length, width in zip(full, padding)])
+    if any(beyond):
+        whole = tuple([length - extra for length, extra in zip(full, beyond)])
+        z = recorded.convolution_input(x, W, whole, stride, ((0, 0),) * n, dilation, int(groups))
+        z = padded(z, tuple([(0, extra) for extra in beyond]))
+        z = getitem(z, (Ellipsis, *map(slice, padding, ends)))
+    else:
+        inner, widths = tuple([end - width for end, width in zip(ends, padding)]), tuple(zip(padding, padding))
+        z = recorded.convolution_input(x, W, inner, stride, widths, dilation, int(groups))
     return unbatched(_biased(z, b, n), single)
 
 

@@ -121,6 +121,23 @@ def _scaled(z: Tensor, weight: TensorLike | None, bias: TensorLike | None) -> Te
     return z if bias is None else z + bias
 
 
+def _normalised(x: Tensor, axes: tuple[int, ...], weight: TensorLike | None, bias: TensorLike | None, eps: float,
+                centred: bool) -> Tensor:
+    """x over its last axes: the row for real numbers, or what it does in elementary operations."""
+    if x.dtype.kind == "c":
+        x = x - mean(x, axes, keepdims=True) if centred else x
+        return _scaled(x / sqrt(mean(squared_size(x), axes, keepdims=True) + eps), weight, bias)
+    given, after = _shared_out(weight, bias)
+    return _scaled(recorded.layer_norm(x, *given, len(axes), eps, centred), *after)
+
+
+def _shared_out(weight: TensorLike | None, bias: TensorLike | None) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+    """Weight and bias for a row that normalises, and for after it: complex ones, of which it has no derivative."""
+    if any([p is not None and like(p).dtype.kind == "c" for p in (weight, bias)]):
+        return (1.0, 0.0), (weight, bias)
+    return (1.0 if weight is None else weight, 0.0 if bias is None else bias), (None, None)
+
+
 def layer_norm(input: TensorLike, normalized_shape: Shape, weight: TensorLike | None = None, bias: TensorLike | None = None,
                eps: float = 1e-5) -> Tensor:
     """(x - mean) / sqrt(variance + eps) * weight + bias, over the last axes, whose lengths are `normalized_shape`.
@@ -132,10 +149,7 @@ def layer_norm(input: TensorLike, normalized_shape: Shape, weight: TensorLike | 
     tensor([[-1.,  1.]])
     """
     x, axes = _last_axes("layer_norm", input, normalized_shape, weight, bias)
-    if x.dtype.kind == "c":
-        x = x - mean(x, axes, keepdims=True)
-        return _scaled(x / sqrt(mean(squared_size(x), axes, keepdims=True) + eps), weight, bias)
-    return recorded.layer_norm(x, 1.0 if weight is None else weight, 0.0 if bias is None else bias, len(axes), float(eps), True)
+    return _normalised(x, axes, weight, bias, float(eps), True)
 
 
 def rms_norm(input: TensorLike, normalized_shape: Shape, weight: TensorLike | None = None, eps: float | None = None) -> Tensor:
@@ -150,10 +164,7 @@ def rms_norm(input: TensorLike, normalized_shape: Shape, weight: TensorLike | No
     tensor([[0.2, 1.4]])
     """
     x, axes = _last_axes("rms_norm", input, normalized_shape, weight)
-    eps = float(np.finfo(x.dtype).eps if eps is None else eps)
-    if x.dtype.kind == "c":
-        return _scaled(x / sqrt(mean(squared_size(x), axes, keepdims=True) + eps), weight, None)
-    return recorded.layer_norm(x, 1.0 if weight is None else weight, 0.0, len(axes), eps, False)
+    return _normalised(x, axes, weight, None, float(np.finfo(x.dtype).eps if eps is None else eps), False)
 
 
 def group_norm(input: TensorLike, num_groups: int, weight: TensorLike | None = None, bias: TensorLike | None = None,
@@ -175,12 +186,7 @@ def group_norm(input: TensorLike, num_groups: int, weight: TensorLike | None = N
         if parameter is not None and like(parameter).shape != (x.shape[1],):
             raise ShapeError(f"group_norm: a parameter {describe(like(parameter))} for {x.shape[1]} channels: x {describe(x)}")
     z = reshape(x, (x.shape[0], num_groups, math.prod(x.shape[1:]) // num_groups))
-    if x.dtype.kind == "c":
-        z = z - mean(z, 2, keepdims=True)
-        z = z / sqrt(mean(squared_size(z), 2, keepdims=True) + eps)
-    else:
-        z = recorded.layer_norm(z, 1.0, 0.0, 1, float(eps), True)
-    z = reshape(z, x.shape)
+    z = reshape(_normalised(z, (2,), None, None, float(eps), True), x.shape)
     along = (1, x.shape[1]) + (1,) * (x.ndim - 2)
     return _scaled(z, *(None if p is None else reshape(p, along) for p in (weight, bias)))
 
@@ -213,29 +219,29 @@ def batch_norm(input: TensorLike, running_mean: Tensor | Array | None = None, ru
         raise ValueError("batch_norm: give running_mean and running_var, or training=True and neither")
     along = (1, channels) + (1,) * (x.ndim - 2)
     if training:
-        axes = (0, *range(2, x.ndim))
         count = x.size // channels if channels else 0
         if count < 2:
             raise ValueError(f"batch_norm: {count} values per channel have no variance: x {describe(x)}")
         if x.dtype.kind == "c":
+            axes = (0, *range(2, x.ndim))
             middle = mean(x, axes, keepdims=True)
             x = x - middle
             variance = mean(squared_size(x), axes, keepdims=True)
+            z = x / sqrt(variance + eps)
         else:
+            given, (weight, bias) = _shared_out(weight, bias)
             moments = recorded.channel_moments(x)
             middle, variance = getitem(moments, 0), getitem(moments, 1)
+            z = recorded.batch_norm(x, *given, static(moments), float(eps))
         if running_mean is not None:
             for running in (running_mean, running_var):
                 check_constant("batch_norm", running)
             _move(running_mean, middle, momentum)
             _move(running_var, variance, momentum, count / (count - 1))
-        if x.dtype.kind != "c":
-            return recorded.batch_norm(
-                x, 1.0 if weight is None else weight, 0.0 if bias is None else bias, static(moments), float(eps))
     else:
         x = x - reshape(as_tensor(running_mean), along)
-        variance = reshape(as_tensor(running_var), along)
-    return _scaled(x / sqrt(variance + eps), *(None if p is None else reshape(p, along) for p in (weight, bias)))
+        z = x / sqrt(reshape(as_tensor(running_var), along) + eps)
+    return _scaled(z, *(None if p is None else reshape(p, along) for p in (weight, bias)))
 
 
 @changing(lambda running, *_: [running])

@@ -40,8 +40,8 @@ def _geometry(size, kernel, positions, stride, widths, dilation):
     stride, the padding before, and dilation."""
     before = [low for low, _ in widths]
     if len(size) == 1:
-        return np.array([1, *size, 1, *kernel, 1, *positions, 1, *stride, 0, *before, 1, *dilation])
-    return np.array([*size, *kernel, *positions, *stride, *before, *dilation])
+        return 1, *size, 1, *kernel, 1, *positions, 1, *stride, 0, *before, 1, *dilation
+    return *size, *kernel, *positions, *stride, *before, *dilation
 
 
 def _together(n, terms, places, count):

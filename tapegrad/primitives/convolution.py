@@ -4,7 +4,7 @@
     unwindow    adds windows back into an array of a given size; each is the other's derivative
 
     convolution          z[n, f, o] = sum over c, k of W[f, c, k] x[n, c, o stride + k dilation - before] + b[f]
-    convolution_input    the contribution to x, which is the transposed convolution of d with W
+    convolution_input    the contribution to x, which is the transposed convolution of d with W; d has the positions of x's size
     convolution_weight   the contribution to W
 Each of the three is linear in both operands, and its derivatives are the other two.
 

@@ -53,7 +53,7 @@ def _matmul_dy(F, d, _z, x, y):
     if x.ndim == 1:
         return x * d if d.ndim == 0 else x[:, None] * d[..., None, :]
     if d.ndim == x.ndim - 1:                            # (.., k, n) @ (n,) -> (.., k): summed in one product
-        rows = F.reshape(x, (math.prod(x.shape[:-1]), x.shape[-1])) if x.ndim > 2 else x
+        rows = _rows(F, x) if x.ndim > 2 else x
         return F.matmul(rows.T, F.reshape(d, (math.prod(d.shape),)) if d.ndim > 1 else d)
     if y.ndim == 2:                                     # one matrix for a stack of them: one product, of all rows
         return F.matmul(_rows(F, x).T, _rows(F, d))

@@ -44,7 +44,7 @@ def _layer_norm(x, W, b, n, eps, centred):
 
 
 def _layer_norm_dx(F, d, _z, x, W, _b, n, eps, centred):
-    return _standard_dx(F, d * W, x, _last(x.shape, n), eps, centred)
+    return _standard_dx(F, F.strong_multiply(d, W), x, _last(x.shape, n), eps, centred)
 
 
 def _layer_norm_dw(F, d, _z, x, _W, _b, n, eps, centred):
@@ -85,7 +85,7 @@ def _batch_norm(x, W, b, moments, eps):
 
 def _batch_norm_dx(F, d, _z, x, W, _b, moments, eps):
     ndim = len(x.shape)
-    return _standard_dx(F, d * _along(F, W, ndim), x, (0, *range(2, ndim)), eps)
+    return _standard_dx(F, F.strong_multiply(d, _along(F, W, ndim)), x, (0, *range(2, ndim)), eps)
 
 
 def _batch_norm_dw(F, d, _z, x, _W, _b, moments, eps):

@@ -17,8 +17,8 @@ INLINE = OPTIONS | {"forceinline": True}            # called for every plane, wh
 
 @numba.njit(**OPTIONS)
 def inside(offset, step, length, count):
-    """Those of `count` positions, from low up to high, whose place i * step + offset is from 0 to `length`."""
-    low = max(0, (step - 1 - offset) // step)
+    """Those of `count` positions, from low up to high, whose place i * step + offset is from 0 up to `length`."""
+    low = min(count, max(0, (step - 1 - offset) // step))
     return low, max(low, min(count, (length - offset + step - 1) // step))
 
 
@@ -72,7 +72,7 @@ def covered(geometry, ky, kx):
     first, last = inside(top, step_y, height, rows)
     low, high = inside(left, step_x, width, columns)
     flat, shift = step_y == 1 and step_x == 1 and columns == width, top * width + left
-    start = max(first * width, -shift)
+    start = min(last * width, max(first * width, -shift))
     end = max(start, min(last * width, height * width - shift))
     return flat, shift, start, end, first, last, low, high, top * width + left, step_y * width, step_x, columns
 
@@ -126,30 +126,29 @@ def kernels(number):
         return x.ctypes.data
 
     @numba.njit(**OPTIONS)
-    def all_windows(x, first, count, columns, places, geometry):
-        """columns = the windows of `count` examples from `first` on."""
+    def gather(x, first, count, columns, places, geometry, back):
+        """columns = the windows of `count` examples from `first` on; or, with `back`, x += what is in them."""
         size = geometry[2] * geometry[3]
         for k in range(size):
-            place = covered(geometry, k // geometry[3], k % geometry[3])
+            part = covered(geometry, k // geometry[3], k % geometry[3])
             for c in range(x.shape[1]):
                 for i in range(count):
-                    take(x[first + i, c], columns[c * size + k, i * places:(i + 1) * places], place)
+                    plane, row = x[first + i, c], columns[c * size + k, i * places:(i + 1) * places]
+                    if back:
+                        put(plane, row, part)
+                    else:
+                        take(plane, row, part)
 
-    @numba.njit(**OPTIONS)
-    def numbers(geometry):
-        g = geometry
-        return g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7], g[8], g[9], g[10], g[11]
-
-    def forward(at, x, W, b, z, columns, products, block, shape):
-        geometry = numbers(shape)
+    def forward(at, x, W, b, z, columns, products, block, geometry):
+        _, _, rows, width, _, _, step_y, step_x, before_y, before_x, _, _ = geometry
         count, terms, places = z.shape[1], W.shape[1], z.shape[2]
-        alone = geometry[2] * geometry[3] == 1 and places == x.shape[2] and geometry[8] == 0 and geometry[9] == 0
+        alone = rows * width * step_y * step_x == 1 and before_y == 0 and before_x == 0 and places == x.shape[2]
         for first in range(0, x.shape[0], block):
             n = min(block, x.shape[0] - first)
             if alone and block == 1:
                 windows, step = place(x[first]), places
             else:
-                all_windows(x, first, n, columns, places, geometry)
+                gather(x, first, n, columns, places, geometry, False)
                 windows, step = place(columns), columns.shape[1]
             if block == 1:
                 gemm(at, ROW_MAJOR, PLAIN, PLAIN, count, places, terms, one, place(W), terms, windows, step, zero,
@@ -164,8 +163,7 @@ def kernels(number):
                     for p in range(places):
                         result[p] = source[p] + shift
 
-    def derivatives(at, d, x, W, dx, dw, db, columns, products, block, to_x, to_w, to_b, shape):
-        geometry = numbers(shape)
+    def derivatives(at, d, x, W, dx, dw, db, columns, products, block, to_x, to_w, to_b, geometry):
         terms, count, places = dw.shape[0], dw.shape[1], d.shape[2]
         for first in range(0, d.shape[0], block):
             n = min(block, d.shape[0] - first)
@@ -181,7 +179,7 @@ def kernels(number):
                     for f in range(count):
                         db[f] += number(row_sum(d[first + i, f]))
             if to_w:
-                all_windows(x, first, n, columns, places, geometry)
+                gather(x, first, n, columns, places, geometry, False)
                 gemm(at, ROW_MAJOR, PLAIN, TRANSPOSED, terms, count, n * places, one, place(columns), columns.shape[1], deltas,
                      step, one, place(dw), count)
             if to_x:
@@ -190,16 +188,11 @@ def kernels(number):
                 for i in range(n):
                     for c in range(dx.shape[1]):
                         cleared(dx[first + i, c], 0, dx.shape[2])
-                size = geometry[2] * geometry[3]
-                for k in range(size):
-                    part = covered(geometry, k // geometry[3], k % geometry[3])
-                    for c in range(dx.shape[1]):
-                        for i in range(n):
-                            put(dx[first + i, c], columns[c * size + k, i * places:(i + 1) * places], part)
+                gather(dx, first, n, columns, places, geometry, True)
 
     real, size, flag = numba.from_dtype(np.dtype(number)), numba.int64, numba.boolean
-    line, plane, cube = real[::1], real[:, ::1], real[:, :, ::1]
+    line, plane, cube, numbers = real[::1], real[:, ::1], real[:, :, ::1], numba.types.UniTuple(size, 12)
     return SimpleNamespace(
-        forward=compiled(forward, numba.void(size, cube, plane, line, cube, plane, plane, size, numba.int64[::1]), **OPTIONS),
+        forward=compiled(forward, numba.void(size, cube, plane, line, cube, plane, plane, size, numbers), **OPTIONS),
         derivatives=compiled(derivatives, numba.void(
-            size, cube, cube, plane, cube, plane, line, plane, plane, size, flag, flag, flag, numba.int64[::1]), **OPTIONS))
+            size, cube, cube, plane, cube, plane, line, plane, plane, size, flag, flag, flag, numbers), **OPTIONS))

@@ -6,6 +6,7 @@ import numba
 import numpy as np
 
 from tapegrad.kernels.jit.compiled import compiled
+from tapegrad.kernels.jit.convolution import inside
 
 OPTIONS = {"error_model": "numpy"}
 
@@ -15,13 +16,6 @@ def side_by_side(x, z, ky, kx, sy, sx, py, px, dy, dx):
     """Whether windows of x are 2 x 2, side by side, without padding."""
     return (ky == 2 and kx == 2 and sy == 2 and sx == 2 and py == 0 and px == 0 and dy == 1 and dx == 1
             and 2 * z.shape[1] <= x.shape[1] and 2 * z.shape[2] <= x.shape[2])
-
-
-@numba.njit(**OPTIONS)
-def part(start, step, length, count):
-    """Those of `count` places start + i * step that are from 0 up to `length`: from low up to high."""
-    low = max(0, (step - 1 - start) // step)
-    return low, max(low, min(count, (length - start + step - 1) // step))
 
 
 def kernels(number):
@@ -85,9 +79,9 @@ def kernels(number):
                 return of_squares(x, z)
             for n in range(x.shape[0]):
                 for i in range(z.shape[1]):
-                    first, last = part(i * sy - py, dy, x.shape[1], ky)
+                    first, last = inside(i * sy - py, dy, x.shape[1], ky)
                     for j in range(z.shape[2]):
-                        low, high = part(j * sx - px, dx, x.shape[2], kx)
+                        low, high = inside(j * sx - px, dx, x.shape[2], kx)
                         found = start
                         for a in range(first, last):
                             for b in range(low, high):
@@ -102,12 +96,12 @@ def kernels(number):
             return shared_by_squares(d, x, w)
         for n in range(x.shape[0]):
             for i in range(d.shape[1]):
-                first, last = part(i * sy - py, dy, x.shape[1], ky)
+                first, last = inside(i * sy - py, dy, x.shape[1], ky)
                 for j in range(d.shape[2]):
                     delta, top = d[n, i, j], least
                     if delta == zero:
                         continue
-                    low, high = part(j * sx - px, dx, x.shape[2], kx)
+                    low, high = inside(j * sx - px, dx, x.shape[2], kx)
                     for a in range(first, last):
                         for b in range(low, high):
                             top = greater(top, x[n, i * sy - py + a * dy, j * sx - px + b * dx])
@@ -126,9 +120,9 @@ def kernels(number):
             return spread_to_squares(d, w)
         for n in range(d.shape[0]):
             for i in range(d.shape[1]):
-                first, last = part(i * sy - py, dy, w.shape[1], ky)
+                first, last = inside(i * sy - py, dy, w.shape[1], ky)
                 for j in range(d.shape[2]):
-                    low, high = part(j * sx - px, dx, w.shape[2], kx)
+                    low, high = inside(j * sx - px, dx, w.shape[2], kx)
                     for a in range(first, last):
                         for b in range(low, high):
                             w[n, i * sy - py + a * dy, j * sx - px + b * dx] += d[n, i, j]
