@@ -15,7 +15,7 @@ import pytest
 import tapegrad as tg
 from tapegrad import data, nn
 from tapegrad.core.reduction import reducers
-from tapegrad.errors import DtypeError, GradientError
+from tapegrad.errors import CompileError, DtypeError, GradientError
 
 TESTS = Path(__file__).parent
 LSTM = TESTS.parent / "examples" / "train_lstm.py"
@@ -73,11 +73,17 @@ def test_a_shard_is_a_sampler():
         np.testing.assert_array_equal(ids, others)
 
 
+def leaf(name, *shape):
+    return tg.tensor(np.random.default_rng(len(name)).uniform(1, 2, shape), requires_grad=True, name=name)
+
+
 @pytest.mark.parametrize("call, error, words", [
     (lambda: tg.distributed.broadcast("weights"), TypeError, "broadcast: str"),
     (lambda: tg.distributed.shard(3), TypeError, "a sampler of batches that has a length"),
     (lambda: list(tg.distributed.shard([1, 2])), TypeError, "the places of a batch are needed"),
     (lambda: tg.distributed.all_reduce(np.array(["a"])), DtypeError, "all_reduce: <U1"),
+    (lambda: tg.distributed.all_reduce(2 * leaf("x", 2)), GradientError, "all_reduce of a tensor that requires a gradient"),
+    (lambda: setattr(tg.distributed.DataParallel(nn.Linear(1, 1)), "examples", 2 * leaf("x")), GradientError, "float(x)"),
     (lambda: tg.distributed.DataParallel([]), ValueError, "no parameters"),
     (lambda: tg.distributed.DataParallel([1.0]), TypeError, "1.0 among the parameters"),
     (lambda: tg.distributed.DataParallel([nn.Parameter(np.ones(2))])(1), TypeError, "not a module that could be called"),
@@ -88,6 +94,29 @@ def test_a_shard_is_a_sampler():
 def test_bad_calls(call, error, words):
     with pytest.raises(error, match=re.escape(words)):
         call()
+
+
+def test_a_replay_counts_the_examples_again():
+    parallel = tg.distributed.DataParallel([nn.Parameter(np.ones(2))])
+
+    @tg.compile(fallback="error")
+    def step(x):
+        parallel.examples = len(x)
+        return x.sum()
+
+    for _ in range(3):
+        parallel.examples = 9
+        step(np.ones((4, 2)))
+        assert parallel.examples == 4
+
+
+@pytest.mark.parametrize("call, words", [(tg.distributed.all_gather, "it uses what all_gather returns"),
+                                         (tg.distributed.all_reduce, "it uses what all_reduce returns"),
+                                         (lambda x: tg.distributed.broadcast([x]), "it uses what broadcast returns")])
+def test_what_ranks_say_to_each_other_is_not_replayed(call, words):
+    """A replay would do without the others, which would wait."""
+    with pytest.raises(CompileError, match=words):
+        tg.compile(lambda x: (x * 2, call(x))[0], fallback="error")(tg.ones(2))
 
 
 @pytest.mark.parametrize("launcher", ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"])
@@ -130,10 +159,6 @@ class Doubling:
 
     def abandon(self, error):
         self.errors.append(error)
-
-
-def leaf(name, *shape):
-    return tg.tensor(np.random.default_rng(len(name)).normal(size=shape), requires_grad=True, name=name)
 
 
 def test_deltas_are_told_as_soon_as_they_are_final():
@@ -180,6 +205,15 @@ def test_a_sweep_that_fails_tells_it():
         with pytest.raises(ZeroDivisionError):
             z.sum().backward()
     assert isinstance(seen.errors[0], ZeroDivisionError) and a.grad is None and seen.found is None
+
+
+def test_when_one_reducer_fails_at_the_end_the_others_are_told():
+    a, b = leaf("a", 3), leaf("b", 3)
+    with Doubling(a) as one, Doubling(b) as other:
+        one.finish = lambda found: 1 / 0
+        with pytest.raises(ZeroDivisionError):
+            (a * b).sum().backward()
+    assert isinstance(other.errors[0], ZeroDivisionError) and not one.errors and a.grad is b.grad is None
 
 
 # Together
