@@ -277,6 +277,16 @@ def test_the_example_on_two_ranks(names, tmp_path):
 
 
 @needs_mpi
+def test_the_step_that_is_measured():
+    pytest.importorskip("tqdm")
+    code = ("from averaging import Step, parameters\nstep = Step(2)\nstep.alone()\n"
+            "print(f'{sum([x.size for x in parameters(step.model).values()]):,} parameters')")
+    done = subprocess.run([sys.executable, "-c", code], cwd=TESTS.parent / "benchmarks", env=ENVIRONMENT, capture_output=True,
+                          text=True)
+    assert done.stdout.strip() in (TESTS.parent / "docs" / "distributed.md").read_text() and done.returncode == 0, done.stderr
+
+
+@needs_mpi
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_a_rank_that_is_killed_ends_all_and_the_checkpoint_is_whole(names, tmp_path):
     flags = LSTM, *names, "--epochs", 100_000, "--distributed", "--checkpoint", "run"
