@@ -8,6 +8,7 @@ import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Timer
 
 import numpy as np
 import pytest
@@ -229,7 +230,7 @@ def test_ranks_train_as_one_process_does(n):
 ENDING = """
 import sys
 import numpy as np, tapegrad as tg
-tg.distributed.init()
+tg.distributed.init(timeout=6)
 model = tg.distributed.DataParallel(tg.nn.Linear(2, 2))
 if tg.distributed.rank() == 1:
     {what}
@@ -241,7 +242,8 @@ print("not reached")
 
 @needs_mpi
 @pytest.mark.parametrize("what, words", [("raise ValueError('rank 1 is ill')", "rank 1 is ill"),
-                                         ("sys.exit(3)", "rank 0 waits for rank 1, which has ended")])
+                                         ("sys.exit(3)", "rank 0 waits for rank 1, which has ended"),
+                                         ("import time; time.sleep(60)", "rank 0 has waited 6 s for the others")])
 def test_a_rank_that_ends_ends_all(what, words, tmp_path):
     (tmp_path / "program.py").write_text(ENDING.format(what=what))
     process = start(2, tmp_path / "program.py")
@@ -293,9 +295,12 @@ def test_a_rank_that_is_killed_ends_all_and_the_checkpoint_is_whole(names, tmp_p
     process = start(2, "-c", "import os, sys, runpy; open(f'{os.getpid()}.pid', 'w').close(); sys.argv[:] = sys.argv[1:]; "
                     "sys.path[0] = os.path.dirname(sys.argv[0]); runpy.run_path(sys.argv[0], run_name='__main__')", *flags,
                     cwd=tmp_path)
+    watchdog = Timer(100, process.kill)
+    watchdog.start()
     for line in process.stdout:
         if line.startswith("epoch  3"):
             break
+    watchdog.cancel()
     pids = [int(path.stem) for path in tmp_path.glob("*.pid")]      # by files: what two ranks print may be mixed
     assert len(pids) == 2
     os.kill(pids[1], signal.SIGKILL)
