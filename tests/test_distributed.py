@@ -19,7 +19,7 @@ from tapegrad.core.reduction import reducers
 from tapegrad.errors import CompileError, DtypeError, GradientError
 
 TESTS = Path(__file__).parent
-LSTM = TESTS.parent / "examples" / "train_lstm.py"
+EXAMPLES = TESTS.parent / "examples"
 MPIEXEC = Path(sys.executable).parent / "mpiexec"       # a wheel's, which is that of mpi4py
 needs_mpi = pytest.mark.skipif(not find_spec("mpi4py") or not MPIEXEC.exists(), reason="no mpi4py and MPI of wheels")
 ENVIRONMENT = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "PYTHONUNBUFFERED": "1",
@@ -268,7 +268,7 @@ def names(tmp_path_factory):
 def test_the_example_on_two_ranks(names, tmp_path):
     """Dropout included, whose masks are those of the joint batch."""
     load = pytest.importorskip("safetensors.numpy").load_file
-    flags = LSTM, *names, "--epochs", 1, "--no-compile"
+    flags = EXAMPLES / "train_lstm.py", *names, "--epochs", 1, "--no-compile"
     out, err = ended(start(2, *flags, "--distributed", "--out", "two", cwd=tmp_path))
     assert "test loss" in out and out.count("epoch  1") == 1, err
     subprocess.run([sys.executable, *map(str, flags), "--out", "one"], cwd=tmp_path, env=ENVIRONMENT, check=True,
@@ -291,7 +291,7 @@ def test_the_step_that_is_measured():
 @needs_mpi
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_a_rank_that_is_killed_ends_all_and_the_checkpoint_is_whole(names, tmp_path):
-    flags = LSTM, *names, "--epochs", 100_000, "--distributed", "--checkpoint", "run"
+    flags = EXAMPLES / "train_mlp.py", *names, "--epochs", 100_000, "--distributed", "--checkpoint", "run"
     process = start(2, "-c", "import os, sys, runpy; open(f'{os.getpid()}.pid', 'w').close(); sys.argv[:] = sys.argv[1:]; "
                     "sys.path[0] = os.path.dirname(sys.argv[0]); runpy.run_path(sys.argv[0], run_name='__main__')", *flags,
                     cwd=tmp_path)
