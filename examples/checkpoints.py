@@ -4,9 +4,9 @@ The file is written by tg.save, under another name first, so that it is whole wh
 several processes the first one writes and reads.
 """
 
-import signal
 from zlib import crc32
 
+from interrupts import Interrupts
 from names_data import InputError
 from training import parameters
 
@@ -43,14 +43,14 @@ class NoCheckpoint:
         pass
 
 
-class Checkpoint:
+class Checkpoint(Interrupts):
     """Writes a run to the file `path`, and goes on from there. `about` is what else must be the same: arguments, data, ..
 
-    As `with checkpoint:` it has Ctrl-C, and SIGTERM, wait for the end of a batch: `asked` tells. A second Ctrl-C does not wait.
+    As `with checkpoint:` it has Ctrl-C wait for the end of a batch.
     """
 
     def __init__(self, path, about):
-        self.path, self.about, self.asked = path, about, False
+        self.path, self.about = path, about
 
     def resume(self, run):
         """Put the run where the file is; without one, write it. InputError for the file of another run."""
@@ -99,16 +99,3 @@ class Checkpoint:
         weights = {f"weights.{name}": parameter for name, parameter in parameters(run.model).items()}
         weights |= {f"best_weights.{name}": array for name, array in run.best_weights.items()}
         return {**weights, "optimizer": run.optimizer, "rng": run.rng, "generator": tg.generator()}
-
-    def __enter__(self):
-        self.before = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *error):
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
-
-    def _ask(self, number, frame):
-        if self.asked and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.asked = True

@@ -3,10 +3,11 @@
 Epochs with progress, a checkpoint, a picture of the losses, and the command line.
 """
 
-import argparse
 import os
-import signal
 
+import drawing
+from commands import ends, parser_of
+from interrupts import Interrupts
 from tqdm import tqdm
 
 import tapegrad as tg
@@ -24,7 +25,7 @@ class Run:
         self.optimizer = tg.optim.AdamW(list(module.parameters()), lr=rate)
         self.scheduler = tg.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, T_max=max(flags.epochs * len(loader), 1))
         self.losses, self.total = [], 0.0               # of the epochs, and the sum of this one so far
-        self.asked = False                              # to end
+        self.interrupts = Interrupts()
 
     def parts(self):
         return {"module": self.module, "optimizer": self.optimizer, "scheduler": self.scheduler, "loader": self.loader,
@@ -51,23 +52,16 @@ class Run:
         self.scheduler.step()
         return loss.item()
 
-    def ask(self, *signal):
-        """Ctrl-C: end after this batch, when all parts of the run belong together. The second one ends it at once."""
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
-
     def train(self, report):
         """report() says what the module can do, after every epoch."""
         self.resume()
-        before = signal.signal(signal.SIGINT, self.ask)
-        try:
+        with self.interrupts:
             while len(self.losses) < self.flags.epochs:
+                if self.interrupts.asked:
+                    raise KeyboardInterrupt
                 self.epoch()
                 print(f"epoch {len(self.losses)}: loss {self.losses[-1]:.3f}, {report()}", flush=True)
                 self.save()
-        finally:
-            signal.signal(signal.SIGINT, before)
         if self.flags.out:
             self.draw()
 
@@ -76,7 +70,7 @@ class Run:
         done = self.loader.state_dict()["position"]
         for batch in tqdm(self.loader, f"epoch {len(self.losses) + 1}", len(self.loader), initial=done, leave=False):
             self.total += self.step(batch)
-            if self.asked:
+            if self.interrupts.asked and self.loader.state_dict()["position"]:         # else the epoch has ended
                 self.save()
                 raise KeyboardInterrupt
         self.losses.append(self.total / len(self.loader))
@@ -84,36 +78,20 @@ class Run:
         self.module.eval()
 
     def draw(self):
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(5, 3), layout="constrained")
-        FigureCanvasAgg(figure)
-        axes = figure.add_subplot()
+        figure, (axes,) = drawing.figure(5, 3)
         axes.plot(range(1, len(self.losses) + 1), self.losses, "o-")
         axes.set(xlabel="epoch", ylabel="training loss", ylim=(0, None))
-        os.makedirs(self.flags.out, exist_ok=True)
-        figure.savefig(os.path.join(self.flags.out, "losses.png"), dpi=150)
-        print(f"saved {os.path.join(self.flags.out, 'losses.png')}")
+        drawing.save(os.path.join(self.flags.out, "losses.png"), figure)
 
 
 def main(name, text, run, epochs):
     """Run run(flags) with the options of these examples."""
-    parser = argparse.ArgumentParser(prog=f"{name}.py", description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(name, text, name)
     parser.add_argument("--epochs", type=int, default=epochs, metavar="N", help="times through the data (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of weights, order and dropout (default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="a small part of the data: does it run?")
     parser.add_argument("--checkpoint", metavar="FILE", help="written after every epoch and on Ctrl-C; goes on from there")
-    parser.add_argument("--out", default=os.path.join("runs", name), metavar="DIR",
-                        help='where the picture is saved; "" for none (default: %(default)s)')
     flags = parser.parse_args()
     tg.manual_seed(flags.seed)
-    try:
+    with ends(parser, flags.checkpoint):
         run(flags)
-    except ModuleNotFoundError as error:
-        parser.exit(2, f"{parser.prog}: error: this example needs {error.name}: pip install tapegrad[examples]\n")
-    except (OSError, tg.errors.StateError, tg.errors.ShapeError, tg.errors.DtypeError) as error:
-        parser.exit(2, f"{parser.prog}: error: {error}\n")
-    except KeyboardInterrupt:
-        saved = f"; saved in {flags.checkpoint}" if flags.checkpoint else ""
-        parser.exit(130, f"\n{parser.prog}: interrupted{saved}\n")

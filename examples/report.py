@@ -1,9 +1,8 @@
 """What a training run shows: learning curves and a confusion matrix as pictures, and names with their probabilities."""
 
-import io
-
 import numpy as np
-from weights import write_file
+from drawing import figure
+from weights import writing
 
 
 def print_epoch(epoch, loss, accuracy, valid_loss, valid_accuracy, seconds):
@@ -21,7 +20,7 @@ def print_names(names, probabilities, labels):
 
 def draw_curves(path, history):
     """Loss and accuracy over the epochs, in training and on the validation names."""
-    figure, axes = _figure(columns=2)
+    picture, axes = figure(9, 4, columns=2)
     loss, accuracy, valid_loss, valid_accuracy, _ = zip(*history)
     epochs = range(1, len(history) + 1)
     for ax, title, *curves in ((axes[0], "loss", loss, valid_loss), (axes[1], "accuracy", accuracy, valid_accuracy)):
@@ -30,7 +29,7 @@ def draw_curves(path, history):
         ax.set(xlabel="epoch", title=title)
         ax.grid(alpha=0.3)
         ax.legend()
-    _write(path, figure)
+    _write(path, picture)
 
 
 def draw_confusion(path, y, predicted, labels):
@@ -38,26 +37,16 @@ def draw_confusion(path, y, predicted, labels):
     counts = np.zeros((len(labels), len(labels)), int)
     np.add.at(counts, (y, predicted), 1)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure, (ax,) = _figure(columns=1)
+    picture, (ax,) = figure(4.5, 4)
     ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
         ax.text(column, row, count, ha="center", va="center", color="white" if share[row, column] > 0.5 else "black")
     ax.set_xticks(range(len(labels)), labels, rotation=30, ha="right")
     ax.set_yticks(range(len(labels)), labels)
     ax.set(xlabel="predicted", ylabel="true", title="confusion matrix")
-    _write(path, figure)
+    _write(path, picture)
 
 
-def _figure(columns):
-    from matplotlib.figure import (
-        Figure,  # here, since importing it takes longer than a --quick epoch
-    )
-
-    figure = Figure(figsize=(4.5 * columns, 4), layout="constrained")
-    return figure, figure.subplots(1, columns, squeeze=False)[0]
-
-
-def _write(path, figure):
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=120)
-    write_file(path, content.getvalue())
+def _write(path, picture):
+    with writing(path) as file:
+        picture.savefig(file, format="png", dpi=120)

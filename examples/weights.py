@@ -1,34 +1,33 @@
 """Weights in a safetensors file, with all that it takes to classify names again: alphabet, labels, hyper-parameters."""
 
 import json
-import os
+from contextlib import contextmanager
 
 import safetensors
 import safetensors.numpy
 from names_data import InputError
 from training import parameters
 
+from tapegrad.files import replacing
+
 DESCRIPTION = {"kind", "recipe", "alphabet", "labels", "max_len", "num_hid"}     # what a file must say of its weights
 
 
-def write_file(path, content):
-    """Write bytes under a temporary name first, so that `path` is never half a file."""
-    temporary = f"{path}.{os.getpid()}.part"
+@contextmanager
+def writing(path):
+    """`with writing(path) as file:` the file replaces `path` when it is complete; InputError if it can't."""
     try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-        os.replace(temporary, path)
+        with replacing(path) as file:
+            yield file
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
-    finally:
-        if os.path.exists(temporary):
-            os.remove(temporary)
 
 
 def save(path, model, about):
     """Write the parameters of a model, and `about`, a dict that can be JSON."""
     arrays = {name: parameter.numpy() for name, parameter in parameters(model).items()}
-    write_file(path, safetensors.numpy.save(arrays, metadata={"about": json.dumps(about, ensure_ascii=False)}))
+    with writing(path) as file:
+        file.write(safetensors.numpy.save(arrays, metadata={"about": json.dumps(about, ensure_ascii=False)}))
 
 
 def read(path):

@@ -3,6 +3,7 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")     # before NumPy: two threads on busy cores wait for each other
 
 import pytest  # noqa: E402
+from optimisers import without_compiler  # noqa: E402
 
 import tapegrad as tg  # noqa: E402
 
@@ -12,6 +13,13 @@ def empty_tape():
     """Every test begins with an empty tape that records."""
     tg.tape().entries.clear()
     assert tg.tape().recording
+
+
+@pytest.fixture(params=["kernel", "arrays"])
+def both_paths(request, monkeypatch):
+    """Both ways of making an optimiser's step; the second is that of a machine without numba."""
+    if request.param == "arrays":
+        without_compiler(monkeypatch)
 
 
 def pytest_terminal_summary(terminalreporter):

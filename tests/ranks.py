@@ -76,6 +76,11 @@ def dtypes_and_shapes():
     for p in parameters:
         assert p.grad.dtype == p.dtype and p.grad.shape == p.shape
         np.testing.assert_allclose(p.grad, np.full(p.shape, 2 * mean), rtol=kinds[p.dtype.str[1:]])
+    half = [nn.Parameter(np.ones(2, "f2"))]
+    dist.DataParallel(half).examples = 1000             # the sum is greater than any float16
+    (half[0] * 500).sum().backward()
+    np.testing.assert_array_equal(half[0].grad, [500, 500])
+    np.testing.assert_array_equal(dist.all_reduce(np.ones(2, ">f8")), [n, n])
 
 
 def unused_parameters():

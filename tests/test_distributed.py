@@ -8,6 +8,7 @@ import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Timer
 
 import numpy as np
 import pytest
@@ -15,10 +16,10 @@ import pytest
 import tapegrad as tg
 from tapegrad import data, nn
 from tapegrad.core.reduction import reducers
-from tapegrad.errors import DtypeError, GradientError
+from tapegrad.errors import CompileError, DtypeError, GradientError
 
 TESTS = Path(__file__).parent
-LSTM = TESTS.parent / "examples" / "train_lstm.py"
+EXAMPLES = TESTS.parent / "examples"
 MPIEXEC = Path(sys.executable).parent / "mpiexec"       # a wheel's, which is that of mpi4py
 needs_mpi = pytest.mark.skipif(not find_spec("mpi4py") or not MPIEXEC.exists(), reason="no mpi4py and MPI of wheels")
 ENVIRONMENT = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "PYTHONUNBUFFERED": "1",
@@ -73,11 +74,17 @@ def test_a_shard_is_a_sampler():
         np.testing.assert_array_equal(ids, others)
 
 
+def leaf(name, *shape):
+    return tg.tensor(np.random.default_rng(len(name)).uniform(1, 2, shape), requires_grad=True, name=name)
+
+
 @pytest.mark.parametrize("call, error, words", [
     (lambda: tg.distributed.broadcast("weights"), TypeError, "broadcast: str"),
     (lambda: tg.distributed.shard(3), TypeError, "a sampler of batches that has a length"),
     (lambda: list(tg.distributed.shard([1, 2])), TypeError, "the places of a batch are needed"),
     (lambda: tg.distributed.all_reduce(np.array(["a"])), DtypeError, "all_reduce: <U1"),
+    (lambda: tg.distributed.all_reduce(2 * leaf("x", 2)), GradientError, "all_reduce of a tensor that requires a gradient"),
+    (lambda: setattr(tg.distributed.DataParallel(nn.Linear(1, 1)), "examples", 2 * leaf("x")), GradientError, "float(x)"),
     (lambda: tg.distributed.DataParallel([]), ValueError, "no parameters"),
     (lambda: tg.distributed.DataParallel([1.0]), TypeError, "1.0 among the parameters"),
     (lambda: tg.distributed.DataParallel([nn.Parameter(np.ones(2))])(1), TypeError, "not a module that could be called"),
@@ -88,6 +95,29 @@ def test_a_shard_is_a_sampler():
 def test_bad_calls(call, error, words):
     with pytest.raises(error, match=re.escape(words)):
         call()
+
+
+def test_a_replay_counts_the_examples_again():
+    parallel = tg.distributed.DataParallel([nn.Parameter(np.ones(2))])
+
+    @tg.compile(fallback="error")
+    def step(x):
+        parallel.examples = len(x)
+        return x.sum()
+
+    for _ in range(3):
+        parallel.examples = 9
+        step(np.ones((4, 2)))
+        assert parallel.examples == 4
+
+
+@pytest.mark.parametrize("call, words", [(tg.distributed.all_gather, "it uses what all_gather returns"),
+                                         (tg.distributed.all_reduce, "it uses what all_reduce returns"),
+                                         (lambda x: tg.distributed.broadcast([x]), "it uses what broadcast returns")])
+def test_what_ranks_say_to_each_other_is_not_replayed(call, words):
+    """A replay would do without the others, which would wait."""
+    with pytest.raises(CompileError, match=words):
+        tg.compile(lambda x: (x * 2, call(x))[0], fallback="error")(tg.ones(2))
 
 
 @pytest.mark.parametrize("launcher", ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"])
@@ -130,10 +160,6 @@ class Doubling:
 
     def abandon(self, error):
         self.errors.append(error)
-
-
-def leaf(name, *shape):
-    return tg.tensor(np.random.default_rng(len(name)).normal(size=shape), requires_grad=True, name=name)
 
 
 def test_deltas_are_told_as_soon_as_they_are_final():
@@ -182,6 +208,15 @@ def test_a_sweep_that_fails_tells_it():
     assert isinstance(seen.errors[0], ZeroDivisionError) and a.grad is None and seen.found is None
 
 
+def test_when_one_reducer_fails_at_the_end_the_others_are_told():
+    a, b = leaf("a", 3), leaf("b", 3)
+    with Doubling(a) as one, Doubling(b) as other:
+        one.finish = lambda found: 1 / 0
+        with pytest.raises(ZeroDivisionError):
+            (a * b).sum().backward()
+    assert isinstance(other.errors[0], ZeroDivisionError) and not one.errors and a.grad is b.grad is None
+
+
 # Together
 
 @needs_mpi
@@ -195,7 +230,7 @@ def test_ranks_train_as_one_process_does(n):
 ENDING = """
 import sys
 import numpy as np, tapegrad as tg
-tg.distributed.init()
+tg.distributed.init(timeout=6)
 model = tg.distributed.DataParallel(tg.nn.Linear(2, 2))
 if tg.distributed.rank() == 1:
     {what}
@@ -207,7 +242,8 @@ print("not reached")
 
 @needs_mpi
 @pytest.mark.parametrize("what, words", [("raise ValueError('rank 1 is ill')", "rank 1 is ill"),
-                                         ("sys.exit(3)", "rank 0 waits for rank 1, which has ended")])
+                                         ("sys.exit(3)", "rank 0 waits for rank 1, which has ended"),
+                                         ("import time; time.sleep(60)", "rank 0 has waited 6 s for the others")])
 def test_a_rank_that_ends_ends_all(what, words, tmp_path):
     (tmp_path / "program.py").write_text(ENDING.format(what=what))
     process = start(2, tmp_path / "program.py")
@@ -224,7 +260,7 @@ def names(tmp_path_factory):
         lines = [f"{name} {'x' * (k % 4)}\t{label}\n" for k in range(times)
                  for name, label in (("Ulm", "Place"), ("Rosa", "Species"), ("Ann Lee", "Person"))]
         (folder / f"names.{part}").write_text("".join(lines))
-    return "--dataset", folder / "names", "--num-hid", 8, "--batch-size", 7, "--names", ""
+    return "--dataset", folder / "names", "--num-hid", 8, "--max-len", 8, "--batch-size", 7, "--names", ""
 
 
 @needs_mpi
@@ -232,7 +268,7 @@ def names(tmp_path_factory):
 def test_the_example_on_two_ranks(names, tmp_path):
     """Dropout included, whose masks are those of the joint batch."""
     load = pytest.importorskip("safetensors.numpy").load_file
-    flags = LSTM, *names, "--epochs", 2
+    flags = EXAMPLES / "train_lstm.py", *names, "--epochs", 1, "--no-compile"
     out, err = ended(start(2, *flags, "--distributed", "--out", "two", cwd=tmp_path))
     assert "test loss" in out and out.count("epoch  1") == 1, err
     subprocess.run([sys.executable, *map(str, flags), "--out", "one"], cwd=tmp_path, env=ENVIRONMENT, check=True,
@@ -243,15 +279,28 @@ def test_the_example_on_two_ranks(names, tmp_path):
 
 
 @needs_mpi
+def test_the_step_that_is_measured():
+    pytest.importorskip("tqdm")
+    code = ("from averaging import Step, parameters\nstep = Step(2)\nstep.alone()\n"
+            "print(f'{sum([x.size for x in parameters(step.model).values()]):,} parameters')")
+    done = subprocess.run([sys.executable, "-c", code], cwd=TESTS.parent / "benchmarks", env=ENVIRONMENT, capture_output=True,
+                          text=True)
+    assert done.stdout.strip() in (TESTS.parent / "docs" / "distributed.md").read_text() and done.returncode == 0, done.stderr
+
+
+@needs_mpi
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_a_rank_that_is_killed_ends_all_and_the_checkpoint_is_whole(names, tmp_path):
-    flags = LSTM, *names, "--epochs", 100_000, "--distributed", "--checkpoint", "run"
+    flags = EXAMPLES / "train_mlp.py", *names, "--epochs", 100_000, "--distributed", "--checkpoint", "run"
     process = start(2, "-c", "import os, sys, runpy; open(f'{os.getpid()}.pid', 'w').close(); sys.argv[:] = sys.argv[1:]; "
                     "sys.path[0] = os.path.dirname(sys.argv[0]); runpy.run_path(sys.argv[0], run_name='__main__')", *flags,
                     cwd=tmp_path)
+    watchdog = Timer(100, process.kill)
+    watchdog.start()
     for line in process.stdout:
         if line.startswith("epoch  3"):
             break
+    watchdog.cancel()
     pids = [int(path.stem) for path in tmp_path.glob("*.pid")]      # by files: what two ranks print may be mixed
     assert len(pids) == 2
     os.kill(pids[1], signal.SIGKILL)

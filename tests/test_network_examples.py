@@ -55,13 +55,23 @@ def test_it_learns(run, name, words, capsys):
 def test_an_interrupted_run_goes_on_to_the_same_weights(run, tmp_path, capsys):
     """Dropout, the order of the batches, the moments of the optimiser and the rate go on where they were."""
     whole = run("transformer", "--checkpoint", tmp_path / "whole")
+    for batch, epoch in ((4, 1), (len(whole.loader), 2)):
+        path = tmp_path / str(batch)
+        with pytest.raises(SystemExit) as end:
+            run("transformer", "--checkpoint", path, interrupted=batch)
+        assert end.value.code == 130 and f"saved in {path}" in capsys.readouterr().err
+        again = run("transformer", "--checkpoint", path)
+        assert f"goes on in epoch {epoch}" in capsys.readouterr().out and again.losses == whole.losses
+        for name, value in whole.module.state_dict().items():
+            np.testing.assert_array_equal(again.module.state_dict()[name], value, err_msg=name)
+
+
+def test_ctrl_c_before_anything_is_saved(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    monkeypatch.setattr(import_module("transformer"), "read_shipped", lambda: signal.raise_signal(signal.SIGINT))
     with pytest.raises(SystemExit) as end:
-        run("transformer", "--checkpoint", tmp_path / "part", interrupted=4)
-    assert end.value.code == 130 and f"saved in {tmp_path / 'part'}" in capsys.readouterr().err
-    again = run("transformer", "--checkpoint", tmp_path / "part")
-    assert "goes on in epoch 1" in capsys.readouterr().out and again.losses == whole.losses
-    for name, value in whole.module.state_dict().items():
-        np.testing.assert_array_equal(again.module.state_dict()[name], value, err_msg=name)
+        run("transformer", "--checkpoint", tmp_path / "run")
+    assert end.value.code == 130 and "saved" not in capsys.readouterr().err
 
 
 def test_another_checkpoint_is_refused(run, tmp_path, capsys):

@@ -75,9 +75,12 @@ class Reduction:
 
     def finish(self, leaves: dict[Any, Any]) -> None:
         """The sweep has ended: what it found is replaced."""
-        while self.begun:
-            self.begun[0].finish(leaves)
-            del self.begun[0]
+        try:
+            while self.begun:
+                self.begun.pop(0).finish(leaves)
+        except BaseException as error:
+            self.abandon(error)
+            raise
 
     def abandon(self, error: BaseException | None) -> None:
         """The sweep has ended with an error."""

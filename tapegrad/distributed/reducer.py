@@ -112,7 +112,8 @@ class _Averaging:
         if delta is None or not self.examples:
             bucket.parts[k][...] = 0
         else:
-            np.multiply(delta, self.examples, out=bucket.parts[k], casting="same_kind")
+            part = bucket.parts[k]
+            np.multiply(delta, self.examples, out=part, dtype=part.dtype)       # a product of float16 would overflow
         bucket.flags[k] = delta is not None
         bucket.waiting -= 1
         self.told.add(i)
@@ -170,11 +171,11 @@ class DataParallel:
     examples       how many examples the loss of the next backward() is the mean over: set by each call of the module that
                    records; for tensors, or a loss that is another mean (over the words of sentences), to be set. It may be 0
 
-    Every rank calls backward() equally often. It gives each parameter the gradient sum_r n_r g_r / sum_r n_r, where g_r is
-    that of rank r and n_r its examples: that of the mean over all, to rounding, with the same bits on every rank. A parameter
-    that some ranks have not used counts as 0 there; what none has used gets no gradient. Hooks of parameters get the
-    averages. Buffers, as the statistics of batch norm, stay each rank's own. All else, parameters(), state_dict(), train(), is
-    the module's, under the same names.
+    Every rank calls backward() equally often, and uses some of the parameters each time. It gives each parameter the gradient
+    sum_r n_r g_r / sum_r n_r, where g_r is that of rank r and n_r its examples: that of the mean over all, to rounding, with
+    the same bits on every rank. A parameter that some ranks have not used counts as 0 there; what none has used gets no
+    gradient. Hooks of parameters get the averages. Buffers, as the statistics of batch norm, stay each rank's own. All else,
+    parameters(), state_dict(), train(), is the module's, under the same names.
 
     tg.grad, tg.autograd.grad and the other functions that return derivatives give those of this rank. DistributedError, on
     every rank, where names, shapes or dtypes differ; GradientError for backward(create_graph=True); DtypeError for a parameter
@@ -224,7 +225,7 @@ class DataParallel:
         return self.module(*inputs, **options)
 
     @effect
-    def _count(self, examples: int) -> None:
+    def _count(self, examples: float) -> None:
         self._averaging.examples = examples
 
     @property
@@ -236,7 +237,7 @@ class DataParallel:
     def examples(self, n: float) -> None:
         if not 0 <= n < np.inf:
             raise ValueError(f"DataParallel: examples={n}; a number of at least 0 is needed")
-        self._averaging.examples = n
+        self._count(float(n))
 
     def __getattr__(self, name: str) -> Any:
         if name in ("module", "_averaging"):            # before they are there, as in copies

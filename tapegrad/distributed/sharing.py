@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from tapegrad.core.tape import changing, effect
 from tapegrad.distributed.world import world
 from tapegrad.errors import DtypeError, describe
 from tapegrad.functions.random import generator
@@ -18,6 +19,7 @@ from tapegrad.typing import Array, TensorLike
 T = TypeVar("T")
 
 
+@effect
 def all_gather(value: Any) -> list[Any]:
     """The values of all ranks in their order, on every rank; anything that can be pickled.
 
@@ -28,15 +30,20 @@ def all_gather(value: Any) -> list[Any]:
     return [value] if others is None else others.exchange("all_gather", value)
 
 
+@effect
 def all_reduce(x: TensorLike) -> Array:
     """The sum over all ranks of arrays of one shape and dtype, a new array that has the same bits on every rank.
 
-    Not differentiable. DistributedError, on every rank, where shapes or dtypes differ; DtypeError for what MPI does not sum.
+    DistributedError, on every rank, where shapes or dtypes differ; DtypeError for what MPI does not sum; GradientError for a
+    tensor that requires a gradient: that of a sum over ranks is not computed.
 
     >>> tg.distributed.all_reduce([1.0, 2.0])
     array([1., 2.])
     """
+    if isinstance(x, Tensor):
+        x._stays("all_reduce of a tensor that requires a gradient, which would be lost: use .detach()")
     held = np.asarray(x._value if isinstance(x, Tensor) else x)
+    held = held.astype(held.dtype.newbyteorder("="), copy=False)
     if held.dtype.kind not in "iufc" or held.dtype == np.float16:
         raise DtypeError(f"all_reduce: {describe(held)}; integers, floats of 32 bits or more and complex numbers are summed")
     others = world()
@@ -46,6 +53,21 @@ def all_reduce(x: TensorLike) -> Array:
     return others.sum("all_reduce", held)
 
 
+def _targets(module: Any) -> list[Any]:
+    """What broadcast() writes to."""
+    found: list[Any] = []
+    for held in leaves(module):
+        if isinstance(held, Module):
+            found += [*held.parameters(), *held.buffers(), generator()]
+        elif isinstance(held, (Tensor, np.ndarray, np.random.Generator)) or hasattr(held, "load_state_dict"):
+            found.append(held)
+        else:
+            raise TypeError(f"broadcast: {describe(held)}; modules, tensors, arrays, generators and what has a state_dict have "
+                            "something to be given")
+    return found
+
+
+@changing(_targets)
 def broadcast(module: T) -> T:
     """Give every rank what rank 0 has, and return it: called once, before training.
 
@@ -58,16 +80,7 @@ def broadcast(module: T) -> T:
 
     >>> model = tg.distributed.broadcast(tg.nn.Linear(2, 3))
     """
-    targets: list[Any] = []
-    for held in leaves(module):
-        if isinstance(held, Module):
-            targets += [*held.parameters(), *held.buffers(), generator()]
-        elif isinstance(held, (Tensor, np.ndarray, np.random.Generator)) or hasattr(held, "load_state_dict"):
-            targets.append(held)
-        else:
-            raise TypeError(f"broadcast: {describe(held)}; modules, tensors, arrays, generators and what has a state_dict have "
-                            "something to be given")
-    others = world()
+    targets, others = _targets(module), world()
     if others is not None:
         others.same("broadcast", "what they hold", [describe(held) for held in targets])
         for held, given in zip(targets, others.from_first("broadcast", [_content(held) for held in targets])):
@@ -127,9 +140,10 @@ class _Shard:
         others, batches = world(), None
         if others is None or others.rank == 0:
             batches = [np.asarray(ids) for ids in self.sampler]
-            if any(ids.ndim != 1 for ids in batches):
-                raise TypeError(f"shard: {type(self.sampler).__name__} gives {describe(batches[0])}; the places of a batch are "
-                                "needed, as tg.data.BatchSampler gives them")
+            for ids in batches:
+                if ids.ndim != 1:
+                    raise TypeError(f"shard: {type(self.sampler).__name__} gives {describe(ids)}; the places of a batch are "
+                                    "needed, as tg.data.BatchSampler gives them")
         if others is not None:
             batches = others.from_first("shard", batches)
             if hasattr(self.sampler, "state_dict"):
@@ -146,6 +160,7 @@ class _Shard:
             self.sampler.load_state_dict(state_dict)
 
 
+@effect
 def shard(sampler: Iterable[Any]) -> Any:
     """A sampler of this rank's part of each batch of `sampler`, to be the batch_sampler of a tg.data.DataLoader.
 

@@ -44,7 +44,7 @@ class World:
         self.rank: int = self.comm.rank
         self.size: int = self.comm.size
         self.ended: dict[int, str] = {}                 # {rank: "", or the text of its error}
-        self.told = False
+        self.sent: list[tuple[Any, bytes]] = []         # MPI reads a text until its request is complete
 
     def wait(self, operation: str, *requests: Any) -> None:
         """Until the requests are complete. DistributedError where they cannot be any more."""
@@ -73,24 +73,22 @@ class World:
         while self.control.Iprobe(self.mpi.ANY_SOURCE, 0, status):
             text = bytearray(status.Get_count(self.mpi.BYTE))
             self.control.Recv([text, self.mpi.BYTE], status.source, 0)
-            self.ended[status.source] = text.decode()
+            self.ended[status.source] = text.decode(errors="replace")
 
-    def tell(self, text: str) -> list[Any]:
+    def tell(self, text: str) -> None:
         """Tell all other ranks, once, that this one ends."""
-        if self.told:
-            return []
-        self.told = True
-        message = text.encode()[:4000]
-        return [(self.control.Isend([message, self.mpi.BYTE], other, 0), message) for other in range(self.size)
-                if other != self.rank]
+        message = text.encode(errors="replace")[:4000]
+        if not self.sent:
+            self.sent = [(self.control.Isend([message, self.mpi.BYTE], other, 0), message) for other in range(self.size)
+                         if other != self.rank]
 
     def leave(self) -> None:
         """At the end of the process: MPI wants every message to be received before."""
-        sent = self.tell("")
+        self.tell("")
         while len(self.ended) < self.size - 1:
             self.listen()
             sleep(10 * PAUSE)
-        self.mpi.Request.Waitall([request for request, _ in sent])
+        self.mpi.Request.Waitall([request for request, _ in self.sent])
 
     # What is sent
 
@@ -124,7 +122,6 @@ class World:
         if any(other != found[0] for other in found):
             shown = [f"rank {i}: {other}" for i, other in enumerate(found) if i == 0 or other != found[0]]
             raise DistributedError(f"{operation}: the ranks differ in {what}; {', '.join(shown[:4])}")
-
 
     def alike(self, operation: str, what: str, text: str) -> None:
         """The same, by one short message where they do."""
