@@ -6,7 +6,7 @@ import numba
 import numpy as np
 
 from tapegrad.kernels.jit.compiled import compiled
-from tapegrad.kernels.jit.gemm import dgemm, sgemm
+from tapegrad.kernels.jit.gemm import gemm
 from tapegrad.kernels.jit.objects import copied
 from tapegrad.kernels.jit.sums import row_sum
 from tapegrad.kernels.opcodes import PLAIN, ROW_MAJOR, TRANSPOSED
@@ -117,28 +117,31 @@ def put(x, z, place):
             added_every(x[at:], row, step_x)
 
 
+@numba.njit(**OPTIONS)
+def place(x):
+    return x.ctypes.data
+
+
+@numba.njit(**OPTIONS)
+def all_windows(x, first, count, columns, places, geometry):
+    """columns = the windows of `count` examples from `first` on."""
+    size = geometry[2] * geometry[3]
+    for k in range(size):
+        place = covered(geometry, k // geometry[3], k % geometry[3])
+        for c in range(x.shape[1]):
+            for i in range(count):
+                take(x[first + i, c], columns[c * size + k, i * places:(i + 1) * places], place)
+
+
+@numba.njit(**OPTIONS)
+def numbers(geometry):
+    g = geometry
+    return g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7], g[8], g[9], g[10], g[11]
+
+
 def kernels(number):
     """forward and derivatives for float32 or float64."""
-    gemm, one, zero = (sgemm if number is np.float32 else dgemm), number(1), number(0)
-
-    @numba.njit(**OPTIONS)
-    def place(x):
-        return x.ctypes.data
-
-    @numba.njit(**OPTIONS)
-    def all_windows(x, first, count, columns, places, geometry):
-        """columns = the windows of `count` examples from `first` on."""
-        size = geometry[2] * geometry[3]
-        for k in range(size):
-            place = covered(geometry, k // geometry[3], k % geometry[3])
-            for c in range(x.shape[1]):
-                for i in range(count):
-                    take(x[first + i, c], columns[c * size + k, i * places:(i + 1) * places], place)
-
-    @numba.njit(**OPTIONS)
-    def numbers(geometry):
-        g = geometry
-        return g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7], g[8], g[9], g[10], g[11]
+    one, zero = number(1), number(0)
 
     def forward(at, x, W, b, z, columns, products, block, shape):
         geometry = numbers(shape)
