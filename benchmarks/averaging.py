@@ -3,9 +3,10 @@
     mpiexec -n 2 python benchmarks/averaging.py
     mpiexec -n 2 python benchmarks/averaging.py --latency 30e-6 --bandwidth 1.25e9      # predict for another network
 
-The step is that of one reader of the LSTM of examples/train_lstm.py, without its pieces of names. Times of the ranks are measured together, from a barrier on, and the
-slowest rank's counts; of all repeats the median is given, and the least, which other programs on the machine disturb less.
-Where they keep both processors busy, processor time says what there is to do, and the clock says nothing.
+The step is that of one reader of the LSTM of examples/train_lstm.py, without its pieces of names. Times of the ranks are
+measured together, from a barrier on, and the slowest rank's counts; of all repeats the median is given, and the least, which
+other programs on the machine disturb less. Where they keep both processors busy, processor time says what there is to do, and
+the clock says nothing.
 """
 
 import argparse

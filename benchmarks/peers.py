@@ -69,12 +69,12 @@ def header(peers, missing, pinned):
     """Date, machine and versions."""
     names = dict.fromkeys(["tapegrad", "numpy", "numba", *(MODULES[peer] for peer in peers)])
     found = processes.run("configuration")
+    versions = {name: metadata.version(name) for name in names} | {"tapegrad": found["tapegrad"]}   # of the code that ran
     return "\n".join([
         "# tapegrad beside its peers", "",
         f"* {datetime.date.today():%d %B %Y}, `python benchmarks/peers.py`",
         f"* {processor()}, {os.cpu_count()} processors, " + ("pinned to one" if pinned else "not pinned: JAX may use several"),
-        f"* CPython {platform.python_version()}, " + ", ".join(f"{TITLES.get(name, name)} {metadata.version(name)}"
-                                                              for name in names),
+        f"* CPython {platform.python_version()}, " + ", ".join(f"{TITLES.get(name, name)} {versions[name]}" for name in names),
         f"* BLAS of NumPy: {found['blas']}, kernels {found['blas kernels']}; one thread everywhere",
         *(f"* not installed, left out: {TITLES[peer]}" for peer in missing), ""])
 

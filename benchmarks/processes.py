@@ -50,10 +50,10 @@ def startup(peers, options):
         with tempfile.TemporaryDirectory() as empty:
             figures = run(*calls["tapegrad"], NUMBA_CACHE_DIR=empty)
         table.add("tapegrad, numba's cache empty", {"first step": figures["first step"]} if figures else {})
-    table.notes.append(f"Fresh processes, median of {options.repeats} in alternation. An import includes all that it loads, "
-                       f"with NumPy; the first step is the import and one LSTM step ({FIRST_SIZE}), with what it compiles. "
-                       "tapegrad's kernels come from numba's cache; where it is empty, as once after installation, they are "
-                       "compiled. MyGrad loads numba where it is installed.")
+    table.notes.append(f"Processor time of fresh processes, median of {options.repeats} in alternation. An import includes "
+                       f"all that it loads, with NumPy; the first step is the import and one LSTM step ({FIRST_SIZE}), with "
+                       "what it compiles. tapegrad's kernels come from numba's cache; where it is empty, as once after "
+                       "installation, they are compiled. MyGrad loads numba where it is installed.")
     yield table
 
 

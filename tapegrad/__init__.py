@@ -2,18 +2,22 @@
 
 The rooms, from low to high; each imports only what is before it (README.md beside this file says more):
 
+    typing, files   types for annotations; how files are written
     errors, tree    the errors; dicts, lists and tuples of arguments
     kernels         numba kernels: elementwise, and fast paths of products, sums, softmax, optimisers
     primitives      the registry: a row per operation, G and DG side by side
     core            the tape, the tensor, recording, the reverse sweep
-    functions       what users call, family by family; linalg and fft
+    functions       what users call, family by family
+    linalg, fft     the faces of two families
     optim           gradient descent
     nn, data        networks under PyTorch's names; datasets and batches
     saving          what a run is made of in one file
     distributed     several processes that average their gradients, over MPI
     transforms      derivatives of functions, of any order; checkpoints; new primitives
+    autograd        gradients of given outputs
     numpy, scipy    NumPy's and SciPy's names, for arrays and for tensors
     compat          autograd's interface
+    graph           nodes: what is captured from a tape or a list, walked back, run, printed
     debug           traces, tables, drawings, blame, provenance, profiles
     compiler        functions that are recorded once and replayed
     wengert, xman   lists of (z, g, (y1, .., yk)) as data, and the expression manager that writes them

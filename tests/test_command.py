@@ -43,7 +43,17 @@ def test_the_benchmark_runs(monkeypatch, capsys):
         assert line in said
 
 
-def test_warmup_compiles_every_kernel(capsys):
+COMPILED = """
+from numba.core import event
+from tapegrad.command.warmup import warmup
+with event.install_recorder("numba:compile") as recorder:
+    warmup()
+print([str(one.data["dispatcher"]) for _, one in recorder.buffer if one.is_start])
+"""
+
+
+@pytest.mark.slow
+def test_warmup_compiles_every_kernel_once(capsys):
     ready = warmup.warmup()
     said = capsys.readouterr().out
     if warmup.compiler() is None:
@@ -52,6 +62,8 @@ def test_warmup_compiles_every_kernel(capsys):
     assert f"{ready} of {ready} groups" in said
     for name in ("sigmoid", "add_product", "cross_entropy", "adam"):
         assert name in said
+    found = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert found[-1] == "[]"                            # another process finds all of it in the cache
 
 
 TERMINAL = """

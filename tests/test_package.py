@@ -2,13 +2,16 @@
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+import flowcharts
 import pytest
 
 import tapegrad
@@ -36,6 +39,7 @@ def module_of(path):
 MODULES = {module_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
+@cache
 def imports(module):
     """The modules of tapegrad that a module imports, anywhere in its text but for what only type checkers read."""
     found, waiting = set(), [ast.parse(MODULES[module].read_text())]
@@ -69,14 +73,41 @@ def test_files_import_one_way():
     assert len(order) == len(MODULES)
 
 
-def test_rooms_import_one_way():
-    """A room is a folder, or a file beside them; there is an order in which each needs only those before it."""
+def rooms():
+    """{room: the rooms that it imports}"""
     graph = {}
     for module in MODULES:
         graph.setdefault(room(module), set()).update(room(other) for other in imports(module))
-    for name, others in graph.items():
-        others.discard(name)
+    return {name: others - {name} for name, others in graph.items()}
+
+
+def test_rooms_import_one_way():
+    """A room is a folder, or a file beside them; there is an order in which each needs only those before it."""
+    graph = rooms()
     assert len(in_order(graph)) == len(graph)
+
+
+def test_the_picture_of_the_rooms():
+    """README draws every room; an arrow is an import, and a room imports what lies below it by arrows, and nothing else."""
+    text = (PACKAGE / "README.md").read_text(encoding="utf-8")
+    home = {f"tapegrad.{name.strip().rstrip('/')}": node
+            for node, names, _ in flowcharts.NODE.findall(text) for name in names.split("·")}
+    graph = {name: others - {"tapegrad"} for name, others in rooms().items() if name not in ("tapegrad", "tapegrad.__main__")}
+    assert set(home) == set(graph)
+    imported = {(home[name], home[other]) for name, others in graph.items() for other in others if home[name] != home[other]}
+    arrows, below = set(flowcharts.EDGE.findall(text)), {}
+    assert arrows <= imported
+    for node in in_order({node: {b for a, b in arrows if a == node} for node in home.values()}):
+        below[node] = {b for a, other in arrows if a == node for b in {other} | below[other]}
+    assert {(node, other) for node, other in imported if other not in below[node]} == set()
+
+
+def test_every_room_is_explained():
+    """In the table of README, and in the package's docstring."""
+    table = re.findall(r"\]\((\w+)(?:\.py)?\)", (PACKAGE / "README.md").read_text(encoding="utf-8"))
+    listed = re.findall(r"^ {4}(\w+(?:, \w+)*)  ", tapegrad.__doc__, re.MULTILINE)
+    there = {name.removeprefix("tapegrad.") for name in rooms()} - {"tapegrad", "__main__"}
+    assert there - set(table) == set() == there ^ {name for names in listed for name in names.split(", ")}
 
 
 FLAT = """

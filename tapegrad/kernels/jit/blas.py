@@ -4,7 +4,7 @@ import numba
 import numpy as np
 
 from tapegrad.kernels.jit.compiled import compiled
-from tapegrad.kernels.jit.gemm import sgemm
+from tapegrad.kernels.jit.gemm import gemm
 from tapegrad.kernels.jit.objects import DATA, address, fits, length, matrix, python_object, vector, word
 from tapegrad.kernels.objects import IN_ORDER, WRITEABLE
 from tapegrad.kernels.opcodes import PLAIN, ROW_MAJOR, TRANSPOSED
@@ -19,7 +19,7 @@ def _add_product(function, float32, w, x, y, transposed_x, transposed_y):
     if m != length(w, 0) or n != length(w, 1) or k != same or m * n * k == 0:
         return False
     form_x, form_y, one = TRANSPOSED if transposed_x else PLAIN, TRANSPOSED if transposed_y else PLAIN, np.float32(1)
-    sgemm(function, ROW_MAJOR, form_x, form_y, m, n, k, one, word(address(x) + DATA), length(x, 1),
+    gemm(function, ROW_MAJOR, form_x, form_y, m, n, k, one, word(address(x) + DATA), length(x, 1),
           word(address(y) + DATA), length(y, 1), one, word(address(w) + DATA), n)
     return True
 

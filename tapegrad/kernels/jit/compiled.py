@@ -13,6 +13,9 @@ def compiled(function, signature, **options):
 
     Returns the function that numba's dispatcher would call after inspecting the types of the operands, which takes four times
     as long as the call itself. Operands are converted to the types of the signature, unchecked.
+
+    The function may close over numbers and types, not over functions of numba's: these are others in every process for numba's
+    cache, which then would not be found again.
     """
     function.__qualname__ = f"{function.__name__}_{CHECKSUM}"
     problem = None

@@ -6,7 +6,7 @@ import numba
 import numpy as np
 
 from tapegrad.kernels.jit.compiled import compiled
-from tapegrad.kernels.jit.gemm import dgemm, sgemm
+from tapegrad.kernels.jit.gemm import gemm
 from tapegrad.kernels.jit.objects import copied
 from tapegrad.kernels.jit.sums import row_sum
 from tapegrad.kernels.opcodes import PLAIN, ROW_MAJOR, TRANSPOSED
@@ -117,27 +117,29 @@ def put(x, z, place):
             added_every(x[at:], row, step_x)
 
 
+@numba.njit(**OPTIONS)
+def place(x):
+    return x.ctypes.data
+
+
+@numba.njit(**OPTIONS)
+def gather(x, first, count, columns, places, geometry, back):
+    """columns = the windows of `count` examples from `first` on; or, with `back`, x += what is in them."""
+    size = geometry[2] * geometry[3]
+    for k in range(size):
+        part = covered(geometry, k // geometry[3], k % geometry[3])
+        for c in range(x.shape[1]):
+            for i in range(count):
+                plane, row = x[first + i, c], columns[c * size + k, i * places:(i + 1) * places]
+                if back:
+                    put(plane, row, part)
+                else:
+                    take(plane, row, part)
+
+
 def kernels(number):
     """forward and derivatives for float32 or float64."""
-    gemm, one, zero = (sgemm if number is np.float32 else dgemm), number(1), number(0)
-
-    @numba.njit(**OPTIONS)
-    def place(x):
-        return x.ctypes.data
-
-    @numba.njit(**OPTIONS)
-    def gather(x, first, count, columns, places, geometry, back):
-        """columns = the windows of `count` examples from `first` on; or, with `back`, x += what is in them."""
-        size = geometry[2] * geometry[3]
-        for k in range(size):
-            part = covered(geometry, k // geometry[3], k % geometry[3])
-            for c in range(x.shape[1]):
-                for i in range(count):
-                    plane, row = x[first + i, c], columns[c * size + k, i * places:(i + 1) * places]
-                    if back:
-                        put(plane, row, part)
-                    else:
-                        take(plane, row, part)
+    one, zero = number(1), number(0)
 
     def forward(at, x, W, b, z, columns, products, block, geometry):
         _, _, rows, width, _, _, step_y, step_x, before_y, before_x, _, _ = geometry

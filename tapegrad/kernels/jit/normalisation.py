@@ -12,44 +12,58 @@ OPTIONS = {"error_model": "numpy", "fastmath": {"contract"}}
 INLINE = OPTIONS | {"forceinline": True}            # called for every row
 
 
+@numba.njit(**INLINE)
+def moments_of(x, eps, centred):
+    """The mean (0 if not centred) and 1 / sqrt(variance + eps)."""
+    number = x.dtype.type
+    middle = number(row_sum(x) / x.size) if centred else number(0)
+    return middle, number(1) / np.sqrt(number(row_squares(x, middle) / x.size + eps))
+
+
+@numba.njit(**INLINE)
+def scaled(x, W, b, z, middle, r):
+    for j in range(x.size):
+        z[j] = (x[j] - middle) * r * W[j] + b[j]
+
+
+@numba.njit(**REORDERED)
+def delta_sums(d, x, W, middle, r):
+    """The sums of g and of g h, with g = d W, h = (x - middle) r."""
+    first, second = x.dtype.type(0), x.dtype.type(0)
+    for j in range(x.size):
+        g = d[j] * W[j]
+        first += g
+        second += g * ((x[j] - middle) * r)
+    return first, second
+
+
+# LLVM does not vectorise a loop over all six arrays: it would have to compare too many addresses.
+
+@numba.njit(**INLINE)
+def to_x(d, x, W, dx, middle, r, first, second):
+    slope, shift, scale = r * r * second, r * first, r
+    for j in range(x.size):
+        dx[j] = d[j] * W[j] * scale - shift - (x[j] - middle) * slope
+
+
+@numba.njit(**INLINE)
+def to_parameters(d, x, dw, db, middle, r):
+    for j in range(x.size):
+        dw[j] += d[j] * ((x[j] - middle) * r)
+        db[j] += d[j]
+
+
+@numba.njit(**REORDERED)
+def row_products_off(d, x, middle):
+    total = x.dtype.type(0)
+    for p in range(x.size):
+        total += d[p] * (x[p] - middle)
+    return total
+
+
 def kernels(number):
     """The kernels for float32 or float64."""
-    zero, one = number(0), number(1)
-
-    @numba.njit(**INLINE)
-    def moments_of(x, eps, centred):
-        """The mean (0 if not centred) and 1 / sqrt(variance + eps)."""
-        middle = number(row_sum(x) / x.size) if centred else zero
-        return middle, one / np.sqrt(number(row_squares(x, middle) / x.size + eps))
-
-    @numba.njit(**INLINE)
-    def scaled(x, W, b, z, middle, r):
-        for j in range(x.size):
-            z[j] = (x[j] - middle) * r * W[j] + b[j]
-
-    @numba.njit(**REORDERED)
-    def delta_sums(d, x, W, middle, r):
-        """The sums of g and of g h, with g = d W, h = (x - middle) r."""
-        first, second = zero, zero
-        for j in range(x.size):
-            g = d[j] * W[j]
-            first += g
-            second += g * ((x[j] - middle) * r)
-        return first, second
-
-    # LLVM does not vectorise a loop over all six arrays: it would have to compare too many addresses.
-
-    @numba.njit(**INLINE)
-    def to_x(d, x, W, dx, middle, r, first, second):
-        slope, shift, scale = r * r * second, r * first, r
-        for j in range(x.size):
-            dx[j] = d[j] * W[j] * scale - shift - (x[j] - middle) * slope
-
-    @numba.njit(**INLINE)
-    def to_parameters(d, x, dw, db, middle, r):
-        for j in range(x.size):
-            dw[j] += d[j] * ((x[j] - middle) * r)
-            db[j] += d[j]
+    zero = number(0)
 
     def layer_norm(x, W, b, z, eps, centred):
         for i in range(x.shape[0]):
@@ -108,13 +122,6 @@ def kernels(number):
                 for p in range(x.shape[2]):
                     dx[n, c, p] = (d[n, c, p] - mean - (x[n, c, p] - middle) * slope) * scale
         return True
-
-    @numba.njit(**REORDERED)
-    def row_products_off(d, x, middle):
-        total = zero
-        for p in range(x.size):
-            total += d[p] * (x[p] - middle)
-        return total
 
     real = numba.from_dtype(np.dtype(number))
     line, plane, cube, eps, flag = real[::1], real[:, ::1], real[:, :, ::1], numba.float64, numba.boolean
