@@ -17,7 +17,7 @@ from tapegrad.compiler.program import Program
 from tapegrad.errors import CompileError
 from tapegrad.graph import Capture, Graph, Reverse, evaluated, verify
 from tapegrad.kernels import program as machine
-from tapegrad.primitives.node import Node, nodes
+from tapegrad.primitives.node import Node, node_of, nodes
 
 rng = np.random.default_rng(0)
 needs_programs = pytest.mark.skipif(not machine.available(), reason="no numba, or another BLAS than NumPy's OpenBLAS")
@@ -169,13 +169,33 @@ def test_a_look_up_is_the_product_also_of_what_is_not_finite(bad, more):
 
 
 @needs_programs
-@pytest.mark.parametrize("ones", [31, 32, 40])
-def test_a_row_of_more_ones_than_are_looked_up_is_multiplied(ones):
-    x, W = Node(None, (), (), (16, 70), np.dtype(float)), Node(None, (), (), (70, 3), np.dtype(float))
-    values = np.zeros((16, 70)), rng.normal(size=(70, 3))
-    values[0][3, rng.permutation(70)[:ones]] = 1
+@pytest.mark.parametrize("columns, ones", [(70, 4), (70, 5), (70, 40), (1000, 31), (1000, 32)])
+def test_a_row_of_more_ones_than_are_looked_up_is_multiplied(columns, ones):
+    x, W = Node(None, (), (), (16, columns), np.dtype(float)), Node(None, (), (), (columns, 3), np.dtype(float))
+    values = np.zeros((16, columns)), rng.normal(size=(columns, 3))
+    values[0][3, rng.permutation(columns)[:ones]] = 1
     outputs, _ = Program([x, W], [x @ W], []).forward(list(values))
     np.testing.assert_allclose(outputs[0], values[0] @ values[1], rtol=1e-12, atol=1e-12)
+
+
+@needs_programs
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("columns", [16, 31, 80, 1000])
+@pytest.mark.parametrize("other", [None, -0.0, 2.0, np.nan, 1e-30])
+def test_where_the_ones_of_a_row_are(columns, dtype, other):
+    x = Node(None, (), (), (70, columns), np.dtype(dtype))
+    value = np.zeros(x.shape, dtype)
+    for row in value[1:]:
+        row[rng.permutation(columns)[:products.words_of(columns) - 1]] = 1
+    if other is not None:
+        value[40, columns - 1] = other
+    (found,), _ = Program([x], [node_of(products.POSITIONS, (x,))], []).forward([value])
+    expected = products.POSITIONS.g(value)
+    assert found[0] == expected[0] == (other in (None, 0))
+    if found[0]:
+        rows, wanted = [at[2:].reshape(70, -1) for at in (found, expected)]
+        for row, of in zip(rows, wanted, strict=True):
+            np.testing.assert_array_equal(row[:1 + row[0]], of[:1 + of[0]])
 
 
 @needs_programs

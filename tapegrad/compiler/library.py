@@ -12,6 +12,7 @@ import numpy as np
 from tapegrad.compiler import products
 from tapegrad.compiler.text import REAL
 from tapegrad.graph.graph import operands_of
+from tapegrad.kernels.limits import SPARSE
 from tapegrad.primitives.node import Node
 
 COLUMN_SUMS = """def kernel(p):
@@ -100,46 +101,47 @@ CROSS_ENTROPY = _TOP.replace("N", "3") + """
 
 # Products with an indicator matrix: see products.looked_up. What is not finite makes 0 times it NaN.
 
-SIZE = str(products.ONES + 1)
+BLOCK = 16              # elements that are tested at once, at most as many as a row has
+
 POSITIONS = """def kernel(p):
-    R, C, z, x, s, size = p[0], p[1], p[2], p[4], p[5], SIZE
-    put(z, R * size, 0, 0, 2, int64)
+    R, C, z, x, s = p[0], p[1], p[2], p[4], p[5]
+    size = 1 + min(ONES, C // SPARSE)
+    put(z, 0, 0, 0, 2, int32)
+    put(z, 1, 0, 0, 2, int32)
     for r in range(R):
-        found, whole = 0, C // 16 * 16
-        for low in range(0, C, 16):
-            there = int32(low == whole)
-            if low < whole:
-                for c in range(16):
-                    there += int32(get(x, r * s + low + c, 1, 2, number) != number(0))
-            if there > 0:
-                for c in range(low, min(low + 16, C)):
-                    y = get(x, r * s + c, 1, 2, number)
-                    if y != number(0):
-                        found += 1
-                        if y != number(1) or found == size:
-                            return
-                        put(z, r * size + found, c, 0, 2, int64)
-        put(z, r * size, found, 0, 2, int64)
-    put(z, R * size, 1, 0, 2, int64)
-""".replace("SIZE", SIZE)
+        found, row = 0, 2 + r * size
+        for low in range(0, C, BLOCK):
+            start = min(low, C - BLOCK)
+            there = nonzeros(x, r * s + start, 1, 2, number) >> (low - start)
+            while there != 0:
+                k = low + lowest(there)
+                there &= there - 1
+                found += 1
+                if get(x, r * s + k, 1, 2, number) != number(1) or found == size:
+                    return
+                put(z, row + found, k, 0, 2, int32)
+        put(z, row, found, 0, 2, int32)
+    put(z, 0, 1, 0, 2, int32)
+"""
 _FINITE = """
     infinity, top = bits(number(np.inf)), bits(number(0))
-    for r in range({rows}):
-        for c in range(C):
-            top = max(top, bits({value}) & infinity)
+    for r in range(1 if {stride} == C else {rows}):
+        for c in range({rows} * C if {stride} == C else C):
+            top = max(top, bits(get({x}, r * {stride} + c, 3, 4, number)) & infinity)
     finite = top != infinity
 """
 LOOK_UP = """def kernel(p):
     R, C, z, t, at, x, sx, y, sy = p[0], p[1], p[2], p[3], p[4], p[6], p[7], p[8], p[9]
-    K, size = p[11], SIZE
-    if get(at, R * size, 1, 4, int64) == 0:
-        return""".replace("SIZE", SIZE) + _FINITE.format(rows="K", value="get(y, r * sy + c, 3, 4, number)") + """
+    K, size = p[11], 1 + min(ONES, p[11] // SPARSE)
+    if get(at, 0, 1, 4, int32) == 0:
+        return""" + _FINITE.format(rows="K", x="y", stride="sy") + """
     for r in range(R):
         for c in range(C):
             put(z, r * t + c, number(0), 0, 4, number)
         if finite:
-            for i in range(get(at, r * size, 1, 4, int64)):
-                k = get(at, r * size + 1 + i, 1, 4, int64)
+            row = 2 + r * size
+            for i in range(row + 1, row + 1 + get(at, row, 1, 4, int32)):
+                k = int64(get(at, i, 1, 4, int32))
                 for c in range(C):
                     put(z, r * t + c, get(z, r * t + c, 0, 4, number) + get(y, k * sy + c, 3, 4, number), 0, 4, number)
         else:
@@ -150,31 +152,27 @@ LOOK_UP = """def kernel(p):
 """
 COLLECT = """def kernel(p):
     R, C, z, t, at, x, sx, d, sd = p[0], p[1], p[2], p[3], p[4], p[6], p[7], p[8], p[9]
-    K, size = p[11], SIZE
-    if get(at, R * size, 1, 4, int64) == 0:
-        return
-    for k in range(K):
-        for c in range(C):
+    K, size = p[11], 1 + min(ONES, p[11] // SPARSE)
+    if get(at, 0, 1, 4, int32) == 0:
+        return""" + _FINITE.format(rows="R", x="d", stride="sd") + """
+    for k in range(1 if t == C else K):
+        for c in range(K * C if t == C else C):
             put(z, k * t + c, number(0), 0, 4, number)
-    empty = number(0)
     for r in range(R):
-        count = get(at, r * size, 1, 4, int64)
-        for i in range(count):
-            k = get(at, r * size + 1 + i, 1, 4, int64)
-            for c in range(C):
-                put(z, k * t + c, get(z, k * t + c, 0, 4, number) + get(d, r * sd + c, 3, 4, number), 0, 4, number)
-        if count == 0:
-            for c in range(C):
-                empty += get(d, r * sd + c, 3, 4, number) * number(0)
-""".replace("SIZE", SIZE) + _FINITE.format(rows="K", value="get(z, r * t + c, 0, 4, number)") + """
-    if not (finite and empty == number(0)):
-        for k in range(K):
-            for c in range(C):
-                total = number(0)
-                for r in range(R):
-                    total += get(x, r * sx + k, 2, 4, number) * get(d, r * sd + c, 3, 4, number)
-                put(z, k * t + c, total, 0, 4, number)
+        if finite:
+            row = 2 + r * size
+            for i in range(row + 1, row + 1 + get(at, row, 1, 4, int32)):
+                k = int64(get(at, i, 1, 4, int32))
+                for c in range(C):
+                    put(z, k * t + c, get(z, k * t + c, 0, 4, number) + get(d, r * sd + c, 3, 4, number), 0, 4, number)
+        else:
+            for k in range(K):
+                for c in range(C):
+                    put(z, k * t + c, get(z, k * t + c, 0, 4, number) + get(x, r * sx + k, 2, 4, number)
+                        * get(d, r * sd + c, 3, 4, number), 0, 4, number)
 """
+POSITIONS, LOOK_UP, COLLECT = [text.replace("ONES", str(products.ONES)).replace("SPARSE", str(SPARSE))
+                               for text in (POSITIONS.replace("BLOCK", str(BLOCK)), LOOK_UP, COLLECT)]
 TAKE = """def kernel(p):
     R, C, z, t, at, y, s = p[0], p[1], p[2], p[3], p[4], p[6], p[7]
     for r in range(R):

@@ -17,6 +17,7 @@ from tapegrad.compiler.rewriting import Group, mapped, regrouped, with_operands
 from tapegrad.compiler.simplify import shared
 from tapegrad.compiler.text import REAL
 from tapegrad.graph.graph import operands_of, reached
+from tapegrad.kernels.limits import SPARSE
 from tapegrad.primitives import Primitive, table
 from tapegrad.primitives.node import Node, node_of, nodes
 
@@ -290,19 +291,25 @@ def _counted(at, rows):
 
 
 def _positions(x):
-    there = x != 0
+    there, width = x != 0, words_of(x.shape[1])
     counts = np.count_nonzero(there, 1)
-    at = np.zeros((len(x), ONES + 1), np.int64)
-    at[:, 0] = counts
-    if fits := bool(np.all(x[there] == 1) and np.all(counts <= ONES)):
+    at = np.zeros((len(x), width), np.int32)
+    fits = bool(np.all(x[there] == 1) and np.all(counts < width))
+    if fits:
         rows, columns = np.nonzero(there)
+        at[:, 0] = counts
         at[rows, np.cumsum(there, 1)[rows, columns]] = columns
-    return np.append(at, fits)
+    return np.concatenate([[fits, 0], at.ravel()]).astype(np.int32)
+
+
+def words_of(columns):
+    """What the positions of a row take: their number, and one for each of the ones that it may have."""
+    return 1 + min(ONES, columns // SPARSE)
 
 
 # x.T in memory of its own, in order
 TURNED = Primitive("turned", lambda x: np.ascontiguousarray(x.T), (None,))
-# for each row of x the number of its ones and their columns, and at the end whether all rows have zeros and at most ONES ones
+# whether the rows of x have zeros and few ones only, in two words; for each row the number of its ones and their columns
 POSITIONS = Primitive("positions", _positions, (None,))
 # x @ y and x.T @ y by the positions of x: a look-up of rows where those are ones
 LOOK_UP = Primitive("look_up", lambda at, x, y: x @ y, (None,) * 3)
@@ -313,7 +320,7 @@ SPREAD = Primitive("spread_rows", lambda at, d, rows: table["scatter"].g(d, at, 
 COUNTED = Primitive("counted_rows", _counted, (None,))
 OFTEN = 3               # products with a transposed matrix: then one in order is made, with which they are faster
 MANY = 1024             # elements of a matrix that may be an indicator matrix
-ONES = 31               # in a row of it
+ONES = 31               # in a row of it, at most, and at most one of SPARSE elements: others are multiplied
 
 
 def indexed(graph):
@@ -371,7 +378,7 @@ def looked_up(graph):
     def change(node, operands):
         if _is_real(node):
             (x, transposed), y = base_of(node.operands[0]), operands[1]
-            if x in given and x.size >= MANY and x.shape[1] > 1 and not base_of(y)[1]:
+            if x in given and x.size >= MANY and x.shape[1] >= SPARSE and not base_of(y)[1]:
                 x = operands[0].operands[0] if transposed else operands[0]
                 at = made.get(x)
                 if at is None:

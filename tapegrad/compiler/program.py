@@ -371,9 +371,7 @@ class _Code:
         length = x.shape[1] if collects else y.shape[0]
         self._call(library.COLLECT if collects else library.LOOK_UP, node.dtype, len(x), columns_of(node.shape),
                    [(place, place.stride) for place in places] + [(places[0], length)])
-        base, offset = self._where(places[1])
-        self._gemm(node, (x, collects), (y, False), len(node), length if not collects else len(x),
-                   (base, offset + 8 * len(x) * (products.ONES + 1)))
+        self._gemm(node, (x, collects), (y, False), len(node), length if not collects else len(x), self._where(places[1]))
 
     def _product(self, one):
         node = one.nodes[0]
@@ -413,10 +411,11 @@ class _Code:
         nodes = sorted({*one.nodes, *[x for node in one.nodes for x in _conditions(node)]}, key=lambda node: node.serial)
         inside = set(nodes)
         read = {x: (self._base(self.places[x]), self.places[x]) for node in nodes for x in operands_of(node) if x not in inside}
+        given = {x for x, (_, place) in read.items() if x.row is None and place.storage.owner == "input"}
         written = [(node, self._base(self.places[node]), self.places[node]) for node in nodes if node in self.places]
 
         def step(arrays):
-            known = {x: place.array(arrays[k], x.shape) for x, (k, place) in read.items()}
+            known = {x: arrays[k] if x in given else place.array(arrays[k], x.shape) for x, (k, place) in read.items()}
             with np.errstate(all="ignore"):
                 for node in nodes:
                     known[node] = _computed(node, [known[x] if isinstance(x, Node) else x for x in node.operands])

@@ -200,10 +200,14 @@ class Recording:
         for place in self.wrapped:
             made[place] = wrap(outs[place], None)
         for effect in self.effects:
-            args, kwargs = rebuild([effect.args, effect.kwargs], iter([
-                x if type(x) is not Slot else tensors[x.at] if x.at is not None else made[x.place]
-                for x in leaves([effect.args, effect.kwargs])]))
-            effect.function(*args, **kwargs)
+            given = [effect.args, effect.kwargs]
+            found = [x if type(x) is not Slot else tensors[x.at] if x.at is not None else made[x.place]
+                     for x in ((*effect.args, *effect.kwargs.values()) if effect.flat else leaves(given))]
+            if effect.flat and not effect.kwargs:
+                effect.function(*found)
+            else:
+                args, kwargs = rebuild(given, iter(found))
+                effect.function(*args, **kwargs)
         if self.single is not None:
             return made[self.single]
         return rebuild(self.tree, iter([self._result(x, tensors, made) for x in self.results]))

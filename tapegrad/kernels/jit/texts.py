@@ -14,6 +14,7 @@ from tapegrad.kernels.formulas import formulas
 from tapegrad.kernels.jit import machine_code
 from tapegrad.kernels.jit.lowering import KINDS, Intrinsic, Lowering, Pointer, Value
 
+BLOCK = 16              # elements that are tested at once
 FUSED = {np.float32: True, np.float64: False}           # fused multiply-add, as in the ufuncs (jit/ufunc.py)
 
 
@@ -52,6 +53,23 @@ def put(lowering, base, index, value, k, n, number):
 
 
 @Intrinsic
+def nonzeros(lowering, base, index, k, n, number):
+    """A bit for each of BLOCK elements of operand k of n from `index` on: whether it is not 0. The lowest is the first's."""
+    build, kind = lowering.builder, ir.VectorType(KINDS[number], BLOCK)
+    place = build.bitcast(_place(lowering, base, index, number), kind.as_pointer())
+    values = build.load(place, align=np.dtype(number).itemsize)
+    _scoped(lowering, values, k, n)
+    found = build.bitcast(build.fcmp_unordered("!=", values, ir.Constant(kind, None)), ir.IntType(BLOCK))
+    return Value(np.int64, build.zext(found, KINDS[np.int64]))
+
+
+@Intrinsic
+def lowest(lowering, bits):
+    """The position of the lowest bit that is set; there must be one."""
+    return Value(np.int64, lowering.builder.cttz(bits.ir, ir.Constant(ir.IntType(1), 1)))
+
+
+@Intrinsic
 def pointer(lowering, place, number):
     """A pointer to elements, at an address."""
     kind = Pointer(number)
@@ -70,7 +88,7 @@ def zeros(lowering, count):
 @cache
 def _names(number):
     return vars(formulas(number)) | {"np": np, "number": number, "int32": np.int32, "int64": np.int64, "get": get, "put": put,
-                                     "pointer": pointer, "zeros": zeros}
+                                     "nonzeros": nonzeros, "lowest": lowest, "pointer": pointer, "zeros": zeros}
 
 
 _known = {}
