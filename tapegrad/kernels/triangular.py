@@ -10,6 +10,7 @@ Source: Dongarra et al., A set of level 3 basic linear algebra subprograms (1990
 
 import ctypes
 from functools import cache
+from math import isfinite
 
 import numpy as np
 
@@ -50,9 +51,10 @@ def divide(y, x):
 
 
 def is_finite(x):
-    """Whether the sum is, which takes no array of its own; not so of elements whose sum overflows, either."""
+    """Whether the sum of squares is, which takes no array of its own; not so of elements whose squares overflow, either."""
+    flat = x.ravel("K")
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.isfinite(x.sum())
+        return isfinite(flat.dot(flat))
 
 
 def _is_lower(x):

@@ -32,7 +32,7 @@ import numpy as np
 from tapegrad.errors import GradientError
 from tapegrad.kernels import limits, triangular
 from tapegrad.primitives.reductions import kept
-from tapegrad.primitives.registry import HOLOMORPHIC, LINEAR, primitive
+from tapegrad.primitives.registry import HOLOMORPHIC, LINEAR, arrays, primitive
 
 BLOCK = 64              # rows of a Cholesky factor whose contribution is computed at once
 
@@ -98,8 +98,16 @@ def _solve_dy(F, d, x, z_ndim, y_ndim):
 
 
 def _solve_dx(F, d, z, x, y):
-    dy = _solve_dy(F, d, x, z.ndim, y.ndim)
+    return _solve_dx_by(F, _solve_dy(F, d, x, z.ndim, y.ndim), z, y)
+
+
+def _solve_dx_by(F, dy, z, y):
     return -dy[..., None] * z[..., None, :] if y.ndim == 1 else -dy @ _t(F, z)
+
+
+def _solve_jointly(wanted, d, z, x, y):
+    dy = _solve_dy(arrays, d, x, z.ndim, y.ndim)        # once for both
+    return _solve_dx_by(arrays, dy, z, y), dy
 
 
 def _inv_dx(F, d, z, _x):
@@ -177,7 +185,7 @@ def _slogdet_dx(F, d, z, x):
 
 primitive("solve", np.linalg.solve, _solve_dx,
                                     lambda F, d, z, x, y: _solve_dy(F, d, x, z.ndim, y.ndim),
-          complex=HOLOMORPHIC).fast(forward=_fast_solve)
+          complex=HOLOMORPHIC).fast(forward=_fast_solve, jointly=_solve_jointly)
 primitive("inv", np.linalg.inv, _inv_dx, complex=HOLOMORPHIC)
 primitive("pinv", lambda x, rtol: np.linalg.pinv(x, rcond=rtol), _pinv_dx, complex=LINEAR)
 primitive("det", np.linalg.det, lambda F, d, _z, x: d[..., None, None] * F.cofactors(x), complex=HOLOMORPHIC)

@@ -306,13 +306,16 @@ def _normal_logpdf(x: TensorLike, mean: Any = None, cov: Any = 1, allow_singular
     if x.ndim and x.shape[-1] != n and (n != 1 or x.ndim > 1):
         raise ShapeError(f"multivariate_normal.logpdf: {described(x)}, {n} means, covariances {described(cov)}")
     x = functions.reshape(x, (*x.shape, 1)) if n == 1 and (x.ndim == 0 or x.shape[-1] != 1 or x.ndim == 1) else x
-    away = x if mean is None else x - functions.reshape(as_tensor(mean), (n,))
+    away = x if mean is None else x - (mean if np.shape(mean) == (n,) else functions.reshape(as_tensor(mean), (n,)))
     if allow_singular:
         return _singular_logpdf(away, cov._value)
     factor = linalg.cholesky(cov)
-    flat = linalg.solve(factor, functions.transpose(functions.reshape(away, (-1, n))))
-    z = (-0.5 * functions.sum(flat * flat, 0) - functions.sum(_log(functions.diagonal(factor))) - n * math.log(ROOT_2PI))
-    return functions.squeeze(functions.reshape(z, away.shape[:-1]))
+    if away.ndim > 1:
+        flat = linalg.solve(factor, functions.transpose(away if away.ndim == 2 else functions.reshape(away, (-1, n))))
+    else:
+        flat = linalg.solve(factor, away)
+    z = -0.5 * functions.sum(flat * flat, 0) - (functions.sum(_log(functions.diagonal(factor))) + n * math.log(ROOT_2PI))
+    return z if away.ndim < 3 and 1 not in z.shape else functions.squeeze(functions.reshape(z, away.shape[:-1]))
 
 
 def _covariances(name: str, cov: Tensor, n: int) -> Tensor:
