@@ -34,6 +34,11 @@ def regular(n, random, dtype):
     return (random.normal(size=(n, n)) / 8 + 4 * np.eye(n)).astype(dtype)
 
 
+def positive(n, random, dtype):
+    x = regular(n, random, dtype)
+    return x @ x.T
+
+
 def elementwise(n, k, normal, random):
     return (normal(n, k),), ()
 
@@ -105,11 +110,14 @@ OPERANDS = {
     "unpool_sum": [spread_back(STEPS, False), spread_back(LONG_STEPS, False), lambda n, k, normal, random: (
         (normal(n % 9, 2, 3, k % 7),), ((6, 2 * (k % 7)), *SQUARES))],
     "softmax": [lambda n, k, normal, random: ((normal(n, k),), (1,)), lambda n, k, normal, random: ((normal(n, k),), (0,))],
+    "sum": [few(lambda n, k, normal, random, axis=axis: ((normal(2 * n, 4, k % 28),), (axis, k == 5)))
+            for axis in (None, (2,), (1,), (1, 2))],
     "softmax_cross_entropy": [lambda n, k, normal, random: ((normal(n, k),), (random.integers(0, k, n),))],
     "solve": [lambda n, k, normal, random: ((np.tril(regular(n, random, normal(1).dtype)), normal(n, k)), ()),
               lambda n, k, normal, random: ((np.triu(regular(n, random, normal(1).dtype)), normal(n, k)), ()),
               lambda n, k, normal, random: ((np.tril(regular(n, random, normal(1).dtype)), normal(n)), ()),
               lambda n, k, normal, random: ((regular(n, random, normal(1).dtype), normal(n, k)), ())],
+    "cholesky": [lambda n, k, normal, random: ((positive(n, random, normal(1).dtype),), ()) if k == 5 else None],
     "getitem": [lambda n, k, normal, random: ((normal(9, k),), (random.integers(-9, 9, n),)),
                 lambda n, k, normal, random: ((normal(9, k),), (slice(2, 7),)),
                 lambda n, k, normal, random: ((normal(9, k),), (random.integers(0, 9, (2, n)),)),

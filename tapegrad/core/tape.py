@@ -54,7 +54,8 @@ class Mark:
     __slots__ = ("tape", "entry", "consumed")
 
     def __init__(self, tape: TapeBase) -> None:
-        self.tape, self.consumed = tape, set[Any]()
+        self.tape = tape
+        self.consumed: set[Any] = set()                 # set[Any]() takes four times as long
         self.entry = tape.entries[-1] if tape.entries else None
 
     def __enter__(self) -> Mark:
@@ -100,16 +101,19 @@ class TapeBase:
         """Drop the entries that only the tape holds; not while a sweep walks over them, of which some have a delta by then."""
         if self.limit == inf:
             return
-        entries, living, held, before = self.entries, [], 0, len(self.entries)
+        entries, living, before = self.entries, [], len(self.entries)
         pop = entries.pop
         for _ in range(before):
             entry = pop()
             if getrefcount(entry) > LONE_POPPED and entry.tape is not None:
                 living.append(entry)
-                held += sum([value.nbytes for value in entry.saved if hasattr(value, "nbytes")])
         living.reverse()
         entries.extend(living)
-        self.limit, self.room = max(LIMIT, 2 * len(living)), max(ROOM, held)
+        self.limit = max(LIMIT, 2 * len(living))
+        if not living:
+            self.room = ROOM
+        elif self.room < 0:                             # else there is some left; to add up takes longer than to drop
+            self.room = max(ROOM, sum([value.nbytes for entry in living for value in entry.saved if hasattr(value, "nbytes")]))
         self.initial = (2 * self.limit, 2 * self.room) if 2 * len(living) > before else (LIMIT, ROOM)
 
     def marked(self) -> Mark:

@@ -81,8 +81,8 @@ class Walk:
             if tape.watch is not None:
                 self.alarm.append("watched")
             for register, seed in self.seeds:
-                value = elements(seed)
-                if value.size == 1 and not value.item() or value.size > 1 and np.count_nonzero(value) < value.size:
+                value = seed if type(seed) is np.ndarray else elements(seed)
+                if np.count_nonzero(value) < value.size:
                     self.zeros_matter()
                 if type(register) is not Leaf and register.tape is self.mark:
                     register.delta = seed if register.delta is None else register.delta + seed

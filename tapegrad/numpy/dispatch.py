@@ -8,7 +8,7 @@ Where there is none, theirs gets the values, unless a gradient would be lost: th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from types import ModuleType
 from typing import Any
 
@@ -18,6 +18,7 @@ from tapegrad.core.tape import thread
 from tapegrad.core.tensor import TensorBase
 from tapegrad.errors import GradientError, describe
 from tapegrad.functions.numpy_protocol import READERS, array_ufunc
+from tapegrad.functions.tensor import Tensor
 
 Function = Callable[..., Any]
 
@@ -91,21 +92,23 @@ def on_values(label: str, theirs: Function, *args: Any, **kwargs: Any) -> Any:
 def dispatched(label: str, theirs: Function, ours: Function | None) -> Function:
     """The function that is theirs for arrays and numbers, and ours where a tensor is given; it reads as theirs."""
     plain = PLAIN
+    of_tensors = partial(on_values, label, theirs) if ours is None else ours
+    with_options = of_tensors
+    if ours is not None and isinstance(theirs, np.ufunc):
+        with_options = partial(array_ufunc, None, theirs, "__call__")    # type: ignore[arg-type]
 
     def function(*args: Any, **kwargs: Any) -> Any:
         for x in args:                                  # written out: this is all that a call without a tensor costs
-            if type(x) not in plain:
+            if (kind := type(x)) not in plain:
+                if kind is Tensor:
+                    return with_options(*args, **kwargs) if kwargs else of_tensors(*args)
                 break
         else:
             if not kwargs:
                 return theirs(*args)
-        if not (holds_tensor(args) or kwargs and holds_tensor(kwargs.values())):
-            return theirs(*args, **kwargs)
-        if ours is None:
-            return on_values(label, theirs, *args, **kwargs)
-        if kwargs and isinstance(theirs, np.ufunc):
-            return array_ufunc(None, theirs, "__call__", *args, **kwargs)  # type: ignore[arg-type]
-        return ours(*args, **kwargs)
+        if holds_tensor(args) or kwargs and holds_tensor(kwargs.values()):
+            return with_options(*args, **kwargs) if kwargs else of_tensors(*args)
+        return theirs(*args, **kwargs)
 
     update_wrapper(function, theirs)
     if isinstance(theirs, np.ufunc):

@@ -25,12 +25,16 @@ G. Golub and V. Pereyra, The differentiation of pseudo-inverses (1973), for pinv
 J. Heymann and R. Haeb-Umbach, On the computation of complex-valued gradients (arXiv 1701.00392), for eig and complex matrices.
 """
 
+from functools import lru_cache
+
 import numpy as np
 
 from tapegrad.errors import GradientError
-from tapegrad.kernels import triangular
+from tapegrad.kernels import limits, triangular
 from tapegrad.primitives.reductions import kept
-from tapegrad.primitives.registry import HOLOMORPHIC, LINEAR, primitive
+from tapegrad.primitives.registry import HOLOMORPHIC, LINEAR, arrays, primitive
+
+BLOCK = 64              # rows of a Cholesky factor whose contribution is computed at once
 
 
 def _t(F, x):
@@ -94,8 +98,16 @@ def _solve_dy(F, d, x, z_ndim, y_ndim):
 
 
 def _solve_dx(F, d, z, x, y):
-    dy = _solve_dy(F, d, x, z.ndim, y.ndim)
-    return -(dy[..., None] * z[..., None, :]) if y.ndim == 1 else -(dy @ _t(F, z))
+    return _solve_dx_by(F, _solve_dy(F, d, x, z.ndim, y.ndim), z, y)
+
+
+def _solve_dx_by(F, dy, z, y):
+    return -dy[..., None] * z[..., None, :] if y.ndim == 1 else -dy @ _t(F, z)
+
+
+def _solve_jointly(wanted, d, z, x, y):
+    dy = _solve_dy(arrays, d, x, z.ndim, y.ndim)        # once for both
+    return _solve_dx_by(arrays, dy, z, y), dy
 
 
 def _inv_dx(F, d, z, _x):
@@ -173,7 +185,7 @@ def _slogdet_dx(F, d, z, x):
 
 primitive("solve", np.linalg.solve, _solve_dx,
                                     lambda F, d, z, x, y: _solve_dy(F, d, x, z.ndim, y.ndim),
-          complex=HOLOMORPHIC).fast(forward=_fast_solve)
+          complex=HOLOMORPHIC).fast(forward=_fast_solve, jointly=_solve_jointly)
 primitive("inv", np.linalg.inv, _inv_dx, complex=HOLOMORPHIC)
 primitive("pinv", lambda x, rtol: np.linalg.pinv(x, rcond=rtol), _pinv_dx, complex=LINEAR)
 primitive("det", np.linalg.det, lambda F, d, _z, x: d[..., None, None] * F.cofactors(x), complex=HOLOMORPHIC)
@@ -189,6 +201,52 @@ def _cholesky_dx(F, d, z, _x):
     zh = _h(F, z)
     half = F.solve(zh, _lower_half(F, zh @ d))
     return _hermitian(F, F.solve(zh, _h(F, half)))
+
+
+def _cholesky(x):
+    part = x + _adjoint(x)
+    part *= 0.5
+    return np.linalg.cholesky(part)
+
+
+@lru_cache
+def _halving(n, dtype):
+    """Ones in the lower triangle, 0.5 on the diagonal."""
+    x = np.tri(n, dtype=dtype)
+    np.fill_diagonal(x, 0.5)
+    return x
+
+
+def _fast_cholesky_dx(F, d, z, x):
+    if z.ndim != 2 or d.dtype is not z.dtype or z.dtype.char not in "fd" or len(z) < limits.BLOCKED or not (
+            triangular.is_finite(z) and triangular.is_finite(d)):
+        return _cholesky_dx(F, d, z, x)
+    g = np.array(d, order="C")
+    _reverse_cholesky(np.ascontiguousarray(z), g)
+    return g
+
+
+def _reverse_cholesky(z, g):
+    """The contribution of a Cholesky factor z, in the place of its delta g, by halves: [[z1, 0], [c, z2]] is that of
+    [[z1 z1^T, .], [c z1^T, c c^T + z2 z2^T]]. It takes a quarter of the multiplications of the formula for the whole."""
+    n, k = len(z), len(z) // 2
+    if n <= BLOCK:
+        half = z.T @ g
+        half *= _halving(n, half.dtype)
+        triangular.divide(half, z)
+        half = np.array(half.T, order="C")
+        triangular.divide(half, z)
+        np.add(half, half.T, g)
+        g *= 0.5
+        return
+    c, dc = z[k:, :k], g[k:, :k]
+    _reverse_cholesky(z[k:, k:], g[k:, k:])
+    dc -= (2 * g[k:, k:]) @ c
+    triangular.divide(dc, z[:k, :k])
+    g[:k, :k] -= dc.T @ c
+    _reverse_cholesky(z[:k, :k], g[:k, :k])
+    dc *= 0.5
+    g[:k, k:] = dc.T
 
 
 def _qr(x):
@@ -273,7 +331,7 @@ def _svd_dx(F, d, z, x_shape):
     return dx
 
 
-primitive("cholesky", lambda x: np.linalg.cholesky((x + _adjoint(x)) * 0.5), _cholesky_dx, complex=LINEAR)
+primitive("cholesky", _cholesky, _cholesky_dx, complex=LINEAR).fast(rules=(_fast_cholesky_dx,))
 primitive("qr", _qr, _qr_dx, complex=LINEAR)
 primitive("eigh", _eigh, _eigh_dx, complex=LINEAR)
 primitive("eig", _eig, _eig_dx, complex=LINEAR)

@@ -5,9 +5,12 @@ from functools import lru_cache
 
 import numpy as np
 
+from tapegrad.kernels import limits
 from tapegrad.primitives.cumulative import reverse, shift
 from tapegrad.primitives.node import nodes
 from tapegrad.primitives.registry import HOLOMORPHIC, LINEAR, Primitive, arrays, primitive
+
+PAIRWISE = 8            # elements from which NumPy adds those of a row in another order than from the left
 
 
 def kept(F, value, x_shape, axis, keepdims):
@@ -83,8 +86,24 @@ def _std_dx(F, d, z, x, axis, ddof, keepdims):
     return F.strong_multiply(kept(F, scaled, x.shape, axis, keepdims), _deviation(F, x, axis, ddof))
 
 
-primitive("sum", lambda x, axis, keepdims: np.add.reduce(x, axis, None, None, keepdims),
-          lambda F, d, _z, x_shape, axis, keepdims: _spread(F, d, x_shape, axis, keepdims), complex=LINEAR)
+def _sum(x, axis, keepdims):
+    return np.add.reduce(x, axis, None, None, keepdims)
+
+
+def _fast_sum(x, axis, keepdims):
+    """Of rows of a few elements column by column, for which NumPy takes ten times as long; in its order, with its bits."""
+    if x.size < limits.COLUMNS or axis is None or axis != (x.ndim - 1,) or not (
+            1 < x.shape[-1] < PAIRWISE and x.dtype.char in "fd" and x.dtype.isnative and x.flags.c_contiguous):
+        return np.add.reduce(x, axis, None, None, keepdims)
+    z = x[..., 0] + x[..., 1]
+    for i in range(2, x.shape[-1]):
+        z += x[..., i]
+    z += 0.0                                            # NumPy starts with it, of which the sum of -0 is 0
+    return z[..., None] if keepdims else z
+
+
+primitive("sum", _sum, lambda F, d, _z, x_shape, axis, keepdims: _spread(F, d, x_shape, axis, keepdims),
+          complex=LINEAR).fast(forward=_fast_sum, exact="fd")
 primitive("mean", _mean, _mean_dx, complex=LINEAR)
 primitive("max", lambda x, axis, keepdims: np.maximum.reduce(x, axis, None, None, keepdims), _extremum_dx, drops=True)
 primitive("min", lambda x, axis, keepdims: np.minimum.reduce(x, axis, None, None, keepdims), _extremum_dx, drops=True)

@@ -22,7 +22,7 @@ from scipy import stats as theirs
 from tapegrad import functions, linalg
 from tapegrad.errors import ShapeError
 from tapegrad.errors import describe as described
-from tapegrad.functions.arguments import as_tensor, check_constant, constant, floats, value
+from tapegrad.functions.arguments import all_true, as_tensor, check_constant, constant, floats, value
 from tapegrad.functions.elementwise import log as _log
 from tapegrad.functions.elementwise import where
 from tapegrad.functions.tensor import Tensor
@@ -97,35 +97,41 @@ class Distribution(Guarded):
         return function
 
     def _evaluate(self, method: str, x: Tensor, shapes: list[Any], loc: Any, scale: Any) -> Tensor:
-        allowed: Any = value(scale) > 0
+        moved, scaled = type(loc) is not float or loc != 0, type(scale) is not float or scale != 1      # from the defaults
+        allowed: Any = value(scale) > 0 if scaled else True
         if self.valid is not None:
             allowed = allowed & self.valid(*map(value, shapes))
         if method in ("ppf", "isf"):
             q = value(x)
+            if all_true((q > 0) & (q < 1) & allowed):
+                return self._standard(method, x, shapes) * scale + loc
             inside = (q >= 0) & (q <= 1) & allowed
             low, high = self._ends(shapes)
             low, high = (low, high) if method == "ppf" else (high, low)
             z = self._standard(method, where(inside & (q > 0) & (q < 1), x, 0.5), shapes)
             z = where(q == 0, low, where(q == 1, high, z))
             return where(inside, z * scale + loc, math.nan)
-        y = (x - loc) if self.discrete else (x - loc) / scale
+        y = x - loc if moved else x
+        y = y / scale if scaled and not self.discrete else y
         held = value(y)
         low, high = self._ends(shapes)
         inside = (held > low) & (held < high) if self.open else (held >= low) & (held <= high)
-        if method.endswith(("pdf", "pmf")):
-            if self.discrete:
-                inside = inside & (held == np.floor(held))
-            z = self._standard("log", where(inside, y, self._somewhere(low, high)), shapes)
-            if not self.discrete:
+        density = method.endswith(("pdf", "pmf"))
+        if density and self.discrete:
+            inside = inside & (held == np.floor(held))
+        everywhere = all_true(inside & allowed)         # as is usual: then there is nothing to choose
+        y = y if everywhere else where(inside, y, self._somewhere(low, high))
+        if density:
+            z = self._standard("log", y, shapes)
+            if scaled and not self.discrete:
                 z = z - _log(scale)
-            z = where(inside, z, -math.inf)
+            z = z if everywhere else where(inside, z, -math.inf)
             z = z if method.startswith("log") else functions.exp(z)
         else:
-            y = where(inside, y, self._somewhere(low, high))
             z = self._standard(method, functions.floor(y) if self.discrete else y, shapes)
             below, above = {"cdf": (0.0, 1.0), "sf": (1.0, 0.0), "logcdf": (-math.inf, 0.0), "logsf": (0.0, -math.inf)}[method]
-            z = where(inside, z, where(held <= low, below, above))
-        return where(allowed & ~np.isnan(held), z, math.nan)
+            z = z if everywhere else where(inside, z, where(held <= low, below, above))
+        return z if everywhere else where(allowed & ~np.isnan(held), z, math.nan)
 
     def _ends(self, shapes: list[Any]) -> tuple[Any, Any]:
         low, high = [end(*map(value, shapes)) if callable(end) else end for end in (self.low, self.high)]
@@ -300,13 +306,16 @@ def _normal_logpdf(x: TensorLike, mean: Any = None, cov: Any = 1, allow_singular
     if x.ndim and x.shape[-1] != n and (n != 1 or x.ndim > 1):
         raise ShapeError(f"multivariate_normal.logpdf: {described(x)}, {n} means, covariances {described(cov)}")
     x = functions.reshape(x, (*x.shape, 1)) if n == 1 and (x.ndim == 0 or x.shape[-1] != 1 or x.ndim == 1) else x
-    away = x if mean is None else x - functions.reshape(as_tensor(mean), (n,))
+    away = x if mean is None else x - (mean if np.shape(mean) == (n,) else functions.reshape(as_tensor(mean), (n,)))
     if allow_singular:
         return _singular_logpdf(away, cov._value)
     factor = linalg.cholesky(cov)
-    flat = linalg.solve(factor, functions.transpose(functions.reshape(away, (-1, n))))
-    z = (-0.5 * functions.sum(flat * flat, 0) - functions.sum(_log(functions.diagonal(factor))) - n * math.log(ROOT_2PI))
-    return functions.squeeze(functions.reshape(z, away.shape[:-1]))
+    if away.ndim > 1:
+        flat = linalg.solve(factor, functions.transpose(away if away.ndim == 2 else functions.reshape(away, (-1, n))))
+    else:
+        flat = linalg.solve(factor, away)
+    z = -0.5 * functions.sum(flat * flat, 0) - (functions.sum(_log(functions.diagonal(factor))) + n * math.log(ROOT_2PI))
+    return z if away.ndim < 3 and 1 not in z.shape else functions.squeeze(functions.reshape(z, away.shape[:-1]))
 
 
 def _covariances(name: str, cov: Tensor, n: int) -> Tensor:

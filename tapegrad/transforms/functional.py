@@ -26,7 +26,7 @@ from tapegrad.core.tape import enable_grad, thread, tracer
 from tapegrad.errors import DtypeError, ShapeError
 from tapegrad.functions.tensor import Tensor
 from tapegrad.transforms.autograd import deltas
-from tapegrad.transforms.batched import Batched, open_levels, outside_of, raised, unwrapped
+from tapegrad.transforms.batched import Batched, outside_of, raised, unwrapped
 from tapegrad.transforms.batching import Level
 from tapegrad.transforms.outermost import Outermost, ended, outermost
 from tapegrad.transforms.runs import (
@@ -73,18 +73,19 @@ def value_and_grad(fun: Function, argnums: int | Sequence[int] = 0,
 
 
 def evaluated(name: str, fun: Function, args: Sequence[Tree], kwargs: dict[str, Any], argnums: int | Sequence[int],
-              scalar: bool = True) -> tuple[Any, Tree]:
-    """(fun(*args, **kwargs), its gradient); with scalar=False, that of the sum of all its outputs."""
+              scalar: bool = True, valued: bool = True) -> tuple[Any, Tree]:
+    """(fun(*args, **kwargs), its gradient); with scalar=False, that of the sum of all its outputs. Without valued the value
+    is not asked for, and whatever takes no time."""
     positions = positions_of(name, argnums, args)
-    if open_levels() or not outermost(args, positions, running):
+    if thread.tape.levels or not outermost(args, positions, running):
         run = Differentiation(name, fun, args, kwargs, positions)
     else:
         alone = Outermost(fun, args, kwargs, positions, running)
         z = alone.output
-        if type(z) is Tensor and z.dtype.kind == "f" and (z.size == 1 or not scalar):
-            found = alone.deltas(z, unit_seed(z))
+        if type(z) is Tensor and ((array := z._array).size == 1 or not scalar) and array.dtype.kind == "f":
+            found = alone.deltas(z, unit_seed(array))
             if found is not None:
-                value = z.detach().data
+                value = np.array(array) if valued else None
                 del alone, z
                 ended()
                 return value, structured(args, positions, argnums, found)
@@ -114,12 +115,14 @@ def grad(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False)
     >>> tg.grad(lambda x: ((x * x).sum(), 2 * x), has_aux=True)(np.array([1.0, 2.0]))
     (array([2., 4.]), array([2., 4.]))
     """
-    both = value_and_grad(fun, argnums, has_aux=has_aux)
+    both = value_and_grad(fun, argnums, has_aux=True) if has_aux else None
 
     @wraps(fun)
     def gradient(*args: Any, **kwargs: Any) -> Tree:
-        value, found = both(*args, **kwargs)
-        return (found, value[1]) if has_aux else found
+        if both is None:
+            return evaluated("value_and_grad", fun, args, kwargs, argnums, valued=False)[1]
+        (_, aux), found = both(*args, **kwargs)
+        return found, aux
 
     return gradient
 

@@ -16,6 +16,7 @@ from tapegrad.functions.shaping import reshape, transpose
 from tapegrad.functions.solving import solve as solve_linear
 from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import Primitive, arrays
+from tapegrad.primitives.plan import Plan
 from tapegrad.transforms.batched import looped
 from tapegrad.transforms.functional import jacobian, vjp
 from tapegrad.transforms.runs import Run, unshared
@@ -52,9 +53,11 @@ def filled(tree: Tree, chosen: Sequence[Tensor], others: Sequence[Any]) -> Tree:
 
 
 @cache
-def _row(name: str, operands: int, complex: str | None) -> Primitive:
-    """The row of a value that was computed off the tape: its plan has a rule for all operands, of which each gets its part."""
-    return Primitive(name, None, tuple([lambda F, d, _z, *_xs, i=i: d[i] for i in range(operands)]), complex=complex)
+def _row(name: str, operands: int, complex: str | None) -> tuple[Primitive, Plan]:
+    """The row of a value that was computed off the tape, and its plan but for the rule for all operands, of which each gets its
+    part."""
+    row = Primitive(name, None, tuple([lambda F, d, _z, *_xs, i=i: d[i] for i in range(operands)]), complex=complex)
+    return row, row.plan([True] * operands)
 
 
 def recorded_value(name: str, z: Any, operands: Sequence[Tensor], pull: Pull, complex: str | None = None) -> Tensor:
@@ -72,10 +75,9 @@ def recorded_value(name: str, z: Any, operands: Sequence[Tensor], pull: Pull, co
         found = pull(d, z, *xs)
         return [c._value if F is arrays and isinstance(c, Tensor) else c for c in found]
 
-    row = _row(name, len(operands), complex)
-    plan = row.plan([True] * len(operands)).by(whole)
+    row, plan = _row(name, len(operands), complex)
     saved = (z, *[x._take_back() if x._data is None else x._data for x in operands])
-    return wrap(z, append(row, plan, tuple([x._register for x in operands]), saved, z))
+    return wrap(z, append(row, plan.by(whole), tuple([x._register for x in operands]), saved, z))
 
 
 def closed(name: str, f: Callable[..., Any], *args: Tree) -> Any:

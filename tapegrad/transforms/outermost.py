@@ -43,7 +43,7 @@ class Outermost:
         for i in positions:
             x = args[i]
             given[i] = self._input(x) if type(x) in _ARRAYS else rebuild(x, iter([self._input(leaf) for leaf in leaves(x)]))
-        self.leaves = set[Any](self.registers)
+        self.leaves: set[Any] = set(self.registers)
         runs.run = self
         try:
             with thread.tape.marked() as mark:
@@ -68,12 +68,18 @@ class Outermost:
 
     def _is_apart(self, z: Tensor) -> bool:
         """Whether nothing is recorded that reads what is from outside, and no hook is there, which might look around."""
-        tape = thread.tape
-        if any([entry.plan.hooks for entry in tape.entries]) or any([leaf.hooks for leaf in self.registers]):
-            return False
-        registers = {y for ys in ((z._register,), *[entry.ys for entry in tape.entries]) for y in ys
-                     if type(y) is Leaf or type(y) is Entry and y.tape is not tape}
-        return registers <= self.leaves
+        tape, own = thread.tape, self.leaves
+        for leaf in self.registers:
+            if leaf.hooks:
+                return False
+        for entry in tape.entries:
+            if entry.plan.hooks:
+                return False
+            for y in entry.ys:
+                if type(y) is Entry and y.tape is not tape or type(y) is Leaf and y not in own:
+                    return False
+        last = z._register
+        return last.tape is tape if type(last) is Entry else last is None or last in own
 
 
 def ended() -> None:

@@ -42,7 +42,7 @@ class Output:
         z = self.fun(*args, **kwargs)
         if type(z) is Tensor and z._register is not None:
             self.traced = True
-            if self.operator is not None and (z.dtype.kind != "f" or self.scalar and z.size != 1):
+            if self.operator is not None and ((array := z._array).dtype.kind != "f" or self.scalar and array.size != 1):
                 self._refuse(z)
             return z
         if self.operator is not None and (np.iscomplexobj(z) or vspace(z).size != 1 and self.scalar):

@@ -28,11 +28,11 @@ make_vjp = unary_to_nary(_make_vjp)
 make_jvp = unary_to_nary(_make_jvp)
 
 
-def _evaluated(name: str, fun: Function, x: Any, scalar: bool = True) -> tuple[Any, Any]:
-    """(fun(x), its gradient, or that of its sum); TypeError for values that have none."""
+def _evaluated(name: str, fun: Function, x: Any, scalar: bool = True, valued: bool = False) -> tuple[Any, Any]:
+    """(fun(x), its gradient, or that of its sum); TypeError for values that have none. The value is there where it is asked for."""
     output = Output(fun, name, scalar)
-    value, gradient = functional.evaluated(name, output, (floats(x),), {}, 0, scalar)
-    return plain(value if output.traced else output.value), plain(conjugated(gradient))
+    value, gradient = functional.evaluated(name, output, (floats(x),), {}, 0, scalar, valued)
+    return plain(value if output.traced else output.value) if valued else None, plain(conjugated(gradient))
 
 
 @unary_to_nary
@@ -42,7 +42,7 @@ def value_and_grad(fun: Function, x: Any) -> tuple[Any, Any]:
     >>> value_and_grad(lambda x: x ** 2)(3.0)
     (np.float64(9.0), np.float64(6.0))
     """
-    return _evaluated("value_and_grad", fun, x)
+    return _evaluated("value_and_grad", fun, x, valued=True)
 
 
 @unary_to_nary

@@ -58,12 +58,14 @@ def _told(listener: Listener, f: Any, args: tuple[Any, ...], kwargs: dict[str, A
 
 def _to_read(tree: Any) -> Any:
     """A structure for a user's vjp, which may not write into what the tape reads again."""
+    if isinstance(tree, (np.ndarray, Tensor)):
+        return _number(to_read(tree))
     return rebuild(tree, iter([_number(to_read(leaf)) for leaf in leaves(tree)]))
 
 
 def conjugated(tree: Any) -> Any:
     """The complex conjugates of a structure's leaves: autograd's derivative by a complex number is that of tapegrad's."""
-    if type(tree) is np.ndarray and tree.dtype.kind != "c":
+    if isinstance(tree, (np.ndarray, np.generic)) and tree.dtype.kind != "c":
         return tree
     found = leaves(tree)
     if not any([np.iscomplexobj(x) for x in found]):
@@ -133,19 +135,21 @@ def _recorded(f: Any, argnums: tuple[int, ...], args: tuple[Any, ...], kwargs: d
     if _traced(ans):
         raise GradientError(f"{f.__name__}: it computes with a tensor that requires a gradient, which would be lost: it is in "
                             "no argument, nor in a list, tuple or dict that is one; give it so")
-    outs = rebuild(ans, iter([np.asarray(values(leaf)) for leaf in leaves(ans)]))
-    if any([z.dtype.kind not in "biufc" for z in leaves(outs)]):
+    whole = not isinstance(ans, (dict, list, tuple))
+    outs = np.asarray(values(ans)) if whole else rebuild(ans, iter([np.asarray(values(leaf)) for leaf in leaves(ans)]))
+    if any([z.dtype.kind not in "biufc" for z in ([outs] if whole else leaves(outs))]):
         raise TypeError(f"{f.__name__}: it returned {describe(ans)}; arrays, numbers and structures of them have a gradient")
-    operands = [leaf for leaf in leaves(args) if isbox(leaf)]
-    whole = not isinstance(outs, (dict, list, tuple))
-    args, kwargs = kept(args), kept(kwargs)
+    alone = all(map(isbox, args))                       # as most are: then there is nothing to keep, and no place to look for
+    operands = list(args) if alone else [leaf for leaf in leaves(args) if isbox(leaf)]
+    args, kwargs = args if alone else kept(args), kwargs and kept(kwargs)
 
     def pull(d: Any, z: Any, *xs: Any) -> Sequence[Any]:
-        on_tape, given = isinstance(d, Tensor), _to_read(filled(args, operands, xs))
+        on_tape = isinstance(d, Tensor)
+        given = tuple(map(_to_read, xs)) if alone else _to_read(filled(args, operands, xs))
         if not whole:
             d, z = _in_parts(d, outs), _in_parts(z, outs)
-        found = vjpmaker(argnums, _to_read(z), given, _to_read(kwargs))(conjugated(_to_read(d)))
-        contributions = []
+        found = vjpmaker(argnums, _to_read(z), given, kwargs and _to_read(kwargs))(conjugated(_to_read(d)))
+        contributions: list[Any] = []
         for i, c in zip(argnums, found):
             c = c.dense() if isinstance(c, SparseObject) else c
             places = leaves(args[i])
@@ -175,6 +179,8 @@ def _contribution(f: Any, i: int, c: Any, x: Tensor) -> Any:
         return None
     c = conjugated(c if isinstance(c, Tensor) else np.asarray(c))
     shape = x.shape
+    if c.shape == shape:
+        return c
     try:
         broadcast = np.broadcast_shapes(c.shape, shape)
     except ValueError:
