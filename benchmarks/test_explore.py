@@ -1,4 +1,4 @@
-"""The tape explorer, of the LSTM step of 255 entries and of a tape of 20,000: making the page, opening it in Chromium, stepping.
+"""The tape explorer, of the LSTM step of 255 entries and of a tape of 20,000: making the page, opening it, stepping.
 
 A step is one event of a key that is held and the frame that shows it: the next event waits until that frame has been painted.
 For 30 steps a second it may take 33 ms. `extra_info` of a step, in what --benchmark-json writes: frames a second; processor
@@ -109,7 +109,8 @@ def test_step(benchmark, window, address, folded, sweep):
     def spent():
         return next(row["value"] for row in session.send("Performance.getMetrics")["metrics"] if row["name"] == "ProcessTime")
 
-    window.evaluate(f"{'' if folded else 'controls.fold();'} state.goTo({'0' if sweep == 'forward' else 'tape.turn'}); {PAINTED}")
+    start = "0" if sweep == "forward" else "tape.turn"
+    window.evaluate(f"{'' if folded else 'controls.fold();'} state.goTo({start}); {PAINTED}")
     before = spent()
     found = benchmark.pedantic(window.evaluate, (HELD,), rounds=1)
     assert found["steps"] == STEPS

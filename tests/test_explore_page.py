@@ -212,7 +212,7 @@ def test_contributions_fly(visit):
 
 
 def test_a_key_that_is_held(visit):
-    """No flights, and no inspector that changes at every frame; when it is let go all is as if each step had been taken alone."""
+    """No flights, and no inspector that changes at every frame; when it is let go all is as if each step had been one press."""
     page = visit(PAGES["network"]())
     page.evaluate("state.goTo(tape.turn)")
     settle(page)
