@@ -237,6 +237,11 @@ def test_a_key_that_is_held(visit):
     assert page.evaluate("document.getElementById('spoken').textContent === tape.spoken(state.moment)")
     page.keyboard.press("ArrowRight")
     until(page, "document.querySelectorAll('.flights .chip').length > 0")
+    page.keyboard.press("Home")
+    for _ in range(2):
+        page.keyboard.down(" ")                         # the second time it repeats
+    page.keyboard.up(" ")
+    assert page.evaluate("state.playing")
 
 
 def test_reduced_motion(visit):

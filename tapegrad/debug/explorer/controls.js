@@ -213,6 +213,7 @@ class Controls {
     };
     if (!actions[event.key]) return;
     event.preventDefault();
+    if (event.repeat && !/^(Arrow|[-+]$)/.test(event.key)) return;      // what turns something on and off does so once
     state.set({held: event.repeat});
     actions[event.key]();
   }
