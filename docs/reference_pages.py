@@ -148,7 +148,8 @@ def write(folder):
                 "Functions": [slug for slug in tg.functions.FAMILIES if slug in found],
                 "Networks": [slug for slug in found if slug.split(".")[0] in ("nn", "optim", "data")],
                 "Lists as data": ("wengert", "xman"),
-                "NumPy's and SciPy's names": ("linalg", "fft", "numpy", *[s for s in found if s.startswith("scipy")])}
+                "Names of NumPy, SciPy and autograd": ("linalg", "fft", "numpy", *[slug for slug in found
+                                                                                  if slug.startswith(("scipy", "compat"))])}
     placed = {slug for slugs in chapters.values() for slug in slugs}
     chapters["More"] = [slug for slug in found if slug not in placed]
     lines = [*_titled("Reference"), f"Every public name, from its docstring: {len(PUBLIC)} functions and classes of tapegrad, "

@@ -79,9 +79,9 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     for name, page in PAGES.items():
         page().save(folder / f"{name}.html")
-        print(folder / f"{name}.html")
-    if options.open:
-        webbrowser.open((folder / "network.html").resolve().as_uri())
+        print(folder / f"{name}.html", flush=True)
+        if options.open and name == "network":          # the others are written while it is read
+            webbrowser.open((folder / "network.html").resolve().as_uri())
 
 
 if __name__ == "__main__":

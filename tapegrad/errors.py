@@ -87,7 +87,7 @@ class VmapError(TypeError):
 
     >>> tg.vmap(lambda x: x if x > 0 else -x)(np.array([1.0, -2.0]))
     Traceback (most recent call last):
-    tapegrad.errors.VmapError: vmap: the function looks at the elements of bool (), as bool(x), an if, float(x), .item() ...
+    tapegrad.errors.VmapError: vmap: the function looks at the elements of bool (), as bool(x), ...
     """
 
 

@@ -496,6 +496,12 @@ class TestNotebook:
         tg.tape().entries.clear()
         assert "are finite" in tg.blame()._repr_html_()
 
+    def test_nothing(self):
+        with tg.traced() as t:
+            pass
+        for shown in (tg.tape(), t, t.memory(), t.show(), t.blame(), tg.tape().memory()):
+            assert "0 entries" in shown._repr_html_(), shown
+
     def test_programs(self):
         f = tg.compile(lambda x: tg.sum(tg.where(x < 1.0, x, 2.0 * x)), fallback="silent")
         x = leaf([0.5, 2.0])

@@ -20,6 +20,18 @@ def test_all_pages(tmp_path, monkeypatch, capsys):
     assert "log of a negative number" in str(explore_the_tape.blamed().data["entries"])
 
 
+def test_the_first_page_is_opened_at_once(tmp_path, monkeypatch, capsys):
+    """Before the others are written."""
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    import explore_the_tape
+
+    opened = []
+    monkeypatch.setattr(explore_the_tape.webbrowser, "open", lambda page: opened.append((page, len(list(tmp_path.iterdir())))))
+    monkeypatch.setattr(sys, "argv", ["explore_the_tape.py", "--to", str(tmp_path), "--open"])
+    explore_the_tape.main()
+    assert opened == [((tmp_path / "network.html").as_uri(), 1)]
+
+
 def test_the_pictures_are_small():
     pictures = list((ROOT / "docs" / "pictures").glob("explorer-*.png"))
     assert len(pictures) == 5 and sum(picture.stat().st_size for picture in pictures) < 1_000_000

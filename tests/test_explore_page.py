@@ -211,6 +211,39 @@ def test_contributions_fly(visit):
     assert page.locator(".node.receives .cell.delta.known").count() == 2
 
 
+def test_a_key_that_is_held(visit):
+    """No flights, and no inspector that changes at every frame; when it is let go all is as if each step had been one press."""
+    page = visit(PAGES["network"]())
+    page.evaluate("state.goTo(tape.turn)")
+    settle(page)
+    seen = page.evaluate("""async () => {
+        const seen = [], frame = () => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+        let time = 0;
+        performance.now = () => time;                   // the inspector's clock
+        for (const [after, repeat] of [[1000, false], [10, true], [10, true], [1000, true], [10, true]]) {
+            time += after;
+            document.body.dispatchEvent(new KeyboardEvent("keydown", {key: "ArrowRight", repeat, bubbles: true}));
+            await frame();
+            seen.push([tape.name(tape.at(state.moment).z) === inspector.title.firstChild.textContent,
+                       document.querySelectorAll(".flights .chip").length > 0]);
+        }
+        delete performance.now;
+        return seen;
+    }""")
+    assert seen == [[True, True], [False, False], [False, False], [True, False], [False, False]]
+    page.keyboard.up("ArrowRight")
+    settle(page)
+    assert page.evaluate("tape.name(tape.at(state.moment).z) === inspector.title.firstChild.textContent")
+    assert page.evaluate("document.getElementById('spoken').textContent === tape.spoken(state.moment)")
+    page.keyboard.press("ArrowRight")
+    until(page, "document.querySelectorAll('.flights .chip').length > 0")
+    page.keyboard.press("Home")
+    for _ in range(2):
+        page.keyboard.down(" ")                         # the second time it repeats
+    page.keyboard.up(" ")
+    assert page.evaluate("state.playing")
+
+
 def test_reduced_motion(visit):
     page = visit(PAGES["network"](), reduced_motion="reduce")
     page.evaluate("state.goTo(tape.turn)")

@@ -16,7 +16,7 @@ GRADIENT = X.T @ (2 * np.tanh(X @ W) * (1 - np.tanh(X @ W) ** 2))
 
 
 def test_there_is_a_program_for_each():
-    assert len(PROGRAMS) == 5 and PAGE.count("\n## ") == 4
+    assert len(PROGRAMS) == 6 and PAGE.count("\n## ") == 5
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -38,6 +38,7 @@ def test_the_names():
         value = tg
         for part in name.split("."):
             value = getattr(value, part)
-    for call in ("tg.value_and_grad(f)", "tg.vjp(f, x)", "tg.gradcheck(f, x, order=2)", "tg.hvp(f, (x,), (v,))"):
+    for call in ("tg.value_and_grad(f)", "tg.vjp(f, x)", "tg.gradcheck(f, x, order=2)", "tg.hvp(f, (x,), (v,))",
+                 "tg.nn.Sequential(tg.nn.Linear(3, 4), tg.nn.ReLU(), tg.nn.Linear(4, 1))"):
         assert call in shown
         eval(call, {"tg": tg, "f": lambda x: (x ** 2).sum(), "x": X, "v": X})

@@ -226,7 +226,8 @@ def test_what_is_distributed(tmp_path):
              (clone / folder).rglob("*") if path.is_file() and path.suffix not in (".pyc", ".nbi", ".nbc")}
     assert {"tests/conftest.py", "tests/cases/__init__.py", "tests/oracle.py", "examples/train_lstm.py",
             "examples/data/names.tsv", "docs/lessons/1-lists.ipynb", "docs/conf.py"} <= there
-    assert {"README.md", "CHANGELOG.md", "CITATION.cff", "LICENSE", "setup.cfg", "pyproject.toml", ".ci/release"} <= packed
+    assert {"README.md", "CHANGELOG.md", "CITATION.cff", "LICENSE", "setup.cfg", "pyproject.toml", ".ci/release",
+            ".ci/common"} <= packed
     assert there - packed == set() and not [name for name in packed if "__pycache__" in name]
     built = {str(path.relative_to(clone / "lib")) for path in (clone / "lib").rglob("*") if path.is_file()}
     assert built == {name for name in there if name.startswith("tapegrad/")}

@@ -14,10 +14,10 @@ def test_the_sessions_in_the_readme(capsys):
 
 
 def test_the_two_commands_come_first():
-    (first, train), (second, test) = blocks(README)[:2]
-    assert first == second == "sh"
-    assert "train_lstm.py" in train and "pytest" in test
-    assert all(len(text.strip().splitlines()) == 1 for text in (train, test))
+    (first, train), (second, test), (third, explore) = blocks(README)[:3]
+    assert first == second == third == "sh"
+    assert "train_lstm.py" in train and "pytest" in test and "explore_the_tape.py --open" in explore
+    assert all(len(text.strip().splitlines()) == 1 for text in (train, test, explore))
 
 
 def test_it_is_a_front_page():

@@ -50,7 +50,7 @@ class Memory:
                                 "bytes": [kept for _, kept, _ in groups.values()],
                                 "of leaves, constants": [given for _, _, given in groups.values()]}, (), self._hints)
                 for heading, name, groups in ((title, "operation", self._operations), ("", "line", self._lines))
-                if any(groups)]
+                if heading or any(groups)]
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.tables()))

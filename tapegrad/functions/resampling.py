@@ -175,6 +175,8 @@ def pixel_shuffle(input: TensorLike, upscale_factor: int) -> Tensor:
 def pixel_unshuffle(input: TensorLike, downscale_factor: int) -> Tensor:
     """(.., channels, height r, width r) to (.., channels r^2, height, width): the inverse of pixel_shuffle.
 
+    Derivative: pixel_shuffle of d.
+
     >>> tg.pixel_unshuffle(np.arange(4.0).reshape(1, 2, 2), 2).shape
     (4, 1, 1)
     """

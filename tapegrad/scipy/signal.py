@@ -63,6 +63,8 @@ def fftconvolve(in1: TensorLike, in2: TensorLike, mode: str = "full", axes: Axis
 def convolve(in1: TensorLike, in2: TensorLike, mode: str = "full", method: str = "auto") -> Tensor:
     """The convolution of arrays with as many axes: of vectors directly, else, and with method="fft", as fftconvolve.
 
+    z_n = Σ_k x_k v_(n-k). Derivative: the correlation of d with the other operand.
+
     >>> tg.scipy.signal.convolve(tg.tensor([1.0, 2.0, 3.0]), np.array([1.0, 10.0]), mode="same")
     tensor([ 1., 12., 23.])
     """

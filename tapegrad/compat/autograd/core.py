@@ -107,12 +107,24 @@ def make_jvp(fun: Function, x: Any) -> Function:
 # Derivatives of primitives
 
 def defvjp_argnums(fun: Any, vjpmaker: Function) -> None:
-    """vjpmaker(argnums, ans, args, kwargs) gives g -> the vjps for all of these arguments."""
+    """vjpmaker(argnums, ans, args, kwargs) gives g -> the vjps for all of these arguments.
+
+    >>> f = primitive(lambda x, y: x * y)
+    >>> defvjp_argnums(f, lambda argnums, ans, args, kwargs: lambda g: [g * args[1 - i] for i in argnums])
+    >>> tg.compat.autograd.grad(f, 1)(2.0, 3.0)
+    np.float64(2.0)
+    """
     primitive_vjps[fun] = vjpmaker
 
 
 def defvjp_argnum(fun: Any, vjpmaker: Function) -> None:
-    """vjpmaker(argnum, ans, args, kwargs) gives g -> the vjp for one argument."""
+    """vjpmaker(argnum, ans, args, kwargs) gives g -> the vjp for one argument.
+
+    >>> f = primitive(lambda x, y: x * y)
+    >>> defvjp_argnum(f, lambda argnum, ans, args, kwargs: lambda g: g * args[1 - argnum])
+    >>> tg.compat.autograd.grad(f)(2.0, 3.0)
+    np.float64(3.0)
+    """
     def of_all(argnums: Sequence[int], *call: Any) -> Function:
         vjps = [vjpmaker(i, *call) for i in argnums]
         return lambda g: [vjp(g) for vjp in vjps]
@@ -126,6 +138,13 @@ def defvjp(fun: Any, *vjpmakers: Function | None, argnums: Sequence[int] | None 
     fun       made by primitive
     vjpmakers None where the derivative is 0
     argnums   the positions of the arguments; by default the first ones
+
+    TypeError for a maker that is no function.
+
+    >>> logsumexp = primitive(lambda x: np.log(np.sum(np.exp(x))))
+    >>> defvjp(logsumexp, lambda ans, x: lambda g: g * np.exp(x - ans))
+    >>> tg.compat.autograd.grad(logsumexp)(np.zeros(2))
+    array([0.5, 0.5])
     """
     makers = dict(zip(count() if argnums is None else argnums, vjpmakers))
     for i, maker in makers.items():
@@ -144,6 +163,11 @@ def defjvp_argnums(fun: Any, jvpmaker: Function) -> None:
     """jvpmaker(argnums, gs, ans, args, kwargs) gives the tangent of ans for the tangents gs of these arguments.
 
     A primitive that has no vjp gets it from this, which is linear in gs: so it is to be made of functions with derivatives.
+
+    >>> f = primitive(lambda x, y: x * y)
+    >>> defjvp_argnums(f, lambda argnums, gs, ans, args, kwargs: sum(g * args[1 - i] for i, g in zip(argnums, gs)))
+    >>> tg.compat.autograd.make_jvp(f)(2.0, 3.0)(1.0)
+    (np.float64(6.0), np.float64(3.0))
     """
     def transposed(argnums: Sequence[int], ans: Any, args: Any, kwargs: dict[str, Any]) -> Function:
         zeros = tuple([vspace(args[i]).zeros() for i in argnums])
@@ -168,7 +192,13 @@ def _by_basis(fun: Any, i: int, ans: Any, args: Any, kwargs: dict[str, Any]) -> 
 
 
 def defjvp_argnum(fun: Any, jvpmaker: Function) -> None:
-    """jvpmaker(argnum, g, ans, args, kwargs) gives the tangent of ans for the tangent g of one argument."""
+    """jvpmaker(argnum, g, ans, args, kwargs) gives the tangent of ans for the tangent g of one argument.
+
+    >>> f = primitive(lambda x, y: x * y)
+    >>> defjvp_argnum(f, lambda argnum, g, ans, args, kwargs: g * args[1 - argnum])
+    >>> tg.compat.autograd.grad(f, 1)(2.0, 3.0)
+    np.float64(2.0)
+    """
     def of_all(argnums: Sequence[int], gs: Sequence[Any], *call: Any) -> Any:
         first, *others = [jvpmaker(i, g, *call) for i, g in zip(argnums, gs)]
         for other in others:
@@ -184,6 +214,13 @@ def defjvp(fun: Any, *jvpfuns: Function | str | None, argnums: Sequence[int] | N
     "same" stands for a function that is linear in the argument, None for the derivative 0. Where there is a vjp, too, that is
     what is used, for derivatives in a direction as well. One that is linear, without a vjp, gets it from its values at a
     basis: as many calls as the argument has elements.
+
+    TypeError for what is none of these.
+
+    >>> f = primitive(lambda x, y: np.sin(x) + y)
+    >>> defjvp(f, lambda g, ans, x, y: g * tg.cos(x), None)
+    >>> tg.compat.autograd.grad(f)(0.0, 1.0)
+    np.float64(1.0)
     """
     found = dict(zip(count() if argnums is None else argnums, jvpfuns))
     for i, f in found.items():
@@ -207,7 +244,13 @@ def defjvp(fun: Any, *jvpfuns: Function | str | None, argnums: Sequence[int] | N
 
 
 def def_linear(fun: Any) -> None:
-    """A primitive is linear in each of its arguments."""
+    """A primitive is linear in each of its arguments.
+
+    >>> twice = primitive(lambda x: 2.0 * x)
+    >>> def_linear(twice)
+    >>> tg.compat.autograd.grad(twice)(3.0)
+    np.float64(2.0)
+    """
     def transposed(argnums: Sequence[int], ans: Any, args: Any, kwargs: dict[str, Any]) -> Function:
         vjps = [_by_basis(fun, i, ans, args, kwargs) for i in argnums]
         return lambda g: [vjp(g) for vjp in vjps]

@@ -69,7 +69,14 @@ def install() -> None:
 
 
 def uninstall() -> None:
-    """Undo install(): `import autograd` finds autograd again, where there is one."""
+    """Undo install(): `import autograd` finds autograd again, where there is one.
+
+    >>> tg.compat.autograd.install()
+    >>> import autograd
+    >>> autograd is tg.compat.autograd
+    True
+    >>> tg.compat.autograd.uninstall()
+    """
     if _finder not in sys.meta_path:
         return
     sys.meta_path.remove(_finder)

@@ -18,12 +18,20 @@ TOL = RTOL = EPS = 1e-6
 
 
 def scalar_close(a: Any, b: Any) -> bool:
-    """Whether two numbers agree to TOL, or to RTOL of their sum."""
+    """Whether two numbers agree to TOL, or to RTOL of their sum.
+
+    >>> scalar_close(1.0, 1.0 + 1e-9), scalar_close(1.0, 1.1)
+    (True, False)
+    """
     return bool(abs(a - b) < TOL or abs(a - b) / abs(a + b) < RTOL)
 
 
 def make_numerical_jvp(f: Function, x: Any) -> Function:
-    """The function v -> (f(x + h v) - f(x - h v)) / 2h, with 2h = EPS."""
+    """The function v -> (f(x + h v) - f(x - h v)) / 2h, with 2h = EPS.
+
+    >>> round(make_numerical_jvp(lambda x: x ** 2, 3.0)(1.0), 6)
+    6.0
+    """
     space, values = vspace(x), vspace(f(x))
 
     def jvp(v: Any) -> Any:
@@ -34,7 +42,10 @@ def make_numerical_jvp(f: Function, x: Any) -> Function:
 
 
 def check_vjp(f: Function, x: Any) -> None:
-    """<v, vjp(u)> against the difference <u, jvp(v)>, for random u and v."""
+    """<v, vjp(u)> against the difference <u, jvp(v)>, for random u and v.
+
+    >>> check_vjp(lambda x: x ** 2, np.array([1.0, 2.0]))
+    """
     vjp, y = make_vjp(f, x)
     space, values = vspace(x), vspace(y)
     v, u = space.randn(), values.randn()
@@ -46,13 +57,23 @@ def check_vjp(f: Function, x: Any) -> None:
 
 
 def check_jvp(f: Function, x: Any) -> None:
-    """jvp(v) against the difference, for a random v."""
+    """jvp(v) against the difference, for a random v.
+
+    >>> check_jvp(lambda x: x ** 2, np.array([1.0, 2.0]))
+    """
     v = vspace(x).randn()
     check_equivalent(make_jvp(f, x)(v)[1], make_numerical_jvp(f, x)(v))
 
 
 def check_equivalent(x: Any, y: Any) -> None:
-    """Whether x and y are in the same space, and have the same inner product with a random vector."""
+    """Whether x and y are in the same space, and have the same inner product with a random vector.
+
+    >>> check_equivalent(np.ones(2), np.ones(2))
+    >>> check_equivalent(np.ones(2), np.ones(3))
+    Traceback (most recent call last):
+    AssertionError: VSpace mismatch:
+    ...
+    """
     space = vspace(x)
     assert space == vspace(y), f"VSpace mismatch:\nx: {space}\ny: {vspace(y)}"
     v = space.randn()
@@ -86,7 +107,10 @@ def _of_vjp(f: Function) -> Function:
 
 
 def combo_check(fun: Function, *args: Any, **kwargs: Any) -> Callable[..., None]:
-    """check_grads(fun, *args, **kwargs) at every combination of the lists of arguments that are given then."""
+    """check_grads(fun, *args, **kwargs) at every combination of the lists of arguments that are given then.
+
+    >>> combo_check(tg.multiply)([1.0, 2.0], [3.0, 4.0])
+    """
     def check(*lists: Any, **named: Any) -> None:
         for given in product(*lists):
             for options in product(*named.values()):

@@ -93,6 +93,12 @@ def primitive(f_raw: Function) -> Function:
     It takes and returns arrays, numbers, and dicts, lists and tuples of them. Arrays of traced arguments are read-only,
     and so is what a vjp gets; other arguments are copied for it. NotImplementedError where an argument is being differentiated
     by that has no derivative.
+
+    >>> from tapegrad.compat.autograd.extend import defvjp
+    >>> f = primitive(lambda x: np.exp(x))
+    >>> defvjp(f, lambda ans, x: lambda g: g * ans)
+    >>> tg.compat.autograd.grad(f)(0.0)
+    np.float64(1.0)
     """
     @wraps(f_raw)
     def f_wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -105,7 +111,12 @@ def primitive(f_raw: Function) -> Function:
 
 
 def notrace_primitive(f_raw: Function) -> Function:
-    """A function that gets the values of its arguments: its result is a constant."""
+    """A function that gets the values of its arguments: its result is a constant.
+
+    >>> rounded = notrace_primitive(lambda x: np.round(x))
+    >>> tg.compat.autograd.grad(lambda x: x * rounded(x))(2.4)
+    np.float64(2.0)
+    """
     @wraps(f_raw)
     def f_wrapped(*args: Any, **kwargs: Any) -> Any:
         return f_raw(*map(values, args), **kwargs)
@@ -114,7 +125,14 @@ def notrace_primitive(f_raw: Function) -> Function:
 
 
 def register_notrace(trace_type: type, primitive_fun: Any) -> None:
-    """The results of a primitive are constants, whatever it is given."""
+    """The results of a primitive are constants, whatever it is given.
+
+    >>> from tapegrad.compat.autograd.extend import VJPNode
+    >>> rounded = primitive(lambda x: np.round(x))
+    >>> register_notrace(VJPNode, rounded)
+    >>> tg.compat.autograd.grad(lambda x: x * rounded(x))(2.4)
+    np.float64(2.0)
+    """
     primitive_vjps[primitive_fun] = lambda argnums, ans, args, kwargs: lambda g: [None for _ in argnums]
 
 

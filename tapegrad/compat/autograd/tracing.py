@@ -37,6 +37,7 @@ class Node:
         raise NotImplementedError(f"{type(self).__name__}.__init__")
 
     def initialize_root(self, *args: Any, **kwargs: Any) -> None:
+        """Fill the node at which a trace starts."""
         raise NotImplementedError(f"{type(self).__name__}.initialize_root")
 
     @classmethod
@@ -48,11 +49,25 @@ class Node:
 
 
 class VJPNode(Node):
-    """What autograd's reverse mode makes: here a name, for register_notrace."""
+    """What autograd's reverse mode makes: here a name, for register_notrace.
+
+    >>> from tapegrad.compat.autograd.extend import primitive, register_notrace
+    >>> sign = primitive(lambda x: np.sign(x))
+    >>> register_notrace(tg.compat.autograd.extend.VJPNode, sign)
+    >>> tg.compat.autograd.grad(lambda x: x * sign(x))(-2.0)
+    np.float64(-1.0)
+    """
 
 
 class JVPNode(Node):
-    """What autograd's forward mode makes: here a name, for register_notrace."""
+    """What autograd's forward mode makes: here a name, for register_notrace.
+
+    >>> from tapegrad.compat.autograd.extend import primitive, register_notrace
+    >>> sign = primitive(lambda x: np.sign(x))
+    >>> register_notrace(tg.compat.autograd.extend.JVPNode, sign)
+    >>> tg.compat.autograd.grad(lambda x: x * sign(x))(-2.0)
+    np.float64(-1.0)
+    """
 
 
 class _Take:

@@ -18,7 +18,14 @@ __all__ = ["ArrayVSpace", "ComplexArrayVSpace", "ContainerVSpace", "SparseObject
 
 
 class VSpace:
-    """The vector space of a value. Subclasses say what is in it, and `register` the types of values that belong to it."""
+    """The vector space of a value. Subclasses say what is in it, and `register` the types of values that belong to it.
+
+    >>> space = vspace(np.zeros((2, 3)))
+    >>> isinstance(space, VSpace), space.size, space.shape
+    (True, 6, (2, 3))
+    >>> space.inner_prod(space.ones(), 2 * space.ones())
+    np.float64(12.0)
+    """
 
     mappings: ClassVar[dict[type, Callable[[Any], VSpace]]] = {}
     iscomplex = False
@@ -28,30 +35,39 @@ class VSpace:
         pass
 
     def zeros(self) -> Any:
+        """The vector 0."""
         raise NotImplementedError(f"{type(self).__name__}.zeros")
 
     def ones(self) -> Any:
+        """The vector of ones."""
         raise NotImplementedError(f"{type(self).__name__}.ones")
 
     def standard_basis(self) -> Iterator[Any]:
+        """The vectors of the basis, one after the other."""
         raise NotImplementedError(f"{type(self).__name__}.standard_basis")
 
     def randn(self) -> Any:
+        """A vector of normal numbers, from NumPy's generator."""
         raise NotImplementedError(f"{type(self).__name__}.randn")
 
     def add(self, x_prev: Any, x_new: Any) -> Any:
+        """The sum of two vectors."""
         return self._add(x_prev, x_new)
 
     def mut_add(self, x_prev: Any, x_new: Any) -> Any:
+        """The sum of two vectors, in the place of the first; None is 0."""
         return self._mut_add(self.zeros() if x_prev is None else x_prev, x_new)
 
     def scalar_mul(self, x: Any, a: Any) -> Any:
+        """A vector times a number."""
         return self._scalar_mul(x, a)
 
     def inner_prod(self, x: Any, y: Any) -> Any:
+        """The inner product of two vectors."""
         return self._inner_prod(x, y)
 
     def covector(self, x: Any) -> Any:
+        """The vector whose inner product with another is the pairing with x: its complex conjugate."""
         return self._covector(x)
 
     def _add(self, x: Any, y: Any) -> Any:
@@ -201,7 +217,19 @@ def _leaves_by(shape: Any, tree: Any) -> list[Any]:
 
 
 class SparseObject:
-    """What a vjp may give instead of a vector of mostly zeros: mut_add(x) adds it to the vector x of the space vs."""
+    """What a vjp may give instead of a vector of mostly zeros: mut_add(x) adds it to the vector x of the space vs.
+
+    >>> from tapegrad.compat.autograd.extend import defvjp, primitive
+    >>> def of_first(g):
+    ...     def add(x):
+    ...         x[0] += g
+    ...         return x
+    ...     return SparseObject(vspace(np.zeros(3)), add)
+    >>> first = primitive(lambda x: x[0])
+    >>> defvjp(first, lambda ans, x: of_first)
+    >>> tg.compat.autograd.grad(first)(np.ones(3))
+    array([1., 0., 0.])
+    """
 
     __slots__ = ("vs", "mut_add")
 

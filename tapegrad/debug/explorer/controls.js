@@ -12,6 +12,7 @@ class Controls {
     this.buttons();
     this.searching();
     addEventListener("keydown", event => this.key(event));
+    for (const end of ["keyup", "blur"]) addEventListener(end, () => state.set({held: false}));
     this.showHints();
     state.listeners.push(changed => this.update(changed));
   }
@@ -108,7 +109,7 @@ class Controls {
     play.textContent = state.playing ? "Pause" : "Play";
     document.body.classList.toggle("reversing", reverse);
     if (changed.has("moment") || !this.now.childNodes.length) this.tell();
-    if (!state.playing) document.getElementById("spoken").textContent = tape.spoken(moment);
+    if (!state.playing && !state.held) document.getElementById("spoken").textContent = tape.spoken(moment);
   }
 
   /* The current step, large. */
@@ -212,6 +213,8 @@ class Controls {
     };
     if (!actions[event.key]) return;
     event.preventDefault();
+    if (event.repeat && !/^(Arrow|[-+]$)/.test(event.key)) return;      // what turns something on and off does so once
+    state.set({held: event.repeat});
     actions[event.key]();
   }
 }

@@ -197,7 +197,7 @@ class Graph {
   }
 
   flies() {
-    return this.state.speed <= 2 && !matchMedia("(prefers-reduced-motion: reduce)").matches;
+    return !this.state.hurried && !matchMedia("(prefers-reduced-motion: reduce)").matches;
   }
 
   /* Bring what is shown to the moment: contents, the current entry, its edges and its formulas. */

@@ -13,7 +13,7 @@ class Inspector {
 
   update() {
     const {tape, state} = this, y = state.shown, time = performance.now();
-    if (state.playing && state.speed > 2 && time - this.time < 250) return;     // nobody reads it so fast
+    if (state.hurried && time - this.time < 250) return;
     this.time = time;
     const {arrived, complete, known} = y < 0 ? {} : tape.delta(y, state.moment);
     const key = [y, y >= 0 && tape.hasValue(y, state.moment), arrived, complete, known, state.dark, state.selected >= 0,

@@ -13,6 +13,7 @@ class State {
     this.theme = "";                    // "dark", "light", or as the system has it
     this.playing = false;
     this.speed = 1;                     // steps a second
+    this.held = false;                  // a key, so that it repeats
     this.listeners = [];
     this.changed = new Set();
     this.read();
@@ -47,6 +48,9 @@ class State {
 
   /* The register that is looked at: the selected one, or that of the current entry. */
   get shown() { return this.selected >= 0 ? this.selected : this.tape.at(this.moment).z; }
+
+  /* Whether steps follow each other faster than one can read what is beside the graph. */
+  get hurried() { return this.held || this.playing && this.speed > 2; }
 
   get dark() { return this.theme ? this.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches; }
 

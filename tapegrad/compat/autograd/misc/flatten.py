@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tapegrad import numpy as anp
+from tapegrad.errors import ShapeError, describe
 from tapegrad.tree import leaves, rebuild
 
 __all__ = ["flatten", "flatten_func"]
@@ -26,7 +27,7 @@ def _in_order(tree: Any) -> list[Any]:
 def flatten(value: Any) -> tuple[Any, Callable[[Any], Any]]:
     """(the numbers of a structure of dicts, lists, tuples, arrays and numbers as a vector, the function that undoes that).
 
-    Keys of dicts are sorted.
+    Keys of dicts are sorted. What undoes it raises ShapeError for a vector of another length.
 
     >>> vector, unflatten = tg.compat.autograd.misc.flatten({"W": np.array([[1.0, 2.0]]), "b": 3.0})
     >>> vector, unflatten(2 * vector)
@@ -36,8 +37,11 @@ def flatten(value: Any) -> tuple[Any, Callable[[Any], Any]]:
     shapes = [np.shape(leaf) for leaf in found]
     places = rebuild(value, iter(range(len(found))))    # the structure, without its arrays
     order = _in_order(places)
+    shape = (sum(map(math.prod, shapes)),)
 
     def unflatten(vector: Any) -> Any:
+        if anp.shape(vector) != shape:
+            raise ShapeError(f"unflatten: {describe(vector)}; a vector of shape {shape} is needed")
         parts: list[Any] = list(shapes)
         start = 0
         for i in order:

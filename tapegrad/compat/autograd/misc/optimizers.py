@@ -20,7 +20,13 @@ Function = Callable[..., Any]
 
 
 def unflatten_optimizer(optimize: Function) -> Function:
-    """An optimizer of vectors as one of structures."""
+    """An optimizer of vectors as one of structures.
+
+    >>> from tapegrad.compat.autograd.misc.optimizers import unflatten_optimizer
+    >>> halved = unflatten_optimizer(lambda grad, x, callback, n: x - grad(x, 0) / 2)
+    >>> halved(lambda x, i: {"w": 2 * x["w"]}, {"w": np.array([4.0])}, None, 1)
+    {'w': array([0.])}
+    """
     @wraps(optimize)
     def of_structures(grad: Function, x0: Any, callback: Function | None = None, *args: Any, **kwargs: Any) -> Any:
         vector, unflatten = flatten(x0)
