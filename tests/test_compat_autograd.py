@@ -236,6 +236,10 @@ class TestRest:
         for matrix in (np.eye(2), tg.tensor(np.eye(2))):
             with pytest.raises(ValueError, match="UPLO"):
                 np_.linalg.eigh(matrix, UPLO="X")
+        matrices = np.random.default_rng(0).normal(size=(5, 4, 4))
+        for triangle in "LU":                           # vectors have the same signs with a gradient and without
+            traced = make_vjp(lambda a, triangle=triangle: np_.linalg.eigh(a, triangle)[1])(matrices)[1]
+            close(np_.linalg.eigh(matrices, triangle)[1], traced)
         vjps = importlib.import_module(f"{np_.__name__}.numpy_vjps")
         close(vjps.unbroadcast_f(X, lambda g: g)(np.ones((2, 3))), np.full(3, 2.0))
         close(vjps.repeat_to_match_shape(X, (2, 3), float, 0, False)[0], np.stack([X, X]))

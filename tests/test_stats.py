@@ -7,7 +7,7 @@ pytest.importorskip("scipy")
 pytest.importorskip("mpmath")
 
 import scipy.stats  # noqa: E402
-from mpmath import mp  # noqa: E402
+from mpmath_oracle import CONTINUOUS, DISTRIBUTIONS, LOC_SCALE, exact, methods, points, theirs  # noqa: E402
 
 import tapegrad as tg  # noqa: E402
 from tapegrad.errors import GradientError, ShapeError  # noqa: E402
@@ -15,34 +15,15 @@ from tapegrad.scipy import stats  # noqa: E402
 
 LINE, HALF, UNIT, COUNTS = [-40.0, -2.0, 0.3, 5.0], [-1.0, 0.0, 1e-3, 0.7, 5.0, 80.0], [-0.5, 0.0, 1e-3, 0.4, 0.9, 1.0, 1.5], [
     -1.0, 0.0, 1.0, 2.5, 4.0, 5.0, 9.0]
-
-
-def scaled(density):
-    return lambda x, *rest: mp.log(density((x - rest[-2]) / rest[-1], *rest[:-2]) / rest[-1])
-
-
-# name: (values, shapes, the logarithm of the density of x, shapes, loc and scale; of a discrete one without scale)
-DISTRIBUTIONS = {
-    "norm": (LINE, (), scaled(lambda y: mp.npdf(y))),
-    "t": (LINE, (3.0,), scaled(lambda y, df: mp.gamma((df + 1) / 2) / mp.gamma(df / 2) / mp.sqrt(df * mp.pi)
-                               * (1 + y * y / df) ** (-(df + 1) / 2))),
-    "gamma": (HALF, (2.5,), scaled(lambda y, a: y ** (a - 1) * mp.exp(-y) / mp.gamma(a))),
-    "beta": (UNIT, (2.5, 3.5), scaled(lambda y, a, b: y ** (a - 1) * (1 - y) ** (b - 1) / mp.beta(a, b))),
-    "chi2": (HALF, (5.0,), scaled(lambda y, df: y ** (df / 2 - 1) * mp.exp(-y / 2) / mp.gamma(df / 2) / 2 ** (df / 2))),
-    "expon": (HALF, (), scaled(lambda y: mp.exp(-y))),
-    "lognorm": (HALF, (0.7,), scaled(lambda y, s: mp.npdf(mp.log(y) / s) / (s * y))),
-    "uniform": (UNIT, (), scaled(lambda y: mp.mpf(1))),
-    "poisson": (COUNTS, (3.3,), lambda k, mu, loc: (k - loc) * mp.log(mu) - mu - mp.loggamma(k - loc + 1)),
-    "binom": (COUNTS, (5, 0.3), lambda k, n, p, loc: mp.log(mp.binomial(n, k - loc)) + (k - loc) * mp.log(p)
-              + (n - k + loc) * mp.log(1 - p)),
-}
-CONTINUOUS = [name for name in DISTRIBUTIONS if name not in ("poisson", "binom")]
-LOC_SCALE = (0.25, 1.5)
+# name: (values inside of the support, at its edges and outside; shapes)
+VALUES = {"norm": (LINE, ()), "t": (LINE, (3.0,)), "gamma": (HALF, (2.5,)), "beta": (UNIT, (2.5, 3.5)), "chi2": (HALF, (5.0,)),
+          "expon": (HALF, ()), "lognorm": (HALF, (0.7,)), "uniform": (UNIT, ()), "poisson": (COUNTS, (3.3,)),
+          "binom": (COUNTS, (5, 0.3))}
 
 
 def at(name):
     """(values, parameters) of a distribution: its standardised values, moved."""
-    values, shapes, _ = DISTRIBUTIONS[name]
+    values, shapes = VALUES[name]
     if name in CONTINUOUS:
         return np.array(values) * LOC_SCALE[1] + LOC_SCALE[0], (*shapes, *LOC_SCALE)
     return np.array(values) + 1.0, (*shapes, 1.0)
@@ -69,61 +50,59 @@ def test_values(name):
             np.testing.assert_allclose(found.data, getattr(theirs, method)(q, *parameters), rtol=1e-11, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", DISTRIBUTIONS)
-def test_log_density_against_mpmath(name):
-    """First and second derivatives of the logarithm by the value and every parameter."""
-    x, parameters = at(name)
-    log_density = DISTRIBUTIONS[name][2]
-    method = getattr(getattr(stats, name), "logpdf" if name in CONTINUOUS else "logpmf")
-    whole = {"binom": {1}}.get(name, set()) | (set() if name in CONTINUOUS else {0, len(parameters)})
-    inside = [v for v, z in zip(x, method(x, *parameters)) if np.isfinite(z)]
-    assert len(inside) > 2
-    for i in range(len(parameters) + 1):
-        if i in whole or name == "uniform" and i < 2:
-            continue
-        for v in inside:
-            arguments = [v, *parameters]
-            once = tg.grad(method, i)
-            with mp.workdps(30), np.errstate(all="ignore"):
-                orders = [tuple(k * (j == i) for j in range(len(arguments))) for k in (1, 2)]
-                first, second = (float(mp.diff(log_density, tuple(map(mp.mpf, arguments)), order)) for order in orders)
-            assert float(once(*map(np.float64, arguments))) == pytest.approx(first, rel=1e-11, abs=1e-12)
-            twice = tg.grad(once, i)(*map(np.float64, arguments))
-            assert float(twice) == pytest.approx(second, rel=1e-9, abs=1e-10)
+def compare(name, method, arguments, wanted, exactness=1e-11):
+    """Values, first and second derivatives by the wanted arguments, with mpmath's; beside its zeros with the greatest."""
+    function, exact_function = getattr(getattr(stats, name), method), theirs(name, method)
+    none = (0,) * len(arguments)
+    with np.errstate(all="ignore"):
+        z = function(*[tg.tensor(x) if i in wanted else x for i, x in enumerate(arguments)])
+        np.testing.assert_allclose(getattr(z, "data", z), exact(exact_function, arguments, none), rtol=exactness)
+        for i in wanted:
+            slope = function
+            for order, rtol, atol in ((1, exactness, 1e-13), (2, 1e-8, 1e-11)):
+                slope = tg.elementwise_grad(slope, i)
+                expected = exact(exact_function, arguments, tuple(order * (k == i) for k in range(len(arguments))))
+                np.testing.assert_allclose(slope(*arguments), expected, rtol=rtol, atol=atol * np.abs(expected).max(),
+                                           err_msg=f"order {order} by argument {i}")
 
 
-@pytest.mark.parametrize("name", CONTINUOUS)
-def test_distribution_functions(name):
-    """The derivative of cdf is pdf, that of sf its negative, those of quantiles the inverses; moved by loc and scale, too."""
-    x, parameters = at(name)
-    ours = getattr(stats, name)
-    density = ours.pdf(x, *parameters)
-    some = (density > 1e-8) & (ours.cdf(x, *parameters) > 1e-8) & (ours.sf(x, *parameters) > 1e-8)
-    x, density = x[some], density[some]
-    assert x.size > 1
-    one = tg.elementwise_grad
-    np.testing.assert_allclose(one(ours.cdf)(x, *parameters), density, rtol=1e-10)
-    np.testing.assert_allclose(one(ours.sf)(x, *parameters), -density, rtol=1e-10)
-    np.testing.assert_allclose(one(ours.logcdf)(x, *parameters), density / ours.cdf(x, *parameters), rtol=1e-10)
-    np.testing.assert_allclose(one(ours.logsf)(x, *parameters), -density / ours.sf(x, *parameters), rtol=1e-10)
-    np.testing.assert_allclose(one(ours.ppf)(ours.cdf(x, *parameters), *parameters), 1 / density, rtol=1e-8)
-    np.testing.assert_allclose(one(ours.isf)(ours.sf(x, *parameters), *parameters), -1 / density, rtol=1e-8)
-    loc, scale = len(parameters) - 1, len(parameters)
-    full = [np.full(x.shape, float(p)) for p in parameters]
-    np.testing.assert_allclose(one(ours.cdf, loc)(x, *full), -density, rtol=1e-10)
-    np.testing.assert_allclose(one(ours.cdf, scale)(x, *full), -density * (x - LOC_SCALE[0]) / LOC_SCALE[1], rtol=1e-10,
-                               atol=1e-14)
-    np.testing.assert_allclose(one(one(ours.cdf))(x, *parameters), one(ours.pdf)(x, *parameters), rtol=1e-9, atol=1e-13)
+@pytest.mark.parametrize("name, method", [(name, method) for name in DISTRIBUTIONS for method in methods(name)])
+def test_against_mpmath(name, method):
+    """At some points of the grid of benchmarks/accuracy.py, which shows all of them."""
+    arguments, wanted = points(name, method)
+    some = np.unique(np.linspace(0, len(arguments[0]) - 1, 4).astype(int))
+    compare(name, method, [x[some] for x in arguments], wanted)
 
 
-def test_discrete_distribution_functions():
-    """Their derivatives by the parameter are those of the sums of the mass."""
-    for name, shapes, i in (("poisson", (3.3,), 1), ("binom", (5, 0.3), 2)):
-        ours = getattr(stats, name)
-        for k in range(6):
-            mass = sum(float(tg.grad(ours.pmf, i)(float(j), *shapes)) for j in range(k + 1))
-            assert float(tg.grad(ours.cdf, i)(float(k), *shapes)) == pytest.approx(mass, rel=1e-10, abs=1e-12)
-            assert float(tg.grad(ours.sf, i)(float(k), *shapes)) == pytest.approx(-mass, rel=1e-10, abs=1e-12)
+@pytest.mark.parametrize("name, method, at, by", [
+    ("t", "pdf", (-2.0, 1e3, 0.25, 1.5), (0, 1, 2, 3)), ("gamma", "pdf", (1.03e4, 1e4, 0.0, 1.0), (0, 1, 3)),
+    ("chi2", "logpdf", (1e4, 9.8e3, 0.0, 1.0), (0, 1)), ("beta", "pdf", (0.3, 400.0, 900.0, 0.0, 1.0), (0, 1, 2)),
+    ("beta", "pdf", (1e-3, 2.5, 900.0, 0.0, 1.0), (0, 1, 2)), ("poisson", "pmf", (1000, 1010.0, 0), (1,)),
+    ("binom", "pmf", (52, 1000, 0.05, 0), (2,)), ("binom", "logpmf", (0, 5, 1e-6, 0), (2,))])
+def test_densities_of_large_shapes(name, method, at, by):
+    """They are small differences of great terms."""
+    compare(name, method, [np.array([x]) for x in at], by)
+
+
+@pytest.mark.parametrize("name, method, at, by", [
+    ("gamma", "logsf", (800.0, 2.5, 0.0, 1.0), (0, 3)), ("gamma", "logcdf", (1e-3, 160.0, 0.0, 1.0), (0, 3)),
+    ("chi2", "logcdf", (5.0, 1e4, 0.0, 1.0), (0, 3)), ("beta", "logsf", (0.7, 0.3, 900.0, 0.0, 1.0), (0, 3)),
+    ("beta", "logcdf", (0.1, 400.0, 3.5, 0.0, 1.0), (0, 4)), ("t", "logcdf", (-40.0, 1e4, 0.0, 1.0), (0, 3)),
+    ("t", "logsf", (1e3, 500.0, 0.0, 1.0), (0, 3)), ("poisson", "logsf", (150, 1e-3, 0), (1,)),
+    ("poisson", "logcdf", (3, 1e4, 0), (1,)), ("binom", "logcdf", (1, 1000, 0.999, 0), (2,)),
+    ("binom", "logsf", (900, 1000, 1e-4, 0), (2,))])
+def test_tails_that_underflow(name, method, at, by):
+    """The logarithm of a probability that is 0 in float64, and its derivatives."""
+    probability = method.removeprefix("log")
+    assert getattr(getattr(scipy.stats, name), probability)(*at) == 0
+    compare(name, method, [np.array([x]) for x in at], by, 1e-12)
+
+
+def test_at_the_end_of_the_support():
+    """The logarithm of 0, and its derivative."""
+    with np.errstate(all="ignore"):
+        for function, shapes in ((stats.gamma.logcdf, (2.5,)), (stats.beta.logcdf, (2.5, 0.5)), (stats.chi2.logcdf, (5.0,))):
+            assert function(tg.tensor(0.0), *shapes).item() == -np.inf and tg.grad(function)(0.0, *shapes) == np.inf
 
 
 def test_outside_of_the_support():

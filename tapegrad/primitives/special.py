@@ -10,14 +10,10 @@ import math
 import numpy as np
 from scipy import special
 
+from tapegrad.primitives.densities import like, ratio
 from tapegrad.primitives.registry import primitive, table
 
 ROOT_PI, ROOT_2PI = math.sqrt(math.pi), math.sqrt(2 * math.pi)
-
-
-def _like(F, c, d):
-    """c in the dtype of d: integer parameters make float32 wider."""
-    return c if c.dtype == d.dtype else F.astype(c, d.dtype)
 
 
 def _polygamma(n, x):
@@ -33,41 +29,39 @@ def _hazard(x):
     return math.sqrt(2 / math.pi) / special.erfcx(x * -math.sqrt(0.5))
 
 
+def _hazard_excess(x):
+    """hazard(x) + x; below -5 by a continued fraction of -x (NIST 7.9), without cancellation."""
+    below = x < -5
+    s = np.where(below, -x, 5.0)
+    tail = s
+    for j in range(40, 0, -1):
+        tail = j / (s + tail)
+    z = np.where(below, tail, _hazard(x) + x)
+    return z.astype(x.dtype) if isinstance(x, (np.ndarray, np.generic)) else z
+
+
 def _gamma_density(F, d, a, x):
-    return F.strong_multiply(d, _like(F, F.exp(F.special_xlogy(a - 1, x) - x - F.special_gammaln(a)), d))
+    return F.strong_multiply(d, like(F, F.exp(F.special_log_gamma_density(a, x)), d))
 
 
 def _gamma_width(F, d, a, z):
-    return F.strong_multiply(d, _like(F, F.exp(z + F.special_gammaln(a) - F.special_xlogy(a - 1, z)), d))
-
-
-def _beta_exponent(F, a, b, x):
-    return F.special_xlogy(a - 1, x) + F.special_xlog1py(b - 1, -x) - F.special_betaln(a, b)
+    return F.strong_multiply(d, like(F, F.exp(-F.special_log_gamma_density(a, z)), d))
 
 
 def _beta_density(F, d, a, b, x):
-    return F.strong_multiply(d, _like(F, F.exp(_beta_exponent(F, a, b, x)), d))
+    return F.strong_multiply(d, like(F, F.exp(F.special_log_beta_density(a, b, x)), d))
 
 
-def _beta_width(F, d, a, b, z):
-    return F.strong_multiply(d, _like(F, F.exp(-_beta_exponent(F, a, b, z)), d))
-
-
-def _t_exponent(F, df, x):
-    """The logarithm of the density of Student's distribution."""
-    return (F.special_gammaln((df + 1) * 0.5) - F.special_gammaln(df * 0.5) - 0.5 * F.log(df * math.pi)
-            - (df + 1) * 0.5 * F.log1p(x * x / df))
-
-
-def _ratio(F, x, y):
-    """x / y, and x where both are 0."""
-    return x / F.where(F.logical_and(F.equal(x, 0), F.equal(y, 0)), 1.0, y)
+def _beta_width(F, d, a, b, z, rest):
+    """1 / density at z, of which 1 - rest is the same."""
+    width = F.where(F.less(z, 0.5), -F.special_log_beta_density(a, b, z), -F.special_log_beta_density(b, a, rest))
+    return F.strong_multiply(d, like(F, F.exp(width), d))
 
 
 def _expn_dx(F, d, z, n, x):
     """-E_(n-1)(x), where E_0(x) = exp(-x) / x."""
     nothing = F.less_equal(n, 0)
-    return -F.strong_multiply(d, _like(F, F.where(nothing, z * (1 + 1 / x), F.special_expn(F.maximum(n, 1) - 1, x)), d))
+    return -F.strong_multiply(d, like(F, F.where(nothing, z * (1 + 1 / x), F.special_expn(F.maximum(n, 1) - 1, x)), d))
 
 
 def _row(name, *dg):
@@ -77,7 +71,7 @@ def _row(name, *dg):
 def _mean(F, name, d, v, x):
     """The two neighbours of a Bessel function of order v, and their mean's sign is left to the rule."""
     function = getattr(F, f"special_{name}")
-    return _like(F, function(v - 1, x), d), _like(F, function(v + 1, x), d)
+    return like(F, function(v - 1, x), d), like(F, function(v + 1, x), d)
 
 
 def _jv_dx(name):
@@ -123,13 +117,13 @@ _row("gammasgn", None)
 _row("rgamma", lambda F, d, z, x: F.strong_multiply(d, _rgamma_slope(F, z, x)))
 _row("psi", lambda F, d, _z, x: F.strong_multiply(d, F.special_polygamma(1, x)))
 primitive("special_polygamma", _polygamma, None, lambda F, d, _z, n, x: F.strong_multiply(d, F.special_polygamma(n + 1, x)))
-_row("beta", lambda F, d, z, a, b: F.strong_multiply(d, z * (F.special_psi(a) - F.special_psi(a + b))),
-             lambda F, d, z, a, b: F.strong_multiply(d, z * (F.special_psi(b) - F.special_psi(a + b))))
-_row("betaln", lambda F, d, _z, a, b: F.strong_multiply(d, F.special_psi(a) - F.special_psi(a + b)),
-               lambda F, d, _z, a, b: F.strong_multiply(d, F.special_psi(b) - F.special_psi(a + b)))
-_row("poch", lambda F, d, z, a, m: F.strong_multiply(d, z * (F.special_psi(a + m) - F.special_psi(a))),
+_row("beta", lambda F, d, z, a, b: -F.strong_multiply(d, z * F.special_polygamma_step(0, a, b)),
+             lambda F, d, z, a, b: -F.strong_multiply(d, z * F.special_polygamma_step(0, b, a)))
+_row("betaln", lambda F, d, _z, a, b: -F.strong_multiply(d, F.special_polygamma_step(0, a, b)),
+               lambda F, d, _z, a, b: -F.strong_multiply(d, F.special_polygamma_step(0, b, a)))
+_row("poch", lambda F, d, z, a, m: F.strong_multiply(d, z * F.special_polygamma_step(0, a, m)),
              lambda F, d, z, a, m: F.strong_multiply(d, z * F.special_psi(a + m)))
-_row("binom", lambda F, d, z, n, k: F.strong_multiply(d, z * (F.special_psi(n + 1) - F.special_psi(n - k + 1))),
+_row("binom", lambda F, d, z, n, k: F.strong_multiply(d, z * F.special_polygamma_step(0, n - k + 1, k)),
               lambda F, d, z, n, k: F.strong_multiply(d, z * (F.special_psi(n - k + 1) - F.special_psi(k + 1))))
 _row("gammainc", None, lambda F, d, _z, a, x: _gamma_density(F, d, a, x))
 _row("gammaincc", None, lambda F, d, _z, a, x: -_gamma_density(F, d, a, x))
@@ -137,8 +131,8 @@ _row("gammaincinv", None, lambda F, d, z, a, _y: _gamma_width(F, d, a, z))
 _row("gammainccinv", None, lambda F, d, z, a, _y: -_gamma_width(F, d, a, z))
 _row("betainc", None, None, lambda F, d, _z, a, b, x: _beta_density(F, d, a, b, x))
 _row("betaincc", None, None, lambda F, d, _z, a, b, x: -_beta_density(F, d, a, b, x))
-_row("betaincinv", None, None, lambda F, d, z, a, b, _y: _beta_width(F, d, a, b, z))
-_row("betainccinv", None, None, lambda F, d, z, a, b, _y: -_beta_width(F, d, a, b, z))
+_row("betaincinv", None, None, lambda F, d, z, a, b, y: _beta_width(F, d, a, b, z, F.special_betainccinv(b, a, y)))
+_row("betainccinv", None, None, lambda F, d, z, a, b, y: -_beta_width(F, d, a, b, z, F.special_betaincinv(b, a, y)))
 
 # The error function and the normal distribution
 _row("erfcx", lambda F, d, z, x: F.strong_multiply(d, 2 * x * z - 2 / ROOT_PI))
@@ -150,27 +144,30 @@ _row("ndtr", lambda F, d, _z, x: d * (F.exp(-0.5 * (x * x)) / ROOT_2PI))
 _row("log_ndtr", lambda F, d, _z, x: F.strong_multiply(d, F.special_hazard(x)))
 _row("ndtri", lambda F, d, z, _x: F.strong_multiply(d, ROOT_2PI * F.exp(0.5 * (z * z))))
 _row("ndtri_exp", lambda F, d, z, _x: F.strong_multiply(d, 1 / F.special_hazard(z)))
-primitive("special_hazard", _hazard, lambda F, d, z, x: -F.strong_multiply(d, z * (x + z)))
+primitive("special_hazard", _hazard, lambda F, d, z, x: -F.strong_multiply(d, z * F.special_hazard_excess(x)))
+primitive("special_hazard_excess", _hazard_excess,
+          lambda F, d, z, x: F.strong_multiply(d, 1 - F.special_hazard(x) * z))
 _row("owens_t", lambda F, d, _z, h, a: -d * ((F.special_ndtr(a * h) - 0.5) * F.exp(-0.5 * (h * h)) / ROOT_2PI),
                 lambda F, d, _z, h, a: d * (F.exp(-0.5 * (h * h) * (1 + a * a)) / (2 * math.pi * (1 + a * a))))
-_row("stdtr", None, lambda F, d, _z, df, x: F.strong_multiply(d, _like(F, F.exp(_t_exponent(F, df, x)), d)))
-_row("stdtrit", None, lambda F, d, z, df, _p: F.strong_multiply(d, _like(F, F.exp(-_t_exponent(F, df, z)), d)))
+_row("stdtr", None, lambda F, d, _z, df, x: F.strong_multiply(d, like(F, F.exp(F.special_log_t_density(df, x)), d)))
+_row("stdtrit", None, lambda F, d, z, df, _p: F.strong_multiply(d, like(F, F.exp(-F.special_log_t_density(df, z)), d)))
 
 # Logistic functions and entropies
+_row("expit", lambda F, d, z, x: d * (z * F.special_expit(-x)))
 _row("logit", lambda F, d, _z, x: F.strong_multiply(d, 1 / (x * (1 - x))))
-_row("log_expit", lambda F, d, _z, x: d * F.sigmoid(-x))
+_row("log_expit", lambda F, d, _z, x: d * F.special_expit(-x))
 _row("xlogy", lambda F, d, _z, _x, y: F.strong_multiply(d, F.log(y)),
-              lambda F, d, _z, x, y: F.strong_multiply(d, _ratio(F, x, y)))
+              lambda F, d, _z, x, y: F.strong_multiply(d, ratio(F, x, y)))
 _row("xlog1py", lambda F, d, _z, _x, y: F.strong_multiply(d, F.log1p(y)),
-                lambda F, d, _z, x, y: F.strong_multiply(d, _ratio(F, x, 1 + y)))
+                lambda F, d, _z, x, y: F.strong_multiply(d, ratio(F, x, 1 + y)))
 _row("entr", lambda F, d, _z, x: -F.strong_multiply(d, F.log(x) + 1))
-_row("rel_entr", lambda F, d, _z, x, y: F.strong_multiply(d, F.log(_ratio(F, x, y)) + 1),
-                 lambda F, d, _z, x, y: -F.strong_multiply(d, _ratio(F, x, y)))
-_row("kl_div", lambda F, d, _z, x, y: F.strong_multiply(d, F.log(_ratio(F, x, y))),
-               lambda F, d, _z, x, y: F.strong_multiply(d, 1 - _ratio(F, x, y)))
+_row("rel_entr", lambda F, d, _z, x, y: F.strong_multiply(d, F.log(ratio(F, x, y)) + 1),
+                 lambda F, d, _z, x, y: -F.strong_multiply(d, ratio(F, x, y)))
+_row("kl_div", lambda F, d, _z, x, y: F.strong_multiply(d, F.log(ratio(F, x, y))),
+               lambda F, d, _z, x, y: F.strong_multiply(d, 1 - ratio(F, x, y)))
 _row("exp10", lambda F, d, z, _x: F.strong_multiply(d, math.log(10) * z))
 _row("cosm1", lambda F, d, _z, x: -d * F.sin(x))
-_row("boxcox", lambda F, d, _z, x, p: F.strong_multiply(d, _like(F, x ** (p - 1), d)), None)
+_row("boxcox", lambda F, d, _z, x, p: F.strong_multiply(d, like(F, x ** (p - 1), d)), None)
 
 # Bessel functions
 _row("j0", lambda F, d, _z, x: -d * F.special_j1(x))
@@ -196,10 +193,10 @@ _row("kve", None, _kve_dx)
 _row("expi", lambda F, d, _z, x: F.strong_multiply(d, F.exp(x) / x))
 _row("exp1", lambda F, d, _z, x: -F.strong_multiply(d, F.exp(-x) / x))
 _row("expn", None, _expn_dx)
-_row("zeta", None, lambda F, d, _z, x, q: F.strong_multiply(d, _like(F, -x * F.special_zeta(x + 1, q), d)))
+_row("zeta", None, lambda F, d, _z, x, q: F.strong_multiply(d, like(F, -x * F.special_zeta(x + 1, q), d)))
 
 # The row of each of SciPy's ufuncs; of some of them NumPy's or tapegrad's own. kn and yn have no float32.
 ROWS = {row.plain: row for name, row in table.items() if name.startswith("special_")}
 ROWS |= {getattr(special, name): table.get(row) for name, row in {
-    "erf": "erf", "erfc": "erfc", "expit": "sigmoid", "exp2": "exp2", "expm1": "expm1", "log1p": "log1p", "cbrt": "cbrt",
+    "erf": "erf", "erfc": "erfc", "exp2": "exp2", "expm1": "expm1", "log1p": "log1p", "cbrt": "cbrt",
     "kn": "special_kv", "yn": "special_yv", "jve": "special_jv"}.items()}

@@ -20,6 +20,7 @@ import numpy as np
 from scipy import stats as theirs
 
 from tapegrad import functions, linalg
+from tapegrad.core.record import recorded
 from tapegrad.errors import ShapeError
 from tapegrad.errors import describe as described
 from tapegrad.functions.arguments import all_true, as_tensor, check_constant, constant, floats, value
@@ -182,10 +183,8 @@ def _example(name: str, what: str, call: str, shown: str, by: str, slope: str) -
             f">>> tg.grad(tg.scipy.stats.{name}.{method}, {by})({call})\narray({slope})\n").replace(", )", ")")
 
 
-def _t_log(y: Tensor, df: Any) -> Any:
-    df = as_tensor(df, y)
-    return (special.gammaln((df + 1) * 0.5) - special.gammaln(df * 0.5) - 0.5 * _log(df * math.pi)
-            - (df + 1) * 0.5 * functions.log1p(y * y / df))
+def _half(df: Any, y: Tensor) -> Any:
+    return as_tensor(df, y) * 0.5
 
 
 norm = Distribution(
@@ -197,32 +196,38 @@ norm = Distribution(
 t = Distribution(
     "t", "df", _example("t", "Student's distribution: (1 + y^2 / df)^(-(df + 1) / 2), over its integral.", "1.0, 3.0",
                         "-1.57625299", "1", "0.04930614"),
-    {"log": _t_log, "cdf": lambda y, df: special.stdtr(df, y), "sf": lambda y, df: special.stdtr(df, -y),
+    {"log": lambda y, df: recorded.special_log_t_density(as_tensor(df, y), y),
+     "cdf": lambda y, df: special.stdtr(df, y), "sf": lambda y, df: special.stdtr(df, -y),
+     "logcdf": lambda y, df: recorded.special_log_stdtr(constant("t.logcdf", df), y),
+     "logsf": lambda y, df: recorded.special_log_stdtr(constant("t.logsf", df), -y),
      "ppf": lambda q, df: special.stdtrit(df, q), "isf": lambda q, df: -special.stdtrit(df, q)}, valid=lambda df: df > 0)
 gamma = Distribution(
     "gamma", "a", _example("gamma", "The gamma distribution: y^(a-1) exp(-y) / gamma(a), y = (x - loc) / scale.", "1.5, 2.0",
                            "-1.09453489", "1", "-0.01731923"),
-    {"log": lambda y, a: special.xlogy(functions.subtract(a, 1), y) - y - special.gammaln(as_tensor(a, y)),
+    {"log": lambda y, a: recorded.special_log_gamma_density(as_tensor(a, y), y),
      "cdf": lambda y, a: special.gammainc(a, y), "sf": lambda y, a: special.gammaincc(a, y),
+     "logcdf": lambda y, a: recorded.special_log_gammainc(constant("gamma.logcdf", a), y),
+     "logsf": lambda y, a: recorded.special_log_gammaincc(constant("gamma.logsf", a), y),
      "ppf": lambda q, a: special.gammaincinv(a, q), "isf": lambda q, a: special.gammainccinv(a, q)},
     low=0.0, valid=lambda a: a > 0)
 beta = Distribution(
     "beta", "a b", _example("beta", "The beta distribution: y^(a-1) (1-y)^(b-1) / beta(a, b).", "0.25, 2.0, 3.0", "0.52324814",
                             "0", "1.33333333"),
-    {"log": lambda y, a, b: (special.xlogy(functions.subtract(a, 1), y) + special.xlog1py(functions.subtract(b, 1), -y)
-                             - special.betaln(as_tensor(a, y), b)),
+    {"log": lambda y, a, b: recorded.special_log_beta_density(as_tensor(a, y), as_tensor(b, y), y),
      "cdf": lambda y, a, b: special.betainc(a, b, y), "sf": lambda y, a, b: special.betaincc(a, b, y),
+     "logcdf": lambda y, a, b: recorded.special_log_betainc(constant("beta.logcdf", a), constant("beta.logcdf", b), y),
+     "logsf": lambda y, a, b: recorded.special_log_betaincc(constant("beta.logsf", a), constant("beta.logsf", b), y),
      "ppf": lambda q, a, b: special.betaincinv(a, b, q), "isf": lambda q, a, b: special.betainccinv(a, b, q)},
     low=0.0, high=1.0, valid=lambda a, b: (a > 0) & (b > 0))
 chi2 = Distribution(
     "chi2", "df", _example("chi2", "The chi-squared distribution: that of 2 y, y of the gamma distribution with a = df / 2.",
                            "1.5, 3.0", "-1.46620598", "1", "-0.16208602"),
-    {"log": lambda y, df: (special.xlogy(functions.multiply(df, 0.5) - 1, y) - 0.5 * y
-                           - special.gammaln(functions.multiply(df, 0.5)) - functions.multiply(df, 0.5 * math.log(2))),
-     "cdf": lambda y, df: special.gammainc(functions.multiply(df, 0.5), 0.5 * y),
-     "sf": lambda y, df: special.gammaincc(functions.multiply(df, 0.5), 0.5 * y),
-     "ppf": lambda q, df: 2 * special.gammaincinv(functions.multiply(df, 0.5), q),
-     "isf": lambda q, df: 2 * special.gammainccinv(functions.multiply(df, 0.5), q)}, low=0.0, valid=lambda df: df > 0)
+    {"log": lambda y, df: recorded.special_log_gamma_density(_half(df, y), 0.5 * y) - math.log(2),
+     "cdf": lambda y, df: special.gammainc(_half(df, y), 0.5 * y), "sf": lambda y, df: special.gammaincc(_half(df, y), 0.5 * y),
+     "logcdf": lambda y, df: recorded.special_log_gammainc(constant("chi2.logcdf", _half(df, y)), 0.5 * y),
+     "logsf": lambda y, df: recorded.special_log_gammaincc(constant("chi2.logsf", _half(df, y)), 0.5 * y),
+     "ppf": lambda q, df: 2 * special.gammaincinv(_half(df, q), q),
+     "isf": lambda q, df: 2 * special.gammainccinv(_half(df, q), q)}, low=0.0, valid=lambda df: df > 0)
 expon = Distribution(
     "expon", "", _example("expon", "The exponential distribution: exp(-y), y = (x - loc) / scale.", "1.5, 0.0, 2.0",
                       "-1.44314718", "2", "-0.125"),
@@ -239,14 +244,17 @@ lognorm = Distribution(
 uniform = Distribution(
     "uniform", "", _example("uniform", "The uniform distribution on [loc, loc + scale].", "1.5, 0.0, 2.0", "-0.69314718",
                         "2", "-0.5"),
-    {"log": lambda y: 0 * y, "cdf": lambda y: y, "sf": lambda y: 1 - y, "ppf": lambda q: q, "isf": lambda q: 1 - q},
+    {"log": lambda y: 0 * y, "cdf": lambda y: y, "sf": lambda y: 1 - y,
+     "logcdf": lambda y: _log(y), "logsf": lambda y: functions.log1p(-y), "ppf": lambda q: q, "isf": lambda q: 1 - q},
     low=0.0, high=1.0)
 poisson = Distribution(
     "poisson", "mu", _example("poisson", "The Poisson distribution: mu^k exp(-mu) / k!", "2.0, 1.5", "-1.38221696", "1",
                               "0.33333333"),
-    {"log": lambda k, mu: special.xlogy(k, mu) - special.gammaln(k + 1) - mu,
+    {"log": lambda k, mu: recorded.special_log_gamma_density(k + 1, as_tensor(mu, k)),
      "cdf": lambda k, mu: special.gammaincc(value(k) + 1, as_tensor(mu)),
-     "sf": lambda k, mu: special.gammainc(value(k) + 1, as_tensor(mu))},
+     "sf": lambda k, mu: special.gammainc(value(k) + 1, as_tensor(mu)),
+     "logcdf": lambda k, mu: recorded.special_log_gammaincc(value(k) + 1, as_tensor(mu)),
+     "logsf": lambda k, mu: recorded.special_log_gammainc(value(k) + 1, as_tensor(mu))},
     low=0.0, valid=lambda mu: mu >= 0)
 
 
@@ -257,26 +265,28 @@ def _below(k: Tensor, n: Any) -> tuple[Array, Array, Array]:
     return held + 1, np.where(below, value(n) - held, 1), below
 
 
-def _binom_cdf(k: Tensor, n: Any, p: Any) -> Tensor:
-    a, b, below = _below(k, constant("binom.cdf", n))
-    return where(below, special.betaincc(a, b, as_tensor(p)), 1.0)
+def _binom_tail(method: str, tail: Callable[..., Tensor], complete: float) -> Formula:
+    """The tail of the beta distribution that cdf, sf or its logarithm is, and what that is for k = n."""
+    def function(k: Tensor, n: Any, p: Any) -> Tensor:
+        a, b, below = _below(k, constant(f"binom.{method}", n))
+        return where(below, tail(a, b, as_tensor(p)), complete)
 
-
-def _binom_sf(k: Tensor, n: Any, p: Any) -> Tensor:
-    a, b, below = _below(k, constant("binom.sf", n))
-    return where(below, special.betainc(a, b, as_tensor(p)), 0.0)
+    return function
 
 
 def _binom_log(k: Tensor, n: Any, p: Any) -> Any:
-    left = functions.subtract(n, k)
-    return (special.gammaln(functions.add(as_tensor(n, k), 1)) - special.gammaln(k + 1) - special.gammaln(left + 1)
-            + special.xlogy(k, p) + special.xlog1py(left, functions.negative(p)))
+    n, p = as_tensor(n, k), as_tensor(p, k)
+    z = recorded.special_log_beta_density(k + 1, n - k + 1, p) - functions.log1p(n)
+    at_end = (value(k) == 0) | (value(k) == value(n))   # the coefficient is 1
+    return where(at_end, special.xlogy(k, p) + special.xlog1py(n - k, -p), z)
 
 
 binom = Distribution(
     "binom", "n p", _example("binom", "The binomial distribution: n! / (k! (n-k)!) p^k (1-p)^(n-k).", "2.0, 5, 0.25",
                       "-1.33304985", "2", "4."),
-    {"log": _binom_log, "cdf": _binom_cdf, "sf": _binom_sf}, low=0.0, high=lambda n, p: n,
+    {"log": _binom_log, "cdf": _binom_tail("cdf", special.betaincc, 1.0), "sf": _binom_tail("sf", special.betainc, 0.0),
+     "logcdf": _binom_tail("logcdf", recorded.special_log_betaincc, 0.0),
+     "logsf": _binom_tail("logsf", recorded.special_log_betainc, -math.inf)}, low=0.0, high=lambda n, p: n,
     valid=lambda n, p: (n >= 0) & (n == np.floor(n)) & (p >= 0) & (p <= 1))
 
 

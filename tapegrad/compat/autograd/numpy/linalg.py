@@ -19,20 +19,24 @@ def T(x: Any) -> Any:
     return anp.swapaxes(x, -1, -2)
 
 
-def _mirrored(a: Any, UPLO: str) -> Any:
-    """The matrix whose other triangle is the conjugate of the one that is read: all of the gradient is by that one."""
-    strict = anp.tril(a, -1) if UPLO.upper() == "L" else anp.triu(a, 1)
-    return strict + anp.conj(T(strict)) + a * anp.eye(a.shape[-1])
+def _read(a: Any, UPLO: str) -> tuple[Any, str]:
+    """The matrix and the triangle for NumPy: one whose other triangle is the conjugate of the one that is read, so that all of
+    the gradient is by that one; the lower, so that vectors have the same signs with a gradient and without.
+    """
+    if UPLO not in ("U", "u") and not (UPLO in ("L", "l") and holds_tensor((a,))):
+        return a, UPLO
+    strict = anp.tril(a, -1) if UPLO in ("L", "l") else anp.triu(a, 1)
+    return strict + anp.conj(T(strict)) + a * anp.eye(a.shape[-1]), "L"
 
 
 def eigh(a: Any, UPLO: str = "L") -> Any:
     """NumPy's eigh; the gradient is by the triangle that is read, as autograd has it."""
-    return _ours.eigh(_mirrored(a, UPLO) if holds_tensor((a,)) else a, UPLO)
+    return _ours.eigh(*_read(a, UPLO))
 
 
 def eigvalsh(a: Any, UPLO: str = "L") -> Any:
     """NumPy's eigvalsh; the gradient is by the triangle that is read."""
-    return _ours.eigvalsh(_mirrored(a, UPLO) if holds_tensor((a,)) else a, UPLO)
+    return _ours.eigvalsh(*_read(a, UPLO))
 
 
 __getattr__, __dir__ = face_of(_ours, globals())
