@@ -4,6 +4,7 @@ The bounds are totals; a failure lists what they are made of. A change that lowe
 """
 
 import os
+import re
 import sys
 from functools import partial
 from importlib.util import find_spec
@@ -137,6 +138,22 @@ def test_the_peak_memory_of_an_lstm_step():
     most = counts.most_bytes(lambda: backward(forward()))
     at_most = (LSTM_SAVED * M + LSTM_DELTAS) * one + sum(gradient.nbytes for gradient in parameters.values())
     assert most <= at_most, f"an LSTM step takes {(most - at_most) / one:.1f} arrays of {one} bytes more than {at_most} bytes"
+
+
+@pytest.mark.parametrize("size", ["N32-D80-H64-M20", "N64-D80-H128-M20"])
+def test_a_compiled_lstm_step_takes_no_more_memory_than_an_eager_one(size):
+    """What its program has for values, from forward to backward and meanwhile, and the gradients."""
+    loss, inputs, parameters = lstm_problem(*SIZES[size])
+    forward, backward = libraries.load("tapegrad").sweeps(loss, inputs, parameters)
+    backward(forward())
+    most = counts.most_bytes(lambda: backward(forward()))
+    F = libraries.load("tg.compile")
+    compiled, p = F.compiled(loss), {name: F.parameter(value) for name, value in parameters.items()}
+    text = str(compiled.explain(F, p=p, **libraries.convert(F.constant, inputs)))
+    found = re.search(r"memory: ([\d,]+) bytes from forward to backward, ([\d,]+) bytes meanwhile", text)
+    planned = [int(n.replace(",", "")) for n in found.groups()]
+    gradients = sum(gradient.nbytes for gradient in parameters.values())
+    assert sum(planned) + gradients <= most, f"{planned} and {gradients} bytes of gradients; an eager step takes {most}"
 
 
 def test_lstm_steps_leave_nothing_behind(lstm):

@@ -15,8 +15,10 @@ What runs
     simplify.py     passes that leave out what need not be computed
     products.py     passes that gather matrix products, over time steps and gates; look-ups instead of one-hot products
     fusion.py       which nodes are computed together, and in which order: instructions
-    recomputing.py  within a budget of memory, what is computed again instead of being kept
+    recomputing.py  what is computed again instead of being kept: what is cheap, and more within a budget of memory
     layout.py       where values are; what is concatenated is computed in its place
+    inplace.py      what is written over a value that nothing reads any more
+    arena.py        memory for all that: kept from forward to backward, or needed meanwhile
     text.py         the text of an elementwise kernel; library.py: those of sums and the softmax family; scalars.py: of loops
     program.py      the instructions as words, which kernels/program.py runs; memory from a pool
     listing.py      a program as text, and the time of each instruction

@@ -20,19 +20,17 @@ KERNEL, PRODUCT, REDUCE, LOOK_UP, PYTHON, JOIN, VIEW = "kernel", "product", "red
 class Instruction:
     """Nodes that are computed by one instruction, of one of the kinds above.
 
-    nodes    operands first
-    results  those of them that something else reads
+    nodes     operands first
+    results   those of them that something else reads
+    operands  what is read, each once
     """
 
-    __slots__ = ("kind", "nodes", "results")
+    __slots__ = ("kind", "nodes", "results", "operands")
 
     def __init__(self, kind, nodes, results):
         self.kind, self.nodes, self.results = kind, nodes, results
-
-    def operands(self):
-        """What is read, each once."""
-        inside = set(self.nodes)
-        return list(dict.fromkeys([x for node in self.nodes for x in reads(node) if x not in inside]))
+        inside = set(nodes)
+        self.operands = list(dict.fromkeys([x for node in nodes for x in reads(node) if x not in inside]))
 
 
 def kind_of(node):
@@ -82,11 +80,15 @@ class Schedule:
     """
 
     def __init__(self, graph, count, late=frozenset(), sparing=False):
-        self.late, self.sparing = late, sparing
+        self.late, self.sparing = set(late), sparing
         order = needed_values(graph)
         self.kinds = {node: kind_of(node) for node in order}
         self.splits = {node: split_of(node) for node in order if self.kinds[node] == KERNEL}
         early = self._needed(order, graph.outputs[:count])
+        for node in order:                              # late values, side by side
+            if (node not in early and self.kinds[node] in (JOIN, VIEW) and any([x in self.late for x in reads(node)])
+                    and all([x.row is None or x in self.late or x in early for x in reads(node)])):
+                self.late.add(node)
         self.users = defaultdict(list)
         for node in order:
             for x in reads(node):
@@ -94,8 +96,9 @@ class Schedule:
         self.kept = set(graph.outputs)
         self.always = self.kept | self.late             # and inputs, turned or side by side, that are read often
         for node in order:
-            if all([x.row is None or x in self.always for x in reads(node)]) and len(self.users[node]) >= products.OFTEN \
-                    and (self.kinds[node] in (JOIN, VIEW) or node.row is products.TURNED):
+            if all([x.row is None or x in self.always for x in reads(node)]) and (
+                    len(self.users[node]) >= products.OFTEN and self.kinds[node] in (JOIN, VIEW)
+                    or node.row is products.TURNED):
                 self.always.add(node)
         self.first = self._instructions([node for node in order if node in early])
         self.second = self._instructions([node for node in order if node not in early])
@@ -120,7 +123,16 @@ class Schedule:
         for (slot, *_), nodes in kernels.items():
             for part in self._connected(nodes):
                 others.append((slot, False, part[0].serial, self._one(KERNEL, part)))
-        return [instruction for *_, instruction in sorted(others, key=lambda item: item[:3])]
+        return self._with_joins_late([instruction for *_, instruction in sorted(others, key=lambda item: item[:3])])
+
+    def _with_joins_late(self, order):
+        """Concatenations of late values, of which some are copied, just before what reads them."""
+        for one in [one for one in reversed(order) if one.kind == JOIN and one.nodes[0] in self.late]:
+            readers = set(self.users[one.nodes[0]])
+            order = [other for other in order if other is not one]
+            at = next(i for i, other in enumerate(order) if not readers.isdisjoint(other.nodes))
+            order.insert(at, one)
+        return order
 
     def _one(self, kind, nodes):
         inside = set(nodes)
@@ -156,11 +168,26 @@ class Schedule:
                 slots[node] = latest
 
     def _postpone(self, order, slots):
-        """Have late nodes computed just before their first use."""
+        """Have late nodes computed just before their first use, or, kernels, when what they read is read last, if earlier."""
+        turns = self._turns(order, slots)
         for node in reversed(order):
             if node in self.late:
-                slots[node] = min([slots[user] - (self.kinds[user] not in (VIEW, JOIN) and not self._fused(node, user))
-                                   for user in self.users[node] if user in slots], default=slots[node])
+                first = min([slots[user] - (self.kinds[user] not in (VIEW, JOIN) and not self._fused(node, user))
+                             for user in self.users[node] if user in slots], default=slots[node])
+                slots[node] = min(first, turns.get(node, first))
+
+    def _turns(self, order, slots):
+        """{late elementwise node of several values: the slot in which others read these for the last time}: from then on it is
+        less than they are."""
+        sources, turns = {}, {}
+        for node in order:
+            if node in self.late and self.kinds[node] == KERNEL:
+                found = [sources.get(x, {x}) for x in reads(node) if x.row is not None]
+                found = sources[node] = set().union(*found)
+                if len(found) > 1 and found.isdisjoint(self.late):
+                    turns[node] = max([slots[user] for x in found for user in self.users[x]
+                                       if user in slots and user not in self.late], default=inf)
+        return turns
 
     def _outlives(self, x, node, slots, inside, depth=8):
         """Whether x is kept after its slot for another reason than `node`, or can be computed later itself."""

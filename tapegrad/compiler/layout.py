@@ -2,7 +2,7 @@
 
 A place is a part of a storage: rows of elements side by side, with a stride between rows. A view is another place in the
 storage of its operand. What a concatenation joins is computed in its place in the whole, where an instruction can write it
-there. Storages that are not alive at the same time share memory.
+there. Storages that are not alive at the same time share memory, and values of one kernel share a place (inplace.py).
 """
 
 import math
@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from tapegrad.compiler.fusion import JOIN, KERNEL, LOOK_UP, PRODUCT, VIEW
+from tapegrad.compiler.products import TURNED
 
 ALIGNED = 64            # bytes
 
@@ -20,13 +21,20 @@ class Storage:
     owner    "input", "output", "saved" (from the first part of a program to the second), "scratch"
     number   of the input or output
     offset   in bytes, in the array of its owner
+    made_for the node that fills it, alone or by its parts; others may be there before, and after (inplace.py)
     """
 
-    __slots__ = ("owner", "number", "offset", "nbytes", "dtype", "first", "last", "early", "late")
+    __slots__ = ("owner", "number", "offset", "nbytes", "dtype", "first", "last", "early", "late", "made_for")
 
-    def __init__(self, owner, dtype, size, number=0):
-        self.owner, self.dtype, self.number, self.nbytes, self.offset = owner, dtype, number, size * dtype.itemsize, 0
+    def __init__(self, owner, node, number=0):
+        self.owner, self.dtype, self.number, self.made_for, self.offset = owner, node.dtype, number, node, 0
+        self.nbytes = node.size * node.dtype.itemsize
         self.first, self.last, self.early, self.late = math.inf, -1, False, False
+
+    @property
+    def room(self):
+        """The bytes that it takes, with those up to the next one."""
+        return -(-self.nbytes // ALIGNED) * ALIGNED
 
 
 class Place:
@@ -40,6 +48,11 @@ class Place:
     @property
     def in_order(self):
         return self.rows == 1 or self.stride == self.columns
+
+    @property
+    def end(self):
+        """Behind its last element."""
+        return self.start + (self.rows - 1) * self.stride + self.columns
 
     def strides(self, shape):
         """The strides, in elements, of an array of this shape that is here."""
@@ -120,17 +133,20 @@ class Layout:
 
     places    {node: its place}
     copies    {the node of a concatenation: [(node, its place in it)]} of what can't be computed in its place
-    outputs   [(node, place)] that are copied there when the part is done: of the first part, of the second
+    parts     {the node of a concatenation: what is computed in its place}
+    moved     views that are copied: no place has their elements
+    returned  {instruction: [(node, place)]} of outputs that are copied when it is done
+    outputs   [(node, place)] of those that are copied when the part is done: of the first part, of the second
     """
 
     def __init__(self, schedule, graph, count):
-        self.places, self.copies, self.moved = {}, {}, set()
+        self.places, self.copies, self.parts, self.moved = {}, {}, {}, set()
         self.kinds = schedule.kinds
         first = [node for instruction in schedule.first for node in instruction.nodes]
         second = [node for instruction in schedule.second for node in instruction.nodes]
         self.early = set(first)
         for k, node in enumerate(graph.inputs):
-            self.places[node] = whole(Storage("input", node.dtype, node.size, k), node.shape)
+            self.places[node] = whole(Storage("input", node, k), node.shape)
         self.results = {node for part in (schedule.first, schedule.second) for one in part for node in one.results}
         self._give_outputs(graph, count)
         for node in reversed([*first, *second]):
@@ -144,8 +160,10 @@ class Layout:
                     continue
                 self.moved.add(node)
             if node in self.results and node not in self.places:
-                self.places[node] = whole(Storage("scratch", node.dtype, node.size), node.shape)
-        self.outputs = [self._to_copy(graph, range(count)), self._to_copy(graph, range(count, len(graph.outputs)))]
+                self.places[node] = whole(Storage("scratch", node), node.shape)
+        self.returned = {}
+        self.outputs = [self._return(graph, range(count), schedule.first),
+                        self._return(graph, range(count, len(graph.outputs)), schedule.second)]
 
     def _give_outputs(self, graph, count):
         """Compute an output where the caller gets it, unless it is a part of something else."""
@@ -153,25 +171,34 @@ class Layout:
         for k, node in enumerate(graph.outputs):
             if (node not in self.places and node not in joined and self.kinds[node] != VIEW
                     and (node in self.early) == (k < count)):
-                self.places[node] = whole(Storage("output", node.dtype, node.size, k), node.shape)
+                self.places[node] = whole(Storage("output", node, k), node.shape)
 
-    def _to_copy(self, graph, numbers):
-        return [(graph.outputs[k], whole(Storage("output", graph.outputs[k].dtype, graph.outputs[k].size, k),
-                                         graph.outputs[k].shape)) for k in numbers
-                if not ((own := self.places[graph.outputs[k]].storage).owner == "output" and own.number == k)]
+    def _return(self, graph, numbers, part):
+        """Note where outputs are to be copied that are not computed where the caller gets them."""
+        computed, rest = {node: one for one in part for node in one.results}, []
+        for k in numbers:
+            node = x = graph.outputs[k]
+            if (own := self.places[node].storage).owner == "output" and own.number == k:
+                continue
+            while self.kinds.get(x) == VIEW and x not in self.moved:
+                x = x.operands[0]
+            copied = self.returned.setdefault(computed[x], []) if x in computed else rest
+            copied.append((node, whole(Storage("output", node, k), node.shape)))
+        return rest
 
     def _join(self, node):
         """Give the operands of a concatenation their places in it."""
         if node not in self.places:
-            self.places[node] = whole(Storage("scratch", node.dtype, node.size), node.shape)
+            self.places[node] = whole(Storage("scratch", node), node.shape)
         at, start, side_by_side = self.places[node], 0, node.static[0] == node.ndim - 1
-        copied = self.copies[node] = []
+        copied, parts = self.copies[node], self.parts[node] = [], []
         for x in node.operands:
             rows, columns = rows_of(x.shape), columns_of(x.shape)
             place = Place(at.storage, at.start + (start if side_by_side else start * at.stride), rows, columns, at.stride)
             start += columns if side_by_side else rows
-            in_place = self.kinds.get(x) in (KERNEL, PRODUCT, LOOK_UP, JOIN) and x not in self.places
-            if in_place:
+            in_place = self.kinds.get(x) in (KERNEL, PRODUCT, LOOK_UP, JOIN) or x.row is TURNED
+            if in_place and x not in self.places:
                 self.places[x] = place
+                parts.append(x)
             else:
                 copied.append((x, place))

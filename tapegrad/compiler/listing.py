@@ -6,6 +6,7 @@ from time import perf_counter
 import numpy as np
 
 from tapegrad.compiler.fusion import JOIN, KERNEL, LOOK_UP, PRODUCT, PYTHON, reads
+from tapegrad.compiler.inplace import over
 from tapegrad.compiler.products import COLLECT, base_of
 from tapegrad.compiler.text import kernel_text
 from tapegrad.kernels import program as machine
@@ -33,11 +34,14 @@ class Listing:
         """`z5, z8 = kernel A(z1, x2)    3 operations on (16, 32): add, sigmoid, multiply`"""
         node, names = one.nodes[0], self.names
         if one.kind == KERNEL:
-            text, results, operands = kernel_text(one.nodes, one.results, node.shape, self.joint.schedule.splits[node])
+            covered = over(one, self.joint.layout.places)
+            text, results, operands = kernel_text(one.nodes, one.results, node.shape, self.joint.schedule.splits[node], covered)
+            operands = [*operands, *[covered[z] for z in results if z in covered]]
             letter = self.kernels.setdefault(text, f"{len(self.kernels) + 1}")
             counts = Counter([node.row.name for node in one.nodes])
             what = ", ".join([name if n == 1 else f"{n} {name}" for name, n in counts.items()])
-            return (f"{self._named(results)} = kernel {letter}({self._named(operands)})", f"{_shape(node)} {what}")
+            there = f", {len(covered)} in place" if covered else ""
+            return (f"{self._named(results)} = kernel {letter}({self._named(operands)})", f"{_shape(node)} {what}{there}")
         left = self._named(one.results or one.nodes)
         if one.kind == PRODUCT:
             x, y = [names[z] + (".T" if turned else "") for z, turned in map(base_of, node.operands)]

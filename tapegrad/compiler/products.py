@@ -351,7 +351,7 @@ def counted(graph):
 
 
 def turned(graph):
-    """The transposes of matrices that are right operands often, in memory of their own."""
+    """The transposes of matrices that are right operands often, in memory of their own; of blocks that of each block."""
     uses = Counter([base_of(node.operands[1]) for node in graph.nodes if _is_real(node)])
     often = {x for (x, transposed), n in uses.items() if transposed and n >= OFTEN}
     made = {}
@@ -360,7 +360,8 @@ def turned(graph):
         if _is_real(node) and (base := base_of(node.operands[1]))[1] and base[0] in often:
             x = operands[1].operands[0]
             if x not in made:
-                made[x] = node_of(TURNED, (x,))
+                parts = x.operands if x.row is not None and x.row.name == "concatenate" and x.static == (1,) else (x,)
+                made[x] = _joined([node_of(TURNED, (part,)) for part in parts], 0)
             operands[1] = made[x]
         return with_operands(node, operands)
 

@@ -1,7 +1,7 @@
 """A graph and its derivative as a program: forward(values) -> (outputs, saved), backward(saved, deltas) -> deltas of inputs.
 
     graph -> the joint graph of outputs and deltas (graph/reverse.py) -> passes (simplify.py, products.py)
-          -> instructions (fusion.py) -> places (layout.py) -> words (this file) -> kernels/program.py
+          -> instructions (fusion.py) -> places (layout.py, inplace.py, arena.py) -> words (this file) -> kernels/program.py
 
 Nothing is shared between calls but the code: each call gets memory from a pool, and results of its own.
 """
@@ -15,11 +15,13 @@ import numpy as np
 from numpy import empty
 
 from tapegrad.compiler import library, products, simplify
-from tapegrad.compiler.fusion import JOIN, Schedule
-from tapegrad.compiler.layout import ALIGNED, Layout, columns_of
+from tapegrad.compiler.arena import arranged
+from tapegrad.compiler.fusion import Schedule
+from tapegrad.compiler.inplace import over, overlaid
+from tapegrad.compiler.layout import Layout, columns_of
 from tapegrad.compiler.listing import Listing, memory_of, profile
 from tapegrad.compiler.plain import Plain
-from tapegrad.compiler.recomputing import recomputed
+from tapegrad.compiler.recomputing import recomputed, spared
 from tapegrad.compiler.text import form_of, is_condition, is_elementwise, kernel_text
 from tapegrad.core.sweep import fit
 from tapegrad.errors import CompileError
@@ -32,9 +34,10 @@ from tapegrad.primitives import arrays as F
 from tapegrad.primitives.node import Node
 
 TIDYING = simplify.folded, simplify.tidied, simplify.shared
-PLANS = [(across_time, segments) for across_time in (True, False) for segments in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48)]
+PLANS = [(True, 1), *[(False, segments) for segments in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48)]]
 POOL, SAVED, SCRATCH = range(3)
 SMALL, BYTE = 1024, np.dtype(np.uint8)
+HALF, MOST = 0.5, 0.875                 # of a storage: see inplace.overlaid
 
 
 def program_of(inputs, outputs, wrt, memory=None):
@@ -84,13 +87,13 @@ class Program:
         if mask != memory.joint.mask:                   # other outputs have a delta than the time before
             joint = self.joint = self._joint(mask)      # a variable: another thread may set the attribute meanwhile
             _, memory = joint.forward(values)
-        return memory.joint.backward(memory, [d for d, there in zip(deltas, mask) if there])
+        return memory.joint.backward(memory, values, [d for d, there in zip(deltas, mask) if there])
 
     def backward_of(self, saved, place, d):
         """As backward(), from the delta of one output."""
-        memory = saved[0]
+        memory, values = saved
         if memory.joint.alone == place:
-            return memory.joint.backward(memory, (d,))
+            return memory.joint.backward(memory, values, (d,))
         return self.backward(saved, [d if i == place else None for i in range(len(self.outputs))])
 
     def __str__(self):
@@ -110,6 +113,7 @@ class _Joint:
     """The program for deltas of the outputs in `mask`.
 
     size      bytes of what is kept from forward to backward, and of what each of them needs meanwhile
+    segments  in how many the values of forward are computed again; 1 if only cheap ones are
     copies    nodes that compute again what forward has computed
     """
 
@@ -125,12 +129,13 @@ class _Joint:
         self.found = [node in deltas for node in wrt]
         graph = Graph([*inputs, *self.seeds, *constants], [*outputs, *[deltas[node] for node in wrt if node in deltas]])
         graph = self._after(graph, checked, *TIDYING, partial(simplify.with_constants_as_inputs, constants=constants))
-        least, whole = math.inf, None
+        least = math.inf
         for across_time, segments in PLANS[:1] if memory is None else PLANS:
             if segments == 1:
                 whole = self._after(graph, checked, partial(products.gathered, count=self.count, across_time=across_time),
                                     simplify.tidied, simplify.shared)
-            self._plan(whole, segments, constants, not (across_time and segments == 1))
+                whole = spared(whole, self.count)
+            self._plan(*whole, segments, constants, not (across_time and segments == 1))
             least = min(least, sum(self.size))
             if self._fits():
                 break
@@ -154,62 +159,30 @@ class _Joint:
                 verify(graph)
         return graph
 
-    def _plan(self, graph, segments, constants, sparing):
+    def _plan(self, graph, copies, segments, constants, sparing):
         """When and where everything is computed."""
-        self.graph, self.copies = recomputed(graph, self.count, segments) if segments > 1 else (graph, frozenset())
+        self.graph, self.copies, self.segments = graph, copies, segments
+        if segments > 1:
+            self.graph, self.copies = recomputed(graph, self.count, segments, copies)
         self.schedule = Schedule(self.graph, self.count, self.copies, sparing)
-        self.layout = Layout(self.schedule, self.graph, self.count)
-        self._pool(constants)
-        self._place()
-
-    def _pool(self, constants):
-        size = 0
-        for node, value in constants.items():
-            storage = self.layout.places[node].storage
-            storage.owner, storage.offset = "pool", size
-            size += -(-value.nbytes // ALIGNED) * ALIGNED
-        self.pool = np.zeros(max(size, 1), np.uint8)
+        self.size, self.layout, share = self._laid_out(constants, HALF)
+        if share < MOST:
+            size, layout, _ = self._laid_out(constants, MOST)
+            if sum(size) < sum(self.size):
+                self.size, self.layout = size, layout
+        self.pool = np.zeros(max(sum([self.layout.places[node].storage.room for node in constants]), 1), np.uint8)
         for node, value in constants.items():
             self.layout.places[node].array(self.pool, node.shape)[...] = value
 
-    def _place(self):
-        """Offsets for what is neither given nor returned."""
-        storages, position = {}, 0
-        for late, (part, copied) in enumerate(zip((self.schedule.first, self.schedule.second), self.layout.outputs)):
-            for touched in [*[self._touched(one) for one in part], [self.layout.places[node] for node, _ in copied]]:
-                for place in touched:
-                    storage = place.storage
-                    if storage.owner == "scratch":
-                        storages[id(storage)] = storage
-                        storage.first, storage.last = min(storage.first, position), max(storage.last, position)
-                        storage.late |= bool(late)
-                        storage.early |= not late
-                position += 1
-        self.size = [0, 0]
-        alive = []
-        for storage in sorted(storages.values(), key=lambda storage: storage.first):
-            nbytes = -(-storage.nbytes // ALIGNED) * ALIGNED
-            if storage.early and storage.late:
-                storage.owner, storage.offset = "saved", self.size[0]
-                self.size[0] += nbytes
-                continue
-            alive = [held for held in alive if held[2] >= storage.first]
-            at = 0
-            for low, high, _ in alive:
-                if low - at >= nbytes:
-                    break
-                at = max(at, high)
-            storage.offset = at
-            alive.append((at, at + nbytes, storage.last))
-            alive.sort()
-            self.size[1] = max(self.size[1], at + nbytes)
-
-    def _touched(self, one):
-        places = self.layout.places
-        found = [places[node] for node in (*one.operands(), *one.results) if node in places]
-        if one.kind == JOIN:
-            found += [place for _, place in self.layout.copies[one.nodes[0]]]
-        return found
+    def _laid_out(self, constants, least):
+        """(bytes that are kept, and of scratch memory; the layout; the share of inplace.py)"""
+        layout, pooled = Layout(self.schedule, self.graph, self.count), 0
+        share = overlaid(layout, self.schedule, least)
+        for node in constants:
+            storage = layout.places[node].storage
+            storage.owner, storage.offset = "pool", pooled
+            pooled += storage.room
+        return arranged(layout, self.schedule, self.count), layout, share
 
     def base(self, storage):
         """The position of a storage's array among those that a run gets."""
@@ -248,10 +221,11 @@ class _Joint:
             arrays = part.run(arrays)
         return arrays, lambda: [free.append(array) for free, array in zip(self.free, memory)]
 
-    def backward(self, memory, deltas):
+    def backward(self, memory, values, deltas):
+        kept = memory.taken(values)
         found = [empty(shape, dtype) for shape, dtype in self.made[1]]
         scratch = self._memory(1)
-        self.parts[1].run([self.pool, memory.array, scratch, *memory.rest, *deltas, *found])
+        self.parts[1].run([self.pool, kept, scratch, *memory.rest, *deltas, *found])
         self._give_back(1, scratch)
         if len(found) == len(self.found):
             return found
@@ -260,12 +234,24 @@ class _Joint:
 
 
 class _Saved:
-    """What is kept from a forward to its backward."""
+    """What is kept from a forward to its backward, which writes over it.
 
-    __slots__ = ("joint", "array", "rest")
+    again    what another forward keeps, if there is a second backward: each has a copy of that
+    """
+
+    __slots__ = ("joint", "array", "rest", "spent", "again")
 
     def __init__(self, joint, array, rest):
-        self.joint, self.array, self.rest = joint, array, rest
+        self.joint, self.array, self.rest, self.spent, self.again = joint, array, rest, False, None
+
+    def taken(self, values):
+        """The array, for one backward to use up."""
+        if not self.spent:
+            self.spent = True
+            return self.array
+        if self.again is None:
+            _, self.again = self.joint.forward(values)
+        return self.again.array.copy()
 
 
 class _Pooled(_Saved):
@@ -288,11 +274,15 @@ class _Code:
             getattr(self, f"_{one.kind}")(one)
             if len(self.words) > start:
                 self.lines.append((start, one))
-        for node, place in copied:
-            self._copy(node, self.places[node], place)
+            self._return(joint.layout.returned.get(one, ()))
+        self._return(copied)
         self.words.append(STOP)
         self.code = np.array(self.words, np.int64)
         self.start = machine.start(0, arrays, 3)
+
+    def _return(self, copied):
+        for node, place in copied:
+            self._copy(node, self.places[node], place)
 
     def run(self, arrays):
         """Run on these arrays; returns them, those that were not in order copied."""
@@ -320,7 +310,7 @@ class _Code:
 
     def _kernel(self, one):
         shape, split = one.nodes[0].shape, self.joint.schedule.splits[one.nodes[0]]
-        text, results, operands = kernel_text(one.nodes, one.results, shape, split)
+        text, results, operands = kernel_text(one.nodes, one.results, shape, split, over(one, self.places))
         forms = ["full"] * len(results) + [form_of(x.shape, shape, split) for x in operands]
         places = [self.places[x] for x in (*results, *operands)]
         rows, columns = prod(shape[:split]), prod(shape[split:])

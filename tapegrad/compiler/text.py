@@ -73,27 +73,30 @@ def _readable(node):
             and all([isinstance(x, Node) or type(x) in (int, float) for x in node.operands]))
 
 
-def kernel_text(nodes, results, shape, split):
-    """(the text, its results, its operands), the last two in the order of the kernel's parameters."""
+def kernel_text(nodes, results, shape, split, over):
+    """(the text, its results, its operands), the last two in the order of the kernel's parameters. Where `over`, {result:
+    operand}, says that a result is written over an operand, that is read at the address of the result, and has none."""
     inside = set(nodes)
     digest = _digests(nodes, inside, lambda x: (form_of(x.shape, shape, split), x.dtype.kind))
     results = sorted(results, key=lambda node: (digest[node], node.serial))
-    order, operands = _ordered(results, inside)
+    order, read = _ordered(results, inside)
+    names = {node: f"v{i}" for i, node in enumerate(order)} | {x: f"x{i}" for i, x in enumerate(read)}
+    covered = set(over.values())
+    operands = [x for x in read if x not in covered]
     n = len(results) + len(operands)
-    names = {node: f"v{i}" for i, node in enumerate(order)} | {x: f"x{i}" for i, x in enumerate(operands)}
-    forms = [form_of(x.shape, shape, split) for x in operands]
     before, row, inner = [], [], []
     for k, x in enumerate((*results, *operands)):
-        form = forms[k - len(results)] if k >= len(results) else "full"
+        y = over.get(x) if k < len(results) else x      # what is read there
+        form = "full" if k < len(results) else form_of(x.shape, shape, split)
         before.append(f"a{k}, s{k} = p[{2 + 2 * k}], p[{3 + 2 * k}]")
-        read = f"{names[x]} = get(a{k}, {{}}, {k}, {n}, {'int64' if x.dtype == WHOLE else 'number'})"
+        read = "" if y is None else f"{names[y]} = get(a{k}, {{}}, {k}, {n}, {'int64' if x.dtype == WHOLE else 'number'})"
         if form == "scalar":
             before.append(read.format(0))
         elif form == "column":
             row.append(read.format(f"r * s{k}"))
         else:
             row.append(f"q{k} = r * s{k}")
-            if k >= len(results):
+            if read:
                 inner.append(read.format(f"q{k} + c"))
     inner += [f"{names[node]} = {formula(node, names)}" for node in order]
     inner += [f"put(a{k}, q{k} + c, {names[node]}, {k}, {n}, number)" for k, node in enumerate(results)]
