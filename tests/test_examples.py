@@ -359,7 +359,7 @@ def torch_logits(name, p, ids):
     one_hot = torch.nn.functional.one_hot(torch.tensor(ids), 12).double()
     if name == "LSTM":
         ends = one_hot[:, -1].sum(1) @ p["wide.ends"][:12]
-        n = torch.tensor((ids > 0).sum((1, 2))[:, None])
+        n = torch.tensor((ids > 0).sum((1, 2))[:, None]).double()
         wide = 5 * (one_hot.sum((1, 2)) @ p["wide.W"][:12] + ends) / torch.sqrt(n)
         one_hot, pieces = one_hot[:, :, 0], one_hot[:, :, 1:].sum(2)
 
