@@ -113,11 +113,12 @@ class Step:
         rng = np.random.default_rng(WORLD.rank)
         self.ids, self.y = rng.integers(0, CHARACTERS, (n, LENGTH, 1)), rng.integers(0, CLASSES, n)
         self.model = Reader(Init(0, "float32"), CHARACTERS, HIDDEN, CLASSES)
-        del self.model.P                                # the ids have no pieces
-        self.parallel = tg.distributed.DataParallel(parameters(self.model), bucket_bytes=bucket_bytes)
+        self.model.P = self.model.P.detach()            # the ids have no pieces
+        learned = {name: parameter for name, parameter in parameters(self.model).items() if parameter.requires_grad}
+        self.parallel = tg.distributed.DataParallel(learned, bucket_bytes=bucket_bytes)
         self.parallel.examples = n
         self.reducer = reducers.pop() if reducers else None
-        self.optimizer = tg.optim.Adam(parameters(self.model).values(), lr=1e-3)
+        self.optimizer = tg.optim.Adam(learned.values(), lr=1e-3)
 
     def forward(self):
         self.optimizer.zero_grad()

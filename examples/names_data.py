@@ -13,7 +13,7 @@ import numpy as np
 SHIPPED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "names.tsv")
 SHIPPED_LABELS = ("Organisation", "Person", "Place", "Species", "Work")
 PARTS = ("train", "valid", "test")
-PIECES = 2 ** 15        # ids of pieces of names
+PIECES = 2 ** 18        # ids of pieces of names
 
 
 class InputError(Exception):

@@ -358,6 +358,9 @@ def torch_logits(name, p, ids):
     torch = pytest.importorskip("torch")
     one_hot = torch.nn.functional.one_hot(torch.tensor(ids), 12).double()
     if name == "LSTM":
+        ends = one_hot[:, -1].sum(1) @ p["wide.ends"][:12]
+        n = torch.tensor((ids > 0).sum((1, 2))[:, None]).double()
+        wide = 5 * (one_hot.sum((1, 2)) @ p["wide.W"][:12] + ends) / torch.sqrt(n)
         one_hot, pieces = one_hot[:, :, 0], one_hot[:, :, 1:].sum(2)
 
     def states(cell, x):
@@ -380,7 +383,7 @@ def torch_logits(name, p, ids):
         x = one_hot @ p[f"{reader}.E"] + pieces @ p[f"{reader}.P"][:12]
         read = [torch.stack(list(states(f"{reader}.{cell}", way))).amax(0)
                 for cell, way in (("forwards", x), ("backwards", x.flip(1)))]
-        found.append(torch.cat(read, dim=1) @ p[f"{reader}.W2"] + p[f"{reader}.b2"])
+        found.append(torch.cat(read, dim=1) @ p[f"{reader}.W2"] + p[f"{reader}.b2"] + wide)
     return torch.stack(found)
 
 
