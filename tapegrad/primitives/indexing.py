@@ -26,8 +26,10 @@ def _scatter(d, index, shape):
 
 
 def _is_basic(index):
-    return all(isinstance(i, (int, slice, type(None), type(Ellipsis))) and not isinstance(i, bool)
-               for i in (index if type(index) is tuple else (index,)))
+    for i in index if type(index) is tuple else (index,):
+        if not isinstance(i, (int, slice, type(None), type(Ellipsis))) or i is True or i is False:
+            return False
+    return True
 
 
 def _getitem_dx(F, d, _z, x_shape, index):

@@ -28,7 +28,7 @@ from tapegrad.functions.tensor import Tensor
 from tapegrad.transforms.autograd import deltas
 from tapegrad.transforms.batched import Batched, outside_of, raised, unwrapped
 from tapegrad.transforms.batching import Level
-from tapegrad.transforms.outermost import Outermost, ended, outermost
+from tapegrad.transforms.outermost import Outermost, outermost
 from tapegrad.transforms.runs import (
     Differentiation,
     Function,
@@ -87,7 +87,7 @@ def evaluated(name: str, fun: Function, args: Sequence[Tree], kwargs: dict[str, 
             if found is not None:
                 value = np.array(array) if valued else None
                 del alone, z
-                ended()
+                thread.tape.reap()                      # unless the function has given it away; the next one wants an empty tape
                 return value, structured(args, positions, argnums, found)
         run = Differentiation.of(name, alone)
     zs = [run.scalar()] if scalar else [run.real(z) for z in run.outputs(name)]

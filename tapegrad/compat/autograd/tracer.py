@@ -59,8 +59,13 @@ def _told(listener: Listener, f: Any, args: tuple[Any, ...], kwargs: dict[str, A
 def _to_read(tree: Any) -> Any:
     """A structure for a user's vjp, which may not write into what the tape reads again."""
     if isinstance(tree, (np.ndarray, Tensor)):
-        return _number(to_read(tree))
-    return rebuild(tree, iter([_number(to_read(leaf)) for leaf in leaves(tree)]))
+        return _protected(tree)
+    return rebuild(tree, iter([_protected(leaf) for leaf in leaves(tree)]))
+
+
+def _protected(x: Any) -> Any:
+    """An array or a tensor that cannot be written into; of an array without axes the number."""
+    return x[()] if type(x) is np.ndarray and x.ndim == 0 else to_read(x)
 
 
 def conjugated(tree: Any) -> Any:
@@ -75,15 +80,19 @@ def conjugated(tree: Any) -> Any:
 
 def _read(x: Any) -> Any:
     """The value of an argument, to be read and not written to."""
-    return _number(to_read(x._value)) if isinstance(x, Tensor) else x
+    return _protected(x._value) if isinstance(x, Tensor) else x
 
 
 def values(x: Any) -> Any:
     """An argument with the values of its tensors, for a function of arrays."""
+    if type(x) is Tensor:
+        return _protected(x._value)
     return rebuild(x, iter([_read(leaf) for leaf in leaves(x)])) if isinstance(x, (dict, list, tuple)) else _read(x)
 
 
 def _traced(x: Any) -> bool:
+    if type(x) is Tensor:
+        return x._register is not None
     return any([isbox(leaf) for leaf in leaves(x)]) if isinstance(x, (dict, list, tuple)) else isbox(x)
 
 
@@ -150,12 +159,12 @@ def _recorded(f: Any, argnums: tuple[int, ...], args: tuple[Any, ...], kwargs: d
             raise GradientError(f"{f.__name__}: the keyword argument {name} requires a gradient, which would be lost; give it "
                                 "by its position, with a derivative")
     ans = f.fun(*map(values, args), **kwargs)
-    if _traced(ans):
+    if type(ans) is not np.ndarray and _traced(ans):
         raise GradientError(f"{f.__name__}: it computes with a tensor that requires a gradient, which would be lost: it is in "
                             "no argument, nor in a list, tuple or dict that is one; give it so")
     whole = not isinstance(ans, (dict, list, tuple))
-    outs = np.asarray(values(ans)) if whole else rebuild(ans, iter([np.asarray(values(leaf)) for leaf in leaves(ans)]))
-    if any([z.dtype.kind not in "biufc" for z in ([outs] if whole else leaves(outs))]):
+    outs = np.asarray(_read(ans)) if whole else rebuild(ans, iter([np.asarray(values(leaf)) for leaf in leaves(ans)]))
+    if any([z.dtype.kind not in "biufc" for z in ((outs,) if whole else leaves(outs))]):
         raise TypeError(f"{f.__name__}: it returned {describe(ans)}; arrays, numbers and structures of them have a gradient")
     alone = all(map(isbox, args))                       # as most are: then there is nothing to keep, and no place to look for
     operands = list(args) if alone else [leaf for leaf in leaves(args) if isbox(leaf)]
@@ -195,8 +204,7 @@ def _contribution(f: Any, i: int, c: Any, x: Tensor) -> Any:
     """What a vjp returned for a tensor x of the argument i, as a contribution to its delta."""
     if c is None:
         return None
-    c = conjugated(c if isinstance(c, Tensor) else np.asarray(c))
-    shape = x.shape
+    c, shape = conjugated(c if isinstance(c, Tensor) else np.asarray(c)), x.shape
     if c.shape == shape:
         return c
     try:
