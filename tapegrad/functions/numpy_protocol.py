@@ -54,9 +54,9 @@ def array_ufunc(tensor: TensorBase, ufunc: np.ufunc, method: str, *inputs: Any, 
         raise DtypeError(f"the ufunc {name} is not NumPy's, and has no derivative; make it a function of arrays with one by "
                          "tg.primitive, or apply it to .data")
     if method in ("reduce", "accumulate"):
-        function = (REDUCTIONS if method == "reduce" else RUNNING).get(name)
-        if function is not None and options.get("out") is None:
-            return getattr(functions, function)(*inputs, **{"axis": 0, **options})
+        reduction = (REDUCTIONS if method == "reduce" else RUNNING).get(name)
+        if reduction is not None and options.get("out") is None:
+            return getattr(functions, reduction)(*inputs, **{"axis": 0, **options})
     raise _refusal(name if method == "__call__" else f"{name}.{method}", options)
 
 

@@ -313,5 +313,5 @@ def structured(args: Sequence[Tree], positions: Sequence[int], argnums: int | Se
 _ONE = np.ones(())
 
 
-def unit_seed(z: Tensor) -> Array:
+def unit_seed(z: Tensor | Array) -> Array:
     return _ONE if z.shape == () and z.dtype is _ONE.dtype else np.ones(z.shape, z.dtype)

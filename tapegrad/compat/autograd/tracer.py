@@ -10,7 +10,7 @@ import numpy as np
 from tapegrad.compat.autograd.tracing import Listener, Node, trace
 from tapegrad.compat.autograd.vspaces import SparseObject
 from tapegrad.compat.autograd.wrap_util import wraps
-from tapegrad.core.tape import thread, tracer
+from tapegrad.core.tape import listening, thread, tracer
 from tapegrad.core.tensor import to_read
 from tapegrad.errors import GradientError, ShapeError, describe
 from tapegrad.functions.complex_parts import conj
@@ -147,11 +147,11 @@ def register_notrace(trace_type: type, primitive_fun: Any) -> None:
 
 def _recorded(f: Any, argnums: tuple[int, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The value of a primitive, on the tape as a function of the arguments `argnums`."""
-    if isinstance(listener := tracer(), Listener):
+    if listening and isinstance(listener := tracer(), Listener):
         return _told(listener, f, args, kwargs)
     vjpmaker = primitive_vjps.get(f) or transposed_jvps.get(f)
     defined = () if vjpmaker is None else getattr(vjpmaker, "argnums", argnums)
-    if vjpmaker is None or (missing := [i for i in argnums if i not in defined]):
+    if vjpmaker is None or defined is not argnums and (missing := [i for i in argnums if i not in defined]):
         raise NotImplementedError(f"VJP of {f.__name__} wrt argnums {argnums if vjpmaker is None else missing} not defined; "
                                   "defvjp gives it one")
     for name, x in kwargs.items():
@@ -164,7 +164,7 @@ def _recorded(f: Any, argnums: tuple[int, ...], args: tuple[Any, ...], kwargs: d
                             "no argument, nor in a list, tuple or dict that is one; give it so")
     whole = not isinstance(ans, (dict, list, tuple))
     outs = np.asarray(_read(ans)) if whole else rebuild(ans, iter([np.asarray(values(leaf)) for leaf in leaves(ans)]))
-    if any([z.dtype.kind not in "biufc" for z in ((outs,) if whole else leaves(outs))]):
+    if outs.dtype.kind not in "biufc" if whole else any([z.dtype.kind not in "biufc" for z in leaves(outs)]):
         raise TypeError(f"{f.__name__}: it returned {describe(ans)}; arrays, numbers and structures of them have a gradient")
     alone = all(map(isbox, args))                       # as most are: then there is nothing to keep, and no place to look for
     operands = list(args) if alone else [leaf for leaf in leaves(args) if isbox(leaf)]
@@ -179,10 +179,13 @@ def _recorded(f: Any, argnums: tuple[int, ...], args: tuple[Any, ...], kwargs: d
         contributions: list[Any] = []
         for i, c in zip(argnums, found):
             c = c.dense() if isinstance(c, SparseObject) else c
+            if alone:
+                contributions.append(_contribution(f, i, c, args[i]))
+                continue
             places = leaves(args[i])
             parts = [None] * len(places) if c is None else leaves(c)
             contributions += [_contribution(f, i, part, x) for part, x in zip(parts, places) if isbox(x)]
-        return [Tensor(c) if on_tape and isinstance(c, np.ndarray) else c for c in contributions]
+        return [Tensor(c) if isinstance(c, np.ndarray) else c for c in contributions] if on_tape else contributions
 
     if whole:
         return recorded_value(f.__name__, outs, operands, pull, LINEAR)
