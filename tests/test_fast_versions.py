@@ -110,8 +110,8 @@ OPERANDS = {
     "unpool_sum": [spread_back(STEPS, False), spread_back(LONG_STEPS, False), lambda n, k, normal, random: (
         (normal(n % 9, 2, 3, k % 7),), ((6, 2 * (k % 7)), *SQUARES))],
     "softmax": [lambda n, k, normal, random: ((normal(n, k),), (1,)), lambda n, k, normal, random: ((normal(n, k),), (0,))],
-    "sum": [few(lambda n, k, normal, random, axis=axis: ((normal(2 * n, 4, k % 28),), (axis, k == 5)))
-            for axis in (None, (2,), (1,), (1, 2))],
+    "sum": [few(lambda n, k, normal, random, axis=axis: ((normal(n, 9, 2, k % 28),), (axis, k == 5)))
+            for axis in (None, (3,), (2,), (1,), (0,), (1, 2))],
     "softmax_cross_entropy": [lambda n, k, normal, random: ((normal(n, k),), (random.integers(0, k, n),))],
     "solve": [lambda n, k, normal, random: ((np.tril(regular(n, random, normal(1).dtype)), normal(n, k)), ()),
               lambda n, k, normal, random: ((np.triu(regular(n, random, normal(1).dtype)), normal(n, k)), ()),

@@ -436,3 +436,16 @@ def test_triangular_systems_that_are_not_finite():
         np.testing.assert_allclose(linalg.solve(a, b).data, np.linalg.solve(a, b))
     with pytest.raises(linalg.LinAlgError):
         linalg.solve(np.where(np.eye(70), 0.0, x), 0 * y)
+
+
+@pytest.mark.parametrize("n", [2, 65, 150])
+def test_cholesky_of_any_size_against_differences(n):
+    """In one direction; the derivative of a large factor is made of those of its blocks."""
+    x, t, w = rng.normal(size=(3, n, n))
+    x, t = x @ x.T + n * np.eye(n), t + t.T
+    slope = (np.linalg.cholesky(x + 1e-4 * t) - np.linalg.cholesky(x - 1e-4 * t)) / 2e-4
+    gradient = tg.grad(lambda x: (linalg.cholesky(x) * w).sum())
+    found = gradient(x)
+    np.testing.assert_allclose((found * t).sum(), (slope * w).sum(), rtol=1e-6)
+    np.testing.assert_array_equal(found, found.T)
+    np.testing.assert_allclose(gradient(x.astype(np.float32)), found, rtol=1e-2, atol=1e-4)

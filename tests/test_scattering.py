@@ -128,3 +128,16 @@ def test_the_distance_of_equal_rows_has_no_gradient():
 def test_errors(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+@pytest.mark.parametrize("n", [10, 2000, 3000])
+def test_points_that_are_read_often(n):
+    """Pairs of places, negative ones and small dtypes among them, by as many additions one after the other."""
+    x, d = rng.normal(size=(30, 7)), rng.normal(size=(2, n))
+    i, j = rng.integers(-30, 30, (2, n)), rng.integers(0, 7, n).astype(np.uint8)
+    expected = np.zeros_like(x)
+    for row in range(2):
+        for a, b, each in zip(i[row], j, d[row]):
+            expected[a, b] += each
+    np.testing.assert_allclose(tg.grad(lambda x: (x[i, j] * d).sum())(x), expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(tg.grad(lambda x: (x[i, j] * d).sum() + x[0, 0])(x)[0, 0], expected[0, 0] + 1, rtol=1e-12)

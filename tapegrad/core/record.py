@@ -32,6 +32,7 @@ _new: Any = object.__new__
 _ndarray = np.ndarray
 _asarray = np.asarray
 _NOTHING_SAVED = None, None, None
+_SCALARS = frozenset({np.float64, np.float32, np.int64, np.complex128})         # the most common of NumPy's
 
 _Tensor: Any = TensorBase       # the class of results: that of functions/tensor.py, whose operators are made here
 
@@ -59,6 +60,8 @@ def _operand(name: str, x: Any) -> Any:
     """
     if type(x) in (float, int, bool, complex):
         return x
+    if type(x) in _SCALARS:
+        return wrap(_asarray(x), None)
     if type(x) is not _ndarray:
         if isinstance(x, TensorBase):
             return x
@@ -201,13 +204,16 @@ def unary_with_static(row: Primitive) -> Op:
             raise _failed(row.name, (xd,), error, static) from error
         if type(zd) is not _ndarray:
             zd = _asarray(zd)
-        if register is None or not thread.tape.recording:
-            z = wrap(zd, None)
+        z: Tensor = _new(_Tensor)
+        z._data = zd
+        tape = thread.tape
+        if register is None or not tape.recording:
+            z._register = None
         else:
             saved = zd if keep_z else None, xd if how_x == VALUE else xd.shape if how_x == SHAPE else None, *static
-            z = wrap(zd, append(row, row.plans[1], (register,), saved, zd))
-        if listening and (tracer := thread.tape.tracer) is not None:
-            tracer.operation(row, (x,), (xd,), static, z)
+            z._register = append(row, row.plans[1], (register,), saved, zd)
+        if tape.tracer is not None:
+            tape.tracer.operation(row, (x,), (xd,), static, z)
         return z
 
     return op

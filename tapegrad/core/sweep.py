@@ -107,7 +107,7 @@ def sweep(F: Any, seeds: Iterable[tuple[Entry | Leaf, Any]], consume: bool, part
                 c = rule(F, d, saved[0], saved[1], saved[2]) if len(saved) == 3 else rule(F, d, *saved)
                 if c is None:
                     continue
-                if alarm:
+                if alarm and (entry.g.weak or watch is not None):
                     c = walk.looked_at(entry, i, rule, d, saved, c)
                 if not fits and (c.shape != y.shape or c.dtype is not y.dtype):
                     c = fit(F, c, y.shape, y.dtype)

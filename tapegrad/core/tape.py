@@ -84,7 +84,7 @@ class TapeBase:
         self.recording = True
         self.limit: float = LIMIT
         self.room: float = ROOM
-        self.initial = self.limit, self.room            # limit and room of an empty tape
+        self.initial: tuple[float, float] = self.limit, self.room       # limit and room of an empty tape
         self.watch: Callable[..., None] | None = None   # called with every contribution (debug/anomaly.py)
         self.marks: list[Mark] = []
         self.wanted: Collection[Any] = ()               # the registers whose deltas the running sweep was asked for

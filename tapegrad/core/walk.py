@@ -75,14 +75,14 @@ class Walk:
             self.pending = [(entry, entry.tape, entry.delta) for entry in tape.entries if entry.delta is not None]
             for entry, _, _ in self.pending:
                 entry.delta = None
-        tape.keep_all()
+        tape.limit = tape.room = inf                    # keep_all()
         self.errors.__enter__()
         try:
             if tape.watch is not None:
                 self.alarm.append("watched")
             for register, seed in self.seeds:
                 value = seed if type(seed) is np.ndarray else elements(seed)
-                if np.count_nonzero(value) < value.size:
+                if not value.item() if value.size == 1 else np.count_nonzero(value) < value.size:
                     self.zeros_matter()
                 if type(register) is not Leaf and register.tape is self.mark:
                     register.delta = seed if register.delta is None else register.delta + seed
@@ -117,7 +117,7 @@ class Walk:
         plan = entry.plan
         if entry.g.drops:
             self.zeros_matter()
-        d = replaced(plan.hooks, d)
+        d = replaced(plan.hooks, d) if plan.hooks else d
         if plan.jointly is not None and self.F is arrays and entry.dtype.kind != "c":
             return Deltas((*plan.jointly(d, *entry.saved), d))
         if plan.whole is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Iterable
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -32,8 +33,17 @@ def _of_scipy(ufunc: np.ufunc) -> Callable[..., Any] | None:
     return import_module("tapegrad.functions.scipy_functions").special_function(ufunc)  # type: ignore[no-any-return]
 
 
+@cache
+def _recorded(ufunc: np.ufunc) -> Callable[..., Any] | None:
+    """The function of the name of NumPy's ufunc; None where there is none, or it is another's."""
+    name = ufunc.__name__
+    return getattr(functions, name, None) if getattr(np, name, None) is ufunc else None
+
+
 def array_ufunc(tensor: TensorBase, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
     """np.sin(tensor), array + tensor: recorded as the function of the name of NumPy's ufunc. Else an error."""
+    if method == "__call__" and not options and (function := _recorded(ufunc)) is not None:
+        return function(*inputs)
     name = ufunc.__name__
     if getattr(np, name, None) is not ufunc:
         special = _of_scipy(ufunc)
@@ -44,11 +54,9 @@ def array_ufunc(tensor: TensorBase, ufunc: np.ufunc, method: str, *inputs: Any, 
         raise DtypeError(f"the ufunc {name} is not NumPy's, and has no derivative; make it a function of arrays with one by "
                          "tg.primitive, or apply it to .data")
     if method in ("reduce", "accumulate"):
-        function = (REDUCTIONS if method == "reduce" else RUNNING).get(name)
-        if function is not None and options.get("out") is None:
-            return getattr(functions, function)(*inputs, **{"axis": 0, **options})
-    elif method == "__call__" and not options and hasattr(functions, name):
-        return getattr(functions, name)(*inputs)
+        reduction = (REDUCTIONS if method == "reduce" else RUNNING).get(name)
+        if reduction is not None and options.get("out") is None:
+            return getattr(functions, reduction)(*inputs, **{"axis": 0, **options})
     raise _refusal(name if method == "__call__" else f"{name}.{method}", options)
 
 

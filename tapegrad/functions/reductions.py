@@ -44,6 +44,8 @@ def sum(a: TensorLike, axis: Axis = None, dtype: DTypeLike | None = None, out: N
     array([1., 1.])
     """
     keepdims = checked("sum", out, keepdims)
+    if dtype is None is initial and where is True:
+        return recorded.sum(a, normalized_axis("sum", a, axis), keepdims)
     a = only(a if dtype is None else converted("sum", a, dtype), where, 0)
     z = recorded.sum(a, normalized_axis("sum", a, axis), keepdims)
     return _of_dtype(z if initial is None else add(z, initial), dtype)

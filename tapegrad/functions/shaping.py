@@ -342,6 +342,8 @@ def roll(a: TensorLike, shift: int | Sequence[int], axis: Axis = None) -> Tensor
     """
     if axis is None:
         return _reshape(roll(ravel(a), int(np.sum(shift)), 0), like(a).shape)
+    if type(shift) is type(axis) is int:
+        return recorded.roll(a, (shift,), (single_axis("roll", a, axis),))
     named = [single_axis("roll", a, i) for i in (axis if isinstance(axis, (tuple, list)) else (axis,))]
     try:
         shifts, axes = np.broadcast_arrays(shift, named)

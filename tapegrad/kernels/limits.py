@@ -4,6 +4,7 @@ LOOKED_UP = 2048        # elements of x for x @ y: a smaller dense product is as
 COLLECTED = 1024        # elements of x, for w += x.T @ d
 SPARSE = 16             # x may have rows * max(1, columns // SPARSE) ones
 ADDED = 256             # elements of w for w += x @ y, and of d for b += d.sum(axis=0) (kernels/blas.py)
+POINTS = 2048           # elements of d for x[i, j] += d in the flattened x (primitives/indexing.py)
 SCATTERED = 256         # elements of rows for x[ids] += rows (kernels/rows.py)
 NARROW = 32             # elements of x for softmax(x) (kernels/softmax.py)
 COLUMNS = 512           # elements of x for x.sum(-1) column by column, where a row has a few (primitives/reductions.py)

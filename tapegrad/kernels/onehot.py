@@ -39,7 +39,7 @@ def _kernels(x):
 
 def product(x, y):
     """x @ y if x or x.T is an indicator matrix and numba is available, else None. x must have LOOKED_UP or more elements."""
-    if x.item(0) and x.item(1):                         # so for most dense matrices
+    if x.item(0) and x.item(1) or x.item(-2) not in (0, 1):     # so for most dense matrices
         return None
     dtype = x.dtype
     kernels = _used.get(dtype) or _kernels(x)

@@ -22,7 +22,13 @@ def kept(F, value, x_shape, axis, keepdims):
 
 
 def _spread(F, d, x_shape, axis, keepdims):
-    return F.broadcast_to(kept(F, d, x_shape, axis, keepdims), x_shape)
+    d = kept(F, d, x_shape, axis, keepdims)
+    if F is arrays and d.ndim == len(x_shape) > 1 and d.shape[-1] == 1 < x_shape[-1] < PAIRWISE:
+        x = np.empty(x_shape, d.dtype)                  # what reads rows of a few elements takes longer with a view
+        for i in range(x_shape[-1]):
+            x[..., i] = d[..., 0]
+        return x
+    return F.broadcast_to(d, x_shape)
 
 
 def _count(x_shape, axis):
@@ -91,10 +97,15 @@ def _sum(x, axis, keepdims):
 
 
 def _fast_sum(x, axis, keepdims):
-    """Of rows of a few elements column by column, for which NumPy takes ten times as long; in its order, with its bits."""
-    if x.size < limits.COLUMNS or axis is None or axis != (x.ndim - 1,) or not (
+    """Of rows of a few elements column by column, or over another axis than the last of such rows with this axis first: NumPy
+    takes ten times as long. In its order, with its bits."""
+    if x.size < limits.COLUMNS or axis is None or len(axis) != 1 or not (
             1 < x.shape[-1] < PAIRWISE and x.dtype.char in "fd" and x.dtype.isnative and x.flags.c_contiguous):
         return np.add.reduce(x, axis, None, None, keepdims)
+    if axis[0] < x.ndim - 1:
+        z = x if axis[0] == 0 else np.ascontiguousarray(x.swapaxes(0, axis[0]))
+        z = np.add.reduce(z, 0, None, None, True).swapaxes(0, axis[0])
+        return z if keepdims else z.reshape(x.shape[:axis[0]] + x.shape[axis[0] + 1:])
     z = x[..., 0] + x[..., 1]
     for i in range(2, x.shape[-1]):
         z += x[..., i]

@@ -16,7 +16,9 @@ from tapegrad.primitives.registry import arrays
 
 def has_nan(z):
     """Whether an element of z is NaN. The square of a complex number may overflow to NaN: then True, too."""
-    flat = z.ravel("K")
+    if z.ndim == 0:
+        return bool(z != z)
+    flat = z if z.ndim == 1 else z.ravel("K")
     square = flat.dot(flat)                             # a third of the time of a sum
     return bool(square != square)
 

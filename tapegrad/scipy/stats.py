@@ -104,14 +104,16 @@ class Distribution(Guarded):
             allowed = allowed & self.valid(*map(value, shapes))
         if method in ("ppf", "isf"):
             q = value(x)
-            if all_true((q > 0) & (q < 1) & allowed):
-                return self._standard(method, x, shapes) * scale + loc
-            inside = (q >= 0) & (q <= 1) & allowed
-            low, high = self._ends(shapes)
-            low, high = (low, high) if method == "ppf" else (high, low)
-            z = self._standard(method, where(inside & (q > 0) & (q < 1), x, 0.5), shapes)
-            z = where(q == 0, low, where(q == 1, high, z))
-            return where(inside, z * scale + loc, math.nan)
+            inside = (q > 0) & (q < 1) & allowed
+            if everywhere := all_true(inside):
+                z = self._standard(method, x, shapes)
+            else:
+                low, high = self._ends(shapes)
+                low, high = (low, high) if method == "ppf" else (high, low)
+                z = self._standard(method, where(inside, x, 0.5), shapes)
+                z = where(q == 0, low, where(q == 1, high, z))
+            z = z * scale + loc
+            return z if everywhere else where((q >= 0) & (q <= 1) & allowed, z, math.nan)
         y = x - loc if moved else x
         y = y / scale if scaled and not self.discrete else y
         held = value(y)

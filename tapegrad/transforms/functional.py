@@ -28,7 +28,7 @@ from tapegrad.functions.tensor import Tensor
 from tapegrad.transforms.autograd import deltas
 from tapegrad.transforms.batched import Batched, outside_of, raised, unwrapped
 from tapegrad.transforms.batching import Level
-from tapegrad.transforms.outermost import Outermost, ended, outermost
+from tapegrad.transforms.outermost import Outermost, outermost
 from tapegrad.transforms.runs import (
     Differentiation,
     Function,
@@ -74,8 +74,8 @@ def value_and_grad(fun: Function, argnums: int | Sequence[int] = 0,
 
 def evaluated(name: str, fun: Function, args: Sequence[Tree], kwargs: dict[str, Any], argnums: int | Sequence[int],
               scalar: bool = True, valued: bool = True) -> tuple[Any, Tree]:
-    """(fun(*args, **kwargs), its gradient); with scalar=False, that of the sum of all its outputs. Without valued the value
-    is not asked for, and whatever takes no time."""
+    """(fun(*args, **kwargs), its gradient); with scalar=False, that of the sum of all its outputs. With valued=False the value
+    may be None."""
     positions = positions_of(name, argnums, args)
     if thread.tape.levels or not outermost(args, positions, running):
         run = Differentiation(name, fun, args, kwargs, positions)
@@ -87,7 +87,7 @@ def evaluated(name: str, fun: Function, args: Sequence[Tree], kwargs: dict[str, 
             if found is not None:
                 value = np.array(array) if valued else None
                 del alone, z
-                ended()
+                thread.tape.reap()                      # all but what the function has given away: the next wants an empty tape
                 return value, structured(args, positions, argnums, found)
         run = Differentiation.of(name, alone)
     zs = [run.scalar()] if scalar else [run.real(z) for z in run.outputs(name)]

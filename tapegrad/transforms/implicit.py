@@ -66,10 +66,10 @@ def recorded_value(name: str, z: Any, operands: Sequence[Tensor], pull: Pull, co
     pull(d, z, *operands) gives the contributions, of arrays or, where the sweep is recorded, of tensors
     complex    what that means where z is complex: see Primitive
     """
-    z = np.asarray(z._value if isinstance(z, Tensor) else z)
+    z = np.array(z._value if isinstance(z, Tensor) else z)
     if not operands:
-        return wrap(np.array(z), None)
-    z = np.array(z, float if z.dtype.kind not in "fc" else None)
+        return wrap(z, None)
+    z = z if z.dtype.kind in "fc" else z.astype(float)
 
     def whole(F: Any, d: Any, z: Any, *xs: Any) -> Sequence[Any]:
         found = pull(d, z, *xs)

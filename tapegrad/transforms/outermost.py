@@ -14,7 +14,7 @@ import numpy as np
 from tapegrad.core.entry import Entry, Leaf
 from tapegrad.core.record import wrap
 from tapegrad.core.sweep import sweep
-from tapegrad.core.tape import LIMIT, thread
+from tapegrad.core.tape import LIMIT, Mark, thread
 from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import arrays
 from tapegrad.tree import leaves, rebuild
@@ -25,39 +25,45 @@ _ARRAYS = frozenset({np.ndarray, float, np.float64, np.float32})
 class Outermost:
     """A run of fun(*args, **kwargs) on leaves in the place of the arguments at the positions.
 
-    inputs      these tensors, as they were passed
+    arrays      their arrays
     registers   theirs
     leaves      these, and those of derivatives that were asked for meanwhile
     output      what the function returned
     consumed    the entries made meanwhile that a backward() has consumed
     """
 
-    __slots__ = ("consumed", "inputs", "leaves", "output", "registers")
+    __slots__ = ("arrays", "consumed", "leaves", "output", "registers")
 
     def __init__(self, fun: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], positions: Sequence[int],
                  runs: Any) -> None:
         """`runs` is where this thread's innermost run is noted."""
         given = list(args)
-        self.inputs: list[Tensor] = []
+        self.arrays: list[Any] = []
         self.registers: list[Leaf] = []
         for i in positions:
             x = args[i]
             given[i] = self._input(x) if type(x) in _ARRAYS else rebuild(x, iter([self._input(leaf) for leaf in leaves(x)]))
         self.leaves: set[Any] = set(self.registers)
+        marks = thread.tape.marks
+        marks.append(mark := Mark(thread.tape))
         runs.run = self
         try:
-            with thread.tape.marked() as mark:
-                self.output = fun(*given, **kwargs)
+            self.output = fun(*given, **kwargs)
         finally:
             runs.run = None
+            marks.remove(mark)
         self.consumed = mark.consumed
 
     def _input(self, x: Any) -> Tensor:
         data = np.array(x)
         leaf = Leaf(data.shape, data.dtype)
         self.registers.append(leaf)
-        self.inputs.append(wrap(data, leaf))            # the function may write into its argument, which is then a result
+        self.arrays.append(data)
         return wrap(data, leaf)
+
+    def inputs(self) -> list[Tensor]:
+        """The tensors as they were passed: the function may have written into its argument, which is then a result."""
+        return [wrap(data, leaf) for data, leaf in zip(self.arrays, self.registers)]
 
     def deltas(self, z: Tensor, seed: Any) -> list[Any] | None:
         """The deltas of the inputs for that of the output z; None, and nothing has been done, where there is more to do."""
@@ -80,11 +86,6 @@ class Outermost:
                     return False
         last = z._register
         return last.tape is tape if type(last) is Entry else last is None or last in own
-
-
-def ended() -> None:
-    """Drop what such a run has put on the tape, unless the function has given it away; the next one wants an empty tape."""
-    thread.tape.reap()
 
 
 def outermost(args: Sequence[Any], positions: Sequence[int], runs: Any) -> bool:

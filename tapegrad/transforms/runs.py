@@ -165,9 +165,9 @@ class Differentiation(Run):
         """A run that turned out to be more than the outermost one."""
         self = cls.__new__(cls)
         self.name, self.recording, self.as_tensors = name, True, False
-        self.inputs, self.leaves, self.output = run.inputs, run.leaves, run.output
+        self.inputs, self.leaves, self.output = run.inputs(), run.leaves, run.output
         self._note(list(thread.tape.entries), run.consumed)
-        self.levels, self.whole, self.aux = (), run.inputs, None
+        self.levels, self.whole, self.aux = (), self.inputs, None
         self.nested = bool(self.outside)
         return self
 
@@ -313,5 +313,5 @@ def structured(args: Sequence[Tree], positions: Sequence[int], argnums: int | Se
 _ONE = np.ones(())
 
 
-def unit_seed(z: Tensor) -> Array:
+def unit_seed(z: Tensor | Array) -> Array:
     return _ONE if z.shape == () and z.dtype is _ONE.dtype else np.ones(z.shape, z.dtype)

@@ -29,7 +29,7 @@ make_jvp = unary_to_nary(_make_jvp)
 
 
 def _evaluated(name: str, fun: Function, x: Any, scalar: bool = True, valued: bool = False) -> tuple[Any, Any]:
-    """(fun(x), its gradient, or that of its sum); TypeError for values that have none. The value is there where it is asked for."""
+    """(fun(x) where it is asked for, its gradient or that of its sum); TypeError for values that have none."""
     output = Output(fun, name, scalar)
     value, gradient = functional.evaluated(name, output, (floats(x),), {}, 0, scalar, valued)
     return plain(value if output.traced else output.value) if valued else None, plain(conjugated(gradient))

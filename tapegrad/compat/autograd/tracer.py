@@ -10,7 +10,7 @@ import numpy as np
 from tapegrad.compat.autograd.tracing import Listener, Node, trace
 from tapegrad.compat.autograd.vspaces import SparseObject
 from tapegrad.compat.autograd.wrap_util import wraps
-from tapegrad.core.tape import thread, tracer
+from tapegrad.core.tape import listening, thread, tracer
 from tapegrad.core.tensor import to_read
 from tapegrad.errors import GradientError, ShapeError, describe
 from tapegrad.functions.complex_parts import conj
@@ -59,8 +59,13 @@ def _told(listener: Listener, f: Any, args: tuple[Any, ...], kwargs: dict[str, A
 def _to_read(tree: Any) -> Any:
     """A structure for a user's vjp, which may not write into what the tape reads again."""
     if isinstance(tree, (np.ndarray, Tensor)):
-        return _number(to_read(tree))
-    return rebuild(tree, iter([_number(to_read(leaf)) for leaf in leaves(tree)]))
+        return _protected(tree)
+    return rebuild(tree, iter([_protected(leaf) for leaf in leaves(tree)]))
+
+
+def _protected(x: Any) -> Any:
+    """An array or a tensor that cannot be written into; of an array without axes the number."""
+    return x[()] if type(x) is np.ndarray and x.ndim == 0 else to_read(x)
 
 
 def conjugated(tree: Any) -> Any:
@@ -75,15 +80,19 @@ def conjugated(tree: Any) -> Any:
 
 def _read(x: Any) -> Any:
     """The value of an argument, to be read and not written to."""
-    return _number(to_read(x._value)) if isinstance(x, Tensor) else x
+    return _protected(x._value) if isinstance(x, Tensor) else x
 
 
 def values(x: Any) -> Any:
     """An argument with the values of its tensors, for a function of arrays."""
+    if type(x) is Tensor:
+        return _protected(x._value)
     return rebuild(x, iter([_read(leaf) for leaf in leaves(x)])) if isinstance(x, (dict, list, tuple)) else _read(x)
 
 
 def _traced(x: Any) -> bool:
+    if type(x) is Tensor:
+        return x._register is not None
     return any([isbox(leaf) for leaf in leaves(x)]) if isinstance(x, (dict, list, tuple)) else isbox(x)
 
 
@@ -138,11 +147,11 @@ def register_notrace(trace_type: type, primitive_fun: Any) -> None:
 
 def _recorded(f: Any, argnums: tuple[int, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The value of a primitive, on the tape as a function of the arguments `argnums`."""
-    if isinstance(listener := tracer(), Listener):
+    if listening and isinstance(listener := tracer(), Listener):
         return _told(listener, f, args, kwargs)
     vjpmaker = primitive_vjps.get(f) or transposed_jvps.get(f)
     defined = () if vjpmaker is None else getattr(vjpmaker, "argnums", argnums)
-    if vjpmaker is None or (missing := [i for i in argnums if i not in defined]):
+    if vjpmaker is None or defined is not argnums and (missing := [i for i in argnums if i not in defined]):
         raise NotImplementedError(f"VJP of {f.__name__} wrt argnums {argnums if vjpmaker is None else missing} not defined; "
                                   "defvjp gives it one")
     for name, x in kwargs.items():
@@ -150,12 +159,12 @@ def _recorded(f: Any, argnums: tuple[int, ...], args: tuple[Any, ...], kwargs: d
             raise GradientError(f"{f.__name__}: the keyword argument {name} requires a gradient, which would be lost; give it "
                                 "by its position, with a derivative")
     ans = f.fun(*map(values, args), **kwargs)
-    if _traced(ans):
+    if type(ans) is not np.ndarray and _traced(ans):
         raise GradientError(f"{f.__name__}: it computes with a tensor that requires a gradient, which would be lost: it is in "
                             "no argument, nor in a list, tuple or dict that is one; give it so")
     whole = not isinstance(ans, (dict, list, tuple))
-    outs = np.asarray(values(ans)) if whole else rebuild(ans, iter([np.asarray(values(leaf)) for leaf in leaves(ans)]))
-    if any([z.dtype.kind not in "biufc" for z in ([outs] if whole else leaves(outs))]):
+    outs = np.asarray(_read(ans)) if whole else rebuild(ans, iter([np.asarray(values(leaf)) for leaf in leaves(ans)]))
+    if outs.dtype.kind not in "biufc" if whole else any([z.dtype.kind not in "biufc" for z in leaves(outs)]):
         raise TypeError(f"{f.__name__}: it returned {describe(ans)}; arrays, numbers and structures of them have a gradient")
     alone = all(map(isbox, args))                       # as most are: then there is nothing to keep, and no place to look for
     operands = list(args) if alone else [leaf for leaf in leaves(args) if isbox(leaf)]
@@ -170,10 +179,13 @@ def _recorded(f: Any, argnums: tuple[int, ...], args: tuple[Any, ...], kwargs: d
         contributions: list[Any] = []
         for i, c in zip(argnums, found):
             c = c.dense() if isinstance(c, SparseObject) else c
+            if alone:
+                contributions.append(_contribution(f, i, c, args[i]))
+                continue
             places = leaves(args[i])
             parts = [None] * len(places) if c is None else leaves(c)
             contributions += [_contribution(f, i, part, x) for part, x in zip(parts, places) if isbox(x)]
-        return [Tensor(c) if on_tape and isinstance(c, np.ndarray) else c for c in contributions]
+        return [Tensor(c) if isinstance(c, np.ndarray) else c for c in contributions] if on_tape else contributions
 
     if whole:
         return recorded_value(f.__name__, outs, operands, pull, LINEAR)
@@ -195,8 +207,7 @@ def _contribution(f: Any, i: int, c: Any, x: Tensor) -> Any:
     """What a vjp returned for a tensor x of the argument i, as a contribution to its delta."""
     if c is None:
         return None
-    c = conjugated(c if isinstance(c, Tensor) else np.asarray(c))
-    shape = x.shape
+    c, shape = conjugated(c if isinstance(c, Tensor) else np.asarray(c)), x.shape
     if c.shape == shape:
         return c
     try:
