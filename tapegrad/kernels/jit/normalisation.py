@@ -81,8 +81,6 @@ def row_products_off(d, x, middle):
 
 def kernels(number):
     """The kernels for float32 or float64."""
-    zero = number(0)
-
     def layer_norm(x, W, b, z, eps, centred):
         middle, r = np.empty(together(x), number), np.empty(together(x))
         for low in range(0, x.shape[0], r.size):
