@@ -52,6 +52,91 @@ def test_convolutions_agree_with_pytorch(name, x, W, options, biased):
     agree(lambda *xs: getattr(tg, name)(*xs, **options), lambda *xs: getattr(functional(), name)(*xs, **options), arrays)
 
 
+DIRECT = [                                              # terms and channels out enough for kernels/direct.py, and beside it
+    ((3, 4, 5, 6), (16, 4, 3, 3), {"padding": 1}), ((3, 16, 4, 4), (32, 16, 3, 3), {"padding": (1, 1)}),
+    ((6, 5, 7, 6), (14, 5, 3, 3), {"stride": 2, "padding": (2, 0), "dilation": (1, 2)}),
+    ((3, 16, 3, 2), (12, 16, 2, 2), {"padding": (4, 3)}), ((2, 32, 5, 3), (40, 32, 1, 1), {}),
+    ((2, 8, 9, 11), (48, 8, 2, 3), {"stride": (4, 5), "padding": (0, 4)}), ((20, 16, 2, 1), (16, 16, 2, 1), {}),
+    ((1, 12, 6, 5), (24, 12, 3, 2), {"padding": (2, 1), "dilation": (2, 1)}),
+    ((2, 32, 4, 4), (13, 32, 1, 2), {"padding": "same"}), ((4, 32, 5), (16, 32, 1), {}),
+    ((3, 16, 17), (13, 16, 4), {"padding": 5}), ((5, 12, 9), (32, 12, 3), {"stride": 4}),
+    ((2, 16, 4, 4), (32, 8, 3, 3), {"groups": 2, "padding": 1}),
+]
+
+
+def by_loops(x, W, b, stride=1, padding=0, dilation=1, groups=1):
+    """The convolution, position by position, in float64."""
+    n = x.ndim - 2
+    stride, dilation = (np.broadcast_to(option, n) for option in (stride, dilation))
+    if padding == "same":
+        total = dilation * (np.array(W.shape[2:]) - 1)
+        widths = [(k // 2, k - k // 2) for k in total]
+    else:
+        widths = [(k, k) for k in np.broadcast_to(padding, n)]
+    x, W = np.pad(x.astype(float), ((0, 0), (0, 0), *widths)), W.astype(float)
+    positions = (np.array(x.shape[2:]) - dilation * (np.array(W.shape[2:]) - 1) - 1) // stride + 1
+    z, each = np.zeros((len(x), len(W), *positions)), len(W) // groups
+    for f in range(len(W)):
+        channels = slice(f // each * W.shape[1], (f // each + 1) * W.shape[1])
+        for o in np.ndindex(*positions):
+            window = tuple([slice(at * by, at * by + (k - 1) * step + 1, step) for at, by, k, step in
+                            zip(o, stride, W.shape[2:], dilation)])
+            z[(slice(None), f, *o)] = (x[(slice(None), channels, *window)] * W[f]).reshape(len(x), -1).sum(1) + b[f]
+    return z
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("x, W, options", DIRECT)
+def test_direct_convolutions_against_loops(x, W, options, dtype):
+    arrays = [normal(*shape, seed=i).astype(dtype) for i, shape in enumerate((x, W, W[:1]))]
+    leaves, name = [tg.tensor(y, requires_grad=True) for y in arrays], f"conv{len(x) - 2}d"
+    z, expected = getattr(tg, name)(*leaves, **options), by_loops(*arrays, **options)
+    assert z.dtype == dtype and z.shape == expected.shape
+    close = {"rtol": 300 * np.finfo(dtype).eps, "atol": 300 * np.finfo(dtype).eps}
+    np.testing.assert_allclose(z.numpy(), expected, **close)
+    d = normal(*z.shape, seed=5).astype(dtype)
+    z.backward(tg.tensor(d))
+    for i, (leaf, direction) in enumerate(zip(leaves, [normal(*y.shape, seed=6) for y in arrays])):
+        moved = list(arrays)            # the convolution is linear in each of its operands, and in the bias but for a constant
+        moved[i] = direction
+        if i < 2:
+            moved[2] = np.zeros_like(arrays[2])
+        change = by_loops(*moved, **options) - (by_loops(*arrays[:2], 0 * arrays[2], **options) if i == 2 else 0)
+        np.testing.assert_allclose((leaf.grad.astype(float) * direction).sum(), (d * change).sum(),
+                                   rtol=1e-3 if dtype is np.float32 else 1e-10, atol=1e-3 if dtype is np.float32 else 1e-10)
+
+
+@pytest.mark.filterwarnings("ignore:Using padding:UserWarning")
+@pytest.mark.parametrize("x, W, options", [case for case in DIRECT if "groups" not in case[2]])
+def test_direct_convolutions_agree_with_pytorch(x, W, options):
+    name = f"conv{len(x) - 2}d"
+    agree(lambda *xs: getattr(tg, name)(*xs, **options), lambda *xs: getattr(functional(), name)(*xs, **options),
+          [normal(*shape, seed=i) for i, shape in enumerate((x, W, W[:1]))])
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("where", ["x", "W", "d"])
+def test_what_is_not_finite_reaches_what_depends_on_it_only(where, bad):
+    """Neither the zeros around an input nor the filling of vectors spread it."""
+    random, ones = np.random.default_rng(0), {"x": (3, 4, 5, 6), "W": (16, 4, 3, 3), "d": (3, 16, 5, 6)}
+    arrays = {name: random.uniform(1, 2, shape).astype("f4") for name, shape in ones.items()}
+    arrays[where][(1, 2, 1, 2)] = bad
+    x, W = (tg.tensor(arrays[name], requires_grad=True) for name in "xW")
+    z = tg.conv2d(x, W, padding=1)
+    expected = by_loops(arrays["x"], arrays["W"], np.zeros(16), padding=1)
+    np.testing.assert_array_equal(np.isfinite(z.numpy()), np.isfinite(expected))
+    z.backward(tg.tensor(arrays["d"]))
+    dx, dW = np.zeros((3, 4, 7, 8)), np.zeros(W.shape)
+    wide = np.pad(arrays["x"].astype(float), ((0, 0), (0, 0), (1, 1), (1, 1)))
+    for n, f, i, j in np.ndindex(3, 16, 5, 6):
+        dx[n, :, i:i + 3, j:j + 3] += arrays["d"][n, f, i, j] * arrays["W"][f].astype(float)
+        dW[f] += arrays["d"][n, f, i, j] * wide[n, :, i:i + 3, j:j + 3]
+    for found, expected in (x.grad, dx[:, :, 1:-1, 1:-1]), (W.grad, dW):
+        np.testing.assert_array_equal(np.isfinite(found), np.isfinite(expected))
+        np.testing.assert_allclose(found[np.isfinite(expected)], expected[np.isfinite(expected)], 1e-5)
+
+
 @pytest.mark.parametrize("name, x, W, options", WIDE)
 def test_kernels_that_reach_far_beyond_the_input(name, x, W, options):
     x, W, n = tg.tensor(normal(*x), requires_grad=True), tg.tensor(normal(*W, seed=1), requires_grad=True), len(x) - 2

@@ -155,8 +155,8 @@ def test_layouts(name, n, dtype):
 @pytest.mark.parametrize('dtype', DTYPES)
 @pytest.mark.parametrize('name', NAMES)
 def test_large_arrays(name, dtype):
-    """Derivatives of 3 MiB and more are written past the caches: the same bits as by parts, at every offset, and nothing beside."""
-    n = (3 << 20) // np.dtype(dtype).itemsize + 700
+    """Derivatives of 8 MiB and more are written past the caches: the same bits as by parts, at every offset, and nothing beside."""
+    n = (8 << 20) // np.dtype(dtype).itemsize + 700
     z, d = np.random.default_rng(6).normal(size=(2, n)).astype(dtype)
     parts = np.concatenate([derivative(name)(d[i:i + 1000], z[i:i + 1000]) for i in range(0, n, 1000)])
     for offset in 0, 1, 15:

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from tapegrad.core import naming
 from tapegrad.core.refcount import LONE_POPPED
+from tapegrad.kernels.allocator import keep_freed_memory
 
 if TYPE_CHECKING:
     from tapegrad.core.entry import Entry
@@ -94,6 +95,7 @@ class TapeBase:
     def grown(self, nbytes: int) -> None:
         """Called when a large entry, or one beyond `limit`, was appended: reap if `room` or `limit` is exceeded."""
         self.room -= nbytes
+        keep_freed_memory()                             # of the step, for the next one
         if self.room < 0 or len(self.entries) > self.limit:
             self.reap()
 

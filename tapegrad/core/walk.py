@@ -82,7 +82,12 @@ class Walk:
                 self.alarm.append("watched")
             for register, seed in self.seeds:
                 value = seed if type(seed) is np.ndarray else elements(seed)
-                if not value.item() if value.size == 1 else np.count_nonzero(value) < value.size:
+                # count_nonzero is the cheaper call, but is not vectorised for floats
+                if value.size == 1:
+                    zeros = not value.item()
+                else:
+                    zeros = np.count_nonzero(value) < value.size if value.size < 4096 else (value == 0).any()
+                if zeros:
                     self.zeros_matter()
                 if type(register) is not Leaf and register.tape is self.mark:
                     register.delta = seed if register.delta is None else register.delta + seed

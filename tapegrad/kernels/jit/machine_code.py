@@ -28,8 +28,8 @@ def _folders():
 
 
 @cache
-def _processor():
-    """(name, features); numba's variables may say others."""
+def processor():
+    """(name, features), as numba compiles for them: its variables may say others."""
     name = os.environ.get("NUMBA_CPU_NAME") or llvm.get_host_cpu_name()
     features = os.environ.get("NUMBA_CPU_FEATURES")
     return name, llvm.get_host_cpu_features().flatten() if features is None else features
@@ -38,7 +38,7 @@ def _processor():
 def _target():
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    name, features = _processor()
+    name, features = processor()
     reloc = "static" if platform.machine().lower() in ("x86_64", "amd64") else "default"
     return llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(
         name, features, opt=3, reloc=reloc, codemodel="jitdefault", jit=True)
@@ -68,7 +68,7 @@ def _compiled(module):
 
 def address(key, make):
     """The address of the function `name` of a module, make(name), which depends on nothing but the key and kernels/."""
-    known = CHECKSUM, llvm.llvm_version_info, llvm.get_process_triple(), _processor(), key
+    known = CHECKSUM, llvm.llvm_version_info, llvm.get_process_triple(), processor(), key
     digest = hashlib.sha256(repr(known).encode()).hexdigest()[:32]
     name = f"tapegrad_{digest}"
     code = _read(name)

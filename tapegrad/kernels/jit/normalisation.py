@@ -6,18 +6,35 @@ import numba
 import numpy as np
 
 from tapegrad.kernels.jit.compiled import compiled
-from tapegrad.kernels.jit.sums import REORDERED, row_squares, row_sum
+from tapegrad.kernels.jit.sums import BLOCK, REORDERED, row_squares, row_sum
 
 OPTIONS = {"error_model": "numpy", "fastmath": {"contract"}}
 INLINE = OPTIONS | {"forceinline": True}            # called for every row
+ROWS, ROOM = 32, 1 << 12        # so many rows are taken at a time, or as have so many elements: they stay in the cache
 
 
 @numba.njit(**INLINE)
-def moments_of(x, eps, centred):
-    """The mean (0 if not centred) and 1 / sqrt(variance + eps)."""
-    number = x.dtype.type
-    middle = number(row_sum(x) / x.size) if centred else number(0)
-    return middle, number(1) / np.sqrt(number(row_squares(x, middle) / x.size + eps))
+def together(x):
+    """How many rows are taken at a time."""
+    return max(1, min(ROWS, ROOM // max(1, x.shape[1])))
+
+
+# Step by step for several rows: the steps of one row wait for each other, those of different rows do not.
+
+@numba.njit(**INLINE)
+def means_of(x, low, centred, middle):
+    """The means (0 if not centred) of the rows from `low` on, as many as `middle` has room for; their number."""
+    n = min(middle.size, x.shape[0] - low)
+    for i in range(n):
+        middle[i] = row_sum(x[low + i]) / x.shape[1] if centred else 0.0
+    return n
+
+
+@numba.njit(**INLINE)
+def roots_of(r, n, size, eps):
+    """r = 1 / sqrt(variance + eps) of n rows whose sums of squares are in r."""
+    for i in range(n):
+        r[i] = 1.0 / np.sqrt(r[i] / size + eps)
 
 
 @numba.njit(**INLINE)
@@ -27,14 +44,15 @@ def scaled(x, W, b, z, middle, r):
 
 
 @numba.njit(**REORDERED)
-def delta_sums(d, x, W, middle, r):
-    """The sums of g and of g h, with g = d W, h = (x - middle) r."""
-    first, second = x.dtype.type(0), x.dtype.type(0)
+def delta_sums(d, x, W, middle):
+    """The sums of u u, of g and of g u, with u = x - middle, g = d W."""
+    squares, first, second = x.dtype.type(0), x.dtype.type(0), x.dtype.type(0)
     for j in range(x.size):
-        g = d[j] * W[j]
+        u, g = x[j] - middle, d[j] * W[j]
+        squares += u * u
         first += g
-        second += g * ((x[j] - middle) * r)
-    return first, second
+        second += g * u
+    return squares, first, second
 
 
 # LLVM does not vectorise a loop over all six arrays: it would have to compare too many addresses.
@@ -63,22 +81,34 @@ def row_products_off(d, x, middle):
 
 def kernels(number):
     """The kernels for float32 or float64."""
-    zero = number(0)
-
     def layer_norm(x, W, b, z, eps, centred):
-        for i in range(x.shape[0]):
-            middle, r = moments_of(x[i], eps, centred)
-            scaled(x[i], W, b, z[i], middle, r)
+        middle, r = np.empty(together(x), number), np.empty(together(x))
+        for low in range(0, x.shape[0], r.size):
+            n = means_of(x, low, centred, middle)
+            for i in range(n):
+                r[i] = row_squares(x[low + i], middle[i])
+            roots_of(r, n, x.shape[1], eps)
+            for i in range(n):
+                scaled(x[low + i], W, b, z[low + i], middle[i], number(r[i]))
 
     def layer_norm_derivatives(d, x, W, dx, dw, db, eps, centred):
-        for i in range(x.shape[0]):
-            middle, r = moments_of(x[i], eps, centred)
-            first, second = delta_sums(d[i], x[i], W, middle, r)
-            if (first - first) + (second - second) + (middle - middle) * r != zero:
-                return False
-            first, second = number(first / x.shape[1]) if centred else zero, number(second / x.shape[1])
-            to_x(d[i], x[i], W, dx[i], middle, r, first, second)
-            to_parameters(d[i], x[i], dw, db, middle, r)
+        middle, r, size = np.empty(together(x), number), np.empty(together(x)), x.shape[1]
+        first, second = np.empty(r.size), np.empty(r.size)
+        for low in range(0, x.shape[0], r.size):
+            n = means_of(x, low, centred, middle)
+            for i in range(n):
+                r[i], first[i], second[i] = 0.0, 0.0, 0.0
+                for j in range(0, size, BLOCK):
+                    sums = delta_sums(d[low + i, j:j + BLOCK], x[low + i, j:j + BLOCK], W[j:j + BLOCK], middle[i])
+                    r[i], first[i], second[i] = r[i] + sums[0], first[i] + sums[1], second[i] + sums[2]
+            roots_of(r, n, size, eps)
+            for i in range(n):
+                first[i], second[i] = first[i] / size if centred else 0.0, second[i] / size * r[i]
+                if (first[i] - first[i]) + (second[i] - second[i]) + (middle[i] - middle[i]) * r[i] != 0:
+                    return False
+            for i in range(n):
+                to_x(d[low + i], x[low + i], W, dx[low + i], middle[i], number(r[i]), number(first[i]), number(second[i]))
+                to_parameters(d[low + i], x[low + i], dw, db, middle[i], number(r[i]))
         return True
 
     def channel_moments(x, z):

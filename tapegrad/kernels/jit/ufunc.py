@@ -23,7 +23,7 @@ from tapegrad.kernels.jit.compiled import remove_cached
 NUMBERS = np.float32, np.float64
 OPTIONS = {"error_model": "numpy"}
 FUSED = {np.float32: {"contract"}, np.float64: False}   # fused multiply-add in formulas; NaN and infinities are kept
-STREAMED = 3 << 20      # bytes: a larger result does not stay in the cache until it is read
+STREAMED = 8 << 20      # bytes: a larger result does not stay in the cache until it is read
 
 
 def loop_source(name, arity, precision):
