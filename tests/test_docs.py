@@ -11,6 +11,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from threading import Thread
 from types import ModuleType
+from urllib.parse import unquote
 
 import pytest
 from pages import ROOT, blocks, broken_links, pages, run
@@ -162,10 +163,17 @@ def test_the_site_has_an_entry_for_every_name(site):
 
 @pytest.mark.slow
 def test_all_links_of_the_site_lead_somewhere(site):
-    for path in site.rglob("*.html"):
-        for target in re.findall(r'(?:href|src)="([^"#?]+)', path.read_text(encoding="utf-8")):
+    texts = {path: path.read_text(encoding="utf-8") for path in site.resolve().rglob("*.html")}
+    places = {path: set(re.findall(r'\bid="([^"]+)"', text)) for path, text in texts.items()}
+    count = 0
+    for path, text in texts.items():
+        for target, place in re.findall(r'(?:href|src)="([^"#?]*)[^"#]*(?:#([^"]+))?"', text):
             if not re.match(r"[a-z]+:|//", target):
-                assert (path.parent / target).exists(), f"{path.name}: {target}"
+                there = (path.parent / target).resolve() if target else path
+                assert there.exists(), f"{path.name}: {target}"
+                assert not place or unquote(place) in places[there], f"{path.name}: {target}#{place}"
+                count += bool(place)
+    assert count > 1000
 
 
 class Quiet(SimpleHTTPRequestHandler):
