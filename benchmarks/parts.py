@@ -175,9 +175,9 @@ def hmc(peers, options):
     """Hamiltonian Monte Carlo: time per leapfrog step. Last, because it has JAX compute in float64."""
     table = Table("Hamiltonian Monte Carlo: a leapfrog step", "us", 1e6, "jax")
     table.notes.append(
-        f"Logistic regression, {sampling.SIZE} observations, {sampling.PARAMETERS} parameters, float64: the time of a sample, with "
-        f"its random numbers and whether it is accepted, by its {sampling.LEAPS} steps. A gradient at a time: JAX and tg.compile "
-        "compile the gradient, tapegrad and autograd record it, and the loop around it is Python's.")
+        f"Logistic regression, {sampling.SIZE} observations, {sampling.PARAMETERS} parameters, float64: the time of a sample, "
+        f"with its random numbers and whether it is accepted, by its {sampling.LEAPS} steps. A gradient at a time: JAX and "
+        "tg.compile compile the gradient, tapegrad and autograd record it, and the loop around it is Python's.")
     for way, able in sampling.WAYS.items():
         def run(peer, way=way):
             timed_sample = timed(sampling.sampler(peer, way), calls=10)
