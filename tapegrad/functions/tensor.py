@@ -167,6 +167,13 @@ class Tensor(TensorBase):
     def __invert__(self) -> Tensor:
         return functions.invert(self)
 
+    def __copy__(self) -> Tensor:
+        """A shallow copy, as by copy.copy: of a result one more result, through which its gradient flows."""
+        if not self.is_leaf:
+            return +self
+        make, arguments = self.__reduce__()
+        return make(*arguments)                         # type: ignore[no-any-return]
+
     def __pos__(self) -> Tensor:
         return functions.positive(self)
 
