@@ -100,8 +100,8 @@ def jacobian(fun: Function, x: Any) -> Any:
 def _row_by_row(fun: Function, x: Any) -> Any:
     """The Jacobian, a sweep per element of the value."""
     vjp, value = _make_vjp(fun, x)
-    space = vspace(value)
-    return anp.reshape(anp.stack([vjp(e) for e in space.standard_basis()]), space.shape + vspace(x).shape)
+    rows = [vjp(e) for e in vspace(value).standard_basis()]
+    return anp.reshape(anp.stack(rows), anp.shape(value) + anp.shape(x))
 
 
 @unary_to_nary
