@@ -7,6 +7,7 @@ import libraries
 import models
 import networks as nets
 import numpy as np
+import sampling
 from interleave import interleave, timed
 from report import Table
 
@@ -31,7 +32,7 @@ def fill(table, row, peers, make, seconds):
         if peer == "torch.compile":
             took = time.perf_counter() - start
             table.notes.append(f"torch.compile took {took:.0f} s to compile {row}, or to find it in its cache.")
-    table.rows[row] = interleave(runs, seconds, BASELINE)
+    table.rows[row] = interleave(runs, seconds, table.baseline)
 
 
 def only(peers, *wanted):
@@ -167,4 +168,20 @@ def networks(peers, options):
     table.notes.append("float32, both eager. conv2d: batch x channels x height x width - channels out, k kernel, s stride.")
     for name, make in steps.items():
         fill(table, name, peers, lambda peer, make=make: timed(make(peer)), options.seconds * 0.7)
+    yield table
+
+
+def hmc(peers, options):
+    """Hamiltonian Monte Carlo: time per leapfrog step. Last, because it has JAX compute in float64."""
+    table = Table("Hamiltonian Monte Carlo: a leapfrog step", "us", 1e6, "jax")
+    table.notes.append(
+        f"Logistic regression, {sampling.SIZE} observations, {sampling.PARAMETERS} parameters, float64: the time of a sample, "
+        f"with its random numbers and whether it is accepted, by its {sampling.LEAPS} steps. A gradient at a time: JAX and "
+        "tg.compile compile the gradient, tapegrad and autograd record it, and the loop around it is Python's.")
+    for way, able in sampling.WAYS.items():
+        def run(peer, way=way):
+            timed_sample = timed(sampling.sampler(peer, way), calls=10)
+            return lambda: timed_sample() / sampling.LEAPS
+
+        fill(table, way, only(peers, *able), run, options.seconds * 2)
     yield table

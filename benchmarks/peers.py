@@ -28,7 +28,7 @@ from models import SIZES  # noqa: E402
 
 PARTS = {"startup": processes.startup, "memory": processes.peak_memory, "size": processes.installed_size,
          "growth": processes.growth, "lstm": parts.lstm, "products": parts.products, "mlp": parts.mlp,
-         "operations": parts.operations, "kernels": parts.kernels, "networks": parts.networks}
+         "operations": parts.operations, "kernels": parts.kernels, "networks": parts.networks, "hmc": parts.hmc}
 HERE = Path(__file__).parent
 
 
@@ -105,7 +105,8 @@ def main(arguments=None):
 
 def order(part):
     """The steps come before the processes in what is read."""
-    return ("lstm", "products", "mlp", "networks", "operations", "kernels", "startup", "memory", "size", "growth").index(part)
+    return ("lstm", "products", "mlp", "networks", "hmc", "operations", "kernels", "startup", "memory", "size",
+            "growth").index(part)
 
 
 if __name__ == "__main__":

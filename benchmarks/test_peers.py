@@ -8,6 +8,7 @@ from pathlib import Path
 import libraries
 import numpy as np
 import pytest
+import sampling
 from models import SIZES, lstm_step, mlp_step, unpacked
 
 HERE = Path(__file__).parent
@@ -32,6 +33,14 @@ def test_the_peers_compute_the_same_lstm(peer):
 def test_the_peers_compute_the_same_mlp(peer, one_hot):
     pytest.importorskip(peer)
     same(mlp_step("tapegrad", one_hot)(), mlp_step(peer, one_hot)())
+
+
+@pytest.mark.parametrize("way, peer", [(way, peer) for way, peers in sampling.WAYS.items() for peer in peers])
+def test_the_peers_draw_the_same_samples(way, peer):
+    pytest.importorskip(libraries.MODULES[peer])
+    mine, theirs = sampling.sampler("tapegrad", "a gradient at a time"), sampling.sampler(peer, way)
+    for _ in range(5):
+        np.testing.assert_allclose(mine(), theirs(), rtol=1e-9)
 
 
 @pytest.mark.parametrize("peer", ["tapegrad", "torch", "autograd", "mygrad", "micrograd"])

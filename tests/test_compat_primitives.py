@@ -67,6 +67,33 @@ class TestPrimitives:
         check_grads(f, (0, 1), modes=["rev"])(X, X + 1)
         close(grad(lambda x: f(x, X))(X), differences(lambda x: f(x, X), X))
 
+    def test_integers_among_results(self):
+        """They are indices as before, beside numbers with a derivative."""
+        @primitive
+        def ordered(x):
+            order = np.argsort(x)
+            return x[order], order
+
+        defvjp(ordered, lambda ans, x: lambda g: g[0][np.argsort(ans[1])])
+        close(grad(lambda x: anp.sum((lambda z: z[0] * X[z[1]])(ordered(x))))(X), X)
+        indices = primitive(lambda x: (np.argsort(x), np.argmax(x)))
+        defvjp(indices, lambda ans, x: lambda g: 0 * x)
+        close(grad(lambda x: anp.sum(x[indices(x)[0][:1]]))(X), [0.0, 1.0, 0.0])
+
+    def test_vjps_that_look_at_elements(self):
+        """All rows of a Jacobian at once can't be had of them."""
+        square = primitive(lambda x: x ** 2)
+        defvjp(square, lambda ans, x: lambda g: 2 * x * g if np.any(tracer.getval(g) != 0) else 0 * g)
+        close(jacobian(square)(np.arange(1.0, 30.0)), np.diag(np.arange(2.0, 60.0, 2.0)))
+        close(ag.hessian(lambda x: anp.sum(square(x) * x))(np.arange(1.0, 30.0)), np.diag(6 * np.arange(1.0, 30.0)))
+
+    def test_iterables_of_arrays(self):
+        for name in ("concatenate", "hstack", "stack", "vstack"):
+            function = getattr(ag.numpy, name)
+            close(jacobian(lambda x, f=function: f(map(lambda y: y * x, (1.0, 2.0))))(X),
+                  jacobian(lambda x, f=function: f([x, 2 * x]))(X))
+            close(function({"a": X, "b": X}.values()), function([X, X]))
+
     def test_complex(self):
         square = primitive(lambda z: z ** 2)
         defvjp(square, lambda ans, z: lambda g: g * 2 * z)

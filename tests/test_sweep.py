@@ -249,6 +249,12 @@ class TestBadCalls:
         for same in (copy.deepcopy(x), pickle.loads(pickle.dumps(x))):
             assert same.requires_grad and same.data == x.data and same is not x
 
+    def test_shallow_copies_are_on_the_tape(self):
+        x = leaf([3.0])
+        z = copy.copy(x * x)
+        z.sum().backward()
+        assert x.grad == 6 and copy.copy(x).requires_grad and copy.copy(x) is not x
+
 
 def tree(F, x, y, W):
     """An expression with every kind of operation that the models use; F is tapegrad or PyTorch's functions."""

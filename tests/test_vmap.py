@@ -354,3 +354,10 @@ class TestAgainstJax:
             for vmap in (jax.vmap, tg.vmap):
                 with pytest.raises((ValueError, TypeError)):
                     vmap(lambda *xs: xs[0], axes)(*args)
+
+
+def test_products_of_nothing():
+    """Where the examples have no columns, or no rows."""
+    for shape, vector in (((3, 0), (5, 0)), ((0, 2), (5, 2)), ((0, 0), (5, 0))):
+        z = tg.vmap(lambda w, shape=shape: tg.zeros(shape) @ w)(np.zeros(vector))
+        assert np.shape(z) == (5, shape[0])

@@ -16,9 +16,9 @@ from tapegrad.core import sweep
 from tapegrad.core.record import recorded, results_are
 from tapegrad.core.tensor import TensorBase
 from tapegrad.errors import DtypeError, ShapeError, describe
-from tapegrad.functions import sparse
 from tapegrad.functions.keywords import unknown_keyword
 from tapegrad.functions.numpy_protocol import array_function, array_ufunc
+from tapegrad.functions.sparse import operand as sparse_operand
 
 if TYPE_CHECKING:
     from tapegrad.typing import Axis, DTypeLike, TensorLike
@@ -59,7 +59,7 @@ class Tensor(TensorBase):
     __slots__ = ()
     __array_priority__ = 1000
     __hash__ = TensorBase.__hash__
-    _foreign = staticmethod(sparse.operand)
+    _foreign = staticmethod(sparse_operand)
 
     # Operators
 
@@ -166,6 +166,13 @@ class Tensor(TensorBase):
 
     def __invert__(self) -> Tensor:
         return functions.invert(self)
+
+    def __copy__(self) -> Tensor:
+        """A shallow copy, as by copy.copy: of a result one more result, through which its gradient flows."""
+        if not self.is_leaf:
+            return +self
+        make, arguments = self.__reduce__()
+        return make(*arguments)                         # type: ignore[no-any-return]
 
     def __pos__(self) -> Tensor:
         return functions.positive(self)

@@ -213,7 +213,7 @@ def _matmul(row: Primitive, level: Level, operands: Any, static: Static) -> Any:
     if is_mapped(x, level):
         return _rows_times(x._inner, y, x.ndim) if y.ndim <= 2 else _mapped_product(x, y, level)
     if y.ndim == 1:                                     # (.., k, n) @ (n,): the examples are the columns of one product
-        rows = recorded.reshape(x, (-1, x.shape[-1]))
+        rows = recorded.reshape(x, (prod(x.shape[:-1]), x.shape[-1]))
         return recorded.reshape(recorded.matmul(y._inner, recorded.transpose(rows, None)), (level.size, *x.shape[:-1]))
     if y.ndim == 2 == x.ndim:
         z = _rows_times(recorded.transpose(y._inner, (0, 2, 1)), recorded.transpose(x, None), 2)

@@ -15,6 +15,7 @@ from tapegrad.compat.autograd.core import make_vjp as _make_vjp
 from tapegrad.compat.autograd.tracer import Function, conjugated, plain
 from tapegrad.compat.autograd.vspaces import vspace
 from tapegrad.compat.autograd.wrap_util import unary_to_nary
+from tapegrad.errors import VmapError
 from tapegrad.functions.tensor import Tensor
 from tapegrad.transforms import checkpointing, functional
 from tapegrad.tree import leaves, rebuild
@@ -87,10 +88,20 @@ def jacobian(fun: Function, x: Any) -> Any:
            [3., 2.]])
     """
     output = Output(fun)
-    J = functional.jacobian(output)(floats(x))
+    try:
+        J = functional.jacobian(output)(floats(x))
+    except VmapError:                                   # a user's vjp looks at elements: all rows at once can't be had
+        return _row_by_row(fun, x)
     if not output.traced:
         return np.zeros(np.shape(plain(output.value)) + np.shape(x))
     return plain(conjugated(J))
+
+
+def _row_by_row(fun: Function, x: Any) -> Any:
+    """The Jacobian, a sweep per element of the value."""
+    vjp, value = _make_vjp(fun, x)
+    rows = [vjp(e) for e in vspace(value).standard_basis()]
+    return anp.reshape(anp.stack(rows), anp.shape(value) + anp.shape(x))
 
 
 @unary_to_nary

@@ -174,7 +174,7 @@ def _recorded(f: Any, argnums: tuple[int, ...], args: tuple[Any, ...], kwargs: d
         on_tape = isinstance(d, Tensor)
         given = tuple(map(_to_read, xs)) if alone else _to_read(filled(args, operands, xs))
         if not whole:
-            d, z = _in_parts(d, outs), _in_parts(z, outs)
+            d, z = _in_parts(d, outs, True), _in_parts(z, outs)
         found = vjpmaker(argnums, _to_read(z), given, kwargs and _to_read(kwargs))(conjugated(_to_read(d)))
         contributions: list[Any] = []
         for i, c in zip(argnums, found):
@@ -189,14 +189,20 @@ def _recorded(f: Any, argnums: tuple[int, ...], args: tuple[Any, ...], kwargs: d
 
     if whole:
         return recorded_value(f.__name__, outs, operands, pull, LINEAR)
-    flat = recorded_value(f.__name__, np.concatenate([z.reshape(-1) for z in leaves(outs)]), operands, pull, LINEAR)
-    return _in_parts(flat, outs)
+    if not (numbers := [z.reshape(-1) for z in leaves(outs) if z.dtype.kind in "fc"]):
+        return outs
+    return _in_parts(recorded_value(f.__name__, np.concatenate(numbers), operands, pull, LINEAR), outs)
 
 
-def _in_parts(flat: Any, tree: Any) -> Any:
-    """A vector as a structure of arrays of the shapes and dtypes of those in `tree`."""
+def _in_parts(flat: Any, tree: Any, deltas: bool = False) -> Any:
+    """A vector as a structure of arrays of the shapes and dtypes of those in `tree`. Integers, which have no derivative, are
+    not in the vector: they are as in the tree, and their deltas 0.
+    """
     parts, start = [], 0
     for z in leaves(tree):
+        if z.dtype.kind not in "fc":
+            parts.append(np.zeros(z.shape) if deltas else z)
+            continue
         part = flat[start:start + z.size].reshape(z.shape)
         parts.append(part.real if part.dtype.kind == "c" != z.dtype.kind else part)
         start += z.size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import wraps
 from importlib import import_module
 from typing import Any
 
@@ -14,6 +15,7 @@ from tapegrad.compat.autograd.tracer import values
 __version__ = numpy.__version__
 MODULES = ("fft", "linalg", "numpy_boxes", "numpy_vjps", "numpy_vspaces", "numpy_wrapper", "random")
 INTEGERS = ("int8", "int16", "int32", "int64")
+JOINING = ("column_stack", "concatenate", "dstack", "hstack", "row_stack", "stack", "vstack")
 WRAPPERS = ("array_from_args", "concatenate_args", "make_diagonal", "metadata", "wrap_namespace")
 
 
@@ -30,6 +32,15 @@ def _holds_array(xs: Sequence[Any]) -> bool:
     return any([_holds_array(x) if isinstance(x, (list, tuple)) else hasattr(x, "dtype") for x in xs])
 
 
+def _joining(function: Any) -> Any:
+    """A function of a sequence of arrays that takes any iterable of them, as a map or the values of a dict."""
+    @wraps(function)
+    def joined(arrays: Any, *args: Any, **kwargs: Any) -> Any:
+        return function(arrays if hasattr(arrays, "dtype") else list(arrays), *args, **kwargs)
+
+    return joined
+
+
 def _integers(kind: Any) -> type:
     """A type of integers that takes traced numbers, too: what it makes of them is a constant."""
     return type(kind.__name__, (kind,), {"__new__": lambda cls, x=0: kind(values(x))})
@@ -40,6 +51,8 @@ def __getattr__(name: str) -> Any:
         return import_module(f"{__name__}.{name}")
     if name in INTEGERS:
         found: Any = _integers(getattr(numpy, name))
+    elif name in JOINING:
+        found = _joining(getattr(anp, name))
     elif name in WRAPPERS:
         found = getattr(import_module(f"{__name__}.numpy_wrapper"), name)
     else:
