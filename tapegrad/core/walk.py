@@ -84,7 +84,7 @@ class Walk:
                 value = seed if type(seed) is np.ndarray else elements(seed)
                 # count_nonzero is the cheaper call, but is not vectorised for floats
                 if value.size == 1:
-                    zeros = not value.item()
+                    zeros: Any = not value.item()
                 else:
                     zeros = np.count_nonzero(value) < value.size if value.size < 4096 else (value == 0).any()
                 if zeros:
