@@ -113,7 +113,7 @@ class Step:
         rng = np.random.default_rng(WORLD.rank)
         self.ids, self.y = rng.integers(0, CHARACTERS, (n, LENGTH, 1)), rng.integers(0, CLASSES, n)
         self.model = Reader(Init(0, "float32"), CHARACTERS, HIDDEN, CLASSES)
-        self.model.P = self.model.P.detach()            # the ids have no pieces
+        self.model.P = tg.zeros((0, 32), dtype="float32")               # the ids have no pieces
         learned = {name: parameter for name, parameter in parameters(self.model).items() if parameter.requires_grad}
         self.parallel = tg.distributed.DataParallel(learned, bucket_bytes=bucket_bytes)
         self.parallel.examples = n
