@@ -22,13 +22,7 @@ def kept(F, value, x_shape, axis, keepdims):
 
 
 def _spread(F, d, x_shape, axis, keepdims):
-    d = kept(F, d, x_shape, axis, keepdims)
-    if F is arrays and d.ndim == len(x_shape) > 1 and d.shape[-1] == 1 < x_shape[-1] < PAIRWISE:
-        x = np.empty(x_shape, d.dtype)                  # what reads rows of a few elements takes longer with a view
-        for i in range(x_shape[-1]):
-            x[..., i] = d[..., 0]
-        return x
-    return F.broadcast_to(d, x_shape)
+    return F.broadcast_to(kept(F, d, x_shape, axis, keepdims), x_shape)
 
 
 def _count(x_shape, axis):
