@@ -98,7 +98,7 @@ def _fast_sum(x, axis, keepdims):
         return np.add.reduce(x, axis, None, None, keepdims)
     if axis[0] < x.ndim - 1:
         z = x if axis[0] == 0 else np.ascontiguousarray(x.swapaxes(0, axis[0]))
-        z = np.add.reduce(z, 0, None, None, True).swapaxes(0, axis[0])
+        z = np.ascontiguousarray(np.add.reduce(z, 0, None, None, True).swapaxes(0, axis[0]))
         return z if keepdims else z.reshape(x.shape[:axis[0]] + x.shape[axis[0] + 1:])
     z = x[..., 0] + x[..., 1]
     for i in range(2, x.shape[-1]):
