@@ -8,7 +8,7 @@ POINTS = 2048           # elements of d for x[i, j] += d in the flattened x (pri
 SCATTERED = 256         # elements of rows for x[ids] += rows (kernels/rows.py)
 NARROW = 32             # elements of x for softmax(x) (kernels/softmax.py)
 COLUMNS = 512           # elements of x for x.sum(-1) column by column, where a row has a few (primitives/reductions.py)
-BLOCKED = 2             # rows of a Cholesky factor for its derivative by halves (primitives/decompositions.py)
+BLOCKED = 32            # rows of a Cholesky factor for its derivative by halves (primitives/decompositions.py)
 TRIANGULAR = 64         # rows of x for np.linalg.solve(x, y) by substitution (kernels/triangular.py)
 CLASSES = 16            # maximal number of columns of x for which softmax(x) uses libm's exp
 NORMALISED = 128        # elements of x for layer_norm(x) and batch_norm(x) (kernels/normalisation.py)

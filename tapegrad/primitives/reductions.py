@@ -22,13 +22,7 @@ def kept(F, value, x_shape, axis, keepdims):
 
 
 def _spread(F, d, x_shape, axis, keepdims):
-    d = kept(F, d, x_shape, axis, keepdims)
-    if F is arrays and d.ndim == len(x_shape) > 1 and d.shape[-1] == 1 < x_shape[-1] < PAIRWISE:
-        x = np.empty(x_shape, d.dtype)                  # what reads rows of a few elements takes longer with a view
-        for i in range(x_shape[-1]):
-            x[..., i] = d[..., 0]
-        return x
-    return F.broadcast_to(d, x_shape)
+    return F.broadcast_to(kept(F, d, x_shape, axis, keepdims), x_shape)
 
 
 def _count(x_shape, axis):
@@ -104,7 +98,7 @@ def _fast_sum(x, axis, keepdims):
         return np.add.reduce(x, axis, None, None, keepdims)
     if axis[0] < x.ndim - 1:
         z = x if axis[0] == 0 else np.ascontiguousarray(x.swapaxes(0, axis[0]))
-        z = np.add.reduce(z, 0, None, None, True).swapaxes(0, axis[0])
+        z = np.ascontiguousarray(np.add.reduce(z, 0, None, None, True).swapaxes(0, axis[0]))
         return z if keepdims else z.reshape(x.shape[:axis[0]] + x.shape[axis[0] + 1:])
     z = x[..., 0] + x[..., 1]
     for i in range(2, x.shape[-1]):
