@@ -86,7 +86,7 @@ class Walk:
                 if value.size == 1:
                     zeros: Any = not value.item()
                 else:
-                    zeros = np.count_nonzero(value) < value.size if value.size < 4096 else (value == 0).any()
+                    zeros = bool(np.count_nonzero(value) < value.size if value.size < 4096 else (value == 0).any())
                 if zeros:
                     self.zeros_matter()
                 if type(register) is not Leaf and register.tape is self.mark:

@@ -3,7 +3,7 @@
 A tile of 8 positions by one or two vectors of channels stays in registers while the terms of its sums are read from where they
 are in the input, which has a frame of zeros where there is padding (kernels/jit/tiles.py). So it takes channels out that fill
 vectors. The contribution to x is a convolution, too, of d by the turned weights, where the stride is 1; that to W is sums over
-positions instead of terms.
+positions instead of terms. The processor must have AVX2; with AVX-512 tiles also gain where sums are long.
 """
 
 from functools import lru_cache, partial
@@ -19,10 +19,10 @@ def _load(number):
     return direct.kernels(number)
 
 
-jit = {number: Late(partial(_load, number), "forward", "weights", "lanes") for number in (np.float32, np.float64)}
+jit = {number: Late(partial(_load, number), "forward", "weights", "lanes", "terms") for number in (np.float32, np.float64)}
 ROWS = 8
 FRAMED = 1 << 18        # elements of an image with its frame, at most: it is to stay in the cache
-LEAST, MOST = 32, 1 << 12        # terms of a sum: with few, products with copied windows are as fast; many leave the cache
+LEAST = 32              # terms of a sum: with fewer, products with copied windows are as fast
 
 
 class Frame:
@@ -61,11 +61,11 @@ _frame = lru_cache(256)(Frame)
 def _kernel(name, dtype, channels, size, kernel, widths, count):
     """(the kernel, channels out filled up to vectors), or None where it does not gain, or there is none."""
     framed = channels * prod([n + before + after for n, (before, after) in zip(size, widths)])
-    if framed > FRAMED or not LEAST <= channels * prod(kernel) <= MOST:
+    terms, kernels = channels * prod(kernel), jit[dtype.type]
+    if framed > FRAMED or terms < LEAST:
         return None
-    kernels = jit[dtype.type]
     found = getattr(kernels, name)
-    if found is nothing:
+    if found is nothing or terms > kernels.terms:
         return None
     filled = -(-count // kernels.lanes) * kernels.lanes
     return (found, filled) if 4 * count >= 3 * filled else None

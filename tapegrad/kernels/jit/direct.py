@@ -8,7 +8,7 @@ import numpy as np
 from tapegrad.kernels.jit.compiled import compiled
 from tapegrad.kernels.jit.convolution import OPTIONS, place
 from tapegrad.kernels.jit.sums import row_sum
-from tapegrad.kernels.jit.tiles import MOST, ROWS, WIDTH, tile, tile_pair, turned, turned_back
+from tapegrad.kernels.jit.tiles import MOST, ROWS, TERMS, WIDTH, tile, tile_pair, turned, turned_back
 
 
 @numba.njit(**OPTIONS)
@@ -96,6 +96,6 @@ def kernels(number):
     line, plane, cube, offsets = real[::1], real[:, ::1], real[:, :, ::1], numba.types.Array(number_of, 1, "C", readonly=True)
     numbers = numba.types.UniTuple(number_of, 6)
     return SimpleNamespace(
-        lanes=lanes,
+        lanes=lanes, terms=TERMS,
         forward=compiled(forward, numba.void(cube, plane, line, cube, line, offsets, offsets, numbers), **OPTIONS),
         weights=compiled(weights, numba.void(cube, cube, plane, line, plane, line, offsets, offsets, flag, numbers), **OPTIONS))
