@@ -5,6 +5,7 @@ import signal
 import sys
 from importlib import import_module
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -68,7 +69,7 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(run, tmp_path, capsys):
 
 def test_ctrl_c_before_anything_is_saved(run, tmp_path, capsys, monkeypatch):
     monkeypatch.syspath_prepend(str(FOLDER))
-    monkeypatch.setattr(import_module("transformer"), "read_shipped", lambda: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(import_module("transformer"), "read_shipped", Mock(side_effect=KeyboardInterrupt))
     with pytest.raises(SystemExit) as end:
         run("transformer", "--checkpoint", tmp_path / "run")
     assert end.value.code == 130 and "saved" not in capsys.readouterr().err

@@ -117,7 +117,8 @@ def test_functions(name):
     lambda x, S: S.stats.norm.logpdf(x, 1.0, abs(x[0]) + 1), lambda x, S: S.stats.gamma.logcdf(abs(x), 2.0),
     lambda x, S: S.special.gammaln(abs(x) + 1), lambda x, S: S.linalg.expm(tg.diag(x)),
     lambda x, S: S.linalg.solve_triangular(np.tri(3), x, lower=True),
-    lambda x, S: S.stats.poisson.logpmf(np.arange(3), abs(x))])
+    lambda x, S: S.stats.poisson.logpmf(np.arange(3), abs(x)), lambda x, S: S.stats.t.logsf(x * 9, 2.5),
+    lambda x, S: S.stats.beta.logpdf(x ** 2 / (1 + x ** 2), 20.0, 30.0 + abs(x[1]))])
 def test_functions_of_scipy(f):
     pytest.importorskip("scipy")
     g = lambda x: f(x, tg.scipy)  # noqa: E731

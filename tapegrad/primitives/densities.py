@@ -21,6 +21,8 @@ FAR = 1e-100                            # of a probability: below, SciPy loses d
 def _as(z, *operands):
     """z in the dtype that a ufunc gives of the operands."""
     kind = np.result_type(*operands)
+    if kind.kind == "c":
+        raise TypeError(f"not defined for complex numbers: operands {', '.join(str(np.asarray(y).dtype) for y in operands)}")
     return np.asarray(z).astype(kind if kind.kind == "f" else float)
 
 
@@ -251,38 +253,42 @@ def _t_slope_by_df(F, df, x):
                   + (df + 1) * square / (df * (df + square)))
 
 
-primitive("special_polygamma_step", _polygamma_step, None,
-          lambda F, d, _z, n, x, h: F.strong_multiply(d, F.special_polygamma_step(n + 1, x, h)),
-          lambda F, d, _z, n, x, h: F.strong_multiply(d, F.special_polygamma(n + 1, x + h)))
-primitive("special_log_gamma_density", _log_gamma_density,
-          lambda F, d, _z, a, x: F.strong_multiply(d, F.log(x) - F.special_psi(a)),
-          lambda F, d, _z, a, x: F.strong_multiply(d, like(F, _gamma_slope(F, a, x), d)))
-primitive("special_log_beta_density", _log_beta_density,
-          lambda F, d, _z, a, b, x: F.strong_multiply(d, F.log(x) + F.special_polygamma_step(0, a, b)),
-          lambda F, d, _z, a, b, x: F.strong_multiply(d, F.log1p(-x) + F.special_polygamma_step(0, b, a)),
-          lambda F, d, _z, a, b, x: F.strong_multiply(d, like(F, _beta_slope(F, a, b, x), d)))
-primitive("special_log_t_density", _log_t_density,
-          lambda F, d, _z, df, x: F.strong_multiply(d, _t_slope_by_df(F, df, x)),
-          lambda F, d, _z, df, x: F.strong_multiply(d, like(F, _t_slope(df, x), d)))
+def _row(name, *dg):
+    return primitive(f"special_{name}", *dg, pointwise=True, strong=True)
+
+
+_row("polygamma_step", _polygamma_step, None,
+     lambda F, d, _z, n, x, h: F.strong_multiply(d, F.special_polygamma_step(n + 1, x, h)),
+     lambda F, d, _z, n, x, h: F.strong_multiply(d, F.special_polygamma(n + 1, x + h)))
+_row("log_gamma_density", _log_gamma_density,
+     lambda F, d, _z, a, x: F.strong_multiply(d, F.log(x) - F.special_psi(a)),
+     lambda F, d, _z, a, x: F.strong_multiply(d, like(F, _gamma_slope(F, a, x), d)))
+_row("log_beta_density", _log_beta_density,
+     lambda F, d, _z, a, b, x: F.strong_multiply(d, F.log(x) + F.special_polygamma_step(0, a, b)),
+     lambda F, d, _z, a, b, x: F.strong_multiply(d, F.log1p(-x) + F.special_polygamma_step(0, b, a)),
+     lambda F, d, _z, a, b, x: F.strong_multiply(d, like(F, _beta_slope(F, a, b, x), d)))
+_row("log_t_density", _log_t_density,
+     lambda F, d, _z, df, x: F.strong_multiply(d, _t_slope_by_df(F, df, x)),
+     lambda F, d, _z, df, x: F.strong_multiply(d, like(F, _t_slope(df, x), d)))
 
 # Logarithms of tails, and the hazards that are their derivatives
-primitive("special_log_gammainc", _log_gammainc, None,
-          lambda F, d, _z, a, x: F.strong_multiply(d, like(F, F.special_gammainc_hazard(a, x), d)))
-primitive("special_log_gammaincc", _log_gammaincc, None,
-          lambda F, d, _z, a, x: -F.strong_multiply(d, like(F, F.special_gammaincc_hazard(a, x), d)))
-primitive("special_log_betainc", _log_betainc, None, None,
-          lambda F, d, _z, a, b, x: F.strong_multiply(d, like(F, F.special_betainc_hazard(a, b, x), d)))
-primitive("special_log_betaincc", _log_betaincc, None, None,
-          lambda F, d, _z, a, b, x: -F.strong_multiply(d, like(F, F.special_betaincc_hazard(a, b, x), d)))
-primitive("special_log_stdtr", _log_stdtr, None,
-          lambda F, d, _z, df, x: F.strong_multiply(d, like(F, F.special_stdtr_hazard(df, x), d)))
-primitive("special_gammainc_hazard", _gammainc_hazard, None,
-          lambda F, d, z, a, x: F.strong_multiply(d, like(F, z * (_gamma_slope(F, a, x) - z), d)))
-primitive("special_gammaincc_hazard", _gammaincc_hazard, None,
-          lambda F, d, z, a, x: F.strong_multiply(d, like(F, z * (_gamma_slope(F, a, x) + z), d)))
-primitive("special_betainc_hazard", _betainc_hazard, None, None,
-          lambda F, d, z, a, b, x: F.strong_multiply(d, like(F, z * (_beta_slope(F, a, b, x) - z), d)))
-primitive("special_betaincc_hazard", _betaincc_hazard, None, None,
-          lambda F, d, z, a, b, x: F.strong_multiply(d, like(F, z * (_beta_slope(F, a, b, x) + z), d)))
-primitive("special_stdtr_hazard", _stdtr_hazard, None,
-          lambda F, d, z, df, x: F.strong_multiply(d, like(F, z * (_t_slope(df, x) - z), d)))
+_row("log_gammainc", _log_gammainc, None,
+     lambda F, d, _z, a, x: F.strong_multiply(d, like(F, F.special_gammainc_hazard(a, x), d)))
+_row("log_gammaincc", _log_gammaincc, None,
+     lambda F, d, _z, a, x: -F.strong_multiply(d, like(F, F.special_gammaincc_hazard(a, x), d)))
+_row("log_betainc", _log_betainc, None, None,
+     lambda F, d, _z, a, b, x: F.strong_multiply(d, like(F, F.special_betainc_hazard(a, b, x), d)))
+_row("log_betaincc", _log_betaincc, None, None,
+     lambda F, d, _z, a, b, x: -F.strong_multiply(d, like(F, F.special_betaincc_hazard(a, b, x), d)))
+_row("log_stdtr", _log_stdtr, None,
+     lambda F, d, _z, df, x: F.strong_multiply(d, like(F, F.special_stdtr_hazard(df, x), d)))
+_row("gammainc_hazard", _gammainc_hazard, None,
+     lambda F, d, z, a, x: F.strong_multiply(d, like(F, z * (_gamma_slope(F, a, x) - z), d)))
+_row("gammaincc_hazard", _gammaincc_hazard, None,
+     lambda F, d, z, a, x: F.strong_multiply(d, like(F, z * (_gamma_slope(F, a, x) + z), d)))
+_row("betainc_hazard", _betainc_hazard, None, None,
+     lambda F, d, z, a, b, x: F.strong_multiply(d, like(F, z * (_beta_slope(F, a, b, x) - z), d)))
+_row("betaincc_hazard", _betaincc_hazard, None, None,
+     lambda F, d, z, a, b, x: F.strong_multiply(d, like(F, z * (_beta_slope(F, a, b, x) + z), d)))
+_row("stdtr_hazard", _stdtr_hazard, None,
+     lambda F, d, z, df, x: F.strong_multiply(d, like(F, z * (_t_slope(df, x) - z), d)))

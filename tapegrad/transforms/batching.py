@@ -49,7 +49,7 @@ def padded(x: Any, level: Level, ndim: int) -> Any:
 
 
 @batches("pointwise", "astype", "zeros_like", "ones_like", "clip", "hardtanh", "strong_multiply", "direction", "alias",
-         "conjugate", "real", "imag", "special_hazard", "special_polygamma", "special_zeta")
+         "conjugate", "real", "imag", "special_hazard", "special_hazard_excess", "special_polygamma", "special_zeta")
 def _pointwise(row: Primitive, level: Level, operands: Any, static: Static) -> Any:
     ndim = max([x.ndim if isinstance(x, Tensor) else np.ndim(x) for x in operands])
     return run(row, [padded(x, level, ndim) for x in operands], static)
