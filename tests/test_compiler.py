@@ -65,8 +65,8 @@ def assert_close(found, expected, tolerance=1e-12):
         np.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance * np.max(np.abs(y), initial=1))
 
 
-PASSES = [simplify.folded, simplify.tidied, simplify.shared, products.sums, products.beside, products.stacked, products.turned,
-          products.looked_up, products.gathered]
+PASSES = [simplify.folded, simplify.tidied, simplify.assembled, simplify.shared, products.sums, products.beside,
+          products.stacked, products.turned, products.looked_up, products.gathered]
 
 
 @pytest.mark.parametrize("step", PASSES, ids=lambda step: step.__name__)
@@ -95,6 +95,39 @@ def test_the_same_is_computed_once():
     x = Node(None, (), (), (3,), np.dtype(float))
     graph = simplify.shared(Graph([x], [abs(x) * abs(x), abs(x) * 1, abs(x) * 1.0]))
     assert count(graph, "absolute") == 1 and count(graph, "multiply") == 3      # 1 and 1.0 are not the same
+
+
+PARTS = {                                       # what reads x, (6, 4), in parts; and whether these make up the whole
+    "rows": (lambda x: [x[t] * (t + 1) for t in (3, 0, -1, 1, 2, 4)], True),
+    "slices": (lambda x: [tg.sin(x[4:]), x[:1] * 2, x[1:4] ** 2], True),
+    "columns": (lambda x: [x[:, 1], x[:, 2:] * 3, tg.exp(x[:, :1])], True),
+    "a gap": (lambda x: [x[:2] * 2, x[3:] * 3], False),
+    "an overlap": (lambda x: [x[:3] * 2, x[2:] * 3], False),
+    "twice": (lambda x: [x[:3] * 2, x[3:] * 3, tg.sin(x[:3])], False),
+    "two axes": (lambda x: [x[:3] * 2, x[3:, :2] * 3, x[3:, 2:] * 4], False),
+    "every other": (lambda x: [x[::2] * 2, x[1::2] * 3], False),
+    "backwards": (lambda x: [x[::-1] ** 2], False),
+    "rows by an array": (lambda x: [x[np.array([0, 1, 1])] * 2, x[3:] * 2], False)}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_deltas_of_parts_are_concatenated_where_they_make_up_the_whole(name):
+    read, whole = PARTS[name]
+    x = tg.tensor(np.random.default_rng(0).normal(size=(6, 4)), requires_grad=True)
+
+    def loss(x):
+        return sum([tg.sum(part * part) for part in read(x)])
+
+    f = tg.compile(loss, fallback="error")
+    found = []
+    for g in (loss, f, f):
+        x.grad = None
+        g(x).backward()
+        found.append(x.grad)
+    np.testing.assert_array_equal(found[1], found[0])
+    np.testing.assert_array_equal(found[2], found[0])
+    text = str(f.program(x))
+    assert ("add_at" not in text and "scatter" not in text) == whole, text
 
 
 @pytest.mark.parametrize("steps", [3, 6])

@@ -33,7 +33,7 @@ from tapegrad.kernels.opcodes import CALL, COPY, PARAMETERS, PLAIN, PRODUCT_32, 
 from tapegrad.primitives import arrays as F
 from tapegrad.primitives.node import Node
 
-TIDYING = simplify.folded, simplify.tidied, simplify.shared
+TIDYING = simplify.folded, simplify.tidied, simplify.assembled, simplify.shared
 PLANS = [(True, 1), *[(False, segments) for segments in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48)]]
 POOL, SAVED, SCRATCH = range(3)
 SMALL, BYTE = 1024, np.dtype(np.uint8)

@@ -1,5 +1,7 @@
 """Passes that leave out what need not be computed: constants, the same thing twice, arrangements that change nothing."""
 
+import math
+
 import numpy as np
 
 from tapegrad.compiler.rewriting import mapped, with_operands
@@ -78,6 +80,55 @@ def _tidy(node, operands):
                 if np.broadcast_shapes(y.shape, *others) == node.shape:
                     operands[i] = y
     return with_operands(node, operands)
+
+
+def assembled(graph):
+    """The delta of what was read part by part is concatenated where the parts make up the whole, as the time steps of a slice
+    each do; not added into zeros one after the other."""
+    held = {node.operands[0] for node in graph.nodes if node.row.name == "add_at"}
+
+    def change(node, operands):
+        made = with_operands(node, operands)
+        return _assembled(made) if node.row.name == "add_at" and node not in held else made
+
+    return mapped(graph, change)
+
+
+def _assembled(node):
+    parts, x = {}, node
+    while x.row is not None and x.row.name in ("add_at", "scatter"):
+        place, d = _place(x.static[0], node.shape), x.operands[-1]
+        if place is None or place[:2] in parts or d.dtype != node.dtype:
+            return node
+        axis, start, stop = place
+        shape = (*node.shape[:axis], stop - start, *node.shape[axis + 1:])
+        if d.size != math.prod(shape):
+            return node
+        parts[axis, start] = stop, d if d.shape == shape else nodes.reshape(d, shape)
+        if x.row.name == "scatter":
+            break
+        x = x.operands[0]
+    else:
+        return node
+    end, ordered = 0, sorted(parts)
+    for axis, start in ordered:
+        if axis != ordered[0][0] or start != end:
+            return node
+        end = parts[axis, start][0]
+    return nodes.concatenate([parts[at][1] for at in ordered], axis) if end == node.shape[axis] else node
+
+
+def _place(index, shape):
+    """(axis, start, stop) of an index that takes a part of one axis, and all of the others; None of any other."""
+    taken = []
+    for axis, i in enumerate(index if type(index) is tuple else (index,)):
+        if type(i) is int and axis < len(shape):
+            taken.append((axis, i % shape[axis], i % shape[axis] + 1))
+        elif type(i) is not slice or axis == len(shape) or i.indices(shape[axis])[2] != 1:
+            return None
+        elif i.indices(shape[axis])[:2] != (0, shape[axis]):
+            taken.append((axis, *i.indices(shape[axis])[:2]))
+    return taken[0] if len(taken) == 1 and taken[0][1] < taken[0][2] else None
 
 
 def _narrower(x):
