@@ -110,6 +110,7 @@ PARTS = {                                       # what reads x, (6, 4), in parts
     "rows by an array": (lambda x: [x[np.array([0, 1, 1])] * 2, x[3:] * 2], False)}
 
 
+@needs_programs
 @pytest.mark.parametrize("name", PARTS)
 def test_deltas_of_parts_are_concatenated_where_they_make_up_the_whole(name):
     read, whole = PARTS[name]
