@@ -107,7 +107,8 @@ PARTS = {                                       # what reads x, (6, 4), in parts
     "two axes": (lambda x: [x[:3] * 2, x[3:, :2] * 3, x[3:, 2:] * 4], False),
     "every other": (lambda x: [x[::2] * 2, x[1::2] * 3], False),
     "backwards": (lambda x: [x[::-1] ** 2], False),
-    "rows by an array": (lambda x: [x[np.array([0, 1, 1])] * 2, x[3:] * 2], False)}
+    "rows by an array": (lambda x: [x[np.array([0, 1, 1])] * 2, x[3:] * 2], False),
+    "rows by a tensor": (lambda x: [x[3:] * 2, x[tg.argsort(x[:, 0])[:3]] * 2], False)}
 
 
 @needs_programs

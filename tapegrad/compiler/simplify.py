@@ -95,8 +95,8 @@ def assembled(graph):
 
 
 def _assembled(node):
-    parts, x = {}, node
-    while x.row is not None and x.row.name in ("add_at", "scatter"):
+    parts, x, statics = {}, node, {"add_at": 1, "scatter": 2}      # so many, where the index is none of the operands
+    while x.row is not None and len(x.static) == statics.get(x.row.name):
         place, d = _place(x.static[0], node.shape), x.operands[-1]
         if place is None or place[:2] in parts or d.dtype != node.dtype:
             return node
