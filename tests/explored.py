@@ -1,5 +1,7 @@
 """Tapes to explore, for the tests of the page's data and of the page."""
 
+import json
+
 import numpy as np
 
 import tapegrad as tg
@@ -55,3 +57,11 @@ def living():
     x, W = leaf([1.0, -2.0], "x"), leaf(np.arange(6.0).reshape(2, 3), "W")
     loss = tg.sum(tg.square(tg.exp(x) @ W + 1.0))
     return tg.tape(), x, W, loss
+
+
+def strict(text):
+    """JSON as a browser reads it."""
+    def refused(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    return json.loads(text, parse_constant=refused)

@@ -340,6 +340,7 @@ def test_the_examples_in_docstrings(name, capsys):
 
 @pytest.fixture
 def installed():
+    # As install() and uninstall() leave them, so do the tests: whoever has imported autograd finds it again.
     before = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "autograd"}
     ag.install()
     yield

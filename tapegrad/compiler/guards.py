@@ -325,7 +325,7 @@ class Reader:
         for level, name in imports:
             package = (space.get("__package__") or "").rsplit(".", max(level - 1, 0))[0] if level else ""
             name = f"{package}.{name}".strip(".")
-            if name in sys.modules and not is_library(name):
+            if name in sys.modules and not is_library(name):        # an import within the code gives what stands there
                 self.visit(sys.modules[name], f"modules.get({name!r}, M)", name)
         for inner in code.co_consts:
             if isinstance(inner, types.CodeType):

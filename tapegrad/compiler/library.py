@@ -130,6 +130,20 @@ _FINITE = """
             top = max(top, bits(get({x}, r * {stride} + c, 3, 4, number)) & infinity)
     finite = top != infinity
 """
+# Adds to row `to` of z row `of` of y, for each one in row r of x, or all of them times the elements of x.
+_ADDED = """        if finite:
+            row = 2 + r * size
+            for i in range(row + 1, row + 1 + get(at, row, 1, 4, int32)):
+                k = int64(get(at, i, 1, 4, int32))
+                for c in range(C):
+                    put(z, {to} * t + c, get(z, {to} * t + c, 0, 4, number)
+                        + get({y}, {of} * {stride} + c, 3, 4, number), 0, 4, number)
+        else:
+            for k in range(K):
+                for c in range(C):
+                    put(z, {to} * t + c, get(z, {to} * t + c, 0, 4, number) + get(x, r * sx + k, 2, 4, number)
+                        * get({y}, {of} * {stride} + c, 3, 4, number), 0, 4, number)
+"""
 LOOK_UP = """def kernel(p):
     R, C, z, t, at, x, sx, y, sy = p[0], p[1], p[2], p[3], p[4], p[6], p[7], p[8], p[9]
     K, size = p[11], 1 + min(ONES, p[11] // SPARSE)
@@ -138,18 +152,7 @@ LOOK_UP = """def kernel(p):
     for r in range(R):
         for c in range(C):
             put(z, r * t + c, number(0), 0, 4, number)
-        if finite:
-            row = 2 + r * size
-            for i in range(row + 1, row + 1 + get(at, row, 1, 4, int32)):
-                k = int64(get(at, i, 1, 4, int32))
-                for c in range(C):
-                    put(z, r * t + c, get(z, r * t + c, 0, 4, number) + get(y, k * sy + c, 3, 4, number), 0, 4, number)
-        else:
-            for k in range(K):
-                for c in range(C):
-                    put(z, r * t + c, get(z, r * t + c, 0, 4, number) + get(x, r * sx + k, 2, 4, number)
-                        * get(y, k * sy + c, 3, 4, number), 0, 4, number)
-"""
+""" + _ADDED.format(to="r", of="k", y="y", stride="sy")
 COLLECT = """def kernel(p):
     R, C, z, t, at, x, sx, d, sd = p[0], p[1], p[2], p[3], p[4], p[6], p[7], p[8], p[9]
     K, size = p[11], 1 + min(ONES, p[11] // SPARSE)
@@ -159,18 +162,7 @@ COLLECT = """def kernel(p):
         for c in range(K * C if t == C else C):
             put(z, k * t + c, number(0), 0, 4, number)
     for r in range(R):
-        if finite:
-            row = 2 + r * size
-            for i in range(row + 1, row + 1 + get(at, row, 1, 4, int32)):
-                k = int64(get(at, i, 1, 4, int32))
-                for c in range(C):
-                    put(z, k * t + c, get(z, k * t + c, 0, 4, number) + get(d, r * sd + c, 3, 4, number), 0, 4, number)
-        else:
-            for k in range(K):
-                for c in range(C):
-                    put(z, k * t + c, get(z, k * t + c, 0, 4, number) + get(x, r * sx + k, 2, 4, number)
-                        * get(d, r * sd + c, 3, 4, number), 0, 4, number)
-"""
+""" + _ADDED.format(to="k", of="r", y="d", stride="sd")
 POSITIONS, LOOK_UP, COLLECT = [text.replace("ONES", str(products.ONES)).replace("SPARSE", str(SPARSE))
                                for text in (POSITIONS.replace("BLOCK", str(BLOCK)), LOOK_UP, COLLECT)]
 TAKE = """def kernel(p):

@@ -80,7 +80,8 @@ def uninstall() -> None:
     if _finder not in sys.meta_path:
         return
     sys.meta_path.remove(_finder)
-    for name in [name for name in sys.modules if _is_theirs(name)]:     # what is imported is found there, before any finder
+    # A module that has been imported is found here, before any finder is asked: ours go, autograd's own come back.
+    for name in [name for name in sys.modules if _is_theirs(name)]:
         del sys.modules[name]
     sys.modules.update(_before)
     _before.clear()

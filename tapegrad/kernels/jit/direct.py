@@ -6,7 +6,7 @@ import numba
 import numpy as np
 
 from tapegrad.kernels.jit.compiled import compiled
-from tapegrad.kernels.jit.convolution import OPTIONS, place
+from tapegrad.kernels.jit.convolution import INLINE, OPTIONS, place
 from tapegrad.kernels.jit.sums import row_sum
 from tapegrad.kernels.jit.tiles import MOST, ROWS, TERMS, WIDTH, tile, tile_pair, turned, turned_back
 
@@ -20,6 +20,15 @@ def framed(x, z, geometry):
             row = (c * full_height + top + i) * full_width + left
             for j in range(width):
                 z[row + j] = x[c, i * width + j]
+
+
+@numba.njit(**INLINE)
+def tiled(vectors, source, terms, count, positions, first, y, step, sums, one):
+    """sums = the tile of the positions from `first` on, by one or two vectors, of so many terms: x at both offsets times y."""
+    if vectors == 1:
+        tile(source, place(terms), count, place(positions) + 8 * first, y, step, place(sums), MOST * WIDTH, one)
+    else:
+        tile_pair(source, place(terms), count, place(positions) + 8 * first, y, step, place(sums), MOST * WIDTH, one)
 
 
 def kernels(number):
@@ -39,12 +48,7 @@ def kernels(number):
             while f < count:
                 vectors = MOST if f + lanes < count else 1
                 for p in range(0, places, ROWS):
-                    if vectors == 1:
-                        tile(source, place(at), terms, place(to) + 8 * p, place(y) + f * size, step, place(sums),
-                             MOST * WIDTH, one)
-                    else:
-                        tile_pair(source, place(at), terms, place(to) + 8 * p, place(y) + f * size, step, place(sums),
-                                  MOST * WIDTH, one)
+                    tiled(vectors, source, at, terms, to, p, place(y) + f * size, step, sums, one)
                     for v in range(vectors):
                         low = f + v * lanes
                         results = place(z) + ((n * count + low) * places + p) * size
@@ -81,12 +85,7 @@ def kernels(number):
             while f < count:
                 vectors = MOST if f + lanes < count else 1
                 for t in range(0, terms, ROWS):
-                    if vectors == 1:
-                        tile(source, place(to), places, place(at) + 8 * t, place(deltas) + f * size, step, place(sums),
-                             MOST * WIDTH, one)
-                    else:
-                        tile_pair(source, place(to), places, place(at) + 8 * t, place(deltas) + f * size, step, place(sums),
-                                  MOST * WIDTH, one)
+                    tiled(vectors, source, to, places, at, t, place(deltas) + f * size, step, sums, one)
                     for i in range(ROWS):
                         for k in range(vectors * lanes):
                             dw[t + i, f + k] += sums[i, k]
