@@ -75,7 +75,7 @@ class Walk:
             self.pending = [(entry, entry.tape, entry.delta) for entry in tape.entries if entry.delta is not None]
             for entry, _, _ in self.pending:
                 entry.delta = None
-        tape.limit = tape.room = inf                    # keep_all()
+        tape.keep_all()
         self.errors.__enter__()
         try:
             if tape.watch is not None:
@@ -84,7 +84,7 @@ class Walk:
                 value = seed if type(seed) is np.ndarray else elements(seed)
                 # count_nonzero is the cheaper call, but is not vectorised for floats
                 if value.size == 1:
-                    zeros: Any = not value.item()
+                    zeros = not value.item()
                 else:
                     zeros = bool(np.count_nonzero(value) < value.size if value.size < 4096 else (value == 0).any())
                 if zeros:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Iterable
-from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -33,11 +32,18 @@ def _of_scipy(ufunc: np.ufunc) -> Callable[..., Any] | None:
     return import_module("tapegrad.functions.scipy_functions").special_function(ufunc)  # type: ignore[no-any-return]
 
 
-@cache
+_found: dict[np.ufunc, Callable[..., Any]] = {}         # of NumPy's only: a user's ufunc is not kept
+
+
 def _recorded(ufunc: np.ufunc) -> Callable[..., Any] | None:
     """The function of the name of NumPy's ufunc; None where there is none, or it is another's."""
+    if ufunc in _found:
+        return _found[ufunc]
     name = ufunc.__name__
-    return getattr(functions, name, None) if getattr(np, name, None) is ufunc else None
+    function = getattr(functions, name, None) if getattr(np, name, None) is ufunc else None
+    if function is not None:
+        _found[ufunc] = function
+    return function
 
 
 def array_ufunc(tensor: TensorBase, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 from tapegrad.core.entry import Entry, Leaf
 from tapegrad.core.record import wrap
 from tapegrad.core.sweep import sweep
-from tapegrad.core.tape import LIMIT, Mark, thread
+from tapegrad.core.tape import LIMIT, thread
 from tapegrad.functions.tensor import Tensor
 from tapegrad.primitives import arrays
 from tapegrad.tree import leaves, rebuild
@@ -44,14 +44,12 @@ class Outermost:
             x = args[i]
             given[i] = self._input(x) if type(x) in _ARRAYS else rebuild(x, iter([self._input(leaf) for leaf in leaves(x)]))
         self.leaves: set[Any] = set(self.registers)
-        marks = thread.tape.marks
-        marks.append(mark := Mark(thread.tape))
         runs.run = self
         try:
-            self.output = fun(*given, **kwargs)
+            with thread.tape.marked() as mark:
+                self.output = fun(*given, **kwargs)
         finally:
             runs.run = None
-            marks.remove(mark)
         self.consumed = mark.consumed
 
     def _input(self, x: Any) -> Tensor:
