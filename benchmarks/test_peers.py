@@ -6,6 +6,7 @@ from importlib import util
 from pathlib import Path
 
 import libraries
+import likelihood
 import numpy as np
 import pytest
 import sampling
@@ -41,6 +42,14 @@ def test_the_peers_draw_the_same_samples(way, peer):
     mine, theirs = sampling.sampler("tapegrad", "a gradient at a time"), sampling.sampler(peer, way)
     for _ in range(5):
         np.testing.assert_allclose(mine(), theirs(), rtol=1e-9)
+
+
+def test_the_peers_compute_the_same_likelihood(capsys):
+    """In both ways to write it; the program compares values and gradients before it measures."""
+    pytest.importorskip("torch")
+    likelihood.main(["--points", "20", "--seconds", "0"])
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]
+    assert [row[:2] for row in rows] == [["| by_product", "20"], ["| by_differences", "20"]]
 
 
 @pytest.mark.parametrize("peer", ["tapegrad", "torch", "autograd", "mygrad", "micrograd"])

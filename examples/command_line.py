@@ -139,8 +139,7 @@ def run(kind, recipes, flags):
     except BaseException:
         remove_if_empty(out)
         raise
-    p = predict(model, test_ids, recipe.bucket)
-    loss, accuracy, predicted = figures(p, data.test.y)
+    loss, accuracy, predicted = evaluate(model, test_ids, data.test.y, recipe.bucket)
 
     report.draw_confusion(os.path.join(out, "confusion.png"), data.test.y, predicted, data.labels)
     if history:

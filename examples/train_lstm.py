@@ -88,11 +88,10 @@ class Reader:
 
 
 class Wide:
-    """z / sqrt(n), where z is the sum of a row of W for each of the n characters and pieces of the name, and of a row of ends
-    for each of those that it ends with.
+    """5 z / sqrt(n), where z is the sum of a row of W for each of the n characters and pieces of the name, and of a row of ends
+    for each of those that it ends with. Padding counts as a piece in z, not in n.
 
-    Adam moves an element by about its rate in a step, however rare its piece is. Five times the sum makes that five times the
-    rate here.
+    Adam moves an element by about its rate in a step, however rare its piece is. The 5 makes that five times the rate here.
     """
 
     def __init__(self, init, classes):

@@ -189,6 +189,15 @@ def test_the_shipped_names():
     assert (len(data.train), len(data.valid), len(data.test)) == (12000, 1500, 1500)
 
 
+@pytest.mark.skipif(not Path(names_data.SHIPPED).exists(), reason="the names are not there")
+@pytest.mark.parametrize("page", ["inside/gallery.md", "distributed.md"])
+def test_the_docs_say_how_many_parameters_the_lstm_has(page):
+    alphabet, recipe = names_data.Alphabet.of(names_data.read_shipped().train.names), train_lstm.RECIPES["default"]
+    model = recipe.model(Init(0, "float32"), len(alphabet), recipe.max_len, recipe.num_hid, len(names_data.SHIPPED_LABELS))
+    count = sum([parameter.size for parameter in parameters(model).values()])
+    assert f"{count:,} parameters" in " ".join((EXAMPLES.parent / "docs" / page).read_text(encoding="utf-8").split())
+
+
 def test_the_alphabet_is_that_of_the_training_names():
     alphabet = names_data.Alphabet.of(["abba", "ac", "c"])
     assert alphabet.characters == "abc" and len(alphabet) == 5
