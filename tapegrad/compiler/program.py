@@ -219,7 +219,7 @@ class _Joint:
         arrays = [self.pool, *memory, *values, *outputs, *deltas, *found]
         for part in self.parts:
             arrays = part.run(arrays)
-        return arrays, lambda: [free.append(array) for free, array in zip(self.free, memory)]
+        return arrays, lambda: [self._give_back(k, array) for k, array in enumerate(memory)]
 
     def backward(self, memory, values, deltas):
         kept = memory.taken(values)
