@@ -58,8 +58,9 @@ def _offsets(counts, steps, factors):
 _frame = lru_cache(256)(Frame)
 
 
-def _kernel(name, dtype, channels, size, kernel, widths, count):
+def _kernel(name, dtype, channels, axes, count):
     """(the kernel, channels out filled up to vectors), or None where it does not gain, or there is none."""
+    size, kernel, _, _, widths, _ = axes
     framed = channels * prod([n + before + after for n, (before, after) in zip(size, widths)])
     terms, kernels = channels * prod(kernel), jit[dtype.type]
     if framed > FRAMED or terms < LEAST:
@@ -97,7 +98,7 @@ def _run(kernel, filled, x, W, b, z, axes):
 def forward(x, W, b, positions, *steps):
     """The convolution, or None."""
     axes = _two_axes(x.shape[2:], W.shape[2:], positions, *steps)
-    found = _kernel("forward", x.dtype, x.shape[1], axes[0], axes[1], axes[4], W.shape[0])
+    found = _kernel("forward", x.dtype, x.shape[1], axes, W.shape[0])
     return None if found is None else _run(*found, x, W, b, np.empty((x.shape[0], W.shape[0], *positions), x.dtype), axes)
 
 
@@ -111,7 +112,7 @@ def to_input(d, W, x_shape, stride, widths, dilation):
     if min(before) < 0 or min(after) < 0:
         return None
     axes = _two_axes(d.shape[2:], W.shape[2:], x_shape[2:], stride, tuple(zip(before, after)), dilation)
-    found = _kernel("forward", d.dtype, d.shape[1], axes[0], axes[1], axes[4], x_shape[1])
+    found = _kernel("forward", d.dtype, d.shape[1], axes, x_shape[1])
     if found is None:
         return None
     if not np.isfinite(W).all():                        # the frame's zeros times that would be NaN
@@ -123,7 +124,7 @@ def to_input(d, W, x_shape, stride, widths, dilation):
 def to_weights(d, x, W_shape, biased, *steps):
     """The contributions to W, and to b if it is wanted; or None."""
     axes = _two_axes(x.shape[2:], W_shape[2:], d.shape[2:], *steps)
-    found = _kernel("weights", d.dtype, x.shape[1], axes[0], axes[1], axes[4], W_shape[0])
+    found = _kernel("weights", d.dtype, x.shape[1], axes, W_shape[0])
     if found is None:
         return None
     kernel, filled = found
