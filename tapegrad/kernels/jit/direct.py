@@ -98,6 +98,6 @@ def kernels(number):
     line, plane, cube, offsets = real[::1], real[:, ::1], real[:, :, ::1], numba.types.Array(number_of, 1, "C", readonly=True)
     numbers = numba.types.UniTuple(number_of, 6)
     return SimpleNamespace(
-        lanes=lanes, terms=TERMS,
+        lanes=lanes, terms=TERMS, rows=ROWS,
         forward=compiled(forward, numba.void(cube, plane, line, cube, line, offsets, offsets, numbers), **OPTIONS),
         weights=compiled(weights, numba.void(cube, cube, plane, line, plane, line, offsets, offsets, flag, numbers), **OPTIONS))
