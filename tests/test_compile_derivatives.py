@@ -122,6 +122,23 @@ def test_checkpoints_and_user_primitives_inside_and_around():
             np.testing.assert_allclose(x.grad, [expected])
 
 
+def test_what_a_users_rule_keeps_stays_as_it_is():
+    """It has no part in the memory of a program, over which later instructions and calls write."""
+    kept = []
+
+    def rule(delta, out, x):
+        kept.extend([(value, value.copy()) for value in (delta, out, x)])
+        return delta * 3 * x ** 2
+
+    cube = tg.primitive(rule, name="cube_that_keeps")(lambda x: x ** 3)
+    f = strict(lambda x: tg.tanh(cube(tg.sin(x) * 2)).sum())
+    for end in (1.0, 2.0, 3.0):
+        f(x_of(*np.linspace(0.0, end, 600))).backward()
+    assert len(kept) == 9
+    for value, copy in kept:
+        np.testing.assert_array_equal(value, copy)
+
+
 def test_what_has_no_register_ends_derivatives():
     @strict
     def f(x):

@@ -59,6 +59,20 @@ def test_learning_rates_are_read_at_each_call():
     assert replays(step) == [2]
 
 
+def test_keywords_are_given_again():
+    @strict
+    def f(x, d):
+        z = x * x
+        z.backward(gradient=d * 1, retain_graph=True)
+        z.backward(d)
+
+    for value in (3.0, 4.0, 5.0):
+        x = x_of(value, 2 * value)
+        f(x, tg.tensor([10.0, value]))
+        assert x.grad.tolist() == [40 * value, 8 * value * value]
+    assert replays(f) == [2]
+
+
 def test_what_reads_a_parameter_after_its_step_is_run_as_it_is():
     x = x_of(1.0)
     optimizer = tg.optim.SGD([x], lr=1.0)

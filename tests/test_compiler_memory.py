@@ -1,5 +1,7 @@
 """Where a program has its values: written over others, computed again, in holes. The values are those without all that."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -115,8 +117,14 @@ def test_deltas_are_written_over_the_gates_that_they_come_from():
     assert most.count(4) >= M - 1 and max(most) >= 5
 
 
-def test_what_is_computed_again():
-    """h and tanh(c) of every step; no gate, and no c but where c is."""
+@needs_programs
+def test_of_an_lstm_no_gate_and_no_state_is_computed_again():
+    """But h and tanh(c) of the steps whose h is not returned, and the inputs side by side."""
+    copies = Program(*lstm(M=6)).joint.copies
+    assert Counter([node.row.name for node in copies]) == {"tanh": 5, "multiply": 5, "concatenate": 1}
+
+
+def test_what_is_large_is_computed_again():
     given, outputs, wrt = lstm()
     x = given[0]
     z = nodes.exp(x)

@@ -101,8 +101,6 @@ CROSS_ENTROPY = _TOP.replace("N", "3") + """
 
 # Products with an indicator matrix: see products.looked_up. What is not finite makes 0 times it NaN.
 
-BLOCK = 16              # elements that are tested at once, at most as many as a row has
-
 POSITIONS = """def kernel(p):
     R, C, z, x, s = p[0], p[1], p[2], p[4], p[5]
     size = 1 + min(ONES, C // SPARSE)
@@ -164,7 +162,7 @@ COLLECT = """def kernel(p):
     for r in range(R):
 """ + _ADDED.format(to="k", of="r", y="d", stride="sd")
 POSITIONS, LOOK_UP, COLLECT = [text.replace("ONES", str(products.ONES)).replace("SPARSE", str(SPARSE))
-                               for text in (POSITIONS.replace("BLOCK", str(BLOCK)), LOOK_UP, COLLECT)]
+                               for text in (POSITIONS, LOOK_UP, COLLECT)]
 TAKE = """def kernel(p):
     R, C, z, t, at, y, s = p[0], p[1], p[2], p[3], p[4], p[6], p[7]
     for r in range(R):

@@ -309,7 +309,8 @@ def words_of(columns):
 
 # x.T in memory of its own, in order
 TURNED = Primitive("turned", lambda x: np.ascontiguousarray(x.T), (None,))
-# whether the rows of x have zeros and few ones only, in two words; for each row the number of its ones and their columns
+# whether the rows of x have zeros and few ones only, in two words, which a program reads as one of twice the size; for each row
+# the number of its ones and their columns
 POSITIONS = Primitive("positions", _positions, (None,))
 # x @ y and x.T @ y by the positions of x: a look-up of rows where those are ones
 LOOK_UP = Primitive("look_up", lambda at, x, y: x @ y, (None,) * 3)

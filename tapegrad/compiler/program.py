@@ -219,7 +219,7 @@ class _Joint:
         arrays = [self.pool, *memory, *values, *outputs, *deltas, *found]
         for part in self.parts:
             arrays = part.run(arrays)
-        return arrays, lambda: [free.append(array) for free, array in zip(self.free, memory)]
+        return arrays, lambda: [self._give_back(k, array) for k, array in enumerate(memory)]
 
     def backward(self, memory, values, deltas):
         kept = memory.taken(values)
@@ -421,8 +421,8 @@ def _computed(node, values):
     row = node.row
     if not isinstance(row, Derivative):
         return row.g(values, *node.static) if row.variadic else row.g(*values, *node.static)
-    d, *saved = values                                  # a user's rule may write to its delta
-    c = row.rule()(F, d.copy(), *saved, *node.static)
+    copies = [x.copy() if isinstance(x, np.ndarray) else x for x in values]     # a user's rule may write to them, or keep them
+    c = row.rule()(F, *copies, *node.static)
     return 0 if c is None else fit(F, np.asarray(c), node.shape, node.dtype)
 
 

@@ -200,13 +200,12 @@ class Recording:
         for place in self.wrapped:
             made[place] = wrap(outs[place], None)
         for effect in self.effects:
-            given = [effect.args, effect.kwargs]
             found = [x if type(x) is not Slot else tensors[x.at] if x.at is not None else made[x.place]
-                     for x in ((*effect.args, *effect.kwargs.values()) if effect.flat else leaves(given))]
-            if effect.flat and not effect.kwargs:
+                     for x in (effect.args if effect.flat else leaves([effect.args, effect.kwargs]))]
+            if effect.flat:
                 effect.function(*found)
             else:
-                args, kwargs = rebuild(given, iter(found))
+                args, kwargs = rebuild([effect.args, effect.kwargs], iter(found))
                 effect.function(*args, **kwargs)
         if self.single is not None:
             return made[self.single]

@@ -54,14 +54,14 @@ class Held:
 class Effect:
     """`function(*args, **kwargs)`, to be done again at each replay. Tensors among the arguments are Slots.
 
-    flat    whether no argument is a structure
+    flat    whether it is called without keywords, and no argument is a structure
     """
 
     __slots__ = ("function", "args", "kwargs", "where", "flat")
 
     def __init__(self, function: Callable[..., Any], args: Any, kwargs: Any, where: str) -> None:
         self.function, self.args, self.kwargs, self.where = function, args, kwargs, where
-        self.flat = not any([isinstance(x, (dict, list, tuple)) for x in (*args, *kwargs.values())])
+        self.flat = not kwargs and not any([isinstance(x, (dict, list, tuple)) for x in args])
 
 
 class Slot:

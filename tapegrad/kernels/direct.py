@@ -19,8 +19,8 @@ def _load(number):
     return direct.kernels(number)
 
 
-jit = {number: Late(partial(_load, number), "forward", "weights", "lanes", "terms") for number in (np.float32, np.float64)}
-ROWS = 8
+jit = {number: Late(partial(_load, number), "forward", "weights", "lanes", "terms", "rows")
+       for number in (np.float32, np.float64)}
 FRAMED = 1 << 18        # elements of an image with its frame, at most: it is to stay in the cache
 LEAST = 32              # terms of a sum: with fewer, products with copied windows are as fast
 
@@ -28,29 +28,29 @@ LEAST = 32              # terms of a sum: with fewer, products with copied windo
 class Frame:
     """Where the windows of an image are, in its planes with a frame of zeros.
 
-    at          the offset of each term of a sum, channel by channel; repeated to a multiple of ROWS, as `to` is
-    to          the offset of each position
+    at          the offset of each term of a sum, channel by channel
+    to          the offset of each position; the last of both again, up to a multiple of the rows of a tile
     geometry    height and width without frame, with it, and of it before the first row and column
     size        the elements with the frame, if there is one, or 0
     """
 
-    def __init__(self, channels, size, kernel, positions, stride, widths, dilation):
+    def __init__(self, rows, channels, size, kernel, positions, stride, widths, dilation):
         (height, width), (top, left) = size, [low for low, _ in widths]
         full_height, full_width = [n + before + after for n, (before, after) in zip(size, widths)]
         self.geometry = height, width, full_height, full_width, top, left
         self.size = channels * full_height * full_width if any(map(any, widths)) else 0
         steps = full_height * full_width, full_width, 1
         self.terms, self.places = channels * prod(kernel), prod(positions)
-        self.at = _offsets((channels, *kernel), steps, (1, *dilation))
-        self.to = _offsets(positions, steps[1:], stride)
+        self.at = _offsets((channels, *kernel), steps, (1, *dilation), rows)
+        self.to = _offsets(positions, steps[1:], stride, rows)
 
 
-def _offsets(counts, steps, factors):
-    """Offsets of all places of a grid, in order."""
+def _offsets(counts, steps, factors, rows):
+    """Offsets of all places of a grid, in order; that of the last again, up to a multiple of `rows`."""
     total = np.zeros((), np.int64)
     for count, step, factor in zip(counts, steps, factors):
         total = np.add.outer(total, np.arange(count) * (step * factor))
-    flat = np.pad(total.reshape(-1), (0, -total.size % ROWS), mode="edge").astype(np.int64)
+    flat = np.pad(total.reshape(-1), (0, -total.size % rows), mode="edge").astype(np.int64)
     flat.setflags(write=False)
     return flat
 
@@ -58,8 +58,9 @@ def _offsets(counts, steps, factors):
 _frame = lru_cache(256)(Frame)
 
 
-def _kernel(name, dtype, channels, size, kernel, widths, count):
+def _kernel(name, dtype, channels, axes, count):
     """(the kernel, channels out filled up to vectors), or None where it does not gain, or there is none."""
+    size, kernel, _, _, widths, _ = axes
     framed = channels * prod([n + before + after for n, (before, after) in zip(size, widths)])
     terms, kernels = channels * prod(kernel), jit[dtype.type]
     if framed > FRAMED or terms < LEAST:
@@ -85,7 +86,7 @@ def _two_axes(size, kernel, positions, stride, widths, dilation):
 def _run(kernel, filled, x, W, b, z, axes):
     """z = the convolution of x with W, (channels out, channels, *kernel)."""
     dtype, count = x.dtype, W.shape[0]
-    frame = _frame(x.shape[1], *axes)
+    frame = _frame(jit[dtype.type].rows, x.shape[1], *axes)
     y, shift = np.zeros((frame.terms, filled), dtype), np.zeros(filled, dtype)
     y[:, :count] = W.reshape(count, frame.terms).T
     shift[:count] = b
@@ -97,7 +98,7 @@ def _run(kernel, filled, x, W, b, z, axes):
 def forward(x, W, b, positions, *steps):
     """The convolution, or None."""
     axes = _two_axes(x.shape[2:], W.shape[2:], positions, *steps)
-    found = _kernel("forward", x.dtype, x.shape[1], axes[0], axes[1], axes[4], W.shape[0])
+    found = _kernel("forward", x.dtype, x.shape[1], axes, W.shape[0])
     return None if found is None else _run(*found, x, W, b, np.empty((x.shape[0], W.shape[0], *positions), x.dtype), axes)
 
 
@@ -111,7 +112,7 @@ def to_input(d, W, x_shape, stride, widths, dilation):
     if min(before) < 0 or min(after) < 0:
         return None
     axes = _two_axes(d.shape[2:], W.shape[2:], x_shape[2:], stride, tuple(zip(before, after)), dilation)
-    found = _kernel("forward", d.dtype, d.shape[1], axes[0], axes[1], axes[4], x_shape[1])
+    found = _kernel("forward", d.dtype, d.shape[1], axes, x_shape[1])
     if found is None:
         return None
     if not np.isfinite(W).all():                        # the frame's zeros times that would be NaN
@@ -123,11 +124,12 @@ def to_input(d, W, x_shape, stride, widths, dilation):
 def to_weights(d, x, W_shape, biased, *steps):
     """The contributions to W, and to b if it is wanted; or None."""
     axes = _two_axes(x.shape[2:], W_shape[2:], d.shape[2:], *steps)
-    found = _kernel("weights", d.dtype, x.shape[1], axes[0], axes[1], axes[4], W_shape[0])
+    found = _kernel("weights", d.dtype, x.shape[1], axes, W_shape[0])
     if found is None:
         return None
     kernel, filled = found
-    frame, count, dtype = _frame(x.shape[1], *axes), W_shape[0], d.dtype
+    count, dtype = W_shape[0], d.dtype
+    frame = _frame(jit[dtype.type].rows, x.shape[1], *axes)
     dw, db = np.zeros((frame.at.size, filled), dtype), np.zeros(count, dtype)
     kernel(planes(np.ascontiguousarray(d)), planes(np.ascontiguousarray(x)), dw, db, np.zeros((frame.places, filled), dtype),
            np.zeros(frame.size, dtype), frame.at, frame.to, biased, frame.geometry)

@@ -22,6 +22,15 @@ def framed(x, z, geometry):
                 z[row + j] = x[c, i * width + j]
 
 
+@numba.njit(**OPTIONS)
+def image(x, n, frame, geometry):
+    """The address of the planes of x[n], or of those in the frame, if there is one."""
+    if frame.size:
+        framed(x[n], frame, geometry)
+        return place(frame)
+    return place(x[n])
+
+
 @numba.njit(**INLINE)
 def tiled(vectors, source, terms, count, positions, first, y, step, sums, one):
     """sums = the tile of the positions from `first` on, by one or two vectors, of so many terms: x at both offsets times y."""
@@ -40,10 +49,7 @@ def kernels(number):
         terms, step, count, places = y.shape[0], y.shape[1] * size, z.shape[1], z.shape[2]
         sums, part = np.empty((ROWS, MOST * lanes), number), np.empty((lanes, ROWS), number)
         for n in range(x.shape[0]):
-            source = place(x) + n * x.shape[1] * x.shape[2] * size
-            if frame.size:
-                framed(x[n], frame, geometry)
-                source = place(frame)
+            source = image(x, n, frame, geometry)
             f = 0
             while f < count:
                 vectors = MOST if f + lanes < count else 1
@@ -65,10 +71,7 @@ def kernels(number):
         terms, step, count, places = dw.shape[0], dw.shape[1] * size, d.shape[1], d.shape[2]
         sums = np.empty((ROWS, MOST * lanes), number)
         for n in range(x.shape[0]):
-            source = place(x) + n * x.shape[1] * x.shape[2] * size
-            if frame.size:
-                framed(x[n], frame, geometry)
-                source = place(frame)
+            source = image(x, n, frame, geometry)
             for f in range(count):
                 if to_b:
                     db[f] += number(row_sum(d[n, f]))
@@ -95,6 +98,6 @@ def kernels(number):
     line, plane, cube, offsets = real[::1], real[:, ::1], real[:, :, ::1], numba.types.Array(number_of, 1, "C", readonly=True)
     numbers = numba.types.UniTuple(number_of, 6)
     return SimpleNamespace(
-        lanes=lanes, terms=TERMS,
+        lanes=lanes, terms=TERMS, rows=ROWS,
         forward=compiled(forward, numba.void(cube, plane, line, cube, line, offsets, offsets, numbers), **OPTIONS),
         weights=compiled(weights, numba.void(cube, cube, plane, line, plane, line, offsets, offsets, flag, numbers), **OPTIONS))

@@ -13,8 +13,9 @@ from llvmlite import ir
 from tapegrad.kernels.formulas import formulas
 from tapegrad.kernels.jit import machine_code
 from tapegrad.kernels.jit.lowering import KINDS, Intrinsic, Lowering, Pointer, Value
+from tapegrad.kernels.limits import SPARSE
 
-BLOCK = 16              # elements that are tested at once
+BLOCK = min(16, SPARSE) # elements that are tested at once: no row that is looked up has less
 FUSED = {np.float32: True, np.float64: False}           # fused multiply-add, as in the ufuncs (jit/ufunc.py)
 
 
@@ -88,7 +89,7 @@ def zeros(lowering, count):
 @cache
 def _names(number):
     return vars(formulas(number)) | {"np": np, "number": number, "int32": np.int32, "int64": np.int64, "get": get, "put": put,
-                                     "nonzeros": nonzeros, "lowest": lowest, "pointer": pointer, "zeros": zeros}
+                                     "BLOCK": BLOCK, "nonzeros": nonzeros, "lowest": lowest, "pointer": pointer, "zeros": zeros}
 
 
 _known = {}

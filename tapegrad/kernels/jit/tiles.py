@@ -16,7 +16,7 @@ from tapegrad.kernels.jit.machine_code import processor
 ROWS = 8
 WORD, PLACE = ir.IntType(64), numba.int64
 FUSED = ("contract",)
-WIDE, MIDDLE = ["+" + name in processor()[1] for name in ("avx512f", "avx2")]
+WIDE, MIDDLE = ["+" + name in processor()[1].split(",") for name in ("avx512f", "avx2")]
 WIDTH, MOST = (64, 2) if WIDE else (32, 1)              # a tile of MOST vectors fits the registers
 TERMS = 1 << 12 if WIDE else 320 if MIDDLE else 0       # of a sum, up to which tiles gained beside OpenBLAS
 
