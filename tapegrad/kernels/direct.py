@@ -55,7 +55,7 @@ def _offsets(counts, steps, factors, rows):
     return flat
 
 
-_frame = lru_cache(256)(Frame)
+_frame = lru_cache(32)(Frame)
 
 
 def _kernel(name, dtype, channels, axes, count):
