@@ -105,6 +105,25 @@ def test_at_the_end_of_the_support():
             assert function(tg.tensor(0.0), *shapes).item() == -np.inf and tg.grad(function)(0.0, *shapes) == np.inf
 
 
+@pytest.mark.parametrize("call", [
+    (stats.gamma.logcdf, 0.0, 0.5), (stats.gamma.logsf, np.inf, 0.5), (stats.chi2.logsf, np.inf, 3.0),
+    (stats.beta.logcdf, 0.0, 0.5, 2.0), (stats.beta.logsf, 1.0, 2.0, 0.5), (stats.t.logcdf, -np.inf, 3.0),
+    (stats.t.logsf, np.inf, 3.0)])
+def test_tails_beyond_an_end_are_0(call):
+    """Also where the density is infinite there, or the end is."""
+    function, x, *shapes = call
+    with np.errstate(all="ignore"):
+        assert function(tg.tensor(x), *shapes).item() == -np.inf
+
+
+def test_densities_next_to_0():
+    """Loader's form divides by the value there."""
+    at = np.array([1e-310, 1e-307, 1e-250])
+    np.testing.assert_allclose(stats.gamma.logpdf(tg.tensor(at), 40.0).data, scipy.stats.gamma.logpdf(at, 40.0), rtol=1e-14)
+    np.testing.assert_allclose(stats.beta.logpdf(tg.tensor(at), 40.0, 50.0).data, scipy.stats.beta.logpdf(at, 40.0, 50.0),
+                               rtol=1e-13)
+
+
 def test_outside_of_the_support():
     with np.errstate(all="ignore"):
         assert tg.grad(stats.gamma.pdf)(-1.0, 2.0) == 0 and tg.grad(stats.gamma.pdf, 1)(-1.0, 2.0) == 0
