@@ -160,6 +160,13 @@ def test_normal_vectors(arguments):
     tg.gradcheck(function, *[arguments[i] for i in arrays], order=2)
 
 
+def test_a_list_of_tensors_as_the_mean():
+    mean = [tg.tensor(0.5, requires_grad=True), 1.0, tg.tensor(2.0, requires_grad=True)]
+    stats.multivariate_normal.logpdf(POINTS[0], mean, COVARIANCE).backward()
+    slope = np.linalg.solve(COVARIANCE, POINTS[0] - np.array([0.5, 1.0, 2.0]))
+    np.testing.assert_allclose([mean[0].grad, mean[2].grad], slope[[0, 2]], rtol=1e-12)
+
+
 def test_dirichlet():
     alpha = np.array([1.5, 2.5, 3.5])
     for x in (np.array([0.2, 0.3, 0.5]), np.array([0.2, 0.3]), np.array([[0.2, 0.1], [0.3, 0.6], [0.5, 0.3]])):

@@ -318,7 +318,9 @@ def _normal_logpdf(x: TensorLike, mean: Any = None, cov: Any = 1, allow_singular
     if x.ndim and x.shape[-1] != n and (n != 1 or x.ndim > 1):
         raise ShapeError(f"multivariate_normal.logpdf: {described(x)}, {n} means, covariances {described(cov)}")
     x = functions.reshape(x, (*x.shape, 1)) if n == 1 and (x.ndim == 0 or x.shape[-1] != 1 or x.ndim == 1) else x
-    away = x if mean is None else x - (mean if np.shape(mean) == (n,) else functions.reshape(as_tensor(mean), (n,)))
+    if mean is not None:
+        mean = as_tensor(mean)
+    away = x if mean is None else x - (mean if mean.shape == (n,) else functions.reshape(mean, (n,)))
     if allow_singular:
         return _singular_logpdf(away, cov._value)
     factor = linalg.cholesky(cov)
