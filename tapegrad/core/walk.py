@@ -294,7 +294,7 @@ def _checked_seed(loss: TensorBase, gradient: Any) -> Any:
                                 "backward(gradient)")
         return np.ones(loss.shape, loss.dtype)
     if not isinstance(gradient, TensorBase):
-        gradient = np.array(gradient)                   # the caller may write into it, and the tape, a hook or a watcher keep it
+        gradient = np.array(gradient)                   # the caller may write into it; tape, hooks and watchers keep it
         if gradient.dtype.kind != "c" or loss.dtype.kind == "c":
             gradient = gradient.astype(loss.dtype, copy=False)
     if gradient.shape != loss.shape:
