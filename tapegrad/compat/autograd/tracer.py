@@ -169,7 +169,7 @@ def _recorded(f: Any, argnums: tuple[int, ...], args: tuple[Any, ...], kwargs: d
     alone = all(map(isbox, args))                       # as most are: then there is nothing to keep, and no place to look for
     # Tensors of its own, for the caller's may be written to, or no longer require a gradient, before the sweep.
     held = () if alone else kept(rebuild(args, iter([x._again() if isbox(x) else x for x in leaves(args)])))
-    chosen = [leaf for leaf in leaves(held) if isbox(leaf)]
+    chosen = [] if alone else [leaf for leaf in leaves(held) if isbox(leaf)]
     kwargs = kwargs and kept(kwargs)
 
     def pull(d: Any, z: Any, *xs: Any) -> Sequence[Any]:
