@@ -124,6 +124,18 @@ def test_densities_next_to_0():
                                rtol=1e-13)
 
 
+@pytest.mark.parametrize("name, method", [(name, method) for name in DISTRIBUTIONS for method in methods(name)])
+def test_dtypes_and_values_do_not_depend_on_others(name, method):
+    """Where all are inside of the support there is a short way."""
+    function, parameters = getattr(getattr(stats, name), method), VALUES[name][1] + ((0, 1) if name in CONTINUOUS else ())
+    for dtype in (np.float32, np.float64):
+        x = np.array([0.25, 0.75] if name in CONTINUOUS else [1, 3], dtype)
+        with np.errstate(all="ignore"):
+            alone, beside = [function(tg.tensor(z), *parameters).data for z in (x, np.append(x, dtype(-5)))]
+        assert alone.dtype == beside.dtype and (dtype == alone.dtype or "pdf" not in method)
+        np.testing.assert_allclose(alone, beside[:2], rtol=4 * np.finfo(dtype).eps)
+
+
 def test_outside_of_the_support():
     with np.errstate(all="ignore"):
         assert tg.grad(stats.gamma.pdf)(-1.0, 2.0) == 0 and tg.grad(stats.gamma.pdf, 1)(-1.0, 2.0) == 0

@@ -123,17 +123,17 @@ class Distribution(Guarded):
         if density and self.discrete:
             inside = inside & (held == np.floor(held))
         everywhere = all_true(inside & allowed)         # as is usual: then there is nothing to choose
-        y = y if everywhere else where(inside, y, self._somewhere(low, high))
+        y = y if everywhere else where(inside, y, self._somewhere(low, high).astype(y.dtype))
         if density:
             z = self._standard("log", y, shapes)
             if scaled and not self.discrete:
-                z = z - _log(scale)
+                z = z - _log(as_tensor(scale, z))
             z = z if everywhere else where(inside, z, -math.inf)
             z = z if method.startswith("log") else functions.exp(z)
         else:
             z = self._standard(method, functions.floor(y) if self.discrete else y, shapes)
             below, above = {"cdf": (0.0, 1.0), "sf": (1.0, 0.0), "logcdf": (-math.inf, 0.0), "logsf": (0.0, -math.inf)}[method]
-            z = z if everywhere else where(inside, z, where(held <= low, below, above))
+            z = z if everywhere else where(inside, z, where(held <= low, as_tensor(below, z), as_tensor(above, z)))
         return z if everywhere else where(allowed & ~np.isnan(held), z, math.nan)
 
     def _ends(self, shapes: list[Any]) -> tuple[Any, Any]:
