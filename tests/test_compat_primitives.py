@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from oracle import jacobian as differences
 
+import tapegrad as tg
 import tapegrad.numpy as anp
 from tapegrad import errors
 from tapegrad.compat import autograd as ag
@@ -156,6 +157,32 @@ class TestPrimitives:
         close(value, X * wanted)
         for _ in range(2):
             close(vjp(np.ones(3)), wanted)
+
+    @pytest.mark.parametrize("shared", [False, True])
+    def test_integers_among_results_that_are_written_after_the_call(self, shared):
+        """Into what was returned, or into the array that the primitive keeps for the next call."""
+        own = np.array([1, 2, 3])
+        scaled = primitive(lambda x: (2 * x, own))
+        defvjp(scaled, lambda ans, x: lambda g: g[0] * ans[1])
+
+        def f(x):
+            z, factors = scaled(x)
+            (own if shared else factors)[:] = 100
+            return anp.sum(z)
+
+        close(grad(f)(X), [1.0, 2.0, 3.0])
+
+    @pytest.mark.parametrize("more", [(), (3.0,)])
+    def test_a_tensor_that_no_longer_requires_a_gradient(self, more):
+        """The contribution to it goes nowhere, that to the other stays in its place."""
+        product = primitive(lambda x, y, c=3.0: x * y * c)
+        defvjp(product, lambda ans, x, y, c=3.0: lambda g: g * y * c, lambda ans, x, y, c=3.0: lambda g: g * x * c)
+        x, y = tg.tensor(X, requires_grad=True), tg.tensor(X + 1, requires_grad=True)
+        z = product(x, y, *more)
+        x.requires_grad = False
+        z.sum().backward()
+        close(y.grad, 3 * X)
+        assert x.grad is None
 
     def test_what_the_caller_writes_before_a_product(self):
         at = X.copy()

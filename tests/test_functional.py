@@ -176,42 +176,6 @@ class TestGrad:
         np.testing.assert_array_equal(tg.grad(lambda x: tg.tensor(3.0))(X), np.zeros(3))
 
 
-class TestOutermost:
-    """The short way of a gradient that is not inside of another one gives what the long way gives."""
-
-    def test_an_empty_tape_and_a_full_one(self):
-        short = tg.value_and_grad(f)(X)
-        held = tg.tensor(1.0, requires_grad=True) * 2.0
-        long = tg.value_and_grad(f)(X)
-        assert held.requires_grad and len(tg.tape()) == 1
-        for one, other in zip(short, long):
-            assert type(one) is type(other)
-            np.testing.assert_array_equal(one, other)
-
-    def test_a_tensor_from_outside(self):
-        """The gradient can then be differentiated by it."""
-        w = tg.tensor(3.0, requires_grad=True)
-        value, gradient = tg.value_and_grad(lambda x: w * x * x)(2.0)
-        assert value.item() == 12.0 and gradient.item() == 12.0
-        gradient.backward()
-        assert w.grad == 4.0
-
-    def test_nothing_is_left_on_the_tape(self):
-        for _ in range(3):
-            tg.grad(f)(X)
-            assert len(tg.tape().entries) == 0
-        with pytest.raises(ZeroDivisionError):
-            tg.grad(lambda x: 1 / 0)(X)
-        np.testing.assert_allclose(tg.grad(f)(X), df(X))
-
-    def test_what_the_function_keeps_can_be_walked_back(self):
-        kept = []
-        tg.grad(lambda x: (kept.append(x * 2), f(x))[1])(X)
-        kept[0].sum().backward()
-        hooked = tg.grad(lambda x: (x.register_hook(lambda d: d * 0), f(x))[1])(X)
-        np.testing.assert_array_equal(hooked, np.zeros(3))
-
-
 class TestProducts:
     def test_vjp(self):
         out, pullback = tg.vjp(vector, X)

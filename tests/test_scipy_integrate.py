@@ -76,6 +76,7 @@ K = tg.tensor(2.0, requires_grad=True)
     (lambda: integrate.solve_ivp(lambda t, y, k: -k * y, (0.0, 1.0), [1.0], args=(K,), dense_output=True), "dense_output"),
     (lambda: integrate.quad(lambda x, k: k * x, 0.0, 1.0, (K,), weight="cos", wvar=1.0), "weight="),
     (lambda: integrate.romb(tg.stack([K, K, K])), "romb"),
+    (lambda: integrate.solve_ivp(lambda t, y: -y, (0.0, K), np.ones(1)), "no derivative by the argument"),
 ])
 def test_refused(call, words):
     with pytest.raises(GradientError, match=words):

@@ -105,6 +105,37 @@ def test_at_the_end_of_the_support():
             assert function(tg.tensor(0.0), *shapes).item() == -np.inf and tg.grad(function)(0.0, *shapes) == np.inf
 
 
+@pytest.mark.parametrize("call", [
+    (stats.gamma.logcdf, 0.0, 0.5), (stats.gamma.logsf, np.inf, 0.5), (stats.chi2.logsf, np.inf, 3.0),
+    (stats.beta.logcdf, 0.0, 0.5, 2.0), (stats.beta.logsf, 1.0, 2.0, 0.5), (stats.t.logcdf, -np.inf, 3.0),
+    (stats.t.logsf, np.inf, 3.0)])
+def test_tails_beyond_an_end_are_0(call):
+    """Also where the density is infinite there, or the end is."""
+    function, x, *shapes = call
+    with np.errstate(all="ignore"):
+        assert function(tg.tensor(x), *shapes).item() == -np.inf
+
+
+def test_densities_next_to_0():
+    """Loader's form divides by the value there."""
+    at = np.array([1e-310, 1e-307, 1e-250])
+    np.testing.assert_allclose(stats.gamma.logpdf(tg.tensor(at), 40.0).data, scipy.stats.gamma.logpdf(at, 40.0), rtol=1e-14)
+    np.testing.assert_allclose(stats.beta.logpdf(tg.tensor(at), 40.0, 50.0).data, scipy.stats.beta.logpdf(at, 40.0, 50.0),
+                               rtol=1e-13)
+
+
+@pytest.mark.parametrize("name, method", [(name, method) for name in DISTRIBUTIONS for method in methods(name)])
+def test_dtypes_and_values_do_not_depend_on_others(name, method):
+    """Where all are inside of the support there is a short way."""
+    function, parameters = getattr(getattr(stats, name), method), VALUES[name][1] + ((0, 1) if name in CONTINUOUS else ())
+    for dtype in (np.float32, np.float64):
+        x = np.array([0.25, 0.75] if name in CONTINUOUS else [1, 3], dtype)
+        with np.errstate(all="ignore"):
+            alone, beside = [function(tg.tensor(z), *parameters).data for z in (x, np.append(x, dtype(-5)))]
+        assert alone.dtype == beside.dtype and (dtype == alone.dtype or "pdf" not in method)
+        np.testing.assert_allclose(alone, beside[:2], rtol=4 * np.finfo(dtype).eps)
+
+
 def test_outside_of_the_support():
     with np.errstate(all="ignore"):
         assert tg.grad(stats.gamma.pdf)(-1.0, 2.0) == 0 and tg.grad(stats.gamma.pdf, 1)(-1.0, 2.0) == 0
@@ -139,6 +170,13 @@ def test_normal_vectors(arguments):
         return normal.logpdf(*moved)
 
     tg.gradcheck(function, *[arguments[i] for i in arrays], order=2)
+
+
+def test_a_list_of_tensors_as_the_mean():
+    mean = [tg.tensor(0.5, requires_grad=True), 1.0, tg.tensor(2.0, requires_grad=True)]
+    stats.multivariate_normal.logpdf(POINTS[0], mean, COVARIANCE).backward()
+    slope = np.linalg.solve(COVARIANCE, POINTS[0] - np.array([0.5, 1.0, 2.0]))
+    np.testing.assert_allclose([mean[0].grad, mean[2].grad], slope[[0, 2]], rtol=1e-12)
 
 
 def test_dirichlet():

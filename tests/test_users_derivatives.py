@@ -123,6 +123,23 @@ class TestWhatTheyAreGiven:
         np.testing.assert_array_equal([d.data for d in g] + [seed], np.ones((3, 3)))
 
 
+    @pytest.mark.parametrize("pull", [
+        lambda f, x, seed: f(x).backward(seed), lambda f, x, seed: tg.autograd.grad(f(x), x, seed),
+        lambda f, x, seed: tg.vjp(f, x.data)[1](seed)], ids=["backward", "grad", "vjp"])
+    def test_a_hook_keeps_what_the_caller_writes_into_afterwards(self, pull):
+        """The seed goes through a sum as it is."""
+        kept, seed = [], np.ones(3)
+
+        def f(x):
+            h = x * 2
+            h.register_hook(lambda d: kept.append(d))
+            return h + x
+
+        pull(f, T(X), seed)
+        seed[:] = 9
+        np.testing.assert_array_equal(kept, [np.ones(3)])
+
+
 class TestArgumentsWithoutADerivative:
     @pytest.mark.parametrize("how", ("static", "keyword", "structure", "tensor"))
     def test_they_may_be_written_to_afterwards(self, how):

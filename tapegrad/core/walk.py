@@ -278,12 +278,9 @@ def replaced(hooks: Iterable[Callable[[Any], Any]], d: Any) -> Any:
 def seed_of(loss: TensorBase, gradient: Any, create_graph: bool = False) -> Any:
     """The delta that a sweep from `loss` starts with: `gradient`, checked, or 1; a tensor with create_graph."""
     seed = _checked_seed(loss, gradient)
-    if create_graph or tracer() is not None:            # the tape may save it, and the caller may write into it
-        return seed if isinstance(seed, TensorBase) else wrap(seed.copy(), None)
-    if isinstance(seed, TensorBase):
-        return seed._value
-    watched = type(loss._register) is Entry and loss._register.plan.observed            # who watches may keep it, too
-    return seed.copy() if watched else seed
+    if create_graph or tracer() is not None:
+        return seed if isinstance(seed, TensorBase) else wrap(seed, None)
+    return seed._value if isinstance(seed, TensorBase) else seed
 
 
 def _checked_seed(loss: TensorBase, gradient: Any) -> Any:
@@ -297,7 +294,7 @@ def _checked_seed(loss: TensorBase, gradient: Any) -> Any:
                                 "backward(gradient)")
         return np.ones(loss.shape, loss.dtype)
     if not isinstance(gradient, TensorBase):
-        gradient = np.asarray(gradient)
+        gradient = np.array(gradient)                   # the caller may write into it; tape, hooks and watchers keep it
         if gradient.dtype.kind != "c" or loss.dtype.kind == "c":
             gradient = gradient.astype(loss.dtype, copy=False)
     if gradient.shape != loss.shape:

@@ -33,8 +33,9 @@ def _deviance(k, m):
     square, series = np.where(near, v * v, 0.0), 0.0
     for j in range(8, 0, -1):
         series = square * (series + 1 / (2 * j + 1))
-    with np.errstate(divide="ignore"):
-        return np.where(near, (k - m) * v + 2 * k * v * series, k * np.log(k / m) + m - k)
+    with np.errstate(divide="ignore", over="ignore"):
+        log = np.where(m < 1e-200 * k, np.log(k) - np.log(m), np.log(k / m))       # k / m may overflow
+        return np.where(near, (k - m) * v + 2 * k * v * series, k * log + m - k)
 
 
 def _stirling_error(k):
@@ -181,7 +182,8 @@ def _tail(p, rest, far, log_density, operands, hazard):
             z = np.where(p > 0.5, np.log1p(-np.minimum(rest, 0.5)), np.log(p))
         if low.any():
             z, wide = np.array(z), [x[low] for x in wide]
-            z[low] = 1 / far(*wide) if hazard else log_density(*wide) + np.log(far(*wide))
+            exact = 1 / far(*wide) if hazard else log_density(*wide) + np.log(far(*wide))
+            z[low] = np.where(np.isnan(exact), z[low], exact)       # inf - inf at an end of the support, where p is 0
     return _as(z, *operands)
 
 

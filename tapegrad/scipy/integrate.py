@@ -181,7 +181,7 @@ def solve_ivp(fun: Function, t_span: Any, y0: Any, method: Any = "RK45", t_eval:
               events: Any = None, vectorized: bool = False, args: Any = None, **options: Any) -> Any:
     """The solution of y' = fun(t, y, *args) over t_span: SciPy's result, whose .y (n, len(t)) is a tensor where y0 or args
     requires a gradient. Derivative: as that of odeint, by the same method and tolerances; the times that SciPy chose are
-    constants.
+    constants. GradientError for a t_span that requires a gradient.
 
     >>> f = lambda t, y, k: -k * y
     >>> solve = lambda k: tg.scipy.integrate.solve_ivp(f, (0.0, 1.0), [2.0], args=(k,), rtol=1e-9, atol=1e-9)
@@ -189,9 +189,9 @@ def solve_ivp(fun: Function, t_span: Any, y0: Any, method: Any = "RK45", t_eval:
     (np.float64(0.7357589), np.float64(-0.7357589))
     """
     args = () if args is None else args
-    held = values(args)
+    held, span = values(args), constant("solve_ivp", t_span)
     right = lambda t, y: np.asarray(computed("solve_ivp", fun(t, y, *held)))  # noqa: E731
-    found = theirs.solve_ivp(right, values(t_span), np.asarray(value(y0)), method, t_eval, dense_output, events, vectorized,
+    found = theirs.solve_ivp(right, span, np.asarray(value(y0)), method, t_eval, dense_output, events, vectorized,
                              **options)
     if not wanted((y0, args)):
         if holds_tensor((y0, args)):
@@ -201,7 +201,7 @@ def solve_ivp(fun: Function, t_span: Any, y0: Any, method: Any = "RK45", t_eval:
         raise GradientError("solve_ivp: no derivative with dense_output=, events= or vectorized=; leave them out")
     if not found.success:
         raise GradientError(f"solve_ivp: no derivative of a solution that failed: {found.message}")
-    options, times = kept(options), found.t if found.t[0] == t_span[0] else np.concatenate([[t_span[0]], found.t])
+    options, times = kept(options), found.t if found.t[0] == span[0] else np.concatenate([span[:1], found.t])
 
     def solve(f: Function, y: Array, t: Array) -> Array:
         z = theirs.solve_ivp(lambda s, y: f(y, s), (t[0], t[-1]), y, method, t, **options)

@@ -123,17 +123,17 @@ class Distribution(Guarded):
         if density and self.discrete:
             inside = inside & (held == np.floor(held))
         everywhere = all_true(inside & allowed)         # as is usual: then there is nothing to choose
-        y = y if everywhere else where(inside, y, self._somewhere(low, high))
+        y = y if everywhere else where(inside, y, self._somewhere(low, high).astype(y.dtype))
         if density:
             z = self._standard("log", y, shapes)
             if scaled and not self.discrete:
-                z = z - _log(scale)
+                z = z - _log(as_tensor(scale, z))
             z = z if everywhere else where(inside, z, -math.inf)
             z = z if method.startswith("log") else functions.exp(z)
         else:
             z = self._standard(method, functions.floor(y) if self.discrete else y, shapes)
             below, above = {"cdf": (0.0, 1.0), "sf": (1.0, 0.0), "logcdf": (-math.inf, 0.0), "logsf": (0.0, -math.inf)}[method]
-            z = z if everywhere else where(inside, z, where(held <= low, below, above))
+            z = z if everywhere else where(inside, z, where(held <= low, as_tensor(below, z), as_tensor(above, z)))
         return z if everywhere else where(allowed & ~np.isnan(held), z, math.nan)
 
     def _ends(self, shapes: list[Any]) -> tuple[Any, Any]:
@@ -318,7 +318,9 @@ def _normal_logpdf(x: TensorLike, mean: Any = None, cov: Any = 1, allow_singular
     if x.ndim and x.shape[-1] != n and (n != 1 or x.ndim > 1):
         raise ShapeError(f"multivariate_normal.logpdf: {described(x)}, {n} means, covariances {described(cov)}")
     x = functions.reshape(x, (*x.shape, 1)) if n == 1 and (x.ndim == 0 or x.shape[-1] != 1 or x.ndim == 1) else x
-    away = x if mean is None else x - (mean if np.shape(mean) == (n,) else functions.reshape(as_tensor(mean), (n,)))
+    if mean is not None:
+        mean = as_tensor(mean)
+    away = x if mean is None else x - (mean if mean.shape == (n,) else functions.reshape(mean, (n,)))
     if allow_singular:
         return _singular_logpdf(away, cov._value)
     factor = linalg.cholesky(cov)

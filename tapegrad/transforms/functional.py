@@ -25,7 +25,7 @@ from tapegrad.core.record import recorded, wrap
 from tapegrad.core.tape import enable_grad, thread, tracer
 from tapegrad.errors import DtypeError, ShapeError
 from tapegrad.functions.tensor import Tensor
-from tapegrad.transforms.autograd import deltas
+from tapegrad.transforms.autograd import copied, deltas
 from tapegrad.transforms.batched import Batched, outside_of, raised, unwrapped
 from tapegrad.transforms.batching import Level
 from tapegrad.transforms.outermost import Outermost, outermost
@@ -168,10 +168,11 @@ def vjp(fun: Function, *primals: Tree) -> tuple[Tree, Callable[[Tree], tuple[Tre
 
 
 def _checked(name: str, seed: Any, z: Tensor) -> Any:
+    """A tensor, or an array of our own: the caller may write into it, and the tape or a hook keep it."""
     if not isinstance(seed, Tensor):
         if np.iscomplexobj(seed) and z.dtype.kind != "c":
             raise DtypeError(f"{name}: a complex vector for a value of {z.dtype}")
-        seed = np.asarray(seed, dtype=z.dtype)
+        seed = copied(np.asarray(seed, dtype=z.dtype))
     if seed.shape != z.shape:
         raise ShapeError(f"{name}: a vector of shape {seed.shape} for a value of shape {z.shape}")
     return seed

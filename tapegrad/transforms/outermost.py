@@ -93,15 +93,12 @@ def outermost(args: Sequence[Any], positions: Sequence[int], runs: Any) -> bool:
         return False
     for i in positions:
         x = args[i]
-        if type(x) in _ARRAYS:
-            if type(x) is np.ndarray and x.dtype.kind not in "fc":
-                return False
-        elif not isinstance(x, (dict, list, tuple)) or not _all_arrays(x):
+        if not (_has_gradient(x) or isinstance(x, (dict, list, tuple)) and all(map(_has_gradient, leaves(x)))):
             return False
     if 0 < len(tape.entries) <= LIMIT:
         tape.reap()
     return not tape.entries
 
 
-def _all_arrays(tree: Any) -> bool:
-    return all([type(x) in _ARRAYS and (type(x) is not np.ndarray or x.dtype.kind in "fc") for x in leaves(tree)])
+def _has_gradient(x: Any) -> bool:
+    return type(x) in _ARRAYS and (type(x) is not np.ndarray or x.dtype.kind in "fc")

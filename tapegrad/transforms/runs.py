@@ -253,8 +253,8 @@ class Differentiation(Run):
 
 
 def on_the_tape(seed: Any) -> Tensor:
-    """What a recorded sweep starts with: it may save it, and the caller may write into it."""
-    return seed if isinstance(seed, Tensor) else wrap(copied(seed), None)
+    """What a recorded sweep starts with."""
+    return seed if isinstance(seed, Tensor) else wrap(seed, None)
 
 
 class _Chosen:

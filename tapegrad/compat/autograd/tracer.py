@@ -163,16 +163,18 @@ def _recorded(f: Any, argnums: tuple[int, ...], args: tuple[Any, ...], kwargs: d
         raise GradientError(f"{f.__name__}: it computes with a tensor that requires a gradient, which would be lost: it is in "
                             "no argument, nor in a list, tuple or dict that is one; give it so")
     whole = not isinstance(ans, (dict, list, tuple))
-    outs = np.asarray(_read(ans)) if whole else rebuild(ans, iter([np.asarray(values(leaf)) for leaf in leaves(ans)]))
+    outs = np.asarray(_read(ans)) if whole else rebuild(ans, iter([np.array(_read(leaf)) for leaf in leaves(ans)]))
     if outs.dtype.kind not in "biufc" if whole else any([z.dtype.kind not in "biufc" for z in leaves(outs)]):
         raise TypeError(f"{f.__name__}: it returned {describe(ans)}; arrays, numbers and structures of them have a gradient")
     alone = all(map(isbox, args))                       # as most are: then there is nothing to keep, and no place to look for
-    operands = list(args) if alone else [leaf for leaf in leaves(args) if isbox(leaf)]
-    args, kwargs = args if alone else kept(args), kwargs and kept(kwargs)
+    # Tensors of its own, for the caller's may be written to, or no longer require a gradient, before the sweep.
+    held = () if alone else kept(rebuild(args, iter([x._again() if isbox(x) else x for x in leaves(args)])))
+    chosen = [] if alone else [leaf for leaf in leaves(held) if isbox(leaf)]
+    kwargs = kwargs and kept(kwargs)
 
     def pull(d: Any, z: Any, *xs: Any) -> Sequence[Any]:
         on_tape = isinstance(d, Tensor)
-        given = tuple(map(_to_read, xs)) if alone else _to_read(filled(args, operands, xs))
+        given = tuple(map(_to_read, xs)) if alone else _to_read(filled(held, chosen, xs))
         if not whole:
             d, z = _in_parts(d, outs, True), _in_parts(z, outs)
         found = vjpmaker(argnums, _to_read(z), given, kwargs and _to_read(kwargs))(conjugated(_to_read(d)))
@@ -180,13 +182,14 @@ def _recorded(f: Any, argnums: tuple[int, ...], args: tuple[Any, ...], kwargs: d
         for i, c in zip(argnums, found):
             c = c.dense() if isinstance(c, SparseObject) else c
             if alone:
-                contributions.append(_contribution(f, i, c, args[i]))
+                contributions.append(_contribution(f, i, c, xs[i]))
                 continue
-            places = leaves(args[i])
+            places = leaves(held[i])
             parts = [None] * len(places) if c is None else leaves(c)
             contributions += [_contribution(f, i, part, x) for part, x in zip(parts, places) if isbox(x)]
         return [Tensor(c) if isinstance(c, np.ndarray) else c for c in contributions] if on_tape else contributions
 
+    operands = list(args) if alone else chosen
     if whole:
         return recorded_value(f.__name__, outs, operands, pull, LINEAR)
     if not (numbers := [z.reshape(-1) for z in leaves(outs) if z.dtype.kind in "fc"]):
@@ -201,7 +204,7 @@ def _in_parts(flat: Any, tree: Any, deltas: bool = False) -> Any:
     parts, start = [], 0
     for z in leaves(tree):
         if z.dtype.kind not in "fc":
-            parts.append(np.zeros(z.shape) if deltas else z)
+            parts.append(np.zeros(z.shape) if deltas else z.copy())
             continue
         part = flat[start:start + z.size].reshape(z.shape)
         parts.append(part.real if part.dtype.kind == "c" != z.dtype.kind else part)
@@ -209,8 +212,8 @@ def _in_parts(flat: Any, tree: Any, deltas: bool = False) -> Any:
     return rebuild(tree, iter(parts))
 
 
-def _contribution(f: Any, i: int, c: Any, x: Tensor) -> Any:
-    """What a vjp returned for a tensor x of the argument i, as a contribution to its delta."""
+def _contribution(f: Any, i: int, c: Any, x: Any) -> Any:
+    """What a vjp returned for a tensor of the argument i, or its array, x, as a contribution to its delta."""
     if c is None:
         return None
     c, shape = conjugated(c if isinstance(c, Tensor) else np.asarray(c)), x.shape

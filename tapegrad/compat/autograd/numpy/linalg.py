@@ -26,7 +26,7 @@ def _read(a: Any, UPLO: str) -> tuple[Any, str]:
     if UPLO not in ("U", "u") and not (UPLO in ("L", "l") and holds_tensor((a,))):
         return a, UPLO
     strict = anp.tril(a, -1) if UPLO in ("L", "l") else anp.triu(a, 1)
-    return strict + anp.conj(T(strict)) + a * anp.eye(a.shape[-1]), "L"
+    return strict + anp.conj(T(strict)) + anp.multiply(a, anp.eye(anp.shape(a)[-1])), "L"
 
 
 def eigh(a: Any, UPLO: str = "L") -> Any:
