@@ -11,7 +11,7 @@ import pytest
 from compiled_calls import replays, strict, x_of
 
 import tapegrad as tg
-from tapegrad.errors import CompileError, ThreadError
+from tapegrad.errors import CompileError, ConsumedTapeError, ThreadError
 from tapegrad.kernels import program as machine
 
 
@@ -233,6 +233,29 @@ def test_memory_is_flat():
         step(x)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 4096
     assert len(tg.tape()) == 0
+
+
+def test_a_compiled_step_moves_parameters_where_they_are():
+    """Nothing of the call holds their arrays while the optimiser writes, though the results that are given out live on."""
+    W = tg.tensor(np.ones((64, 64)) / 64, requires_grad=True)
+    optimizer = tg.optim.Adam([W], lr=1e-3)
+
+    @strict
+    def step(x):
+        optimizer.zero_grad()
+        z = tg.tanh(x @ W)
+        loss = (z ** 2).mean()
+        loss.backward()
+        optimizer.step()
+        return loss, z
+
+    x, results = np.ones((256, 64)), []
+    for _ in range(5):
+        results.append(step(x))
+        results.append(W.data.ctypes.data)
+    assert len(set(results[5::2])) == 1
+    with pytest.raises(ConsumedTapeError):
+        results[-2][1].sum().backward()
 
 
 def test_a_long_recording_is_shown_on_a_terminal(monkeypatch):

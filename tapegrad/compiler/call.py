@@ -122,14 +122,14 @@ class Row(Primitive):
 
 
 class _ResultRow(Primitive):
-    """The row of the results of a call that has several."""
+    """The row of the results of a call that has several. They do not hold what the call saved: its backward() frees that."""
 
     __slots__ = ()
 
-    def opened(self, operands: list[Any], result: Result) -> Node:
+    def opened(self, operands: list[Any], place: int) -> Node:
         """The node of a result as one of the recorded operations."""
         call, = operands
-        return call.row.opened(call.operands, result)           # type: ignore[no-any-return]
+        return call.row.opened(call.operands, Result(call.static[0].call, place))      # type: ignore[no-any-return]
 
 
 def _directly(d: Any, _z: Any, _shapes: Any, result: Result) -> Any:
@@ -143,7 +143,7 @@ def plan_of(row: Primitive, n: int, alone: bool) -> Plan:
     return row.plan_of(n, (1 << n) - 1).by(_whole, _directly if alone else None)
 
 
-_result = _ResultRow("result", None, (lambda F, d, _z, _call, replayed: Bundle({replayed.place: d}),), complex=LINEAR)
+_result = _ResultRow("result", None, (lambda F, d, _z, _call, place: Bundle({place: d}),), complex=LINEAR)
 
 
 def put(row: Primitive, plan: Plan, call: Call, outs: list[Any], places: list[int]) -> list[Entry]:
@@ -153,4 +153,4 @@ def put(row: Primitive, plan: Plan, call: Call, outs: list[Any], places: list[in
         return [append(row, plan, call.registers, (None, None, Result(call, place)), outs[place])]
     entry = append(row, plan, call.registers, (None, None, Result(call, None)), Bundle)
     of = _result.planned()[1]
-    return [append(_result, of, (entry,), (None, None, Result(call, place)), outs[place]) for place in places]
+    return [append(_result, of, (entry,), (None, None, place), outs[place]) for place in places]

@@ -64,6 +64,8 @@ class Compiled:
                 continue
             if recording.place.reason is not None:
                 return self._plainly(recording.place.reason, recording.place.where, args, kwargs)
+            if recording.effects:
+                found = [found]                         # replay() takes it out, and lets go of it
             result = recording.replay(found)
             if result is FAILED:                        # the function itself raises the error, at the user's line
                 return self.fun(*args, **kwargs)

@@ -162,11 +162,12 @@ class Recording:
         """The results; MISS where the function would look at something else, FAILED where an operation raises. Nothing has been
         done then.
 
+        found   what `match` gave; in a list of its own where there are effects, to be taken out
         drawn   the random numbers; drawn anew if None
         """
         if self.simple:
             return self._simply(*found)
-        values, tensors = found
+        values, tensors = found.pop() if self.effects else found
         if self.raw:
             values = list(values)
             for i in self.raw:
@@ -199,6 +200,8 @@ class Recording:
                     made[place] = wrap(outs[place], entry)
         for place in self.wrapped:
             made[place] = wrap(outs[place], None)
+        if self.effects:                                # an optimiser copies parameters that are held by more than their tensor
+            values = call = saved = None
         for effect in self.effects:
             found = [x if type(x) is not Slot else tensors[x.at] if x.at is not None else made[x.place]
                      for x in (effect.args if effect.flat else leaves([effect.args, effect.kwargs]))]
