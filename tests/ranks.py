@@ -61,11 +61,11 @@ def training(dtype, tolerance, bucket_bytes, n=37):
     assert the_same([*mine.state_dict().values(), *[p.grad for p in mine.parameters()]])
 
 
-def dtypes_and_shapes():
+def dtypes_and_shapes(bucket_bytes):
     """Of parameters of several dtypes, sums of all kinds of deltas."""
     kinds = {"f2": 1e-3, "f4": 1e-6, "f8": 1e-12, "c8": 1e-6, "c16": 1e-12}
     parameters = [nn.Parameter(np.ones(shape, kind)) for kind in kinds for shape in ((), (2, 3), (0,))]
-    parallel = dist.DataParallel(parameters)
+    parallel = dist.DataParallel(parameters, bucket_bytes=bucket_bytes)
     parallel.examples = 1 + dist.rank()
     loss = 0.0
     for p in parameters:
@@ -76,10 +76,10 @@ def dtypes_and_shapes():
     for p in parameters:
         assert p.grad.dtype == p.dtype and p.grad.shape == p.shape
         np.testing.assert_allclose(p.grad, np.full(p.shape, 2 * mean), rtol=kinds[p.dtype.str[1:]])
-    half = [nn.Parameter(np.ones(2, "f2"))]
-    dist.DataParallel(half).examples = 1000             # the sum is greater than any float16
+    half = [nn.Parameter(np.ones((2, 1), "f2"))]
+    dist.DataParallel(half, bucket_bytes=bucket_bytes).examples = 1000              # the sum is greater than any float16
     (half[0] * 500).sum().backward()
-    np.testing.assert_array_equal(half[0].grad, [500, 500])
+    np.testing.assert_array_equal(half[0].grad, [[500], [500]])
     np.testing.assert_array_equal(dist.all_reduce(np.ones(2, ">f8")), [n, n])
 
 
@@ -102,6 +102,35 @@ def unused_parameters():
     d.requires_grad = True
     (a.sum() + (d * (1 + dist.rank())).sum()).backward()
     np.testing.assert_allclose(d.grad, (1 + n) / 2)
+
+
+def tables(dtype, tolerance):
+    """Parameters that are larger than a bucket: few of their rows used, all, or none, by all ranks or one."""
+    n, r = dist.world_size(), dist.rank()
+    start = np.random.default_rng(5).normal(size=(5, 40, 2, 3)).astype(dtype)
+    few, whole, turned, partly, never = joint = [nn.Parameter(x) for x in start]
+    mine = [nn.Parameter(x) for x in start]
+    parallel = dist.DataParallel(mine, bucket_bytes=100)
+    ids = np.random.default_rng(6).integers(-40, 40, (n, 4))
+
+    def loss(parameters, k):
+        few, whole, turned, partly, _ = parameters
+        z = (few[ids[k]] * (1 + k)).sum() + (whole * whole * (1 + k)).sum() + (turned.T[:, :, k] ** 2).sum()
+        return abs(z + (partly[3] * few[4]).sum() if k == 0 else z)
+
+    for counts in ([3.0] * n, [1.0 + k for k in range(n)], [2.0 * (k > 0) for k in range(n)]):
+        for p in (*joint, *mine):
+            p.grad = None
+        parallel.examples = counts[r]
+        loss(mine, r).backward()
+        (sum([loss(joint, k) * counts[k] for k in range(n)]) / sum(counts)).backward()
+        for p, q in zip(mine[:-1], joint):
+            assert p.grad.dtype == p.dtype and p.grad.flags.owndata and p.grad.flags.writeable
+            np.testing.assert_allclose(p.grad, q.grad, rtol=tolerance, atol=tolerance)
+        assert mine[-1].grad is None and the_same([p.grad for p in mine[:-1]])
+    parallel.examples = float(r > 0)
+    mine[0].reshape(-1).backward(np.full(mine[0].size, 1.0 if r else np.inf, dtype))    # a rank without examples adds nothing
+    assert np.isfinite(mine[0].grad).all()
 
 
 def compiled():
@@ -156,7 +185,11 @@ assert dist.world_size() == int(sys.argv[1])
 training("f8", 1e-14, 3000)
 training("f4", 1e-6, 10 ** 9)
 training("f4", 1e-6, 1, n=17)                           # its last batch is of one
-dtypes_and_shapes()
+dtypes_and_shapes(1)
+dtypes_and_shapes(1000)
+tables("f4", 1e-5)
+tables("f8", 1e-12)
+tables("c16", 1e-12)
 unused_parameters()
 compiled()
 what_does_not_fit()

@@ -1,18 +1,16 @@
 """Gradients averaged over the ranks while the sweep still runs.
 
-Parameters are put into buckets, the last first, as a sweep finishes them. When the deltas of all in a bucket are final, its
-sum over the ranks is started, and goes on while the sweep does; at its end backward() waits for what has not arrived. The
-buckets are started in one order on every rank, whatever was final first, so that they meet.
-
-A bucket holds, beside the deltas times the number of examples that they are the mean over, a flag for each parameter, whether
-this rank has a delta for it, and that number. So one message says it all: sum / examples is the mean over all examples, and a
-parameter that no rank has used gets no gradient, as on one process. Source: Li et al., PyTorch Distributed: Experiences on
-Accelerating Data Parallel Training (2020), who start from the same buckets.
+Parameters are put into buckets, the last first, as a sweep finishes them; one that is larger than a bucket is a table of its
+own (messages.py). When the deltas of all in a bucket are final, its sum over the ranks is started, and goes on while the sweep
+does; at its end backward() waits for what has not arrived. Buckets and tables are started in one order on every rank, whatever
+was final first, so that they meet. Source: Li et al., PyTorch Distributed: Experiences on Accelerating Data Parallel Training
+(2020), who start from the same buckets.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from math import prod
 from threading import Lock
 from typing import Any
 from weakref import ref
@@ -22,35 +20,32 @@ import numpy as np
 from tapegrad.core.entry import Leaf
 from tapegrad.core.reduction import reducers
 from tapegrad.core.tape import effect, thread
+from tapegrad.distributed.messages import SUMMED, Bucket, Like, Table
 from tapegrad.distributed.sharing import broadcast
 from tapegrad.distributed.world import World, world
 from tapegrad.errors import DistributedError, DtypeError, GradientError, describe
 from tapegrad.functions.tensor import Tensor
 from tapegrad.nn.module import Module
-from tapegrad.typing import Array
 
 BUCKET = 256 * 1024         # bytes; docs/distributed.md has the measurements
-# Parameters are summed in these dtypes: MPI knows no numbers of 16 bits, and complex numbers are pairs.
-SUMMED = {"float16": "float32", "float32": "float32", "float64": "float64", "complex64": "float32", "complex128": "float64"}
 
 
-class _Bucket:
-    """Some parameters, whose deltas are summed by one message: [deltas, flags, examples]."""
-
-    def __init__(self, dtype: str) -> None:
-        self.dtype = np.dtype(dtype)
-        self.places: list[int] = []                     # among the parameters
-        self.parts: list[Array] = []                    # of the buffer, in the shapes of the parameters
-        self.nbytes = self.waiting = 0
-
-    def allocate(self, like: list[tuple[tuple[int, ...], np.dtype[Any]]]) -> None:
-        """Make the buffer, for parameters of these shapes and dtypes."""
-        kinds = [np.dtype(dtype.char) if dtype.kind == "c" else self.dtype for _, dtype in like]
-        sizes = [int(np.prod(shape)) * kind.itemsize // self.dtype.itemsize for (shape, _), kind in zip(like, kinds)]
-        self.buffer: Array = np.zeros(sum(sizes) + len(sizes) + 1, self.dtype)
-        self.flags = self.buffer[-len(sizes) - 1:-1]
-        pieces = np.split(self.buffer[:sum(sizes)], np.cumsum(sizes)[:-1])
-        self.parts = [piece.view(kind).reshape(shape) for piece, kind, (shape, _) in zip(pieces, kinds, like)]
+def _messages(like: list[Like], bucket_bytes: int) -> list[Bucket | Table]:
+    """What the deltas of parameters are summed by, those of the last parameters first."""
+    found: list[Bucket | Table] = []
+    places, size = list[int](), 0
+    for i in reversed(range(len(like))):
+        shape, dtype = like[i]
+        summed, nbytes = SUMMED[dtype.name], prod(shape) * dtype.itemsize
+        if nbytes > bucket_bytes and len(shape) > 1:
+            found.append(Table(i, like[i]))
+            continue
+        if places and (size + nbytes > bucket_bytes or summed != SUMMED[like[places[0]][1].name]):
+            found.append(Bucket(places, [like[k] for k in places]))
+            places, size = [], 0
+        places.append(i)
+        size += nbytes
+    return [*found, Bucket(places, [like[k] for k in places])] if places else found
 
 
 class _Averaging:
@@ -58,27 +53,20 @@ class _Averaging:
 
     def __init__(self, others: World, parameters: list[Tensor], bucket_bytes: int) -> None:
         self.world, self.comm = others, others.comm.Dup()       # sums of two models may be started in different orders
+        self.of_tables = others.comm.Dup()                      # as may those of tables and of buckets
         self.parameters = [ref(x) for x in parameters]
         self.examples: float | None = None
-        self.like = [(x.shape, x.dtype) for x in parameters]
-        self.buckets: list[_Bucket] = []
-        for i in reversed(range(len(parameters))):
-            dtype, nbytes = SUMMED[parameters[i].dtype.name], parameters[i]._value.nbytes
-            bucket = self.buckets[-1] if self.buckets else None
-            if bucket is None or bucket.dtype != dtype or bucket.nbytes + nbytes > bucket_bytes:
-                self.buckets.append(bucket := _Bucket(dtype))
-            bucket.places.append(i)
-            bucket.nbytes += nbytes
-        self.where: dict[int, tuple[_Bucket, int]] = {}         # {place among the parameters: (bucket, place in it)}
-        for bucket in self.buckets:
-            bucket.allocate([self.like[i] for i in bucket.places])
-            self.where.update({i: (bucket, k) for k, i in enumerate(bucket.places)})
+        self.buckets = _messages([(x.shape, x.dtype) for x in parameters], bucket_bytes)
+        self.tables = [(at, bucket) for at, bucket in enumerate(self.buckets) if isinstance(bucket, Table)]
+        # {place among the parameters: (bucket, place in it)}
+        self.where = {i: (bucket, k) for bucket in self.buckets for k, i in enumerate(bucket.places)}
         self.leaves: dict[Leaf, int] = {}
         self.lock = Lock()
         self.told: set[int] = set()                     # the parameters whose delta is in its bucket
         self.broken = ""                                # the error of an earlier sweep
-        self.requests: list[Any] = []                   # a sum for each of the first buckets
-        self.used = self.flying = False                 # whether there is any delta; whether a sum is on its way
+        self.requests: list[Any] = []                   # one for each of the first buckets
+        self.sums: list[Any] = []                       # one for each of the first tables
+        self.used = self.flying = False                 # whether there is any delta; whether a message is on its way
 
     def begin(self) -> Collection[Leaf]:
         """A parameter that was frozen meanwhile has no leaf, or another one."""
@@ -92,7 +80,7 @@ class _Averaging:
             reducers.remove(self)
         self.leaves = {x._register: i for i, x in enumerate(tensors) if x is not None and type(x._register) is Leaf}
         self.told.clear()
-        self.requests, self.used, self.flying = [], False, False
+        self.requests, self.sums, self.used, self.flying = [], [], False, False
         for bucket in self.buckets:
             bucket.waiting = len(bucket.places)
         return self.leaves
@@ -109,25 +97,27 @@ class _Averaging:
             if self.examples is None:
                 raise GradientError("backward: this DataParallel has not been told of how many examples the loss is the mean: "
                                     "call the module by it, or set .examples")
-        if delta is None or not self.examples:
-            bucket.parts[k][...] = 0
-        else:
-            part = bucket.parts[k]
-            np.multiply(delta, self.examples, out=part, dtype=part.dtype)       # a product of float16 would overflow
-        bucket.flags[k] = delta is not None
+        bucket.put(k, delta, self.examples or 0.0)
         bucket.waiting -= 1
         self.told.add(i)
 
     def _start(self) -> None:
-        """Start the sums of the buckets that are complete, in their order."""
+        """Start the buckets that are complete, and the sums of tables whose rows are known, in their order."""
+        mpi = self.world.mpi
         while len(self.requests) < len(self.buckets) and not (bucket := self.buckets[len(self.requests)]).waiting:
-            bucket.buffer[-1] = self.examples
-            self.requests.append(self.comm.Iallreduce(self.world.mpi.IN_PLACE, bucket.buffer))
+            self.requests.append(bucket.start(mpi, self.comm))
             self.flying = True
+        while len(self.sums) < len(self.tables) and (at := self.tables[len(self.sums)][0]) < len(self.requests) \
+                and self.requests[at].Test():
+            self._start_sum()
+
+    def _start_sum(self) -> None:
+        self.sums.append(self.tables[len(self.sums)][1].start_sum(self.world.mpi, self.of_tables))
 
     def progress(self) -> None:
         if self.flying:                                 # MPI goes on with its work when it is asked
-            self.flying = not self.world.mpi.Request.Testall(self.requests)
+            self._start()
+            self.flying = not self.world.mpi.Request.Testall([*self.requests, *self.sums]) or len(self.sums) < len(self.tables)
 
     def finish(self, found: dict[Any, Any]) -> None:
         try:
@@ -138,13 +128,13 @@ class _Averaging:
             if not self.used:
                 return
             self._start()
-            self.world.wait("backward", *self.requests)
+            for at, _ in self.tables[len(self.sums):]:
+                self.world.wait("backward", self.requests[at])
+                self._start_sum()
+            self.world.wait("backward", *self.requests, *self.sums)
             for leaf, i in self.leaves.items():
                 bucket, k = self.where[i]
-                found.pop(leaf, None)
-                if bucket.flags[k]:
-                    (shape, dtype), examples = self.like[i], bucket.buffer[-1]
-                    found[leaf] = np.divide(bucket.parts[k], examples or 1, out=np.empty(shape, dtype), casting="same_kind")
+                bucket.averaged(k, found, leaf)
         except BaseException as error:
             self._failed(error)
             raise
@@ -167,7 +157,8 @@ class DataParallel:
     module         a module, which then is called through this; or tensors, a list of them or a dictionary by name, for a model
                    that is none. The values of rank 0 are broadcast
     batch_axis     the axis of the module's first argument along which the examples are
-    bucket_bytes   how many bytes of gradients are summed by one message
+    bucket_bytes   how many bytes of gradients are summed by one message. Of a larger parameter those rows are summed for which
+                   any rank has a gradient that is not 0
     examples       how many examples the loss of the next backward() is the mean over: set by each call of the module that
                    records; for tensors, or a loss that is another mean (over the words of sentences), to be set. It may be 0
 

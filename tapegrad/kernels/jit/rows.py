@@ -1,4 +1,4 @@
-"""The kernel of kernels/rows.py, in both precisions."""
+"""The kernels of kernels/rows.py, in both precisions."""
 
 import numba
 
@@ -13,5 +13,15 @@ def add_at(x, ids, rows):
     return True
 
 
-float32, float64 = [compiled(add_at, numba.boolean(number[:, ::1], numba.int64[::1], number[:, ::1]))
-                    for number in (numba.float32, numba.float64)]
+def any_of(x, found):
+    for i in range(x.shape[0]):
+        j = 0
+        while j < x.shape[1] and x[i, j] == 0:
+            j += 1
+        found[i] = j < x.shape[1]
+    return True
+
+
+PRECISIONS = numba.float32, numba.float64
+float32, float64 = [compiled(add_at, numba.boolean(number[:, ::1], numba.int64[::1], number[:, ::1])) for number in PRECISIONS]
+any_float32, any_float64 = [compiled(any_of, numba.boolean(number[:, ::1], numba.boolean[::1])) for number in PRECISIONS]
