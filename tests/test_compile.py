@@ -254,6 +254,8 @@ def test_a_compiled_step_moves_parameters_where_they_are():
         results.append(step(x))
         results.append(W.data.ctypes.data)
     assert len(set(results[5::2])) == 1
+    if machine.available():
+        assert list(step.cache[0].program.joints) == [(True, False)]        # for the deltas that there are
     with pytest.raises(ConsumedTapeError):
         results[-2][1].sum().backward()
 

@@ -40,11 +40,14 @@ SMALL, BYTE = 1024, np.dtype(np.uint8)
 HALF, MOST = 0.5, 0.875                 # of a storage: see inplace.overlaid
 
 
-def program_of(inputs, outputs, wrt, memory=None):
-    """The fastest program that there is here, with no more than `memory` bytes for its values, if given."""
+def program_of(inputs, outputs, wrt, memory=None, first=()):
+    """The fastest program that there is here, with no more than `memory` bytes for its values, if given.
+
+    first   the outputs that are expected to have a delta, if not all
+    """
     if machine.available():
         try:
-            return Program(inputs, outputs, wrt, memory=memory)
+            return Program(inputs, outputs, wrt, memory=memory, first=first)
         except CompileError:
             raise
         except Exception as error:
@@ -60,15 +63,17 @@ class Program:
 
     checked   whether the graph is verified after each pass
     memory    a budget in bytes, or None: for all values that are neither given nor returned, nor constants
+    first     the outputs that are expected to have a delta, if not all: for others it is made when there is one
     """
 
-    def __init__(self, inputs, outputs, wrt=(), checked=False, memory=None):
+    def __init__(self, inputs, outputs, wrt=(), checked=False, memory=None, first=()):
         self.inputs, self.outputs, self.wrt, self.checked = list(inputs), list(outputs), list(wrt), checked
         self.memory = memory
         through = needed(Graph(inputs, outputs).nodes, wrt) if wrt else set()
         self.joints = {}
         self.reached = tuple([node in through for node in self.outputs])
-        self.joint = self._joint(self.reached)          # of the deltas that there were the last time
+        expected = tuple([there and node in first for node, there in zip(self.outputs, self.reached)])
+        self.joint = self._joint(expected if any(expected) else self.reached)      # of the deltas that there were the last time
 
     def _joint(self, mask):
         if mask not in self.joints:

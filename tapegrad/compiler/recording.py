@@ -108,14 +108,17 @@ class Recording:
         self.wrt = [i for i, node in there if node in tracer.reach] if recording and live else []
         self.raw = [i for i, x in enumerate(self.reader.inputs) if isinstance(x, np.ndarray)]
         self.short = rolled(Graph(self.inputs, self.outputs))
-        wrt, budget = [self.inputs[i] for i in self.wrt], () if memory is None else (memory,)
+        wrt = [self.inputs[i] for i in self.wrt]
+        used = [x for effect in tracer.effects for x in leaves([effect.args, effect.kwargs])]
+        swept = {x.node for x in used if isinstance(x, Slot) and x.live}
+        first = {z for node, z in zip(self.outputs, self.short.outputs) if node in swept}
         try:
-            self.program = program_of(self.short.inputs, self.short.outputs, wrt, *budget)
+            self.program = program_of(self.short.inputs, self.short.outputs, wrt, memory, first)
         except CompileError:                            # a loop as one node keeps what all of its steps leave
             if len(self.short.nodes) == len(self.nodes) or len(self.nodes) > UNROLLED:
                 raise
             self.short = Graph(self.inputs, self.outputs)
-            self.program = program_of(self.inputs, self.outputs, wrt, *budget)
+            self.program = program_of(self.inputs, self.outputs, wrt, memory, swept)
         self.guards = [(at[node], value, where) for node, value, where in tracer.reads]
         self.effects = tracer.effects
         self.live = [[at[node] for node in group] for group in _groups(live, tracer.reach)] if self.wrt else []
