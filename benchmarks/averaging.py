@@ -3,10 +3,10 @@
     mpiexec -n 2 python benchmarks/averaging.py
     mpiexec -n 2 python benchmarks/averaging.py --latency 30e-6 --bandwidth 1.25e9      # predict for another network
 
-The step is that of one reader of the LSTM of examples/train_lstm.py, without its pieces of names. Times of the ranks are
-measured together, from a barrier on, and the slowest rank's counts; of all repeats the median is given, and the least, which
-other programs on the machine disturb less. Where they keep both processors busy, processor time says what there is to do, and
-the clock says nothing.
+The step is that of one reader of the LSTM of examples/train_lstm.py, without its pieces of names; and, compiled, that of the
+example as it is, whose tables are most of its parameters. Times of the ranks are measured together, from a barrier on, and the
+slowest rank's counts; of all repeats the median is given, and the least, which other programs on the machine disturb less.
+Where they keep both processors busy, processor time says what there is to do, and the clock says nothing.
 """
 
 import argparse
@@ -20,8 +20,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
 import numpy as np  # noqa: E402
 from mpi4py import MPI  # noqa: E402
-from train_lstm import Reader  # noqa: E402
-from training import Init, keep, parameters  # noqa: E402
+from names_data import PIECES  # noqa: E402
+from train_lstm import RECIPES, Reader  # noqa: E402
+from training import Init, keep, parameters, step_of  # noqa: E402
 
 import tapegrad as tg  # noqa: E402
 from tapegrad.core.reduction import reducers  # noqa: E402
@@ -114,11 +115,14 @@ class Step:
         self.ids, self.y = rng.integers(0, CHARACTERS, (n, LENGTH, 1)), rng.integers(0, CLASSES, n)
         self.model = Reader(Init(0, "float32"), CHARACTERS, HIDDEN, CLASSES)
         self.model.P = tg.zeros((0, 32), dtype="float32")               # the ids have no pieces
-        learned = {name: parameter for name, parameter in parameters(self.model).items() if parameter.requires_grad}
-        self.parallel = tg.distributed.DataParallel(learned, bucket_bytes=bucket_bytes)
+        self.share(n, bucket_bytes)
+        self.optimizer = tg.optim.Adam(self.learned.values(), lr=1e-3)
+
+    def share(self, n, bucket_bytes=BUCKET):
+        self.learned = {name: parameter for name, parameter in parameters(self.model).items() if parameter.requires_grad}
+        self.parallel = tg.distributed.DataParallel(self.learned, bucket_bytes=bucket_bytes)
         self.parallel.examples = n
         self.reducer = reducers.pop() if reducers else None
-        self.optimizer = tg.optim.Adam(learned.values(), lr=1e-3)
 
     def forward(self):
         self.optimizer.zero_grad()
@@ -160,6 +164,23 @@ class Step:
             found.append([max(0.0, time.perf_counter() - moment) for moment in moments])
         del self.reducer.final
         return list(zip([bucket.buffer.nbytes for bucket in self.reducer.buckets], np.min(found, axis=0)))
+
+
+class Example(Step):
+    """A training step of the example as it is, for n names of a rank."""
+
+    def __init__(self, n, characters=24):
+        rng, recipe = np.random.default_rng(WORLD.rank), RECIPES["default"]
+        ids = rng.integers(2, PIECES, (n, characters, recipe.longest))
+        ids[:, :, 0] %= CHARACTERS
+        self.batch = ids, rng.integers(0, CLASSES, n), n, 0
+        self.model = recipe.model(Init(0, "float32"), CHARACTERS, recipe.max_len, recipe.num_hid, CLASSES)
+        self.share(n)
+        optimizer = recipe.optimizer(self.learned.values(), lr=recipe.init_lr)
+        self.step = tg.compile(step_of(self.model, optimizer, recipe))
+
+    def alone(self):
+        self.step(*self.batch)
 
 
 def interleaved(calls, repeats):
@@ -243,6 +264,19 @@ def main():
     if WORLD.rank == 0:
         print(f"\nBy these, {WORLD.size} ranks to one: 64 names a rank {WORLD.size * alone[64] / averaging[64]:.2f}, "
               f"64 names shared by two {alone[64] / averaging[32]:.2f}")
+    whole, part = Example(64), Example(64 // WORLD.size)
+    kinds = [(by_first, whole.alone), (together, whole.averaged), (together, part.averaged)]
+    kinds += [(on_processor, call) for call in (whole.alone, whole.averaged, part.averaged)]
+    for _, call in kinds[:3]:
+        call()
+    one, each, all_in_all, *taken = interleaved(kinds, options.repeats)
+    factors = [[WORLD.size * a / b for a, b in zip(one, each)], [a / b for a, b in zip(one, all_in_all)]]
+    table("The example as it is, in milliseconds: on the clock, and in processor time of one rank",
+          ["", "clock", f"names per second, {WORLD.size} ranks to one", "processor"], [
+        [what, f"{1e3 * clock[0]:.1f} ({1e3 * clock[1]:.1f})", factor, f"{1e3 * processor[0]:.1f} ({1e3 * processor[1]:.1f})"]
+        for what, clock, factor, processor in zip(
+            ["one process, 64 names", "64 names a rank, averaged", "64 names in all, averaged"], [one, each, all_in_all],
+            [1, *[f"{median:.2f} ({least:.2f})" for median, least in factors]], taken)])
     added = max(0.0, averaging[64] - alone[64])
     ready = few.ready()
     table("Buckets, and how long before the end of backward() they are final", ["bytes", "microseconds"],

@@ -124,6 +124,7 @@ def sweep(F: Any, seeds: Iterable[tuple[Entry | Leaf, Any]], consume: bool, part
                 held = c = None                         # the delta is the register's alone, and the next is added in place
             if consume:
                 entry.tape, entry.saved, entry.ys = None, None, ()
+        d = None                                        # of the last entry: a reducer writes into deltas that nobody else holds
     return leaves
 
 

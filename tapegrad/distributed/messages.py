@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tapegrad.core.refcount import owned
-from tapegrad.kernels.rows import any_of
+from tapegrad.kernels.rows import used
 from tapegrad.typing import Array
 
 # Parameters are summed in these dtypes: MPI knows no numbers of 16 bits, and complex numbers are pairs.
@@ -74,21 +74,22 @@ class Table:
         self.kind, self.number = _kind(self.dtype), np.dtype(SUMMED[self.dtype.name])
 
     def put(self, k: int, delta: Any, examples: float) -> None:
-        mine = np.zeros(self.rows + 1, bool)
-        if delta is not None and examples:
-            mine[:-1] = any_of(delta)                   # type: ignore[no-untyped-call]
-        self.mine, self.examples = np.flatnonzero(mine), examples
-        self.part = np.multiply(delta[self.mine], examples, dtype=self.kind) if len(self.mine) else None
-        mine[-1] = delta is not None
-        self.bits = np.packbits(mine)
+        taken = delta is not None and examples
+        self.mine: Array = used(delta) if taken else np.empty(0, int)       # type: ignore[no-untyped-call]
+        self.part = np.multiply(delta[self.mine], examples, dtype=self.kind) if taken else None
+        mine = np.zeros(self.rows, bool)
+        mine[self.mine] = True
+        self.bits = np.append(np.packbits(mine), np.uint8(delta is not None))
+        self.examples = examples
 
     def start(self, mpi: Any, comm: Any) -> Any:
         return comm.Iallreduce(mpi.IN_PLACE, self.bits, mpi.BOR)
 
     def start_sum(self, mpi: Any, comm: Any) -> Any:
         """The request of the second message, when the first one is there."""
-        found = np.unpackbits(self.bits, count=self.rows + 1)
-        self.there, self.used = bool(found[-1]), np.flatnonzero(found[:-1])
+        of_eight = np.flatnonzero(self.bits[:-1])
+        k, bit = np.nonzero(np.unpackbits(self.bits[of_eight]).reshape(-1, 8))
+        self.there, self.used = bool(self.bits[-1]), 8 * of_eight[k] + bit
         n = len(self.used)
         self.buffer = np.zeros(n * prod(self.row) * self.kind.itemsize // self.number.itemsize + 1, self.number)
         self.sums = self.buffer[:-1].view(self.kind).reshape(n, *self.row)

@@ -1,4 +1,4 @@
-"""x[ids] += rows, where repeated ids accumulate: the derivative of indexing rows; and which rows of such a delta are not 0."""
+"""x[ids] += rows, where repeated ids accumulate: the derivative of indexing rows; and which rows of such a delta are in use."""
 
 import math
 
@@ -12,7 +12,7 @@ def _load():
     return rows
 
 
-jit = Late(_load, "float32", "float64", "any_float32", "any_float64")
+jit = Late(_load, "float32", "float64", "used_32", "used_64")
 NAMES = {np.dtype(name): name for name in ("float32", "float64")}
 
 
@@ -25,10 +25,11 @@ def add_at(x, ids, rows):
     return getattr(jit, name)(x, ids if ids.flags.carray else ids.copy(), rows if rows.flags.carray else rows.copy())
 
 
-def any_of(x):
-    """Which x[i] have an element that is not 0, as booleans. x has at least one axis."""
+def used(x):
+    """The i for which x[i] has an element that is not 0, in order. A row with a -0.0 may count as such."""
     x = x.reshape(len(x), math.prod(x.shape[1:]))
-    name, found = NAMES.get(x.dtype), np.empty(len(x), bool)
-    if name is None or not x.flags.carray or not getattr(jit, f"any_{name}")(x, found):
-        return (x != 0).any(axis=1)
-    return found
+    if x.dtype not in NAMES or not (x.flags.carray and x.size and jit.load()):
+        return np.flatnonzero((x != 0).any(axis=1))
+    kernel, bits = (jit.used_32, np.uint32) if x.itemsize == 4 else (jit.used_64, np.uint64)
+    rows = np.empty(len(x) + 1, np.int64)
+    return rows[:kernel(x.view(bits), rows)]
