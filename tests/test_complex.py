@@ -56,6 +56,7 @@ ROWS = {
        for name in ("add", "subtract", "multiply", "divide", "strong_multiply", "power", "direction")},
     "matmul": [(lambda F, x, y: F.matmul(x, y), *xs) for xs in (
         (X, Y.T), (X, V), (V, Y.T), (V, V[::-1]), (A, A[0]), (R, Y.T), (X, R.T), (A[0, 0], A), (A, V[:3]))],
+    "linear": [(lambda F, x, W, b: F.linear(x, W, b), *xs) for xs in ((X, Y, V[:3]), (A, R[:, :3], V[:3]), (R, Y, R[:, 0]))],
     "sum": [(lambda F, x: F.sum(x, (1,), False), X), (lambda F, x: F.sum(x, None, True), X)],
     "mean": [(lambda F, x: F.mean(x, (0,), True), X), (lambda F, x: F.mean(x, None, False), X)],
     "prod": [(lambda F, x: F.prod(x, (1,), False), X), (lambda F, x: F.prod(x, None, False), X[:2, :2] * [1, 0])],

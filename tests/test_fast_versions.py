@@ -97,6 +97,8 @@ OPERANDS = {
                lambda n, k, normal, random: ((one_hot(n, k, random, normal(1).dtype), normal(k, 24)), ()),
                lambda n, k, normal, random: ((np.asfortranarray(one_hot(n, k, random, normal(1).dtype)), normal(k, 24)), ()),
                lambda n, k, normal, random: ((normal(2, n, k), normal(k, 3)), ())],
+    "linear": [lambda n, k, normal, random: ((normal(n, k), normal(24, k), normal(24)), ()),
+               few(lambda n, k, normal, random: ((normal(2, n, k), normal(3, k), normal(3)), ()))],
     "layer_norm": [few(lambda n, k, normal, random: ((normal(n, k), normal(k), normal(k)), (1, 1e-5, True))),
                    few(lambda n, k, normal, random: ((normal(2, n, k), normal(k), 0.0), (1, 1e-5, False)))],
     "batch_norm": [few(lambda n, k, normal, random: ((normal(n + 2, k), normal(k), normal(k)), (None, 1e-5))),

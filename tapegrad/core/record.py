@@ -350,10 +350,27 @@ def binary(row: Primitive) -> Op:
     return op
 
 
+def composed(row: Primitive) -> Op:
+    """The recorder of a row that is a composition of others: these are recorded for a tracer, and for tensors of subclasses."""
+    arity = row.arity
+
+    def op(*arguments: Any) -> Tensor:
+        plain = not (listening and thread.tape.tracer is not None)
+        for x in arguments[:arity]:
+            plain = plain and type(x) in (_Tensor, float, int)
+        if plain:
+            return general(row, arguments[:arity], arguments[arity:])
+        return row.composition(recorded, *arguments)    # type: ignore[no-any-return]
+
+    return op
+
+
 def recorder(row: Primitive) -> Op:
     """The function of tensors that computes and records the row."""
     more = row.static_names or any(reads and SHAPE in reads for reads in row.reads)
-    if row.variadic:
+    if row.composition is not None:
+        op = composed(row)
+    elif row.variadic:
         op = lambda xs, *static: general(row, tuple(xs), static)  # noqa: E731
     elif row.has_no_derivative or row.arity > 2 or row.arity == 2 and more:
         arity = row.arity

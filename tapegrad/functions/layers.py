@@ -52,8 +52,7 @@ def linear(input: TensorLike, weight: TensorLike, bias: TensorLike | None = None
     if W.ndim != 2 or x.ndim == 0 or x.shape[-1] != W.shape[1] or bias is not None and like(bias).shape != W.shape[:1]:
         given = "" if bias is None else f", bias {describe(like(bias))}"
         raise ShapeError(f"linear: input {describe(x)}, weight {describe(W)}{given}; they are (..., in), (out, in) and (out,)")
-    z = matmul(x, transpose(W))
-    return z if bias is None else z + bias
+    return matmul(x, transpose(W)) if bias is None else recorded.linear(x, W, bias)
 
 
 def one_hot(input: TensorLike, num_classes: int = -1, dtype: DTypeLike = np.float64) -> Tensor:

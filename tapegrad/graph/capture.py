@@ -15,7 +15,7 @@ from tapegrad.core.tape import TapeBase
 from tapegrad.errors import ConsumedTapeError, DtypeError, GradientError, ShapeError, ThreadError, WengertError, describe
 from tapegrad.graph.graph import Graph
 from tapegrad.graph.run import evaluated
-from tapegrad.primitives.node import Node
+from tapegrad.primitives.node import Node, nodes
 from tapegrad.primitives.plan import VALUE
 
 
@@ -131,6 +131,8 @@ def enter(entries, of):
         operands = [of.get(id(y), y._value if isinstance(y, Handle) else y) for y in entry.operands]
         if (opened := getattr(entry.g, "opened", None)) is not None:
             of[id(entry)] = opened(operands, *entry.static)         # a call of a compiled function: what it did
+        elif entry.g.composition is not None:
+            of[id(entry)] = entry.g.composition(nodes, *operands, *entry.static)
         else:
             of[id(entry)] = Node(entry.g, tuple(operands), entry.static, entry.shape, entry.dtype)
 

@@ -1,8 +1,9 @@
-"""Adding to a delta in place, without a temporary array: a matrix product by BLAS, and a sum of rows, as for a bias.
+"""Adding to an array in place, without a temporary one: a matrix product by BLAS, and a sum of rows, as for a bias.
 
     w += x @ y, x.T @ y, x @ y.T      NumPy has no function for this, so a kernel calls cblas_sgemm of the OpenBLAS that NumPy
                                       ships, at its address. With another BLAS there is no kernel.
     b += sum of the rows of d
+    z = x @ W.T + b                   the same product, added to b in every row: a sum of its own takes longer
 
 float32 only: it is the dtype of training, and an exported program repeats float64 bit for bit, while a sum that starts with
 w may round differently. Source: Dongarra et al., A set of level 3 basic linear algebra subprograms (1990).
@@ -52,7 +53,7 @@ def _load():
     return blas
 
 
-jit = Late(_load, "add_product", "add_rows")
+jit = Late(_load, "add_product", "add_rows", "linear")
 
 
 @cache
@@ -75,6 +76,17 @@ def add_product(w, x, y, transposed_x=False, transposed_y=False):
     if w.dtype is not FLOAT32 or library() is None or jit.add_product is nothing:   # adds_products(), without a call
         return False
     return jit.add_product(gemm("s"), FLOAT32, w, x, y, transposed_x, transposed_y)
+
+
+def linear(x, W, b):
+    """x @ W.T + b for the rows of x, which may have any number of axes: the product is added to rows of b.
+
+    None unless all are C-contiguous float32, and numba and cblas_sgemm are available.
+    """
+    if x.dtype is not FLOAT32 or library() is None or jit.linear is nothing or W.ndim != 2:
+        return None
+    z = np.empty((*x.shape[:-1], len(W)), FLOAT32)
+    return z if jit.linear(gemm("s"), FLOAT32, x, W, b, z) else None
 
 
 def add_rows(b, d):

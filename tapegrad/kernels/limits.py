@@ -12,5 +12,6 @@ BLOCKED = 32            # rows of a Cholesky factor for its derivative by halves
 TRIANGULAR = 64         # rows of x for np.linalg.solve(x, y) by substitution (kernels/triangular.py)
 CLASSES = 16            # maximal number of columns of x for which softmax(x) uses libm's exp
 NORMALISED = 128        # elements of x for layer_norm(x) and batch_norm(x) (kernels/normalisation.py)
+LINEAR = 1024           # elements of x for x @ W.T + b (kernels/blas.py)
 CONVOLVED = 256         # elements of x, or of d, for a convolution (kernels/convolution.py)
 POOLED = 256            # elements of x for pooling (kernels/pooling.py)

@@ -98,5 +98,43 @@ def _add_matmul_dy(held, d, _z, x, y):
             or held.size >= limits.ADDED and blas.add_product(held, x, d, transposed_x=True))
 
 
+def _linear(x, W, b):
+    return _matmul(x, W.T) + b
+
+
+def _by_products(F, x, W, b):
+    return F.matmul(x, F.transpose(W, None)) + b
+
+
+def _linear_dw(F, d, _z, x, _W, _b):
+    return F.transpose(F.matmul(F.transpose(_rows(F, x), None), _rows(F, d)), None)
+
+
+def _fast_linear(x, W, b):
+    z = blas.linear(x, W, b) if x.size >= limits.LINEAR else None
+    return _linear(x, W, b) if z is None else z
+
+
+def _fast_linear_dw(F, d, _z, x, _W, _b):
+    return F.matmul(_rows(F, d).T, _rows(F, x)) if d.dtype.char == "f" else _linear_dw(F, d, _z, x, _W, _b)
+
+
+def _add_linear_dx(held, d, _z, _x, W, _b):
+    return held.size >= limits.ADDED and held.flags.carray and d.flags.carray and \
+        blas.add_product(_rows(arrays, held), _rows(arrays, d), W)
+
+
+def _add_linear_dw(held, d, _z, x, _W, _b):
+    return held.size >= limits.ADDED and x.flags.carray and d.flags.carray and \
+        blas.add_product(held, _rows(arrays, d), _rows(arrays, x), transposed_x=True)
+
+
+def _add_linear_db(held, d, _z, _x, _W, _b):
+    return d.size >= limits.ADDED and d.flags.carray and blas.add_rows(held, _rows(arrays, d))
+
+
 primitive("matmul", _matmul, _matmul_dx, _matmul_dy, complex=HOLOMORPHIC, fresh=True).fast(
     forward=_fast_matmul, rules=(_fast_matmul_dx, None), accumulate=(_add_matmul_dx, _add_matmul_dy))
+primitive("linear", _linear, lambda F, d, _z, _x, W, _b: F.matmul(d, W), _linear_dw, lambda F, d, _z, _x, _W, _b: d,
+          complex=HOLOMORPHIC, fresh=True, composition=_by_products).fast(
+    forward=_fast_linear, rules=(None, _fast_linear_dw, None), accumulate=(_add_linear_dx, _add_linear_dw, _add_linear_db))

@@ -104,12 +104,14 @@ class Primitive:
              be `strong` (zeros.py)
     drops    whether z may be finite where an operand is not, because it chooses among elements
     lifted   of a row that was made from one with static arguments that are operands now: that row, and its static arguments
+    composition   of a row that does in few passes what others do in more: a function(F, *operands, *static) that computes z by
+             those. Who looks at more of an operation than its value and its derivatives, as a graph does, gets them instead
     doc      what z is; a row with it is public as it is: tapegrad has a function of its name
     """
 
     __slots__ = ("name", "g", "plain", "dg", "array_dg", "accumulate", "jointly", "exact", "arity", "plans", "static_names",
                  "variadic", "reads", "elementwise", "has_no_derivative", "complex", "view", "fresh", "pointwise", "weak",
-                 "drops", "doc", "lifted")
+                 "drops", "doc", "lifted", "composition")
 
     g: Any
     arity: Any
@@ -122,8 +124,9 @@ class Primitive:
 
     def __init__(self, name: str, g: Any, dg: Sequence[Any], variadic: bool = False, complex: str | None = None,
                  view: bool = False, fresh: bool = False, pointwise: bool = False, drops: bool = False,
-                 strong: bool = False, doc: str | None = None) -> None:
+                 strong: bool = False, doc: str | None = None, composition: Any = None) -> None:
         self.complex, self.view, self.drops, self.doc, self.lifted = complex, view, drops, doc, None
+        self.composition = composition
         self.name, self.g, self.plain, self.dg, self.variadic = name, g, g, dg, variadic
         self.array_dg, self.accumulate, self.jointly, self.exact = dg, (None,) * len(dg), None, ""
         self.elementwise = isinstance(g, np.ufunc)
