@@ -84,6 +84,11 @@ def few(make):
     return lambda n, k, normal, random: make(n, k, normal, random) if n in (0, 3, 33) and k in (5, 33) else None
 
 
+def many_scores(make):
+    """A maker for one size, of which not all scores of a head are computed at a time."""
+    return lambda n, k, normal, random: make(n, normal) if (n, k) == (130, 5) else None
+
+
 CONVOLUTIONS = list(zip(map(few, convolutions(STEPS)), map(few, convolutions(LONG_STEPS))))
 
 # name: makers of (operands, static) of n rows and k columns
@@ -99,6 +104,11 @@ OPERANDS = {
                lambda n, k, normal, random: ((normal(2, n, k), normal(k, 3)), ())],
     "linear": [lambda n, k, normal, random: ((normal(n, k), normal(24, k), normal(24)), ()),
                few(lambda n, k, normal, random: ((normal(2, n, k), normal(3, k), normal(3)), ()))],
+    "attention_weights": [few(lambda n, k, normal, random: ((normal(2, n, 24), 0.0), (2, 0.5))),
+                          few(lambda n, k, normal, random: ((normal(2, n, 24), normal(n, n)), (2, 0.5))),
+                          many_scores(lambda n, normal: ((normal(2, n, 6), 0.0), (1, 0.5)))],
+    "attention_output": [few(lambda n, k, normal, random: ((normal(2, 2, n, n), normal(2, n, 24)), (2,))),
+                         many_scores(lambda n, normal: ((normal(2, 1, n, n), normal(2, n, 6)), (1,)))],
     "layer_norm": [few(lambda n, k, normal, random: ((normal(n, k), normal(k), normal(k)), (1, 1e-5, True))),
                    few(lambda n, k, normal, random: ((normal(2, n, k), normal(k), 0.0), (1, 1e-5, False)))],
     "batch_norm": [few(lambda n, k, normal, random: ((normal(n + 2, k), normal(k), normal(k)), (None, 1e-5))),

@@ -79,6 +79,7 @@ CASES = [
     ("LSTMCell", (4, 3), {"bias": False}, [normal(2, 4), (normal(2, 3), normal(2, 3))]), ("LSTMCell", (4, 3), {}, [normal(4)]),
     ("MultiheadAttention", (8, 2), {}, [normal(5, 3, 8), normal(6, 3, 8), normal(6, 3, 8)]),
     ("MultiheadAttention", (8, 2), {"batch_first": True, "bias": False}, [normal(3, 5, 8)] * 3),
+    ("MultiheadAttention", (16, 2), {"batch_first": True}, [normal(2, 40, 16)] * 3),
     ("MultiheadAttention", (8, 4), {"kdim": 5, "vdim": 6}, [normal(5, 3, 8), normal(6, 3, 5), normal(6, 3, 6)]),
     ("MultiheadAttention", (8, 2), {"add_bias_kv": True, "add_zero_attn": True}, [normal(5, 8), normal(6, 8), normal(6, 8)]),
     ("TransformerEncoderLayer", (8, 2, 16, 0.0), {}, [normal(5, 3, 8)]),
@@ -265,11 +266,17 @@ PADDING = np.array([[False] * 5, [False, False, True, True, True], [False, True,
     {"attn_mask": CAUSAL}, {"attn_mask": normal(5, 5)}, {"attn_mask": SOME}, {"key_padding_mask": PADDING},
     {"attn_mask": CAUSAL, "key_padding_mask": PADDING}, {"key_padding_mask": PADDING, "average_attn_weights": False},
     {"need_weights": False}, {"attn_mask": CAUSAL, "is_causal": True}])
-def test_masks(masks):
-    ours, theirs = pair("MultiheadAttention", (8, 2), {"batch_first": True})
+@pytest.mark.parametrize("width", [8, 80])              # in elementary operations, and by kernels
+def test_masks(masks, width):
+    ours, theirs = pair("MultiheadAttention", (width, 2), {"batch_first": True})
     theirs.load_state_dict({k: torch.tensor(v) for k, v in ours.state_dict().items()})
-    x = normal(3, 5, 8)
-    compare(ours(x, x, x, **masks), theirs(*[torch.tensor(x)] * 3, **{key: theirs_of(mask) for key, mask in masks.items()}))
+    x = normal(3, 5, width)
+    z = ours(x, x, x, **masks)
+    y = theirs(*[torch.tensor(x)] * 3, **{key: theirs_of(mask) for key, mask in masks.items()})
+    compare(z, y)
+    weighted(z).backward()
+    weighted(y).backward()
+    same_gradients(ours, theirs)
 
 
 @pytest.mark.filterwarnings("ignore:enable_nested_tensor:UserWarning")

@@ -8,6 +8,7 @@ from oracle import differences, gradient_differences, gradients, second_order, w
 
 import tapegrad as tg
 from tapegrad.core.record import recorded
+from tapegrad.graph import Capture
 from tapegrad.primitives import table
 from tapegrad.transforms.extend import users
 
@@ -57,6 +58,19 @@ def test_forward_and_gradient(case, shapes, static):
         else:
             assert g.shape == x.shape and g.dtype == x.dtype
             np.testing.assert_allclose(g, wanted, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("case, shapes, static", [cell for cell in CELLS if table.get(cell.values[0].name).composition])
+def test_compositions(case, shapes, static):
+    """One entry, in whose place a graph and a tracer get others that compute the same."""
+    xs = [tg.tensor(x, requires_grad=True) for x in drawn(case, shapes)]
+    z = function(case, static)(*xs)
+    assert [g for _, g, _ in tg.tape()] == [case.name]
+    np.testing.assert_array_equal(table.get(case.name).composition(recorded, *xs, *static).data, z.data)
+    assert case.name not in {node.row.name for node in Capture(z, "a test").graph.nodes}
+    compiled = tg.compile(function(case, static), fallback="error")
+    np.testing.assert_allclose(compiled(*xs).data, z.data, rtol=1e-13)
+    assert case.name not in str(compiled.program(*xs))
 
 
 @pytest.mark.parametrize("case, shapes, static", [cell for cell in CELLS if not to_float32(cell.values[0], cell.values[2])])

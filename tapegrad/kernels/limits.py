@@ -13,5 +13,6 @@ TRIANGULAR = 64         # rows of x for np.linalg.solve(x, y) by substitution (k
 CLASSES = 16            # maximal number of columns of x for which softmax(x) uses libm's exp
 NORMALISED = 128        # elements of x for layer_norm(x) and batch_norm(x) (kernels/normalisation.py)
 LINEAR = 1024           # elements of x for x @ W.T + b (kernels/blas.py)
+ATTENDED = 1024         # elements of x for attention (kernels/attention.py)
 CONVOLVED = 256         # elements of x, or of d, for a convolution (kernels/convolution.py)
 POOLED = 256            # elements of x for pooling (kernels/pooling.py)

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from tapegrad.core.record import recorded
+from tapegrad.core.tape import tracer
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.activations import gelu, relu, softmax
 from tapegrad.functions.arguments import as_tensor, value
@@ -38,6 +40,11 @@ def _added(name: str, mask: TensorLike | None) -> Any:
         raise DtypeError(f"{name}: a mask {describe(held)}; it is booleans, True where a key does not "
                          "count, or floats to be added")
     return mask
+
+
+def _shows_some(mask: Tensor | None) -> bool:
+    """Whether it is known that each query may look at some key."""
+    return mask is None or type(mask) is Tensor and tracer() is None and bool((value(mask).max(-1) > -np.inf).all())
 
 
 class MultiheadAttention(Module):
@@ -107,6 +114,33 @@ class MultiheadAttention(Module):
         biases = [None if self.in_proj_bias is None else self.in_proj_bias[i * n:(i + 1) * n] for i in range(3)]
         return [linear(x, W, b) for x, W, b in zip(inputs, weights, biases)]
 
+    def _among_places(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """What the places of one sequence make of each other, and the weights."""
+        x = linear(x, self.in_proj_weight, self.in_proj_bias)       # type: ignore[arg-type]
+        added = 0.0 if mask is None else mask.astype(x.dtype)
+        weights = self._dropped(recorded.attention_weights(x, added, self.num_heads, self._scale))
+        return recorded.attention_output(weights, x, self.num_heads), weights
+
+    def _looked_up(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """What queries find, and the weights."""
+        n, queries = q.shape[:2]
+        if self.bias_k is not None and self.bias_v is not None:
+            k, v = (concatenate([x, broadcast_to(b, (n, 1, self.embed_dim))], 1) for x,
+                    b in ((k, self.bias_k), (v, self.bias_v)))
+        if self.add_zero_attn:
+            k, v = (concatenate([x, np.zeros((n, 1, self.embed_dim), x.dtype)], 1) for x in (k, v))
+        q, k, v = self._heads(q * self._scale), self._heads(k), self._heads(v)
+        scores = matmul(q, matrix_transpose(k))
+        weights = self._dropped(softmax(scores) if mask is None else masked_softmax(scores, mask.astype(scores.dtype)))
+        return reshape(swapaxes(matmul(weights, v), 1, 2), (n, queries, self.embed_dim)), weights
+
+    def _dropped(self, weights: Tensor) -> Tensor:
+        return dropped(weights, self.dropout, self.training) if self.dropout else weights
+
+    @property
+    def _scale(self) -> float:
+        return 1 / math.sqrt(self.embed_dim // self.num_heads)
+
     def _heads(self, x: Tensor) -> Tensor:
         """(N, length, E) as (N, heads, length, E / heads)."""
         return swapaxes(reshape(x, (*x.shape[:2], self.num_heads, -1)), 1, 2)
@@ -160,23 +194,16 @@ class MultiheadAttention(Module):
             inputs = [moved[id(x)] for x in inputs]
         if inputs[0].shape[0] != inputs[1].shape[0]:
             raise ShapeError(f"{name}: {inputs[0].shape[0]} queries' examples and {inputs[1].shape[0]} keys'")
-        q, k, v = self._projected(inputs)
-        n, queries, keys = q.shape[0], q.shape[1], k.shape[1]
+        n, queries, keys = *inputs[0].shape[:2], inputs[1].shape[1]
         if single and key_padding_mask is not None:
             key_padding_mask = expand_dims(key_padding_mask, 0)
         more = (self.bias_k is not None) + self.add_zero_attn
-        if self.bias_k is not None and self.bias_v is not None:
-            k, v = (concatenate([x, broadcast_to(b, (n, 1, self.embed_dim))], 1) for x,
-                    b in ((k, self.bias_k), (v, self.bias_v)))
-        if self.add_zero_attn:
-            k, v = (concatenate([x, np.zeros((n, 1, self.embed_dim), x.dtype)], 1) for x in (k, v))
         mask = self._mask((n, self.num_heads, queries, keys), more, attn_mask, key_padding_mask, is_causal)
-        q, k, v = self._heads(q * (1 / math.sqrt(self.embed_dim // self.num_heads))), self._heads(k), self._heads(v)
-        scores = matmul(q, matrix_transpose(k))
-        weights = softmax(scores) if mask is None else masked_softmax(scores, as_tensor(mask).astype(scores.dtype))
-        if self.dropout:
-            weights = dropped(weights, self.dropout, self.training)
-        z = reshape(swapaxes(matmul(weights, v), 1, 2), (n, queries, self.embed_dim))
+        if self.in_proj_weight is not None and inputs[0] is inputs[1] is inputs[2] and not more and _shows_some(mask):
+            z, weights = self._among_places(inputs[0], mask)
+        else:
+            q, k, v = self._projected(inputs)
+            z, weights = self._looked_up(q, k, v, mask)
         z = self.out_proj(z)
         shown = None if not need_weights else mean(weights, 1) if average_attn_weights else weights
         if single:

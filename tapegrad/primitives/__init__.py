@@ -5,7 +5,7 @@ from importlib import import_module
 from tapegrad.primitives import arithmetic, complex_parts, elementwise, indexing, linear, network, reductions, shaping
 from tapegrad.primitives.registry import Primitive, Vocabulary, add_row, arrays, primitive, table
 
-LATER = ("convolution", "cumulative", "decompositions", "error_function", "fourier", "normalisation", "ordering")
+LATER = ("attention", "convolution", "cumulative", "decompositions", "error_function", "fourier", "normalisation", "ordering")
 
 
 def _load():

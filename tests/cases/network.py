@@ -34,6 +34,19 @@ def _layer_norm(x, W, b, n, eps, centred):
     return (u / np.sqrt((u ** 2).mean(-1, keepdims=True) + eps)).reshape(x.shape) * W + b
 
 
+def _heads(x, part, heads):
+    return np.stack(np.split(np.split(x, 3, -1)[part], heads, -1), 1)
+
+
+def _attention_weights(x, mask, heads, scale):
+    e = np.exp(np.einsum("nhid,nhjd->nhij", _heads(x, 0, heads), _heads(x, 1, heads)) * scale + mask)
+    return e / e.sum(-1, keepdims=True)
+
+
+def _attention_output(w, x, heads):
+    return np.concatenate(list(np.einsum("nhij,nhjd->hnid", w, _heads(x, 2, heads))), -1)
+
+
 def _moments(x):
     rows = np.moveaxis(x, 1, 0).reshape(x.shape[1], -1)
     return np.stack([rows.mean(1), rows.var(1)])
@@ -136,6 +149,9 @@ CASES = [
                  ((5, 4), (1, 2), (2, 1)))),
     Case("linear", (real,) * 3, reference=lambda x, W, b: x @ W.T + b,
          shapes=[((3, 4), (2, 4), (2,)), ((4,), (2, 4), (2,)), ((2, 3, 4), (5, 4), (5,)), ((0, 4), (2, 4), (2,))]),
+    Case("attention_weights", (real,) * 2, ((2, 0.5), (1, 1.0)), _attention_weights,
+         [((2, 3, 12), (3, 3)), ((1, 4, 6), (1, 1, 1, 4))]),
+    Case("attention_output", (real,) * 2, ((2,),), _attention_output, [((2, 2, 3, 3), (2, 3, 12))]),
     Case("layer_norm", (real,) * 3, ((1, 1e-5, True), (1, 0.1, False)), _layer_norm,
          [((3, 4), (4,), (4,)), ((2, 3, 4), (4,), (4,))]),
     Case("batch_norm", (real,) * 3, ((None, 1e-5), (None, 0.1)), _batch_norm, [((6, 3), (3,), (3,)), ((2, 3, 5), (3,), (3,))]),
