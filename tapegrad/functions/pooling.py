@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import builtins
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -37,14 +38,22 @@ def _steps(name: str, n: int, x: TensorLike, kernel_size: Shape, stride: Shape |
     stride = kernel if stride is None else per_axis(name, "stride", stride, n, 1)
     padding = per_axis(name, "padding", padding, n, 0)
     dilation = per_axis(name, "dilation", dilation, n, 1)
+    widths, more, around = _widths(name, x.shape[2:], kernel, stride, padding, dilation, bool(ceil_mode))
+    return x, single, (kernel, stride, around, dilation), widths, more
+
+
+@lru_cache(256)                                         # of a small image it takes longer than its pooling
+def _widths(name: str, size: tuple[int, ...], kernel: tuple[int, ...], stride: tuple[int, ...], padding: tuple[int, ...],
+            dilation: tuple[int, ...], ceil_mode: bool) -> tuple[Widths, Widths, Widths]:
+    """Those of the padding, what ceil_mode adds behind it, and both."""
     if any(2 * width > k for width, k in zip(padding, kernel)):
         raise ValueError(f"{name}: padding={padding} is more than half of kernel_size={kernel}")
     widths = tuple([(width, width) for width in padding])
     more = tuple([(0, _rest(length, width, step * (k - 1) + 1, by) if ceil_mode else 0) for length, width, k, step, by in
-                  zip(x.shape[2:], padding, kernel, dilation, stride)])
+                  zip(size, padding, kernel, dilation, stride)])
     around = tuple([(before, after + rest) for (before, after), (_, rest) in zip(widths, more)])
-    check_spans(name, x.shape[2:], kernel, around, dilation)
-    return x, single, (kernel, stride, around, dilation), widths, more
+    check_spans(name, size, kernel, around, dilation)
+    return widths, more, around
 
 
 def _rest(length: int, width: int, span: int, stride: int) -> int:

@@ -20,6 +20,8 @@ Widths = tuple[tuple[int, int], ...]
 
 def per_axis(name: str, argument: str, given: Shape, n: int, least: int) -> tuple[int, ...]:
     """An argument given as an int for all n axes, or as one int per axis, as a tuple."""
+    if type(given) is int and given >= least:
+        return (given,) * n
     counts: tuple[Any, ...] = tuple(given) if isinstance(given, (tuple, list)) else (given,) * n
     if len(counts) != n or not all(isinstance(count, (int, np.integer)) and count >= least for count in counts):
         raise ValueError(f"{name}: {argument}={given!r}; it is an integer of at least {least}, or a tuple of {n}")

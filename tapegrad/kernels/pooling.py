@@ -1,7 +1,7 @@
 """Pooling over one or two axes, in float32 and float64, with kernels for windows of 2 x 2 side by side, the most common, and
 for all others. All return None if there is no kernel for the operands."""
 
-from functools import partial
+from functools import lru_cache, partial
 from math import prod
 
 import numpy as np
@@ -14,24 +14,26 @@ def _load(number):
     return pooling.kernels(number)
 
 
-jit = {number: Late(partial(_load, number), "max_pool", "unpool_max", "sum_pool", "unpool_sum")
+jit = {np.dtype(number): Late(partial(_load, number), "max_pool", "unpool_max", "sum_pool", "unpool_sum")
        for number in (np.float32, np.float64)}
 
 
-def _kernel(name, *xs):
-    dtype = xs[0].dtype
-    kernels = jit.get(dtype.type) if dtype.isnative and xs[0].ndim in (3, 4) and xs[0].size else None
-    if kernels is None or not all([x.dtype is dtype for x in xs]):
+def _kernel(name, x, d=None):
+    dtype = x.dtype
+    kernels = jit.get(dtype) if x.ndim in (3, 4) and x.size else None
+    if kernels is None or d is not None and d.dtype is not dtype:
         return None
     kernel = getattr(kernels, name)
     return None if kernel is nothing else kernel
 
 
 def _images(x):
-    """(N channels, height, width), with a height of 1 where there is one axis only."""
-    return np.ascontiguousarray(x).reshape(prod(x.shape[:2]), 1 if x.ndim == 3 else x.shape[2], x.shape[-1])
+    """(N, channels, height, width), with a height of 1 where there is one axis only."""
+    x = np.ascontiguousarray(x)
+    return x if x.ndim == 4 else x[:, :, None]
 
 
+@lru_cache(256)
 def _geometry(kernel, stride, widths, dilation):
     """Kernel, stride, padding before and dilation, each for both axes."""
     before = tuple([low for low, _ in widths])

@@ -20,6 +20,7 @@ for two axes or one, take the windows of a few examples at a time, in the cache.
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -187,11 +188,14 @@ def _unmoved(F, _d, _z, _y, x, _kernel, _stride, _widths, _dilation):
     return F.zeros_like(x)
 
 
+_known_positions = lru_cache(256)(_positions)
+
+
 def _fast(name, plain):
     """The fast version of max_pool or sum_pool."""
     def pool(x, kernel, stride, widths, dilation):
-        z = pooling.pool(name, x, kernel, _positions(x.shape[2:], kernel, stride, widths, dilation), stride, widths, dilation) \
-            if x.size >= limits.POOLED else None
+        z = pooling.pool(name, x, kernel, _known_positions(x.shape[2:], kernel, stride, widths, dilation), stride, widths,
+                         dilation) if x.size >= limits.POOLED else None
         return plain(x, kernel, stride, widths, dilation) if z is None else z
 
     return pool

@@ -1,4 +1,4 @@
-"""The kernels of kernels/pooling.py, in one precision. Images are (n, height, width)."""
+"""The kernels of kernels/pooling.py, in one precision. They get (N, channels, height, width), and loop over all images."""
 
 from types import SimpleNamespace
 
@@ -10,6 +10,12 @@ from tapegrad.kernels.jit.convolution import inside
 
 OPTIONS = {"error_model": "numpy"}
 INLINE = OPTIONS | {"forceinline": True}            # so that its first argument is a constant
+
+
+@numba.njit
+def together(x):
+    """(N channels, height, width)"""
+    return x.reshape((x.shape[0] * x.shape[1], x.shape[2], x.shape[3]))
 
 
 @numba.njit(**OPTIONS)
@@ -92,16 +98,19 @@ def kernels(number):
     zero, least = number(0), number(-np.inf)
 
     def max_pool(x, z, ky, kx, sy, sx, py, px, dy, dx):
+        x, z = together(x), together(z)
         if side_by_side(x, z, ky, kx, sy, sx, py, px, dy, dx):
             return max_of_squares(x, z)
         pool(True, least, x, z, ky, kx, sy, sx, py, px, dy, dx)
 
     def sum_pool(x, z, ky, kx, sy, sx, py, px, dy, dx):
+        x, z = together(x), together(z)
         if side_by_side(x, z, ky, kx, sy, sx, py, px, dy, dx):
             return sums_of_squares(x, z)
         pool(False, zero, x, z, ky, kx, sy, sx, py, px, dy, dx)
 
     def unpool_max(d, x, w, ky, kx, sy, sx, py, px, dy, dx):
+        d, x, w = together(d), together(x), together(w)
         if side_by_side(x, d, ky, kx, sy, sx, py, px, dy, dx):
             return shared_by_squares(d, x, w)
         for n in range(x.shape[0]):
@@ -126,6 +135,7 @@ def kernels(number):
                             w[n, y, c] += share if x[n, y, c] == top else zero * share
 
     def unpool_sum(d, w, ky, kx, sy, sx, py, px, dy, dx):
+        d, w = together(d), together(w)
         if side_by_side(w, d, ky, kx, sy, sx, py, px, dy, dx):
             return spread_to_squares(d, w)
         for n in range(d.shape[0]):
@@ -137,7 +147,7 @@ def kernels(number):
                         for b in range(low, high):
                             w[n, i * sy - py + a * dy, j * sx - px + b * dx] += d[n, i, j]
 
-    images = numba.from_dtype(np.dtype(number))[:, :, ::1]
+    images = numba.from_dtype(np.dtype(number))[:, :, :, ::1]
     made = {f.__name__: compiled(f, numba.void(*[images] * count, *[numba.int64] * 8), **OPTIONS)
             for f, count in ((max_pool, 2), (unpool_max, 3), (sum_pool, 2), (unpool_sum, 2))}
     return SimpleNamespace(**made)
