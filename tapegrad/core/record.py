@@ -131,12 +131,20 @@ def append(row: Any, plan: Plan, ys: tuple[Any, ...], saved: tuple[Any, ...], zd
 
 
 def general(row: Primitive, operands: Sequence[Any], static: tuple[Any, ...] = ()) -> Tensor:
-    """z = g(*operands, *static), recorded: the recorder for rows of any arity and with static arguments."""
+    """z = g(*operands, *static), recorded: the recorder for rows of any arity and with static arguments.
+
+    Of a row that is a composition of others, those are recorded for a tracer, and for tensors of subclasses.
+    """
+    composition = row.composition
+    if composition is not None and listening and thread.tape.tracer is not None:
+        return composition(recorded, *operands, *static)        # type: ignore[no-any-return]
     values: list[Any] = []
     ys: list[Any] = []
     mask = 0                                            # mask: a bit for each operand that has a register
     for i, x in enumerate(operands):
         if type(x) is not _Tensor:
+            if composition is not None and type(x) is not float:
+                return composition(recorded, *operands, *static)        # type: ignore[no-any-return]
             x = _operand(row.name, x)
             if type(x) is _ndarray:
                 x = constant(x)
@@ -350,29 +358,12 @@ def binary(row: Primitive) -> Op:
     return op
 
 
-def composed(row: Primitive) -> Op:
-    """The recorder of a row that is a composition of others: these are recorded for a tracer, and for tensors of subclasses."""
-    arity = row.arity
-
-    def op(*arguments: Any) -> Tensor:
-        plain = not (listening and thread.tape.tracer is not None)
-        for x in arguments[:arity]:
-            plain = plain and type(x) in (_Tensor, float, int)
-        if plain:
-            return general(row, arguments[:arity], arguments[arity:])
-        return row.composition(recorded, *arguments)    # type: ignore[no-any-return]
-
-    return op
-
-
 def recorder(row: Primitive) -> Op:
     """The function of tensors that computes and records the row."""
     more = row.static_names or any(reads and SHAPE in reads for reads in row.reads)
-    if row.composition is not None:
-        op = composed(row)
-    elif row.variadic:
+    if row.variadic:
         op = lambda xs, *static: general(row, tuple(xs), static)  # noqa: E731
-    elif row.has_no_derivative or row.arity > 2 or row.arity == 2 and more:
+    elif row.has_no_derivative or row.arity > 2 or row.arity == 2 and more or row.composition is not None:
         arity = row.arity
         op = lambda *arguments: general(row, arguments[:arity], arguments[arity:])  # noqa: E731
     elif row.arity == 2:

@@ -10,7 +10,7 @@ from tapegrad.kernels import blas
 from tapegrad.kernels.compile import Late, nothing
 
 FLOAT32 = np.dtype(np.float32)
-ROOM = 1 << 14                          # scores of a head that are computed at a time
+ROWS = 128                              # of the scores of a head, that are computed at a time: they stay in the cache
 
 
 def _load():
@@ -40,12 +40,8 @@ def weights(x, mask, heads, scale):
     w = np.empty((n, heads, length, length), FLOAT32)
     shown = _UNMASKED if mask is None else np.broadcast_to(mask, w.shape)
     kernel, gemm = found
-    kernel(gemm, x, shown, mask is not None, scale, _together(length), w)
+    kernel(gemm, x, shown, mask is not None, scale, min(length, ROWS), w)
     return w
-
-
-def _together(length):
-    return max(1, min(length, ROOM // length))
 
 
 def add_weights_derivative(dx, d, w, x, scale):
@@ -54,7 +50,7 @@ def add_weights_derivative(dx, d, w, x, scale):
     if found is None:
         return False
     kernel, gemm = found
-    kernel(gemm, d, w, x, scale, _together(x.shape[1]), dx)
+    kernel(gemm, d, w, x, scale, min(x.shape[1], ROWS), dx)
     return True
 
 

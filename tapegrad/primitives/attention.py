@@ -1,7 +1,8 @@
 """Attention of several heads among the places of a sequence, on queries, keys and values that lie side by side.
 
     x                    (N, L, 3 E): q, k and v of E features; the heads are parts of these features
-    attention_weights    w = softmax(scale q k^T + mask) of each head, (N, heads, L, L); the mask broadcasts against it, or is 0
+    attention_weights    w = softmax(scale q k^T + mask) of each head, (N, heads, L, L), against which the mask broadcasts; one
+                         number for all changes nothing
     attention_output     w v of each head, side by side: (N, L, E)
 
 By other rows the heads are a view of the features, copied for each product and back, and the three contributions to x are
@@ -84,7 +85,7 @@ def _attention_output_dx(F, d, _z, w, x, heads):
 
 def _fast_attention_weights(x, mask, heads, scale):
     given = None if type(mask) in (int, float) else mask
-    w = kernels.weights(x, given, heads, scale) if x.size >= limits.ATTENDED and (given is not None or not mask) else None
+    w = kernels.weights(x, given, heads, scale) if x.size >= limits.ATTENDED else None
     return _weights_by_products(arrays, x, mask, heads, scale) if w is None else w
 
 

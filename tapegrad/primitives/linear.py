@@ -112,7 +112,10 @@ def _linear_dw(F, d, _z, x, _W, _b):
 
 def _fast_linear(x, W, b):
     z = blas.linear(x, W, b) if x.size >= limits.LINEAR else None
-    return _linear(x, W, b) if z is None else z
+    if z is None:
+        z = _matmul(x, W.T)
+        z = np.add(z, b, z) if z.ndim and z.dtype is b.dtype else z + b
+    return z
 
 
 def _fast_linear_dw(F, d, _z, x, _W, _b):
