@@ -182,15 +182,13 @@ def _entry(row: Primitive, mask: int, ys: list[Any], values: list[Any], static: 
     if row.variadic:
         plan = row.plan_of(len(ys), mask)
         keep_z, keep = plan.keep[:2]
-        saved = zd if keep_z else None, tuple([_kept(keep, value) for value in values]), *static
+        shapes = tuple([None if keep == NOTHING else getattr(value, "shape", ()) for value in values])
+        saved = zd if keep_z else None, shapes, *static
     else:
         plan = row.planned()[mask]
-        saved = *[_kept(how, value) for how, value in zip(plan.keep, (zd, *values))], *static
+        saved = *[value if how == VALUE else None if how == NOTHING else getattr(value, "shape", ())
+                  for how, value in zip(plan.keep, (zd, *values))], *static
     return plan, tuple(ys), saved
-
-
-def _kept(how: int, value: Any) -> Any:
-    return value if how == VALUE else None if how == NOTHING else value.shape if type(value) is _ndarray else np.shape(value)
 
 
 def unary_with_static(row: Primitive) -> Op:

@@ -49,7 +49,8 @@ def linear(input: TensorLike, weight: TensorLike, bias: TensorLike | None = None
     tensor([ 1.,  2., 13.])
     """
     x, W = as_tensor(input), as_tensor(weight)
-    if W.ndim != 2 or x.ndim == 0 or x.shape[-1] != W.shape[1] or bias is not None and like(bias).shape != W.shape[:1]:
+    shape, size = x.shape, W.shape
+    if len(size) != 2 or not shape or shape[-1] != size[1] or bias is not None and like(bias).shape != size[:1]:
         given = "" if bias is None else f", bias {describe(like(bias))}"
         raise ShapeError(f"linear: input {describe(x)}, weight {describe(W)}{given}; they are (..., in), (out, in) and (out,)")
     return matmul(x, transpose(W)) if bias is None else recorded.linear(x, W, bias)

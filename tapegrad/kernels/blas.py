@@ -84,7 +84,7 @@ def linear(x, W, b):
     None unless all are C-contiguous float32, and numba and cblas_sgemm are available; and of a single row, or column of W.T,
     which is a product with a vector: NumPy's takes a seventh of the time of one of matrices.
     """
-    if x.dtype is not FLOAT32 or library() is None or jit.linear is nothing or W.ndim != 2 or min(x.size, W.size) < 2 * len(W.T):
+    if x.dtype is not FLOAT32 or library() is None or jit.linear is nothing or min(x.size, W.size) < 2 * W.shape[-1]:
         return None
     z = np.empty((*x.shape[:-1], len(W)), FLOAT32)
     return z if jit.linear(gemm("s"), FLOAT32, x, W, b, z) else None

@@ -159,7 +159,14 @@ class Module:
 
     def modules(self) -> Iterator[Module]:
         """Itself and all modules inside, each once."""
-        return iter([module for _, module in self.named_modules()])
+        found: dict[int, Module] = {}
+        waiting: list[Module] = [self]                  # without names, which take twice as long: each step asks for these
+        while waiting:
+            module = waiting.pop()
+            if id(module) not in found:
+                found[id(module)] = module
+                waiting += [part for part in vars(module).values() if isinstance(part, Module)][::-1]
+        return iter(found.values())
 
     def _named(self, names: str, prefix: str, recurse: bool, remove_duplicate: bool) -> Iterator[tuple[str, Tensor]]:
         found, seen = [], set()
@@ -178,7 +185,13 @@ class Module:
 
     def parameters(self, recurse: bool = True) -> Iterator[Tensor]:
         """The parameters, those of the modules inside included; a shared one once."""
-        return iter([tensor for _, tensor in self.named_parameters(recurse=recurse)])
+        found: dict[int, Tensor] = {}
+        for module in self.modules() if recurse else [self]:
+            own = vars(module)
+            for name in module._parameters:
+                if own[name] is not None:
+                    found[id(own[name])] = own[name]
+        return iter(found.values())
 
     def named_buffers(self, prefix: str = "", recurse: bool = True,
                       remove_duplicate: bool = True) -> Iterator[tuple[str, Tensor]]:

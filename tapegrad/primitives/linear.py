@@ -114,7 +114,7 @@ def _fast_linear(x, W, b):
     z = blas.linear(x, W, b) if x.size >= limits.LINEAR else None
     if z is None:
         z = _matmul(x, W.T)
-        z = np.add(z, b, z) if z.ndim and z.dtype is b.dtype else z + b
+        z = np.add(z, b, z) if z.ndim and z.dtype is getattr(b, "dtype", None) else z + b
     return z
 
 
