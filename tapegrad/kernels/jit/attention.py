@@ -19,8 +19,14 @@ ONE, ZERO = NUMBER(1), NUMBER(0)
 @numba.njit(error_model="numpy")
 def transposed(x, n, start, z):
     """z = the features x[n, :, start:start + width], of which each is a row of z."""
-    for i in range(z.shape[1]):
-        for j in range(z.shape[0]):
+    width, length = z.shape
+    whole = length // 4 * 4
+    for i in range(0, whole, 4):                        # four at a time, which are stored side by side
+        for j in range(width):
+            z[j, i], z[j, i + 1] = x[n, i, start + j], x[n, i + 1, start + j]
+            z[j, i + 2], z[j, i + 3] = x[n, i + 2, start + j], x[n, i + 3, start + j]
+    for i in range(whole, length):
+        for j in range(width):
             z[j, i] = x[n, i, start + j]
 
 
