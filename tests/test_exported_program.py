@@ -181,7 +181,7 @@ def test_kernels_are_written_to_the_last_bit(name, dtype):
             if name == "gelu_slope":                    # it has a zero, near which terms cancel
                 np.testing.assert_allclose(written, z.data, 1e-6, 1e-6)
             else:
-                np.testing.assert_array_max_ulp(written, z.data, 4)
+                np.testing.assert_array_max_ulp(written, z.data, 5)
             continue
         assert written.tobytes() == z.data.tobytes()
         found = np.where(np.isnan(gradients["x"]) & (d == 0), leaf.grad, gradients["x"])     # a delta of 0 stops in the sweep
