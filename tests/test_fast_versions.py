@@ -121,7 +121,8 @@ OPERANDS = {
         (normal(n % 9, 2, 3, k % 7), np.round(normal(n % 9, 2, 6, 2 * (k % 7)))), SQUARES)],
     "unpool_sum": [spread_back(STEPS, False), spread_back(LONG_STEPS, False), lambda n, k, normal, random: (
         (normal(n % 9, 2, 3, k % 7),), ((6, 2 * (k % 7)), *SQUARES))],
-    "softmax": [lambda n, k, normal, random: ((normal(n, k),), (1,)), lambda n, k, normal, random: ((normal(n, k),), (0,))],
+    **dict.fromkeys(("softmax", "log_softmax"), [lambda n, k, normal, random: ((normal(n, k),), (1,)),
+                                                 lambda n, k, normal, random: ((normal(n, k),), (0,))]),
     "sum": [few(lambda n, k, normal, random, axis=axis: ((normal(n, 9, 2, k % 28),), (axis, k == 5)))
             for axis in (None, (3,), (2,), (1,), (0,), (1, 2))],
     "softmax_cross_entropy": [lambda n, k, normal, random: ((normal(n, k),), (random.integers(0, k, n),))],
@@ -150,7 +151,7 @@ def cases(row, dtype, layout, special):
         for n in SIZES:
             for k in WIDTHS:
                 made = make(n, k, normal, random)
-                if made is None or row.name == "softmax" and min(n, k) == 0:
+                if made is None or row.name in ("softmax", "log_softmax") and min(n, k) == 0:
                     continue
                 operands, static = made
                 operands = [LAYOUTS[layout](x) if np.ndim(x) else x for x in operands]

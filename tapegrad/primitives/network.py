@@ -39,6 +39,20 @@ def _log_softmax(x, axis):
     return shifted - np.log(np.add.reduce(np.exp(shifted), axis, None, None, True))
 
 
+def _log_softmax_dx(F, d, z, _x, axis):
+    return d - F.strong_multiply(F.sum(d, (axis,), True), F.exp(z))
+
+
+def _fast_log_softmax(x, axis):
+    z = rows.log_softmax(x, axis) if x.size >= limits.NARROW else None
+    return _log_softmax(x, axis) if z is None else z
+
+
+def _fast_log_softmax_dx(F, d, z, x, axis):
+    w = rows.log_softmax_derivative(d, z, axis) if z.size >= limits.NARROW else None
+    return _log_softmax_dx(F, d, z, x, axis) if w is None else w
+
+
 def _softmax(x, axis):
     x = _floats(x)
     z = np.exp(x - np.maximum.reduce(x, axis, None, None, True, -np.inf))
@@ -118,8 +132,8 @@ primitive("elu", _elu, _elu_dx, pointwise=True)
 primitive("hardtanh", np.clip, _hardtanh_dx, drops=True)
 
 primitive("softmax", _softmax, _softmax_dx).fast(forward=_fast_softmax, rules=(_fast_softmax_dx,), exact="d")
-primitive("log_softmax", _log_softmax,
-          lambda F, d, z, _x, axis: d - F.strong_multiply(F.sum(d, (axis,), True), F.exp(z)))
+primitive("log_softmax", _log_softmax, _log_softmax_dx).fast(
+    forward=_fast_log_softmax, rules=(_fast_log_softmax_dx,), exact="d")
 # -log(softmax(x)[class]) of each row
 primitive("softmax_cross_entropy", _softmax_cross_entropy, _softmax_cross_entropy_dx).fast(
     forward=_fast_softmax_cross_entropy, rules=(_fast_softmax_cross_entropy_dx,), exact="d")
