@@ -93,7 +93,8 @@ CONVOLUTIONS = list(zip(map(few, convolutions(STEPS)), map(few, convolutions(LON
 
 # name: makers of (operands, static) of n rows and k columns
 OPERANDS = {
-    **dict.fromkeys(("sigmoid", "tanh", "relu", "erf", "erfc", "erf_slope", "gelu", "gelu_slope"), [elementwise]),
+    **dict.fromkeys(("sigmoid", "silu", "tanh", "relu", "erf", "erfc", "erf_slope", "gelu", "gelu_slope", "gelu_tanh"),
+                    [elementwise]),
     "add": [lambda n, k, normal, random: ((normal(n, k), normal(n, k)), ()),
             lambda n, k, normal, random: ((normal(n, k), normal(k)), ()),
             lambda n, k, normal, random: ((normal(k), normal(n, k)), ())],

@@ -30,6 +30,7 @@ TAIL = {
 NEAR_LIMIT, FAR_LIMIT, TAIL_MIDDLE = 0.75, 30.0, 4.25
 BLOCK = 4096
 DENSITY = 1 / math.sqrt(2 * math.pi)
+LINEAR_TERM, CUBIC_TERM = math.sqrt(8 / math.pi), 0.044715 * math.sqrt(8 / math.pi)     # gelu_tanh(x) = x sigmoid(a x + b x^3)
 
 
 def _polynomial(x, coefficients):

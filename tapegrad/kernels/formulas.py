@@ -1,5 +1,5 @@
-"""The formulas of exp, sigmoid, tanh, relu, erf and gelu, and the functions that derivatives use, as scalar functions of one
-precision.
+"""The formulas of exp, sigmoid, silu, tanh, relu, erf and gelu, and the functions that derivatives use, as scalar functions of
+one precision.
 
 Why rational functions. LLVM doesn't vectorise calls of exp and tanh, so the formulas are straight-line arithmetic. With
 k = round(x log2 e) and r = x - k ln 2, exp(x) = 2^k exp(r), |r| <= ln(2)/2. ln 2 is subtracted in two parts (Cody and Waite),
@@ -24,7 +24,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from tapegrad.kernels.error_function import NEAR, NEAR_LIMIT, TAIL, TAIL_MIDDLE
+from tapegrad.kernels.error_function import CUBIC_TERM, LINEAR_TERM, NEAR, NEAR_LIMIT, TAIL, TAIL_MIDDLE
 
 
 def formulas(number):
@@ -57,6 +57,7 @@ def formulas(number):
     UPPER, NEAR_BITS = signed(-1 << (mantissa + 2) // 2), number(NEAR_LIMIT).view(signed)
     NEAR_TERMS, TAIL_TERMS, MIDDLE = tuple(map(number, NEAR[number])), tuple(map(number, TAIL[number])), number(TAIL_MIDDLE)
     MINUS_HALF, MINUS_ZERO, ROOT_TWO = number(-0.5), number(-0.0), number(math.sqrt(2))
+    LINEAR, CUBIC = number(LINEAR_TERM), number(CUBIC_TERM)
     DENSITY, SLOPE = number(1 / math.sqrt(2 * math.pi)), number(2 / math.sqrt(math.pi))
     MAGNITUDE, INFINITY = signed(np.iinfo(signed).max), number(np.inf).view(unsigned)
 
@@ -161,6 +162,13 @@ def formulas(number):
         z = a / (a + from_bits(bits(q - p) + (bits(t) << MANTISSA)))
         return select(x == x, z, x)
 
+    def silu(x):
+        return x * sigmoid(x)
+
+    def gelu_tanh(x):
+        # (1 + tanh(v / 2)) / 2 = sigmoid(v)
+        return x * sigmoid(x * (LINEAR + CUBIC * (x * x)))
+
     def tanh(x):
         # a / (a + 2 b) with 2 |x| = r + k ln 2, s = 2^k and exp(2 |x|) - 1 = a / b, where b = q - p and
         # a = s (q + p) - (q - p), put so that it is accurate for small x.
@@ -198,4 +206,4 @@ def formulas(number):
 
     return SimpleNamespace(**{f.__name__: f for f in (
         bits, unsigned_bits, from_bits, select, polynomial, exp_half, exp, decay, far, erf, erfc, erf_slope, gelu, gelu_slope,
-        sigmoid, tanh, relu, positive, order, greater, where)})
+        sigmoid, silu, gelu_tanh, tanh, relu, positive, order, greater, where)})

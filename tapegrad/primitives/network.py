@@ -7,6 +7,7 @@ import numpy as np
 
 from tapegrad.kernels import limits
 from tapegrad.kernels import softmax as rows
+from tapegrad.kernels.error_function import CUBIC_TERM, LINEAR_TERM
 from tapegrad.primitives.registry import primitive
 from tapegrad.primitives.scalar import kernel
 
@@ -124,7 +125,20 @@ def _hardtanh_dx(F, d, _z, x, low, high):
     return F.strong_multiply(F.astype(F.logical_and(F.greater(x, low), F.less(x, high)), d.dtype), d)
 
 
+def _silu_dx(F, d, _z, x):
+    s = F.sigmoid(x)
+    return d * (s + F.strong_multiply(s * (1 - s), x))
+
+
+def _gelu_tanh_dx(F, d, _z, x):
+    square = x * x
+    s = F.sigmoid(x * (LINEAR_TERM + CUBIC_TERM * square))
+    return d * (s + F.strong_multiply(s * (1 - s), x * (LINEAR_TERM + (3 * CUBIC_TERM) * square)))
+
+
 kernel("sigmoid", lambda F, d, z, _x: d * (z * (1 - z)))
+kernel("silu", _silu_dx)
+kernel("gelu_tanh", _gelu_tanh_dx)
 kernel("tanh", lambda F, d, z, _x: d * (1 - z * z))
 kernel("relu", lambda F, d, z, _x: F.where(z > 0, d, 0))
 primitive("softplus", _softplus, _softplus_dx, pointwise=True)
