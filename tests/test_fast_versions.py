@@ -93,7 +93,8 @@ CONVOLUTIONS = list(zip(map(few, convolutions(STEPS)), map(few, convolutions(LON
 
 # name: makers of (operands, static) of n rows and k columns
 OPERANDS = {
-    **dict.fromkeys(("sigmoid", "tanh", "relu", "erf", "erfc", "erf_slope", "gelu", "gelu_slope"), [elementwise]),
+    **dict.fromkeys(("sigmoid", "silu", "tanh", "relu", "erf", "erfc", "erf_slope", "gelu", "gelu_slope", "gelu_tanh"),
+                    [elementwise]),
     "add": [lambda n, k, normal, random: ((normal(n, k), normal(n, k)), ()),
             lambda n, k, normal, random: ((normal(n, k), normal(k)), ()),
             lambda n, k, normal, random: ((normal(k), normal(n, k)), ())],
@@ -121,7 +122,8 @@ OPERANDS = {
         (normal(n % 9, 2, 3, k % 7), np.round(normal(n % 9, 2, 6, 2 * (k % 7)))), SQUARES)],
     "unpool_sum": [spread_back(STEPS, False), spread_back(LONG_STEPS, False), lambda n, k, normal, random: (
         (normal(n % 9, 2, 3, k % 7),), ((6, 2 * (k % 7)), *SQUARES))],
-    "softmax": [lambda n, k, normal, random: ((normal(n, k),), (1,)), lambda n, k, normal, random: ((normal(n, k),), (0,))],
+    **dict.fromkeys(("softmax", "log_softmax"), [lambda n, k, normal, random: ((normal(n, k),), (1,)),
+                                                 lambda n, k, normal, random: ((normal(n, k),), (0,))]),
     "sum": [few(lambda n, k, normal, random, axis=axis: ((normal(n, 9, 2, k % 28),), (axis, k == 5)))
             for axis in (None, (3,), (2,), (1,), (0,), (1, 2))],
     "softmax_cross_entropy": [lambda n, k, normal, random: ((normal(n, k),), (random.integers(0, k, n),))],
@@ -150,7 +152,7 @@ def cases(row, dtype, layout, special):
         for n in SIZES:
             for k in WIDTHS:
                 made = make(n, k, normal, random)
-                if made is None or row.name == "softmax" and min(n, k) == 0:
+                if made is None or row.name in ("softmax", "log_softmax") and min(n, k) == 0:
                     continue
                 operands, static = made
                 operands = [LAYOUTS[layout](x) if np.ndim(x) else x for x in operands]

@@ -169,16 +169,17 @@ class TestEdges:
 class TestNarrowRows:
     """Softmax and cross entropy of few classes in float32, which have kernels of their own."""
 
-    @pytest.mark.parametrize("shape", [(1, 1), (64, 5), (3, 32), (0, 4), (3, 500)])
+    @pytest.mark.parametrize("shape", [(1, 1), (64, 5), (150, 33), (0, 4), (3, 500), (2, 5000)])
     @pytest.mark.parametrize("scale", [1.0, 30.0, 1e4])
     def test_the_exact_values(self, shape, scale):
         random = np.random.default_rng(0)
         x, classes = (random.normal(size=shape) * scale).astype("f4"), random.integers(0, shape[1], shape[0])
         shifted = x.astype(np.longdouble) - x.max(axis=1, keepdims=True).astype(np.longdouble)
         exps = np.exp(shifted)
-        z, losses = narrow_rows.softmax(x, 1), narrow_rows.cross_entropy(x, classes)
+        z, logs, losses = narrow_rows.softmax(x, 1), narrow_rows.log_softmax(x, 1), narrow_rows.cross_entropy(x, classes)
         assert z.dtype == losses.dtype == np.float32
         np.testing.assert_allclose(z, exps / exps.sum(axis=1, keepdims=True), rtol=1e-5, atol=1e-37)   # x - max(x) is rounded
+        np.testing.assert_allclose(logs, shifted - np.log(exps.sum(axis=1, keepdims=True)), rtol=1e-6, atol=1e-6)
         wanted = np.log(exps.sum(axis=1)) - shifted[np.arange(len(x)), classes]
         np.testing.assert_allclose(losses, wanted, rtol=1e-6, atol=3e-7)
 
@@ -189,9 +190,11 @@ class TestNarrowRows:
         wide = np.hstack([x, np.zeros((7, 60), "f4")])
         wide[4, 3:] = -inf
         wide[0, 0] = -wide[0, 0]
-        np.testing.assert_allclose(table["softmax"].g(wide, 1), table["softmax"].plain(wide, 1), rtol=1e-6)
+        for name in ("softmax", "log_softmax"):
+            np.testing.assert_allclose(table[name].g(wide, 1), table[name].plain(wide, 1), rtol=1e-6)
         x = np.tile(x, (3, 1))
-        for axis, row in ((1, table["softmax"]), (np.zeros(21, int), table["softmax_cross_entropy"])):
+        family = (1, table["softmax"]), (1, table["log_softmax"]), (np.zeros(21, int), table["softmax_cross_entropy"])
+        for axis, row in family:
             np.testing.assert_allclose(row.g(x, axis), row.plain(x, axis), rtol=1e-6)
 
     def test_other_arrays_are_left_to_numpy(self):
@@ -201,7 +204,7 @@ class TestNarrowRows:
         assert narrow_rows.softmax(np.ones((4, 4), "f4"), 0) is None
         assert narrow_rows.cross_entropy(np.ones((4, 4), "f4"), np.zeros(4, np.int32)) is None
 
-    @pytest.mark.parametrize("shape", [(1, 1), (64, 5), (3, 32), (0, 4), (3, 500)])
+    @pytest.mark.parametrize("shape", [(1, 1), (64, 5), (150, 33), (0, 4), (3, 500), (2, 5000)])
     @pytest.mark.parametrize("scale", [1.0, 30.0, 1e4])
     @pytest.mark.parametrize("delta", ["of its own", "spread", "every second", "backwards"])
     def test_the_exact_derivative(self, shape, scale, delta):

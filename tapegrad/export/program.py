@@ -11,7 +11,7 @@ Equal bits. In float64 the result and the gradients have the same bits as on the
 normalisation, convolution and sums of windows, whose kernels add up in another order. If numba compiles sigmoid, tanh, relu,
 erf and gelu, the program contains a function with the operations of the kernel's formula; otherwise the NumPy formula that is
 its fallback. Matrix products are equal with the same BLAS and the same number of threads. The same holds in float32 if numba is
-disabled. With numba, the last bits may differ in float32: the kernels of sigmoid and tanh use fused multiply-adds if the
+disabled. With numba, the last bits may differ in float32: the kernels of these functions use fused multiply-adds if the
 machine has them, others add a product to a delta in one call or compute a cross entropy in one pass (kernels/).
 """
 

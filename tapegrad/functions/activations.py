@@ -125,7 +125,7 @@ def silu(input: TensorLike) -> Tensor:
     >>> tg.silu([-1.0, 0.0, 1.0])
     tensor([-0.26894142,  0.        ,  0.73105858])
     """
-    return as_tensor(input) * sigmoid(input)
+    return recorded.silu(input)
 
 
 swish = silu
@@ -157,12 +157,11 @@ def gelu(input: TensorLike, approximate: str = "none") -> Tensor:
     >>> tg.gelu(1.0, approximate="tanh")
     tensor(0.84119199)
     """
-    x = as_tensor(input)
     if approximate == "tanh":
-        return x * 0.5 * (1 + tanh(math.sqrt(2 / math.pi) * x * (1 + 0.044715 * (x * x))))
+        return recorded.gelu_tanh(input)
     if approximate != "none":
         raise ValueError(f"gelu: approximate={approximate!r}; it is 'none' or 'tanh'")
-    return recorded.gelu(x)
+    return recorded.gelu(input)
 
 
 def elu(input: TensorLike, alpha: float = 1.0) -> Tensor:

@@ -11,6 +11,7 @@ import numpy as np
 
 from tapegrad.kernels import error_function
 from tapegrad.kernels.compile import compiler, failed, lock
+from tapegrad.kernels.error_function import CUBIC_TERM, LINEAR_TERM
 from tapegrad.kernels.progress import shown
 
 _made = {}
@@ -18,6 +19,15 @@ _made = {}
 
 def plain_sigmoid(x, out=None):
     return np.divide(np.exp(np.minimum(x, 0)), 1 + np.exp(-np.abs(x)), out=out)
+
+
+def plain_silu(x, out=None):
+    return np.multiply(x, plain_sigmoid(x), out=out)
+
+
+def plain_gelu_tanh(x, out=None):
+    terms = [x.dtype.type(term) for term in (LINEAR_TERM, CUBIC_TERM)]
+    return np.multiply(x, plain_sigmoid(x * (terms[0] + terms[1] * (x * x))), out=out)
 
 
 def of_real_numbers(function):
@@ -32,7 +42,8 @@ def of_real_numbers(function):
     return plain
 
 
-PLAIN = {"sigmoid": of_real_numbers(plain_sigmoid), "tanh": of_real_numbers(np.tanh),
+PLAIN = {"sigmoid": of_real_numbers(plain_sigmoid), "silu": of_real_numbers(plain_silu),
+         "gelu_tanh": of_real_numbers(plain_gelu_tanh), "tanh": of_real_numbers(np.tanh),
          "relu": of_real_numbers(lambda x, out=None: np.maximum(x, 0.0, out=out)),
          **error_function.PLAIN}
 

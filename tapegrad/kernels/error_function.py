@@ -2,7 +2,7 @@
 and gelu, in NumPy, which has none of them; and their polynomials, which the kernels (formulas.py) share, fitted with
 mpmath.chebyfit to less than the rounding error:
     |x| < 3/4    erf(x) = x P(x^2)
-    y >= 0       erfc(y) = exp(-y^2) (1 + (1 + t) Q(t)) / (1 + 2 y), t = (y - 3) / (y + 3), for y up to 30, where it is 0
+    y >= 0       Phi(-y) = erfc(y / sqrt(2)) / 2 = exp(-y^2 / 2) Q(t) / (y + c), t = (y - c) / (y + c), c = 17/4
 The form of the second is close to Schonfelder's (Chebyshev expansions for the error and related functions, 1978). In NumPy, an
 array is walked in blocks that stay in the cache, since each power is one pass over it.
 """
@@ -17,19 +17,20 @@ NEAR = {
                  0.11283791670952596, -0.37612638903183717, 1.1283791670955126),
     np.float32: (9.47046178e-5, -0.000835692792, 0.00521678949, -0.0268647718, 0.112837786, -0.376126384, 1.12837917),
 }
-FAR = {
-    np.float64: (-3.1710798758744219e-9, -3.0787972894783375e-9, 3.3546191003636916e-8, 5.0404126684447524e-8,
-                 -1.8018637184965673e-7, -4.1287716394715534e-7, 7.6337677745134211e-7, 2.6905087471868825e-6,
-                 -3.4207269555806864e-6, -1.6670633722357669e-5, 2.1620489806136363e-5, 0.00010347591777001996,
-                 -0.00020863601301165462, -0.00057119566024749632, 0.0024598860958202401, 6.9505646105065545e-5,
-                 -0.023840020574433464, 0.092148047923522717, -0.21142171133824864, 0.34106687004084541,
-                 -0.3886291643943093, 0.2530080582697297),
-    np.float32: (5.28793345e-5, -0.000174461841, -0.000511464702, 0.00243702379, 3.82658212e-5, -0.0238327054, 0.0921552179,
-                 -0.211422753, 0.34106628, -0.388629119, 0.253008066),
+TAIL = {
+    np.float64: (-9.810125910266627e-10, -4.2463048032878915e-09, 9.711109864643038e-10, 3.3124717587986224e-08,
+                 3.1351425972622476e-08, -1.5893505552477513e-07, -2.9641711072447993e-07, 6.765085292923623e-07,
+                 2.0033040707641797e-06, -3.1962138177839193e-06, -1.2619435384668665e-05, 2.0648841863966342e-05,
+                 7.800533946087648e-05, -0.0001921229536844878, -0.00040445622869813674, 0.0021493826834355,
+                 -0.0007453379432624965, -0.019358324077462803, 0.08527207614563939, -0.22051601745279692,
+                 0.41822752582252903, -0.6251297770834485, 0.7595542082672071),
+    np.float32: (-0.000231793703, -0.000358297082, 0.00218800502, -0.000753715867, -0.0193694998, 0.0852723718, -0.220514774,
+                 0.418227553, -0.625129819, 0.759554207),
 }
-NEAR_LIMIT, FAR_LIMIT = 0.75, 30.0
+NEAR_LIMIT, FAR_LIMIT, TAIL_MIDDLE = 0.75, 30.0, 4.25
 BLOCK = 4096
 DENSITY = 1 / math.sqrt(2 * math.pi)
+LINEAR_TERM, CUBIC_TERM = math.sqrt(8 / math.pi), 0.044715 * math.sqrt(8 / math.pi)     # gelu_tanh(x) = x sigmoid(a x + b x^3)
 
 
 def _polynomial(x, coefficients):
@@ -48,8 +49,9 @@ def _near(x):
 
 def _far(y):
     y = np.minimum(y, FAR_LIMIT)
-    t = (y - 3) / (y + 3)
-    return np.exp(-y * y) * (1 + (1 + t) * _polynomial(t, FAR[y.dtype.type])) / (1 + 2 * y)
+    z = y * y.dtype.type(math.sqrt(2))
+    v = 1 / (z + TAIL_MIDDLE)
+    return 2 * np.exp(-y * y) * (_polynomial(2 * (z * v) - 1, TAIL[y.dtype.type]) * v)
 
 
 def _erf(x):
@@ -69,6 +71,7 @@ def _erf_slope(x):
 
 
 def _gelu(x):
+    x = np.maximum(x, -50)                              # where it is -0, also of -inf
     return x * (x.dtype.type(0.5) * _erfc(x * x.dtype.type(-math.sqrt(0.5))))
 
 

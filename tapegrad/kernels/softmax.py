@@ -1,8 +1,8 @@
-"""Softmax and cross entropy along the last axis, in float32: a row at a time, while it is in the cache, instead of NumPy's five
-passes over all of them; and the derivatives, likewise.
+"""Softmax, its logarithm and cross entropy along the last axis, in float32: a few rows at a time, while they are in the cache,
+instead of NumPy's five passes over all of them; and the derivatives, likewise.
 
-Rows of few classes use libm's exp: their length is less than that of vectors. float64 uses NumPy, because an exported program
-repeats it bit for bit. The kernels do not check the classes: the caller must have done so.
+float64 uses NumPy, because an exported program repeats it bit for bit. The kernels do not check the classes: the caller must
+have done so.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ def _load():
     return softmax
 
 
-jit = Late(_load, "softmax", "softmax_derivative", "cross_entropy", "derivative")
+jit = Late(_load, "softmax", "softmax_derivative", "log_softmax", "log_softmax_derivative", "cross_entropy", "derivative")
 
 
 def _rows(x):
@@ -39,6 +39,22 @@ def softmax_derivative(d, z, axis):
         return None
     w = np.empty(z.shape, FLOAT32)
     return w if jit.softmax_derivative(FLOAT32, _rows(d), _rows(z), _rows(w)) else None
+
+
+def log_softmax(x, axis):
+    """log(softmax(x)) along the last axis; None as in softmax."""
+    if axis != x.ndim - 1 or x.dtype is not FLOAT32:
+        return None
+    z = np.empty(x.shape, FLOAT32)
+    return z if jit.log_softmax(FLOAT32, _rows(x), _rows(z)) else None
+
+
+def log_softmax_derivative(d, z, axis):
+    """The contribution of log_softmax's delta d to the delta of x, d - exp(z) sum(d); None as in softmax."""
+    if axis != z.ndim - 1 or z.dtype is not FLOAT32:
+        return None
+    w = np.empty(z.shape, FLOAT32)
+    return w if jit.log_softmax_derivative(FLOAT32, _rows(d), _rows(z), _rows(w)) else None
 
 
 def cross_entropy(x, classes):

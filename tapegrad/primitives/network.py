@@ -7,6 +7,7 @@ import numpy as np
 
 from tapegrad.kernels import limits
 from tapegrad.kernels import softmax as rows
+from tapegrad.kernels.error_function import CUBIC_TERM, LINEAR_TERM
 from tapegrad.primitives.registry import primitive
 from tapegrad.primitives.scalar import kernel
 
@@ -37,6 +38,20 @@ def _log_softmax(x, axis):
         return x.copy()
     shifted = x - np.maximum.reduce(x, axis, None, None, True)
     return shifted - np.log(np.add.reduce(np.exp(shifted), axis, None, None, True))
+
+
+def _log_softmax_dx(F, d, z, _x, axis):
+    return d - F.strong_multiply(F.sum(d, (axis,), True), F.exp(z))
+
+
+def _fast_log_softmax(x, axis):
+    z = rows.log_softmax(x, axis) if x.size >= limits.NARROW else None
+    return _log_softmax(x, axis) if z is None else z
+
+
+def _fast_log_softmax_dx(F, d, z, x, axis):
+    w = rows.log_softmax_derivative(d, z, axis) if z.size >= limits.NARROW else None
+    return _log_softmax_dx(F, d, z, x, axis) if w is None else w
 
 
 def _softmax(x, axis):
@@ -110,7 +125,20 @@ def _hardtanh_dx(F, d, _z, x, low, high):
     return F.strong_multiply(F.astype(F.logical_and(F.greater(x, low), F.less(x, high)), d.dtype), d)
 
 
+def _silu_dx(F, d, _z, x):
+    s = F.sigmoid(x)
+    return d * (s + F.strong_multiply(s * (1 - s), x))
+
+
+def _gelu_tanh_dx(F, d, _z, x):
+    square = x * x
+    s = F.sigmoid(x * (LINEAR_TERM + CUBIC_TERM * square))
+    return d * (s + F.strong_multiply(s * (1 - s), x * (LINEAR_TERM + (3 * CUBIC_TERM) * square)))
+
+
 kernel("sigmoid", lambda F, d, z, _x: d * (z * (1 - z)))
+kernel("silu", _silu_dx)
+kernel("gelu_tanh", _gelu_tanh_dx)
 kernel("tanh", lambda F, d, z, _x: d * (1 - z * z))
 kernel("relu", lambda F, d, z, _x: F.where(z > 0, d, 0))
 primitive("softplus", _softplus, _softplus_dx, pointwise=True)
@@ -118,8 +146,8 @@ primitive("elu", _elu, _elu_dx, pointwise=True)
 primitive("hardtanh", np.clip, _hardtanh_dx, drops=True)
 
 primitive("softmax", _softmax, _softmax_dx).fast(forward=_fast_softmax, rules=(_fast_softmax_dx,), exact="d")
-primitive("log_softmax", _log_softmax,
-          lambda F, d, z, _x, axis: d - F.strong_multiply(F.sum(d, (axis,), True), F.exp(z)))
+primitive("log_softmax", _log_softmax, _log_softmax_dx).fast(
+    forward=_fast_log_softmax, rules=(_fast_log_softmax_dx,), exact="d")
 # -log(softmax(x)[class]) of each row
 primitive("softmax_cross_entropy", _softmax_cross_entropy, _softmax_cross_entropy_dx).fast(
     forward=_fast_softmax_cross_entropy, rules=(_fast_softmax_cross_entropy_dx,), exact="d")

@@ -23,8 +23,8 @@ FORMS = {
         "log", "sqrt", "sin", "cos", "exp2", "expm1", "log2", "log10", "log1p", "tan", "arcsin", "arccos", "arctan",
         "sinh", "cosh", "arcsinh", "arccosh", "arctanh", "floor", "ceil", "trunc")},
     **{name: f"np.{name}({{0}}, {{1}})" for name in ("arctan2", "hypot", "copysign")},
-    **{name: f"{name}({{0}})" for name in ("exp", "sigmoid", "tanh", "relu", "erf", "erfc", "erf_slope", "gelu",
-                                                 "gelu_slope")},
+    **{name: f"{name}({{0}})" for name in ("exp", "sigmoid", "silu", "tanh", "relu", "erf", "erfc", "erf_slope", "gelu",
+                                                 "gelu_slope", "gelu_tanh")},
     "isnan": "({0} != {0})", "isinf": "(abs({0}) == number(np.inf))", "isfinite": "(abs({0}) < number(np.inf))",
     "equal": "({0} == {1})", "not_equal": "({0} != {1})", "greater": "greater({0}, {1})", "less": "greater({1}, {0})",
     "greater_equal": "(greater({0}, {1}) | ({0} == {1}))", "less_equal": "(greater({1}, {0}) | ({0} == {1}))"}

@@ -136,6 +136,8 @@ CASES = [
     Case("erf_slope", reference=lambda x: 2 / math.sqrt(math.pi) * np.exp(-x * x)),
     Case("gelu", reference=lambda x: x * _normal(x)),
     Case("gelu_slope", reference=lambda x: _normal(x) + x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi)),
+    Case("gelu_tanh", reference=lambda x: x * 0.5 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x ** 3)))),
+    Case("silu", reference=lambda x: x / (1 + np.exp(-x))),
     Case("softplus", static=((1.0, 20.0), (2.0, 1.5), (1.0, math.inf)),
          reference=lambda x, beta, threshold: np.where(x * beta > threshold, x, np.log1p(np.exp(x * beta)) / beta)),
     Case("elu", (away_from_zero,), ((1.0, 1.0), (0.5, 2.0)),

@@ -9,7 +9,7 @@ import numpy as np
 
 from tapegrad.kernels.jit.compiled import compiled
 from tapegrad.kernels.jit.gemm import gemm
-from tapegrad.kernels.jit.softmax import product_sum, scaled, shared, shifted_exp, strongly_shared
+from tapegrad.kernels.jit.softmax import product_sum, shared, softmax_of_rows, strongly_shared
 from tapegrad.kernels.opcodes import PLAIN, ROW_MAJOR, TRANSPOSED
 
 NUMBER, BYTES = np.float32, 4
@@ -49,13 +49,11 @@ def _weights(function, x, mask, masked, scale, rows, w):
                 count = min(rows, length - first)
                 gemm(function, ROW_MAJOR, PLAIN, PLAIN, count, length, width, scale, place(x, n, first, h * width), across,
                      keys.ctypes.data, length, ZERO, scores.ctypes.data, length)
-                for i in range(count):
-                    if masked:
+                if masked:
+                    for i in range(count):
                         for j in range(length):
                             scores[i, j] += mask[n, h, first + i, j]
-                    weights = w[n, h, first + i]
-                    _, total = shifted_exp(scores[i], weights)
-                    scaled(weights, ONE / total)
+                softmax_of_rows(scores[:count].reshape(-1), length, w[n, h, first:first + count].reshape(-1))
 
 
 def _add_weights_derivative(function, d, w, x, scale, rows, dx):

@@ -142,7 +142,7 @@ def loop_of(number, name, scalar, arity, filename, store):
     text = scalar if isinstance(scalar, str) else ""
     define(text + loop_source(name, arity, number.__name__), filename, names)
     if scalar is not None:
-        names[name] = numba.njit(**OPTIONS)(names[name] if text else scalar)
+        names[name] = numba.njit(forceinline=bool(text), **OPTIONS)(names[name] if text else scalar)    # or not vectorised
     loop = names[f"{name}_{number.__name__}"]
     loop.__qualname__ = f"{loop.__name__}_{CHECKSUM}"       # the key of numba's cache
     if callable(scalar):
