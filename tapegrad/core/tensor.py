@@ -25,7 +25,7 @@ import numpy as np
 from tapegrad.core.entry import Entry, Handle, Leaf
 from tapegrad.core.foreign import asks_for_product, unknown
 from tapegrad.core.refcount import LONE_LOCAL
-from tapegrad.core.tape import listening, no_tensors, thread, tracer
+from tapegrad.core.tape import effect, listening, no_tensors, thread, tracer
 from tapegrad.errors import DtypeError, GradientError, ShapeError, VmapError, describe, refuse_masked
 
 _new: Any = object.__new__
@@ -309,9 +309,10 @@ class TensorBase(Handle):
         if where is not None:
             where.grad = value
 
-    def zero_grad(self) -> None:
-        """Forget the accumulated gradient: `.grad` is None again."""
-        self.grad = None
+    @effect
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the accumulated gradient: `.grad` is None again, or, without set_to_none, zeros if there was one."""
+        self.grad = None if set_to_none or self.grad is None else np.zeros(self.shape, self.dtype)
 
     def retain_grad(self) -> None:
         """Have backward() keep the gradient of this result, too, in its `.grad`; after an item assignment, of the new value."""

@@ -115,10 +115,10 @@ class LBFGS(Optimizer):
     array([1., 1.])
     """
 
-    def __init__(self, parameters: Parameters, lr: float = 1.0, max_iter: int = 20, max_eval: int | None = None,
+    def __init__(self, params: Parameters, lr: float = 1.0, max_iter: int = 20, max_eval: int | None = None,
                  tolerance_grad: float = 1e-7, tolerance_change: float = 1e-9, history_size: int = 100,
                  line_search_fn: str | None = None) -> None:
-        super().__init__(parameters, lr, max_iter=max_iter, max_eval=max_iter * 5 // 4 if max_eval is None else max_eval,
+        super().__init__(params, lr, max_iter=max_iter, max_eval=max_iter * 5 // 4 if max_eval is None else max_eval,
                          tolerance_grad=tolerance_grad, tolerance_change=tolerance_change, history_size=history_size,
                          line_search_fn=line_search_fn)
         if len(self.param_groups) > 1:
