@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from tapegrad.core.record import drawn, recorded
-from tapegrad.core.tape import changing
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.activations import softmax
 from tapegrad.functions.arguments import (
@@ -27,7 +26,6 @@ from tapegrad.functions.arguments import (
     number,
     single_axis,
     static,
-    value,
     whole,
 )
 from tapegrad.functions.elementwise import absolute, matmul, maximum, positive, sqrt, where
@@ -35,6 +33,7 @@ from tapegrad.functions.generators import drawn_from
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.moments import squared_size
 from tapegrad.functions.reductions import max, mean, sum
+from tapegrad.functions.running import move
 from tapegrad.functions.shaping import matrix_transpose, reshape, transpose
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import Array, Axis, DTypeLike, Shape, TensorLike
@@ -236,18 +235,12 @@ def batch_norm(input: TensorLike, running_mean: Tensor | Array | None = None, ru
         if running_mean is not None:
             for running in (running_mean, running_var):
                 check_constant("batch_norm", running)
-            _move(running_mean, middle, momentum)
-            _move(running_var, variance, momentum, count / (count - 1))
+            move(running_mean, middle, momentum)
+            move(running_var, variance, momentum, count / (count - 1))
     else:
         x = x - reshape(as_tensor(running_mean), along)
         z = x / sqrt(reshape(as_tensor(running_var), along) + eps)
     return _scaled(z, *(None if p is None else reshape(p, along) for p in (weight, bias)))
-
-
-@changing(lambda running, *_: [running])
-def _move(running: Any, batch: Tensor, momentum: float, scale: float = 1.0) -> None:
-    held = running.data if isinstance(running, Tensor) else running
-    held += momentum * (scale * value(batch).reshape(held.shape) - held)
 
 
 def dropout(input: TensorLike, p: float = 0.5, training: bool = True, *,
@@ -339,13 +332,15 @@ def masked_softmax(input: TensorLike, mask: TensorLike, axis: int = -1) -> Tenso
     tensor([[0.5, 0.5, 0. ],
             [0. , 0. , 0. ]])
     """
-    scores, held = floats(input), value(mask)
+    scores = floats(input)
     axis = single_axis("masked_softmax", scores, axis) - scores.ndim
-    if held.dtype.kind != "b":
+    if like(mask).dtype.kind != "b":
         added = scores + mask
-        seeing = (value(added) != -np.inf).any(axis, keepdims=True)
+        seeing = derived("seeing", lambda x: (x != -np.inf).any(axis, keepdims=True), added)
         shares = softmax(added if all_true(seeing) else where(seeing, added, 0.0), axis)
     else:
-        seeing = np.broadcast_to(held, np.broadcast_shapes(held.shape, scores.shape)).any(axis, keepdims=True)
-        shares = softmax(where(held | ~seeing, scores, -np.inf), axis)
+        full = np.broadcast_shapes(like(mask).shape, scores.shape)
+        seeing = derived("seeing", lambda shown: np.broadcast_to(shown, full).any(axis, keepdims=True), mask)
+        shown = derived("shown", lambda shown, seeing: shown | ~seeing, mask, seeing)
+        shares = softmax(where(shown, scores, -np.inf), axis)
     return shares if all_true(seeing) else where(seeing, shares, 0.0)

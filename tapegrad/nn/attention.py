@@ -13,7 +13,7 @@ from tapegrad.core.record import recorded
 from tapegrad.core.tape import tracer
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.activations import gelu, relu, softmax
-from tapegrad.functions.arguments import as_tensor, value
+from tapegrad.functions.arguments import as_tensor, derived, like
 from tapegrad.functions.elementwise import matmul
 from tapegrad.functions.joining import concatenate
 from tapegrad.functions.layers import dropout as dropped
@@ -33,11 +33,10 @@ def _added(name: str, mask: TensorLike | None) -> Any:
     """What is added to the scores: a mask of numbers, or -inf where one of booleans, PyTorch's, is True."""
     if mask is None:
         return None
-    held = value(mask)
-    if held.dtype.kind == "b":
-        return np.where(held, -np.inf, 0.0)
-    if held.dtype.kind != "f":
-        raise DtypeError(f"{name}: a mask {describe(held)}; it is booleans, True where a key does not "
+    if like(mask).dtype.kind == "b":
+        return derived("added", lambda hidden: np.where(hidden, -np.inf, 0.0), mask)
+    if like(mask).dtype.kind != "f":
+        raise DtypeError(f"{name}: a mask {describe(like(mask))}; it is booleans, True where a key does not "
                          "count, or floats to be added")
     return mask
 
@@ -143,7 +142,7 @@ class MultiheadAttention(Module):
 
     def _heads(self, x: Tensor) -> Tensor:
         """(N, length, E) as (N, heads, length, E / heads)."""
-        return swapaxes(reshape(x, (*x.shape[:2], self.num_heads, -1)), 1, 2)
+        return swapaxes(reshape(x, (*x.shape[:2], self.num_heads, self.embed_dim // self.num_heads)), 1, 2)
 
     def _mask(self, shape: tuple[int, ...], more: int, attn_mask: TensorLike | None, key_padding_mask: TensorLike | None,
               is_causal: bool) -> Any:
@@ -153,17 +152,17 @@ class MultiheadAttention(Module):
         if is_causal and given is None:
             given = np.where(np.tri(queries, keys, dtype=bool), 0.0, -np.inf)
         if given is not None:
-            if value(given).shape not in ((queries, keys), (n * heads, queries, keys)):
-                raise ShapeError(f"MultiheadAttention: attn_mask {describe(value(given))}; it is ({queries}, {keys}) or "
+            if like(given).shape not in ((queries, keys), (n * heads, queries, keys)):
+                raise ShapeError(f"MultiheadAttention: attn_mask {describe(like(given))}; it is ({queries}, {keys}) or "
                                  f"({n * heads}, {queries}, {keys})")
-            given = reshape(given, (-1, queries, keys) if value(given).ndim == 2 else (n, heads, queries, keys))
+            given = reshape(given, (1, queries, keys) if like(given).ndim == 2 else (n, heads, queries, keys))
         if padding is not None:
-            if value(padding).shape != (n, keys):
-                raise ShapeError(f"MultiheadAttention: key_padding_mask {describe(value(padding))}; it is ({n}, {keys})")
+            if like(padding).shape != (n, keys):
+                raise ShapeError(f"MultiheadAttention: key_padding_mask {describe(like(padding))}; it is ({n}, {keys})")
             padding = reshape(padding, (n, 1, 1, keys))
             given = padding if given is None else given + padding
         if given is not None and more:
-            given = concatenate([given, np.zeros((*value(given).shape[:-1], more))], -1)
+            given = concatenate([given, np.zeros((*like(given).shape[:-1], more))], -1)
         return given
 
     def forward(self, query: TensorLike, key: TensorLike, value: TensorLike, key_padding_mask: TensorLike | None = None,

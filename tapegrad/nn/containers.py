@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
 from typing import Any, Self, overload
 
 from tapegrad.errors import describe
@@ -19,13 +21,13 @@ class _Numbered(Module):
     """Modules under the names 0, 1, .."""
 
     def _fill(self, modules: Iterable[Module]) -> None:
-        for name in [name for name, _ in self.named_children()]:
+        for name in [name for name, _ in self._parts()]:
             delattr(self, name)
         for i, part in enumerate(modules):
             setattr(self, str(i), _module(self, part))
 
     def _inside(self) -> list[Module]:
-        return [part for _, part in self.named_children()]
+        return [part for _, part in self._parts()]
 
     def __len__(self) -> int:
         return len(self._inside())
@@ -40,28 +42,46 @@ class _Numbered(Module):
     def __getitem__(self, index: int | slice) -> Any:
         inside = self._inside()
         if isinstance(index, slice):
-            return Sequential(*inside[index]) if isinstance(self, Sequential) else ModuleList(inside[index])
-        if not -len(inside) <= index < len(inside):
+            return Sequential(dict(self._parts()[index])) if isinstance(self, Sequential) else ModuleList(inside[index])
+        if not -len(inside) <= operator.index(index) < len(inside):
             raise IndexError(f"{type(self).__name__}: module {index} of {len(inside)}")
         return inside[index]
 
     def __setitem__(self, index: int, module: Module) -> None:
-        names = [name for name, _ in self.named_children()]
+        names = [name for name, _ in self._parts()]
         setattr(self, names[index], _module(self, module))
 
-    def __delitem__(self, index: int) -> None:
+    def __delitem__(self, index: int | slice) -> None:
         inside = self._inside()
         del inside[index]
         self._fill(inside)
 
+    def __add__(self, other: Iterable[Module]) -> Self:
+        """The modules of both, in a new one of its kind."""
+        if not isinstance(other, Iterable):
+            return NotImplemented
+        made: Any = Sequential if isinstance(self, Sequential) else ModuleList
+        joined: Self = made().extend(self).extend(other)
+        return joined
+
+    def __iadd__(self, other: Iterable[Module]) -> Self:
+        return self.extend(other)
+
+    def pop(self, index: int = -1) -> Any:
+        """Take a module out, and return it; those behind it move up."""
+        module = self[index]
+        del self[index]
+        return module
+
     def append(self, module: Module) -> Self:
         """Put a module at the end; returns itself."""
-        setattr(self, str(len(self)), _module(self, module))
+        free = next(name for name in map(str, count(len(self))) if name not in vars(self))      # a slice has later names
+        setattr(self, free, _module(self, module))
         return self
 
     def extend(self, modules: Iterable[Module]) -> Self:
         """Put modules at the end; returns itself."""
-        for part in modules:
+        for part in list(modules):
             self.append(part)
         return self
 
@@ -134,19 +154,30 @@ class ModuleDict(Module):
         self.register_module(name, _module(self, module))
 
     def __getitem__(self, name: str) -> Any:
-        return dict(self.named_children())[name]
+        return dict(self._parts())[name]
 
     def __delitem__(self, name: str) -> None:
         delattr(self, name)
 
     def __contains__(self, name: object) -> bool:
-        return name in dict(self.named_children())
+        return name in dict(self._parts())
 
     def __len__(self) -> int:
-        return len(dict(self.named_children()))
+        return len(dict(self._parts()))
 
     def __iter__(self) -> Iterator[str]:
-        return iter(dict(self.named_children()))
+        return iter(dict(self._parts()))
+
+    def pop(self, name: str) -> Any:
+        """Take the module of a name out, and return it."""
+        module = self[name]
+        del self[name]
+        return module
+
+    def clear(self) -> None:
+        """Take all modules out."""
+        for name in list(self):
+            del self[name]
 
     def keys(self) -> Iterator[str]:
         """The names."""
@@ -154,8 +185,8 @@ class ModuleDict(Module):
 
     def values(self) -> Iterator[Module]:
         """The modules."""
-        return iter(dict(self.named_children()).values())
+        return iter(dict(self._parts()).values())
 
     def items(self) -> Iterator[tuple[str, Module]]:
         """(name, module) for each."""
-        return self.named_children()
+        return iter(self._parts())

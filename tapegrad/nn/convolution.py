@@ -12,7 +12,7 @@ from tapegrad.functions import convolution, pooling, resampling
 from tapegrad.functions.arguments import as_tensor
 from tapegrad.functions.joining import pad
 from tapegrad.functions.tensor import Tensor
-from tapegrad.functions.windows import per_axis, same_widths
+from tapegrad.functions.windows import Widths, padding_widths, per_axis
 from tapegrad.nn.module import NEEDED, Module, applied, drawn
 from tapegrad.typing import DTypeLike, Shape, TensorLike
 
@@ -41,24 +41,31 @@ class _Convolution(Module):
         self.kernel_size = per_axis(name, "kernel_size", kernel_size, self.n, 1)
         self.stride, self.dilation = (per_axis(name, key, given, self.n, 1)
                                       for key, given in (("stride", stride), ("dilation", dilation)))
-        self.padding = padding if isinstance(padding, str) else per_axis(name, "padding", padding, self.n, 0)
+        self.padding: Any = padding
+        if self.transposed or not isinstance(padding, str):
+            self.padding = per_axis(name, "padding", padding, self.n, 0)        # type: ignore[arg-type]
+        else:
+            self._widths()                              # an error here, not at the first call
         channels = (in_channels, out_channels // groups) if self.transposed else (out_channels, in_channels // groups)
         fan_in = channels[1] * math.prod(self.kernel_size)
         drawn(self, {"weight": (*channels, *self.kernel_size), "bias": (out_channels,) if bias else None},
               1 / math.sqrt(fan_in) if fan_in else 0.0, dtype)
 
+    def _widths(self) -> Widths:
+        return padding_widths(type(self).__name__, self.padding, self.kernel_size, self.stride, self.dilation, self.n)
+
     def forward(self, input: TensorLike) -> Tensor:
         x, padding = as_tensor(input), self.padding
-        if self.padding_mode != "zeros" and padding != "valid":
-            widths = same_widths(self.kernel_size, self.dilation) if padding == "same" else [(w, w) for w in padding]
-            x = pad(x, ((0, 0),) * (x.ndim - self.n) + tuple(widths), _PADDING_MODES[self.padding_mode])
+        if self.padding_mode != "zeros":
+            x = pad(x, ((0, 0),) * (x.ndim - self.n) + self._widths(), _PADDING_MODES[self.padding_mode])
             padding = (0,) * self.n
         convolved: Callable[..., Tensor] = getattr(convolution, f"conv{self.n}d")
         return convolved(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
     def extra_repr(self) -> str:
-        defaults = {"padding": (0,) * self.n, "dilation": (1,) * self.n, "groups": 1, "padding_mode": "zeros"}
-        more = [f"{key}={getattr(self, key)!r}" for key, default in defaults.items() if getattr(self, key) != default]
+        defaults = {"padding": (0,) * self.n, "output_padding": (0,) * self.n, "dilation": (1,) * self.n, "groups": 1,
+                    "padding_mode": "zeros"}
+        more = [f"{key}={held!r}" for key, default in defaults.items() if (held := vars(self).get(key, default)) != default]
         more += ["bias=False"] if self.bias is None else []
         return ", ".join([f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}",
                           *more])

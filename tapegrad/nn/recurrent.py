@@ -277,7 +277,8 @@ class _Cell(Module):
         return new[0] if self.states == 1 else new
 
     def extra_repr(self) -> str:
-        return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
+        more = "" if self.step not in ("relu",) else ", nonlinearity='relu'"
+        return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False") + more
 
 
 class RNNCell(_Cell):
