@@ -398,6 +398,22 @@ def test_lengths_are_examples_by_themselves(name, bidirectional):
     assert not x.grad[2:, 1].any() and not x.grad[:, 2].any() and x.grad[:2, 1].all()
 
 
+@pytest.mark.parametrize("name", ["RNN", "GRU", "LSTM"])
+@pytest.mark.parametrize("behind", [np.nan, np.inf, 1e30])
+def test_what_is_behind_the_end_is_not_read(name, behind):
+    module, x = getattr(nn, name)(2, 3, bidirectional=True), normal(4, 2, 2).astype("f4")
+    found = []
+    for number in (0.0, behind):
+        x[2:, 0] = number
+        given = tg.tensor(x, requires_grad=True)
+        module.zero_grad()
+        output, last = module(given, lengths=[2, 4])
+        (output.sum() + sum((z * z).sum() for z in (last if name == "LSTM" else [last]))).backward()
+        found.append([output.data, given.grad, *[p.grad for p in module.parameters()]])
+    for one, other in zip(*found):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_dropout_is_of_training_only():
     x = np.ones((20, 30, 2), "f4")
     for module in (nn.Dropout(0.5), nn.Dropout1d(0.5), nn.Dropout2d(0.5)):
@@ -494,6 +510,12 @@ def test_vectors_of_parameters():
 
 
 @pytest.mark.parametrize("call, error, words", [
+    (lambda: nn.Linear(-1, 2), ValueError, "Linear: weight of shape \\(2, -1\\); lengths are integers"),
+    (lambda: nn.Linear(2.0, 3), ValueError, "Linear: weight of shape"),
+    (lambda: nn.GRUCell(2, -3), ValueError, "GRUCell: weight"),
+    (lambda: nn.MultiheadAttention(0, 1), ValueError, "embed_dim=0 in num_heads=1"),
+    (lambda: nn.MultiheadAttention(4, 2, dropout=2.0), ValueError, "MultiheadAttention: dropout=2.0"),
+    (lambda: nn.TransformerEncoderLayer(4, 2, activation=3), ValueError, "activation=3; it is 'relu', 'gelu', or a function"),
     (lambda: nn.Conv2d(3, 4, 3, 2, "same", padding_mode="reflect"), ValueError,
      "Conv2d: padding='same' with stride=\\(2, 2\\)"),
     (lambda: nn.Conv1d(3, 4, 3, 2, "same"), ValueError, "Conv1d: padding='same' with stride"),
@@ -551,6 +573,13 @@ def test_vectors_of_parameters():
 def test_errors(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+def test_a_norm_of_half_floats():
+    x = nn.Parameter(np.ones(3, "f2"))
+    x.grad = np.full(3, 300, "f2")
+    assert nn.utils.clip_grad_norm_([x], 1.0).item() == pytest.approx(300 * 3 ** 0.5, rel=1e-3)
+    np.testing.assert_allclose(x.grad, 3 ** -0.5, rtol=2e-3)
 
 
 def test_a_norm_that_is_not_finite():

@@ -227,6 +227,14 @@ def test_arguments_have_the_names_order_and_defaults_of_pytorch(name):
             assert ours[key] == default, key
 
 
+def test_a_module_is_only_of_kinds_that_pytorchs_is_of():
+    """So that a program that asks for nn.Conv1d is not answered by a Conv2d."""
+    for one in NAMES:
+        for other in NAMES:
+            if issubclass(getattr(nn, one), getattr(nn, other)):
+                assert issubclass(getattr(torch.nn, one), getattr(torch.nn, other)), (one, other)
+
+
 def test_every_module_is_in_the_table():
     assert set(NAMES) - {name for name, *_ in CASES} == {"Sequential", "ModuleList", "ModuleDict", "TransformerEncoder"}
 

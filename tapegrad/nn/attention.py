@@ -79,8 +79,10 @@ class MultiheadAttention(Module):
                  add_zero_attn: bool = False, kdim: int | None = None, vdim: int | None = None, batch_first: bool = False, *,
                  dtype: DTypeLike = np.float32) -> None:
         super().__init__()
-        if num_heads < 1 or embed_dim % num_heads:
+        if num_heads < 1 or embed_dim < 1 or embed_dim % num_heads:
             raise ValueError(f"MultiheadAttention: embed_dim={embed_dim} in num_heads={num_heads} parts; it must be a multiple")
+        if not 0 <= dropout <= 1:
+            raise ValueError(f"MultiheadAttention: dropout={dropout}; a probability is from 0 to 1")
         self.embed_dim, self.num_heads, self.dropout, self.batch_first = embed_dim, num_heads, dropout, batch_first
         self.kdim, self.vdim = embed_dim if kdim is None else kdim, embed_dim if vdim is None else vdim
         self.add_zero_attn = add_zero_attn
@@ -235,7 +237,7 @@ class TransformerEncoderLayer(Module):
                  activation: str | Callable[[Tensor], Tensor] = relu, layer_norm_eps: float = 1e-5, batch_first: bool = False,
                  norm_first: bool = False, bias: bool = True, *, dtype: DTypeLike = np.float32) -> None:
         super().__init__()
-        if isinstance(activation, str) and activation not in _ACTIVATIONS:
+        if activation not in _ACTIVATIONS if isinstance(activation, str) else not callable(activation):
             raise ValueError(f"TransformerEncoderLayer: activation={activation!r}; it is 'relu', 'gelu', or a function")
         self.self_attn = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, dtype=dtype)
         self.linear1 = Linear(d_model, dim_feedforward, bias, dtype=dtype)

@@ -47,9 +47,8 @@ class _Convolution(Module):
         else:
             self._widths()                              # an error here, not at the first call
         channels = (in_channels, out_channels // groups) if self.transposed else (out_channels, in_channels // groups)
-        fan_in = channels[1] * math.prod(self.kernel_size)
         drawn(self, {"weight": (*channels, *self.kernel_size), "bias": (out_channels,) if bias else None},
-              1 / math.sqrt(fan_in) if fan_in else 0.0, dtype)
+              channels[1] * math.prod(self.kernel_size), dtype)
 
     def _widths(self) -> Widths:
         return padding_widths(type(self).__name__, self.padding, self.kernel_size, self.stride, self.dilation, self.n)
@@ -71,7 +70,16 @@ class _Convolution(Module):
                           *more])
 
 
-class Conv1d(_Convolution):
+class _Conv(_Convolution):
+    """A convolution."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: Shape, stride: Shape = 1, padding: Shape | str = 0,
+                 dilation: Shape = 1, groups: int = 1, bias: bool = True, padding_mode: str = "zeros", *,
+                 dtype: DTypeLike = np.float32) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, dtype)
+
+
+class Conv1d(_Conv):
     """tg.conv1d: (N, in_channels, length) or (in_channels, length), with a weight and a bias.
 
     weight         (out_channels, in_channels / groups, kernel), uniform on (-a, a) at first,
@@ -86,13 +94,8 @@ class Conv1d(_Convolution):
 
     n = 1
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: Shape, stride: Shape = 1, padding: Shape | str = 0,
-                 dilation: Shape = 1, groups: int = 1, bias: bool = True, padding_mode: str = "zeros", *,
-                 dtype: DTypeLike = np.float32) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, dtype)
 
-
-class Conv2d(Conv1d):
+class Conv2d(_Conv):
     """tg.conv2d, as Conv1d over two axes, each option a number or a pair.
 
     >>> tg.nn.Conv2d(3, 8, (3, 5), stride=2, padding=1)(np.ones((2, 3, 8, 9), "f4")).shape
@@ -102,7 +105,7 @@ class Conv2d(Conv1d):
     n = 2
 
 
-class Conv3d(Conv1d):
+class Conv3d(_Conv):
     """tg.conv3d, as Conv1d over three axes, each option a number or a triple.
 
     >>> tg.nn.Conv3d(1, 2, 3)(np.ones((1, 1, 4, 5, 6), "f4")).shape
@@ -112,17 +115,10 @@ class Conv3d(Conv1d):
     n = 3
 
 
-class ConvTranspose1d(_Convolution):
-    """tg.conv_transpose1d, with a weight (in_channels, out_channels / groups, kernel) and a bias.
+class _ConvTranspose(_Convolution):
+    """A transposed convolution."""
 
-    padding          elements taken off either side of the result
-    output_padding   elements put at its end
-
-    >>> tg.nn.ConvTranspose1d(3, 2, 4, stride=2)(np.ones((1, 3, 5), "f4")).shape
-    (1, 2, 12)
-    """
-
-    n, transposed = 1, True
+    transposed = True
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: Shape, stride: Shape = 1, padding: Shape = 0,
                  output_padding: Shape = 0, groups: int = 1, bias: bool = True, dilation: Shape = 1,
@@ -136,7 +132,20 @@ class ConvTranspose1d(_Convolution):
                          self.dilation)
 
 
-class ConvTranspose2d(ConvTranspose1d):
+class ConvTranspose1d(_ConvTranspose):
+    """tg.conv_transpose1d, with a weight (in_channels, out_channels / groups, kernel) and a bias.
+
+    padding          elements taken off either side of the result
+    output_padding   elements put at its end
+
+    >>> tg.nn.ConvTranspose1d(3, 2, 4, stride=2)(np.ones((1, 3, 5), "f4")).shape
+    (1, 2, 12)
+    """
+
+    n = 1
+
+
+class ConvTranspose2d(_ConvTranspose):
     """tg.conv_transpose2d, as ConvTranspose1d over two axes.
 
     >>> tg.nn.ConvTranspose2d(3, 2, 2, stride=2)(np.ones((1, 3, 4, 5), "f4")).shape
@@ -146,7 +155,7 @@ class ConvTranspose2d(ConvTranspose1d):
     n = 2
 
 
-class ConvTranspose3d(ConvTranspose1d):
+class ConvTranspose3d(_ConvTranspose):
     """tg.conv_transpose3d, as ConvTranspose1d over three axes.
 
     >>> tg.nn.ConvTranspose3d(1, 1, 2)(np.ones((1, 1, 2, 3, 4), "f4")).shape

@@ -7,6 +7,7 @@ while it is frozen; the modules inside are the attributes that are modules. Name
 from __future__ import annotations
 
 import inspect
+import math
 import sys
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -369,8 +370,12 @@ def applied(name: str, function: Callable[..., Any], text: str, call: str, shown
         "keywords": {key: (renamed or {}).get(key, key) for key in options if key not in unused}})
 
 
-def drawn(module: Module, shapes: Mapping[str, tuple[int, ...] | None], bound: float, dtype: Any) -> None:
-    """Give the module parameters of these shapes, uniform on (-bound, bound); none where the shape is None."""
+def drawn(module: Module, shapes: Mapping[str, tuple[int, ...] | None], fan_in: int, dtype: Any) -> None:
+    """Give the module parameters of these shapes, uniform on (-a, a), a = 1 / sqrt(fan_in); none where the shape is None."""
+    sizes = [(name, n) for name, shape in shapes.items() for n in shape or ()]
+    if wrong := [name for name, n in sizes if not isinstance(n, (int, np.integer)) or n < 0]:
+        raise ValueError(f"{type(module).__name__}: {wrong[0]} of shape {shapes[wrong[0]]}; lengths are integers of at least 0")
+    bound = 1 / math.sqrt(fan_in) if fan_in else 0.0
     for name, shape in shapes.items():
         if shape is None:
             module.register_parameter(name, None)

@@ -9,7 +9,6 @@ The other direction begins at its last time. That is what packed sequences are f
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, cast
 
@@ -93,7 +92,7 @@ class _Recurrent(Module):
                 shapes: dict[str, tuple[int, ...] | None] = {"weight_ih": (rows, width), "weight_hh": (rows, out)}
                 shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)} if bias else {}
                 shapes |= {"weight_hr": (proj_size, hidden_size)} if proj_size else {}
-                drawn(self, {key + suffix: shape for key, shape in shapes.items()}, 1 / math.sqrt(hidden_size), dtype)
+                drawn(self, {key + suffix: shape for key, shape in shapes.items()}, hidden_size, dtype)
 
     def _suffixes(self, layer: int) -> list[str]:
         return [f"_l{layer}", f"_l{layer}_reverse"][:1 + self.bidirectional]
@@ -146,6 +145,8 @@ class _Recurrent(Module):
                              f"({'N, T' if self.batch_first else 'T, N'}, {self.input_size}) with at least one time")
         times, n = x.shape[:2]
         alive = None if lengths is None else self._alive(lengths, times, n)
+        if alive is not None and not alive.all():
+            x = where(alive, x, 0.0)                    # what stands behind the end is not read, NaN neither
         starts = self._starts(hx, n, single, x.dtype if x.dtype.kind == "f" else np.dtype(float))
         finals: list[State] = []
         for layer in range(self.num_layers):
@@ -257,7 +258,7 @@ class _Cell(Module):
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
         rows, b = self.gates * hidden_size, (self.gates * hidden_size,) if bias else None
         drawn(self, {"weight_ih": (rows, input_size), "weight_hh": (rows, hidden_size), "bias_ih": b, "bias_hh": b},
-              1 / math.sqrt(hidden_size), dtype)
+              hidden_size, dtype)
 
     def forward(self, input: TensorLike, hx: Any = None) -> Any:
         x, name = as_tensor(input), type(self).__name__
