@@ -348,6 +348,28 @@ class TestContainers:
             named["c"] = 1.0
 
 
+    def test_lists_and_dictionaries_of_parameters(self):
+        own = nn.Parameter(np.ones(2))
+        scales = nn.ParameterList([own, np.zeros(3)])
+        scales += [tg.tensor([1.0])]
+        scales[1] = np.ones(4)
+        assert len(scales) == 3 and scales[0] is own and [x.shape for x in scales] == [(2,), (4,), (1,)]
+        assert list(scales.state_dict()) == ["0", "1", "2"] and all(x.requires_grad for x in scales) and len(scales[1:]) == 2
+        net = nn.Module()
+        net.scales, net.named = scales, nn.ParameterDict({"a": own})
+        net.named["b"] = np.zeros(1)
+        assert [name for name, _ in net.named_parameters()] == ["scales.0", "scales.1", "scales.2", "named.b"]
+        assert list(net.named.keys()) == ["a", "b"] and net.named.pop("a") is own and "a" not in net.named
+        net.named.clear()
+        assert not len(net.named) and list(pickle.loads(pickle.dumps(net)).state_dict()) == ["scales.0", "scales.1", "scales.2"]
+        with pytest.raises(ValueError, match="ParameterDict.register_parameter: the name 'a.b'"):
+            net.named["a.b"] = own
+        with pytest.raises(KeyError):
+            del net.named["c"]
+        with pytest.raises(IndexError):
+            scales[3]
+
+
 # Derivatives: a module, and inputs
 
 CASES = [

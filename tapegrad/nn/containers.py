@@ -1,4 +1,4 @@
-"""Modules that hold modules: one after the other, or to be used by a forward that is written out."""
+"""Modules that hold modules, one after the other or to be used by a forward that is written out; or parameters."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from itertools import count
 from typing import Any, Self, overload
 
 from tapegrad.errors import describe
-from tapegrad.nn.module import Module
+from tapegrad.functions.tensor import Tensor
+from tapegrad.nn.module import Module, Parameter, is_parameter
+from tapegrad.typing import TensorLike
 
 
 def _module(of: Module, part: Any) -> Module:
@@ -190,3 +192,115 @@ class ModuleDict(Module):
     def items(self) -> Iterator[tuple[str, Module]]:
         """(name, module) for each."""
         return iter(self._parts())
+
+
+class _Parameters(Module):
+    """Parameters by name; what is none becomes one."""
+
+    def _put(self, name: str, parameter: TensorLike) -> None:
+        self.register_parameter(name, parameter if is_parameter(parameter) else Parameter(parameter))   # type: ignore[arg-type]
+
+    def __len__(self) -> int:
+        return len(self._parameters)
+
+    def extra_repr(self) -> str:
+        """The names, dtypes and shapes."""
+        return ", ".join(f"{name}: {describe(held)}" for name, held in self.named_parameters(remove_duplicate=False))
+
+
+class ParameterList(_Parameters):
+    """A list of parameters. Arrays and tensors that are none are copied into some.
+
+    >>> scales = tg.nn.ParameterList([np.ones(2), np.zeros(3)])
+    >>> scales, list(scales.state_dict())
+    (ParameterList(0: float64 (2,), 1: float64 (3,)), ['0', '1'])
+    """
+
+    def __init__(self, values: Iterable[TensorLike] = ()) -> None:
+        super().__init__()
+        self.extend(values)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return iter([vars(self)[name] for name in self._parameters])
+
+    @overload
+    def __getitem__(self, index: int) -> Tensor: ...
+    @overload
+    def __getitem__(self, index: slice) -> ParameterList: ...
+    def __getitem__(self, index: int | slice) -> Tensor | ParameterList:
+        return ParameterList(list(self)[index]) if isinstance(index, slice) else list(self)[index]
+
+    def __setitem__(self, index: int, parameter: TensorLike) -> None:
+        self._put(list(self._parameters)[index], parameter)
+
+    def __iadd__(self, values: Iterable[TensorLike]) -> Self:
+        return self.extend(values)
+
+    def append(self, value: TensorLike) -> Self:
+        """Put a parameter at the end; returns itself."""
+        self._put(str(len(self)), value)
+        return self
+
+    def extend(self, values: Iterable[TensorLike]) -> Self:
+        """Put parameters at the end; returns itself."""
+        for value in list(values):
+            self.append(value)
+        return self
+
+
+class ParameterDict(_Parameters):
+    """Parameters by name. Arrays and tensors that are none are copied into some.
+
+    >>> scales = tg.nn.ParameterDict({"up": np.ones(2), "down": np.zeros(3)})
+    >>> list(scales), scales["down"].shape
+    (['up', 'down'], (3,))
+    """
+
+    def __init__(self, parameters: Mapping[str, TensorLike] | Iterable[tuple[str, TensorLike]] = ()) -> None:
+        super().__init__()
+        self.update(parameters)
+
+    def update(self, parameters: Mapping[str, TensorLike] | Iterable[tuple[str, TensorLike]]) -> None:
+        """Put parameters under their names."""
+        for name, parameter in dict(parameters).items():
+            self[name] = parameter
+
+    def __setitem__(self, name: str, parameter: TensorLike) -> None:
+        self._put(name, parameter)
+
+    def __getitem__(self, name: str) -> Tensor:
+        return dict(self.items())[name]
+
+    def __delitem__(self, name: str) -> None:
+        if name not in self:
+            raise KeyError(name)
+        delattr(self, name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._parameters
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._parameters))
+
+    def pop(self, name: str) -> Tensor:
+        """Take the parameter of a name out, and return it."""
+        parameter = self[name]
+        del self[name]
+        return parameter
+
+    def clear(self) -> None:
+        """Take all parameters out."""
+        for name in self:
+            del self[name]
+
+    def keys(self) -> Iterator[str]:
+        """The names."""
+        return iter(self)
+
+    def values(self) -> Iterator[Tensor]:
+        """The parameters."""
+        return iter([vars(self)[name] for name in self])
+
+    def items(self) -> Iterator[tuple[str, Tensor]]:
+        """(name, parameter) for each."""
+        return iter([(name, vars(self)[name]) for name in self])

@@ -41,7 +41,8 @@ def Parameter(data: TensorLike, requires_grad: bool = True) -> Tensor:
 _frozen: weakref.WeakValueDictionary[int, Tensor] = weakref.WeakValueDictionary()
 
 
-def _is_parameter(x: Any) -> bool:
+def is_parameter(x: Any) -> bool:
+    """Whether a module that x is assigned to counts it as a parameter."""
     return isinstance(x, Tensor) and (x.requires_grad and x.is_leaf or _frozen.get(id(x)) is x)
 
 
@@ -95,7 +96,7 @@ class Module:
         vars(self).update(state, _parameters=dict(state["_parameters"]), _buffers=dict(state["_buffers"]))
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if _is_parameter(value):
+        if is_parameter(value):
             self._buffers.pop(name, None)
             self._parameters[name] = None
             _name(value, name)
