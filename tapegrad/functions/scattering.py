@@ -37,7 +37,8 @@ def _check_places(name: str, length: int, ids: Array) -> bool:
 
 
 def _source(name: str, x: Tensor, source: TensorLike) -> Tensor:
-    y = as_tensor(source, beside=x)
+    number = type(source) in (bool, int, float, complex)
+    y = Tensor(source, np.result_type(x.dtype, source)) if number else as_tensor(source)
     if not np.can_cast(y.dtype, x.dtype, "same_kind"):
         raise DtypeError(f"{name}: a source {describe(y)} for an input {describe(x)}; make one of them .astype() of the other")
     return y
