@@ -116,11 +116,24 @@ def test_parameters_have_names_on_the_tape():
 class TestRegistering:
     def test_a_parameter_that_is_frozen_from_the_start_is_one(self):
         module = nn.Module()
-        module.table = nn.Parameter(np.eye(2), requires_grad=False)
+        module.table = pickle.loads(pickle.dumps(copy.copy(nn.Parameter(np.eye(2), requires_grad=False))))
         assert list(module.state_dict()) == ["table"] and [name for name, _ in module.named_parameters()] == ["table"]
         other = copy.deepcopy(module)
         other.load_state_dict({"table": np.zeros((2, 2))})
         assert module.requires_grad_().table.requires_grad and not other.table.data.any()
+
+    def test_an_optimiser_takes_what_is_frozen(self):
+        net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+        net[0].requires_grad_(False)
+        optimizer, before = tg.optim.Adam(copy.deepcopy(net).parameters()), net.state_dict()
+        optimizer = tg.optim.Adam(net.parameters())
+        for frozen in (True, False):
+            net[0].requires_grad_(not frozen)
+            optimizer.zero_grad()
+            net(np.ones((1, 2), "f4")).sum().backward()
+            optimizer.step()
+            assert (net[0].weight.data == before["0.weight"]).all() == frozen
+        assert (net[1].weight.data != before["1.weight"]).all()
 
     @pytest.mark.parametrize("call, words", [
         (lambda m: m.register_buffer("scale", np.ones(1)), "Two.register_buffer: there is an attribute scale already, float32"),

@@ -9,12 +9,12 @@ from __future__ import annotations
 import inspect
 import math
 import sys
-import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
+from tapegrad.core.tensor import is_frozen
 from tapegrad.errors import DtypeError, ShapeError, StateError, describe
 from tapegrad.functions.arguments import value
 from tapegrad.functions.tensor import Tensor
@@ -25,25 +25,20 @@ from tapegrad.typing import Array, TensorLike
 def Parameter(data: TensorLike, requires_grad: bool = True) -> Tensor:
     """A tensor that requires a gradient, with a copy of the data: what a module that it is assigned to counts as a parameter.
 
-    It is a tg.Tensor like any other, and any leaf that requires a gradient counts. Data keep their dtype; DtypeError for
-    integers, unless requires_grad=False, with which it counts, too, but is frozen.
+    It is a tg.Tensor like any other, and any leaf counts that requires a gradient, or has done so before it was frozen, as with
+    requires_grad=False. Data keep their dtype; DtypeError for integers.
 
     >>> tg.nn.Parameter(np.zeros(2, "f4"))
     tensor([0., 0.], dtype=float32, requires_grad=True)
     """
-    parameter = Tensor(value(data), requires_grad=requires_grad)
-    if not requires_grad:
-        _frozen[id(parameter)] = parameter
+    parameter = Tensor(value(data), requires_grad=True)
+    parameter.requires_grad = requires_grad
     return parameter
-
-
-# Parameters that were made without a gradient, which a module could not tell from other tensors.
-_frozen: weakref.WeakValueDictionary[int, Tensor] = weakref.WeakValueDictionary()
 
 
 def is_parameter(x: Any) -> bool:
     """Whether a module that x is assigned to counts it as a parameter."""
-    return isinstance(x, Tensor) and (x.requires_grad and x.is_leaf or _frozen.get(id(x)) is x)
+    return isinstance(x, Tensor) and (x.requires_grad and x.is_leaf or is_frozen(x))
 
 
 def _name(tensor: Tensor | None, name: str) -> Tensor | None:

@@ -7,6 +7,7 @@ from math import inf
 from typing import Any
 
 from tapegrad.core.tape import changing, effect, enable_grad
+from tapegrad.core.tensor import is_frozen
 from tapegrad.errors import StateError, describe
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import Array
@@ -17,8 +18,9 @@ Parameters = Iterable[Tensor] | Iterable[dict[str, Any]]
 class Optimizer:
     """The parameters of a model, and what is common to all ways of moving them. A subclass defines move(i, x, g).
 
-    params         tensors, leaves that require a gradient; or groups of them, dictionaries {"params": tensors} with the
-                   hyperparameters that are other than those of the optimiser, {"params": tensors, "lr": 0.01}
+    params         tensors, leaves that require a gradient, or have done so before they were frozen; or groups of them,
+                   dictionaries {"params": tensors} with the hyperparameters that are other than those of the optimiser,
+                   {"params": tensors, "lr": 0.01}
     lr             the learning rate, at least 0
     param_groups   the groups with all of their hyperparameters, which may be changed between steps
 
@@ -73,7 +75,7 @@ class Optimizer:
         for parameter in params:
             if not isinstance(parameter, Tensor):
                 raise TypeError(f"{name}: {describe(parameter)} among the parameters, which are tensors")
-            if not (parameter.requires_grad and parameter.is_leaf):
+            if not (parameter.requires_grad and parameter.is_leaf or is_frozen(parameter)):
                 raise ValueError(f"{name}: {parameter!r} is not a leaf that requires a gradient")
         if len({*map(id, self.parameters), *map(id, params)}) < len(self.parameters) + len(params):
             raise ValueError(f"{name}: a parameter is given twice")
