@@ -210,6 +210,22 @@ def test_a_rate_that_a_user_changes_is_multiplied():
     assert [group["lr"] for group in optimiser.param_groups] == [0.5, 0.025] == scheduler.get_last_lr()
 
 
+def test_groups_that_are_added_afterwards():
+    optimiser, more = two_groups(), {"params": [tg.tensor(1.0, requires_grad=True)], "lr": 0.8}
+    scheduler, fixed = lr_scheduler.ExponentialLR(optimiser, 0.5), lr_scheduler.LambdaLR(optimiser, lambda epoch: 1.0)
+    scheduler.step()
+    optimiser.add_param_group(more)
+    scheduler.step()
+    assert [group["lr"] for group in optimiser.param_groups] == scheduler.get_last_lr() == pytest.approx([0.025, 0.0125, 0.4])
+    with pytest.raises(ValueError, match="LambdaLR: the optimiser has 1 groups of parameters that were added"):
+        fixed.step()
+
+
+def test_a_closure_without_a_loss():
+    with pytest.raises(TypeError, match="LBFGS: the closure has returned None"):
+        tg.optim.LBFGS([tg.tensor(1.0, requires_grad=True)]).step(lambda: None)
+
+
 @pytest.mark.parametrize("make, words", [
     (lambda o: lr_scheduler.StepLR(o, 0), "StepLR: step_size=0"), (lambda o: lr_scheduler.LinearLR(o, 0.0), "start_factor=0.0"),
     (lambda o: lr_scheduler.LambdaLR(o, [abs]), "LambdaLR: 1 functions for 2 groups"),

@@ -172,6 +172,8 @@ class LBFGS(Optimizer):
         if closure is None:
             raise TypeError("LBFGS: step() without a closure, which computes the loss again; see the example of tg.optim.LBFGS")
         first, memory, lr = self._called(closure), self._memory, float(self.lr)
+        if first is None:
+            raise TypeError("LBFGS: the closure has returned None; it returns the loss")
         loss, g, evaluations = float(getattr(first, "_value", first)), self._gradient(), 1
         if np.abs(g).max(initial=0) <= self.tolerance_grad:
             return first

@@ -94,6 +94,11 @@ class LRScheduler:
         self._go(self.last_epoch + 1)
 
     def _go(self, epoch: int) -> None:
+        added = self.optimizer.param_groups[len(self.base_lrs):]
+        if added and self.absolute:
+            raise ValueError(f"{type(self).__name__}: the optimiser has {len(added)} groups of parameters that were added "
+                             "afterwards; make a new scheduler")
+        self.base_lrs += [group.setdefault("initial_lr", group["lr"]) for group in added]
         groups = range(len(self.base_lrs))
         before = [self._rate(i, self.last_epoch) for i in groups]
         self.last_epoch = epoch
