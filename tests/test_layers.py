@@ -219,6 +219,10 @@ def test_float32_is_kept():
     (lambda x: tg.batch_norm(x[:1], training=True), ValueError, ["batch_norm", "1 values per channel"]),
     (lambda x: tg.normalize(x, 0), ValueError, ["normalize", "p=0"]),
     (lambda x: tg.normalize(x, axis=2), errors.ShapeError, ["normalize", "axis 2"]),
+    (lambda x: tg.scaled_dot_product_attention(x, x, x, np.ones((3, 3), int)), errors.DtypeError,
+     ["scaled_dot_product_attention", "int64 (3, 3)", "mask != 0"]),
+    (lambda x: tg.masked_softmax(x, [1, 0, 1, 1]), errors.DtypeError, ["masked_softmax", "int64 (4,)", "mask != 0"]),
+    (lambda x: tg.vmap(tg.nn.BatchNorm1d(4))(np.ones((2, 3, 4))), errors.VmapError, ["running statistics", "by example"]),
     (lambda x: tg.scaled_dot_product_attention(x, x, x[:2]), errors.ShapeError, ["(2, 4)", "(..., S, V)"]),
     (lambda x: tg.scaled_dot_product_attention(x, x[:, :2], x), errors.ShapeError, ["(3, 2)"]),
     (lambda x: tg.scaled_dot_product_attention(x, x, x, np.ones((3, 3)), is_causal=True), ValueError, ["not both"])])

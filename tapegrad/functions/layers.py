@@ -315,9 +315,17 @@ def scaled_dot_product_attention(query: TensorLike, key: TensorLike, value: Tens
         raise ValueError("scaled_dot_product_attention: give attn_mask or is_causal, not both")
     scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
     scores = matmul(q * scale, matrix_transpose(k))
+    if attn_mask is not None:
+        _check_mask("scaled_dot_product_attention", attn_mask)
     if is_causal:
         attn_mask = np.tri(q.shape[-2], k.shape[-2], dtype=bool)
     return matmul(softmax(scores) if attn_mask is None else masked_softmax(scores, attn_mask), v)
+
+
+def _check_mask(name: str, mask: TensorLike) -> None:
+    """DtypeError for integers: 0 and 1, which would be added, are meant as booleans."""
+    if like(mask).dtype.kind in "iu":
+        raise DtypeError(f"{name}: a mask {describe(like(mask))}; it is booleans, as mask != 0, or floats that are added")
 
 
 def masked_softmax(input: TensorLike, mask: TensorLike, axis: int = -1) -> Tensor:
@@ -326,7 +334,7 @@ def masked_softmax(input: TensorLike, mask: TensorLike, axis: int = -1) -> Tenso
     mask   booleans, True where an element counts; or numbers that are added to the input, -inf where it does not count. It is
            broadcast against the input
 
-    Derivative: z (d - sum(d z)), also to a mask of numbers.
+    Derivative: z (d - sum(d z)), also to a mask of numbers. DtypeError for a mask of integers.
 
     >>> tg.masked_softmax([[0.0, 0.0, 5.0], [1.0, 2.0, 3.0]], [[True, True, False], [False, False, False]])
     tensor([[0.5, 0.5, 0. ],
@@ -334,6 +342,7 @@ def masked_softmax(input: TensorLike, mask: TensorLike, axis: int = -1) -> Tenso
     """
     scores = floats(input)
     axis = single_axis("masked_softmax", scores, axis) - scores.ndim
+    _check_mask("masked_softmax", mask)
     if like(mask).dtype.kind != "b":
         added = scores + mask
         seeing = derived("seeing", lambda x: (x != -np.inf).any(axis, keepdims=True), added)
