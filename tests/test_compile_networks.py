@@ -103,3 +103,58 @@ def test_statistics_of_batches_move_at_each_call(zero):
     assert replays(step)[-1] >= 3 and net[1].num_batches_tracked.item() == other[1].num_batches_tracked.item() == 5
     for key, held in net.state_dict().items():
         np.testing.assert_allclose(other.state_dict()[key], held, 1e-5, 1e-6, err_msg=key)
+
+
+# Modules, whose attributes are read by names that are computed
+
+MODULES = {
+    "LSTM": (lambda: nn.LSTM(3, 4, bidirectional=True, dtype="f8"), lambda: [normal(5, 2, 3)]),
+    "GRU with lengths": (lambda: nn.GRU(3, 4, num_layers=2, dtype="f8"), lambda: [normal(5, 2, 3), None, np.array([5, 3])]),
+    "RNN": (lambda: nn.RNN(3, 4, dtype="f8"), lambda: [normal(5, 2, 3)]),
+    "CrossEntropyLoss": (nn.CrossEntropyLoss, lambda: [normal(90, 4), below(4, 90)]),
+    "NLLLoss": (lambda: nn.NLLLoss(weight=positive(4)), lambda: [normal(90, 4), below(4, 90)]),
+    "BCEWithLogitsLoss": (lambda: nn.BCEWithLogitsLoss(pos_weight=positive(4)), lambda: [normal(30, 4), positive(30, 4)]),
+    "Softmax": (lambda: nn.Softmax(0), lambda: [normal(30, 4)]), "LogSoftmax": (nn.LogSoftmax, lambda: [normal(30, 4)]),
+    "ConvTranspose1d": (lambda: nn.ConvTranspose1d(2, 3, 2, dtype="f8"), lambda: [normal(2, 2, 30)]),
+    "ParameterList": (lambda: Scaled(), lambda: [normal(30, 4)])}
+
+
+class Scaled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scales = nn.ParameterList([np.ones(4), np.full(4, 2.0)])
+
+    def forward(self, x):
+        for scale in self.scales:
+            x = x * scale
+        return x
+
+
+def first(z):
+    return z[0] if isinstance(z, tuple) else z
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODULES)
+def test_modules_are_replayed(name):
+    make, inputs = MODULES[name]
+    module = make()
+    compiled = strict(module)
+    for _ in range(STEPS):
+        xs = inputs()
+        for p in module.parameters():
+            p.data[...] *= 1.25
+        np.testing.assert_allclose(first(compiled(*xs)).data, first(module(*xs)).data, 1e-10, 1e-12)
+    assert sum(replays(compiled)) == STEPS - 1
+
+
+@pytest.mark.parametrize("module, option, wanted", [
+    (nn.LeakyReLU(0.5), "negative_slope", -0.25), (nn.ELU(1.0), "alpha", 0.25 * np.expm1(-1)), (nn.Dropout(0.0), "p", 0.0),
+    (nn.MarginRankingLoss(), "margin", 0.25)])
+def test_options_are_read_at_each_call(module, option, wanted):
+    compiled, x = strict(module), np.array([-1.0])
+    inputs = [x] * (3 if option == "margin" else 1)
+    for _ in range(2):
+        compiled(*inputs)
+    setattr(module, option, 0.25 if option != "p" else 1.0)
+    assert compiled(*inputs).data == pytest.approx(wanted)

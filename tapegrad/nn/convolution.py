@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,6 +15,8 @@ from tapegrad.functions.windows import Widths, padding_widths, per_axis
 from tapegrad.nn.module import NEEDED, Module, applied, drawn
 from tapegrad.typing import DTypeLike, Shape, TensorLike
 
+_CONVOLUTIONS = convolution.conv1d, convolution.conv2d, convolution.conv3d
+_TRANSPOSES = convolution.conv_transpose1d, convolution.conv_transpose2d, convolution.conv_transpose3d
 _PADDING_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
@@ -58,8 +59,7 @@ class _Convolution(Module):
         if self.padding_mode != "zeros":
             x = pad(x, ((0, 0),) * (x.ndim - self.n) + self._widths(), _PADDING_MODES[self.padding_mode])
             padding = (0,) * self.n
-        convolved: Callable[..., Tensor] = getattr(convolution, f"conv{self.n}d")
-        return convolved(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        return _CONVOLUTIONS[self.n - 1](x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
     def extra_repr(self) -> str:
         defaults = {"padding": (0,) * self.n, "output_padding": (0,) * self.n, "dilation": (1,) * self.n, "groups": 1,
@@ -127,9 +127,8 @@ class _ConvTranspose(_Convolution):
         self.output_padding = per_axis(type(self).__name__, "output_padding", output_padding, self.n, 0)
 
     def forward(self, input: TensorLike) -> Tensor:
-        convolved: Callable[..., Tensor] = getattr(convolution, f"conv_transpose{self.n}d")
-        return convolved(input, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups,
-                         self.dilation)
+        return _TRANSPOSES[self.n - 1](input, self.weight, self.bias, self.stride, self.padding, self.output_padding,
+                                       self.groups, self.dilation)
 
 
 class ConvTranspose1d(_ConvTranspose):

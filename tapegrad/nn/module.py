@@ -339,7 +339,8 @@ class Applied(Module):
 
     def options(self) -> dict[str, Any]:
         """The options under the names that the function has for them."""
-        return {theirs: getattr(self, ours) for ours, theirs in self.keywords.items()}
+        held = vars(self)                               # which tells a tracer that any attribute may be read
+        return {theirs: held[ours] for ours, theirs in self.keywords.items()}
 
     def forward(self, *inputs: Any) -> Any:
         """The function of the inputs."""

@@ -114,7 +114,8 @@ class _Recurrent(Module):
                    ) -> tuple[list[Tensor], State]:
         """The outputs at each time, and the last state, of one direction of a layer."""
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
-        W_ih, W_hh, b_ih, b_hh, W_hr = [getattr(self, name + suffix, cast(Any, None)) for name in names]
+        held = vars(self)                               # which tells a tracer that any attribute may be read
+        W_ih, W_hh, b_ih, b_hh, W_hr = [cast(Any, held.get(name + suffix)) for name in names]
         step, products, W = _STEPS[self.step], linear(x, W_ih, b_ih), transpose(W_hh)
         project = None if W_hr is None else transpose(W_hr)
         outputs: list[Any] = [None] * x.shape[0]
