@@ -200,6 +200,12 @@ def test_float32_is_kept():
 
 
 @pytest.mark.parametrize("call, kind, words", [
+    (lambda x: tg.one_hot([-1, 2], 3), IndexError, ["one_hot", "-1 to 2", "3 classes"]),
+    (lambda x: tg.one_hot([3], 3), IndexError, ["one_hot", "3 to 3"]),
+    (lambda x: tg.batch_norm(x, [0.0] * 4, np.ones(4), training=True), errors.DtypeError, ["batch_norm", "list"]),
+    (lambda x: tg.batch_norm(x, np.zeros(4, int), np.ones(4), training=True), errors.DtypeError, ["batch_norm", "int64 (4,)"]),
+    (lambda x: tg.batch_norm(x, np.zeros(4), np.ones(4), training=True, momentum=None), TypeError, ["NoneType"]),
+    (lambda x: tg.scaled_dot_product_attention(x, x, x, np.ones((2, 3), bool)), errors.ShapeError, ["bool (2, 3)", "(3, 3)"]),
     (lambda x: tg.linear(x, np.ones((5, 2))), errors.ShapeError, ["linear", "(3, 4)", "(5, 2)"]),
     (lambda x: tg.linear(x, np.ones(4)), errors.ShapeError, ["linear", "(4,)", "(out, in)"]),
     (lambda x: tg.linear(x, np.ones((5, 4)), np.ones(4)), errors.ShapeError, ["linear", "bias float64 (4,)"]),

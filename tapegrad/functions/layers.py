@@ -56,7 +56,8 @@ def linear(input: TensorLike, weight: TensorLike, bias: TensorLike | None = None
 
 
 def one_hot(input: TensorLike, num_classes: int = -1, dtype: DTypeLike = np.float64) -> Tensor:
-    """(..., classes): 1 at the class of each integer and 0 elsewhere. Not differentiable. DtypeError for other dtypes.
+    """(..., classes): 1 at the class of each integer and 0 elsewhere. Not differentiable. DtypeError for other dtypes,
+    IndexError for a class that is not there.
 
     num_classes   by default one more than the greatest integer
 
@@ -67,7 +68,12 @@ def one_hot(input: TensorLike, num_classes: int = -1, dtype: DTypeLike = np.floa
     if like(input).dtype.kind not in "iu":
         raise DtypeError(f"one_hot: ids of {like(input).dtype}; integers are needed")
     classes = int(derived("most", lambda ids: ids.max(initial=-1), input)) + 1 if num_classes == -1 else num_classes
-    return as_tensor(derived("one_hot", lambda ids: np.eye(classes, dtype=dtype)[ids], input))
+    return as_tensor(derived("one_hot", partial(_one_hot, classes, dtype), input))
+
+
+def _one_hot(classes: int, dtype: DTypeLike, ids: Array) -> Array:
+    _check_ids("one_hot", classes, "classes", ids)
+    return np.eye(classes, dtype=dtype)[ids]
 
 
 def embedding(input: TensorLike, weight: TensorLike, padding_idx: int | None = None) -> Tensor:
@@ -86,7 +92,7 @@ def embedding(input: TensorLike, weight: TensorLike, padding_idx: int | None = N
     if W.ndim != 2:
         raise ShapeError(f"embedding: weight {describe(W)}; it is (rows, width)")
     rows = W.shape[0]
-    derived("checked", partial(_check_ids, rows), whole(input))
+    derived("checked", partial(_check_ids, "embedding", rows, "rows"), whole(input))
     z = getitem(W, input)
     if padding_idx is None:
         return z
@@ -96,9 +102,9 @@ def embedding(input: TensorLike, weight: TensorLike, padding_idx: int | None = N
     return where(padding, getitem(W.detach(), input), z)
 
 
-def _check_ids(rows: int, ids: Array) -> bool:
-    if ids.size and not (0 <= ids.min() and ids.max() < rows):
-        raise IndexError(f"embedding: ids from {ids.min()} to {ids.max()} for {rows} rows")
+def _check_ids(name: str, n: int, what: str, ids: Array) -> bool:
+    if ids.size and not (0 <= ids.min() and ids.max() < n):
+        raise IndexError(f"{name}: ids from {ids.min()} to {ids.max()} for {n} {what}")
     return True
 
 
@@ -234,7 +240,11 @@ def batch_norm(input: TensorLike, running_mean: Tensor | Array | None = None, ru
             z = recorded.batch_norm(x, *given, static(moments), float(eps))
         if running_mean is not None:
             for running in (running_mean, running_var):
+                if not isinstance(running, (Tensor, np.ndarray)) or running.dtype.kind not in "fc":
+                    raise DtypeError(f"batch_norm: running statistics {describe(running)}, which move in place; they are "
+                                     "arrays or tensors of floats")
                 check_constant("batch_norm", running)
+            momentum = number("batch_norm", momentum)
             move(running_mean, middle, momentum)
             move(running_var, variance, momentum, count / (count - 1))
     else:
@@ -348,7 +358,10 @@ def masked_softmax(input: TensorLike, mask: TensorLike, axis: int = -1) -> Tenso
         seeing = derived("seeing", lambda x: (x != -np.inf).any(axis, keepdims=True), added)
         shares = softmax(added if all_true(seeing) else where(seeing, added, 0.0), axis)
     else:
-        full = np.broadcast_shapes(like(mask).shape, scores.shape)
+        try:
+            full = np.broadcast_shapes(like(mask).shape, scores.shape)
+        except ValueError:
+            raise ShapeError(f"masked_softmax: a mask {describe(like(mask))} for scores {describe(scores)}") from None
         seeing = derived("seeing", lambda shown: np.broadcast_to(shown, full).any(axis, keepdims=True), mask)
         shown = derived("shown", lambda shown, seeing: shown | ~seeing, mask, seeing)
         shares = softmax(where(shown, scores, -np.inf), axis)
