@@ -321,7 +321,8 @@ class Reader:
             return
         self.codes.add(code)
         found = {*code.co_names, *[x for x in code.co_consts if isinstance(x, str) and x.isidentifier()]}
-        if found & WHOLE or "getattr" in found and computes_names(code):
+        asked = computed_names(code) if "getattr" in found else ()
+        if found & WHOLE or not all([_is_fixed(space.get(name)) for name in asked]):
             if str(space.get("__name__")).startswith(USERS):
                 self.whole_modules = True               # which is what the code of modules has in mind
             else:
@@ -405,6 +406,12 @@ class Reader:
             self.visit(value, expression, name)
 
 
+def _is_fixed(x: Any) -> bool:
+    """Whether x is a module, or an object of tapegrad's, whose attributes are not what is compared."""
+    home = type(x).__module__
+    return type(x) is types.ModuleType or home.split(".")[0] == "tapegrad" and is_library(home)
+
+
 def _slots(kind: type) -> Any:
     slots = vars(kind).get("__slots__", ())
     return (slots,) if isinstance(slots, str) else slots
@@ -425,27 +432,24 @@ def read_by(code: types.CodeType) -> tuple[tuple[str, ...], tuple[tuple[int, str
 
 
 @lru_cache(maxsize=1024)
-def computes_names(code: types.CodeType) -> bool:
-    """Whether a code asks getattr for a name that does not stand in it, as far as can be seen: the arguments are followed on
-    the stack, by what each step leaves there."""
+def computed_names(code: types.CodeType) -> list[str | None]:
+    """For each getattr of a code whose name does not stand in it, of what global it is an attribute, None where that can't be
+    seen. The arguments are followed on the stack, by what each step leaves there."""
     steps = [step for step in dis.get_instructions(code) if step.opname not in ("EXTENDED_ARG", "CACHE")]
+    asked: list[str | None] = []
     for i, step in enumerate(steps):
         if step.opname not in GLOBALS or step.argval != "getattr":
             continue
-        stack: list[bool] = []                          # of each argument, whether it is a constant
+        stack: list[Any] = []                           # the step that made each argument alone, or None
         for step in steps[i + 1:]:
-            if step.opname in ("PRECALL", "CALL") and step.arg == len(stack) > 1:
+            if step.opname in ("PRECALL", "CALL") and step.arg == len(stack) > 1 or "JUMP" in step.opname:
                 break
             change = dis.stack_effect(step.opcode, step.arg, jump=False)
-            kept = stack if change > 0 else stack[:len(stack) + change - 1]
-            stack = [*kept, *[step.opname == "LOAD_CONST"] * max(change, 1)]
-            if "JUMP" in step.opname:
-                return True
-        else:
-            return True
-        if not stack[1]:
-            return True
-    return False
+            stack = [*stack, *[None] * (change - 1), step] if change > 0 else [*stack[:len(stack) + change - 1], None]
+        name, of = (stack[1], stack[0]) if step.opname in ("PRECALL", "CALL") and len(stack) == step.arg else (None, None)
+        if name is None or name.opname != "LOAD_CONST":
+            asked.append(of.argval if of is not None and of.opname in GLOBALS else None)
+    return asked
 
 
 def same_array(x: Any, y: Any) -> bool:

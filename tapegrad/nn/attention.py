@@ -13,7 +13,7 @@ from tapegrad.core.record import recorded
 from tapegrad.core.tape import tracer
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.activations import gelu, relu, softmax
-from tapegrad.functions.arguments import as_tensor, derived, like
+from tapegrad.functions.arguments import as_tensor, derived, like, value
 from tapegrad.functions.elementwise import matmul
 from tapegrad.functions.joining import concatenate
 from tapegrad.functions.layers import dropout as dropped
