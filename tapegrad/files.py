@@ -43,8 +43,11 @@ def _name(handle: int, path: str) -> None:
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """`with replacing(path) as file:` the binary `file` replaces `path` at the end, unless an exception is raised."""
-    path = os.fspath(path)
+    """`with replacing(path) as file:` the binary `file` replaces `path` at the end, unless an exception is raised.
+
+    Where that is a link, the file that it leads to.
+    """
+    path = os.path.realpath(os.fsdecode(path))
     folder, temporary = os.path.dirname(path) or ".", f"{path}.{token_hex(4)}.part"
     handle = nameless = _nameless(folder)
     if handle is None:

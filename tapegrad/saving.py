@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tapegrad.errors import DtypeError, ShapeError, StateError, describe
+from tapegrad.errors import DtypeError, ShapeError, StateError, describe, refuse_masked
 from tapegrad.files import replacing
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import Array
@@ -43,7 +43,10 @@ def _encoded(value: Any, name: str, arrays: dict[str, Array]) -> Any:
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else {"float": repr(value)}
+    if type(value) is complex:
+        return {"number": repr(value)}
     if isinstance(value, (Tensor, np.ndarray, np.generic)):
+        refuse_masked(value)
         return _encoded_array(value._value if isinstance(value, Tensor) else np.asarray(value), name, arrays)
     if isinstance(value, np.random.Generator):
         return {"generator": _encoded(value.bit_generator.state, name, arrays)}
@@ -65,6 +68,8 @@ def _encoded_array(x: Array, name: str, arrays: dict[str, Array]) -> Any:
                          "are saved")
     if name in arrays:
         raise ValueError(f"save: two arrays have the name {name}")
+    if name == "__metadata__":
+        raise ValueError(f"save: {name} is what safetensors calls the manifest; give the array another name")
     plain = np.ascontiguousarray(x, x.dtype.newbyteorder("=")).reshape(x.shape)
     arrays[name] = plain if x.dtype.kind != "c" else plain[..., None].view(plain.real.dtype)
     return {"array": name} if x.dtype.kind != "c" else {"complex": name}
@@ -75,8 +80,8 @@ def _decoded(word: Any, arrays: Mapping[str, Array]) -> Any:
     if not isinstance(word, dict):
         return word
     (kind, held), = word.items()
-    if kind == "float":
-        return float(held)
+    if kind in ("float", "number"):
+        return float(held) if kind == "float" else complex(held)
     if kind == "array":
         return arrays[held]
     if kind == "complex":
@@ -134,7 +139,7 @@ def _read(path: Path) -> dict[str, Any]:
     """The values of a file by name; StateError for one that tg.save has not written."""
     safetensors = _safetensors("load")
     try:
-        with safetensors.safe_open(os.fspath(path), framework="numpy") as file:
+        with safetensors.safe_open(os.fsdecode(path), framework="numpy") as file:
             metadata = file.metadata() or {}
             if "tapegrad" not in metadata:
                 raise StateError(f"load: {path}: these are arrays that tg.save has not written; safetensors.numpy.load_file "
@@ -176,6 +181,8 @@ def _filled(name: str, held: Any, value: Any) -> tuple[Callable[[], Any], Callab
             raise StateError(f"load: {name} is an array that can only be read")
         copy = target.copy()
         return (lambda: np.copyto(target, value)), (lambda: np.copyto(target, copy)), held
+    if isinstance(held, np.generic) and np.ndim(value) == 0 and np.asarray(value).dtype == held.dtype:
+        return (lambda: None), (lambda: None), held.dtype.type(value)
     if type(held) is not type(value):
         raise StateError(f"load: {name} is {describe(value)}, and a {type(held).__name__} is wanted")
     return (lambda: None), (lambda: None), value

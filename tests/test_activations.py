@@ -130,6 +130,15 @@ def test_corners(f, x, wanted):
     np.testing.assert_allclose(x.grad, wanted)
 
 
+@pytest.mark.parametrize("name, options", [("hardshrink", {}), ("softshrink", {}), ("softshrink", {"lambd": 0.0}),
+                                           ("threshold", {"threshold": 0.5, "value": 2.0})])
+def test_nan_and_infinity_pass_through(name, options):
+    torch = pytest.importorskip("torch")
+    x = np.array([np.nan, np.inf, -np.inf, 0.0, 0.5, -0.5, 3.0])
+    np.testing.assert_array_equal(getattr(tg, name)(x, **options).data,
+                                  getattr(torch.nn.functional, name)(torch.tensor(x), **options).numpy())
+
+
 @pytest.mark.parametrize("call, kind, words", [
     (lambda x: tg.softplus(x, beta=0), ValueError, ["softplus", "beta=0"]),
     (lambda x: tg.gelu(x, approximate="sigmoid"), ValueError, ["gelu", "'sigmoid'"]),

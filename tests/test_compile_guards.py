@@ -3,6 +3,7 @@
 from argparse import Namespace
 from collections import ChainMap, UserDict
 from contextvars import ContextVar
+from operator import attrgetter
 from threading import local
 from types import MappingProxyType, SimpleNamespace
 
@@ -343,6 +344,31 @@ def test_objects_in_objects_are_read():
         for _ in range(2):
             assert f(x_of(1.0)).item() == float(factor)
     assert sorted(replays(f)) == [1, 1, 3]
+
+
+CONFIG, RATE, HALF = SimpleNamespace(rate0=2.0, rate1=3.0, unread=0), "rate0", attrgetter("rate0")
+READS = {
+    "formatted": lambda x, i=0: x * getattr(CONFIG, f"rate{i}"), "joined": lambda x, i=0: x * getattr(CONFIG, "rate" + str(i)),
+    "argument": lambda x, name="rate" "0": x * getattr(CONFIG, name), "global": lambda x: x * getattr(CONFIG, RATE),
+    "default": lambda x: x * getattr(CONFIG, "rate" + "012"[0], 1.0), "conditional": lambda x: x * getattr(
+        CONFIG, "rate0" if x.ndim else "rate1"), "mapped": lambda x: x * [*map(getattr, [CONFIG], ["rate" + str(0)])][0],
+    "star": lambda x: x * getattr(*[CONFIG, "rate" + str(0)]), "attrgetter": lambda x: x * HALF(CONFIG),
+    "attrgetter made inside": lambda x, i=0: x * attrgetter(f"rate{i}")(CONFIG),
+    "__getattribute__": lambda x, i=0: x * CONFIG.__getattribute__(f"rate{i}"),
+    "vars": lambda x, i=0: x * vars(CONFIG)[f"rate{i}"], "constant": lambda x: x * getattr(CONFIG, "rate0", 1.0)}
+
+
+@pytest.mark.parametrize("how", READS)
+def test_attributes_by_names_that_are_computed_are_compared(how, monkeypatch):
+    f = strict(READS[how])
+    for _ in range(2):
+        assert f(x_of(1.0)).item() == 2
+    monkeypatch.setattr(CONFIG, "rate0", 5.0)
+    assert f(x_of(1.0)).item() == 5
+    monkeypatch.setattr(CONFIG, "unread", 1)
+    assert f(x_of(1.0)).item() == 5
+    if how == "constant":                               # what else the object has is not compared then
+        assert sorted(replays(f))[-1] >= 1 and len(f.cache) == 2
 
 
 def test_what_the_code_that_has_run_does_not_read_is_not_compared():

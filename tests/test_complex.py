@@ -105,6 +105,7 @@ if "sparse_matmul" in HOLOMORPHIC:                      # where SciPy is install
 NOT_OF_COMPLEX = set(                                   # their operators are for real numbers
     "tanh sigmoid relu cbrt fabs i0 hypot logaddexp logaddexp2 arctan2 remainder fmod copysign heaviside erf erfc "
     "erf_slope gelu gelu_slope gelu_tanh silu rfft attention_weights "
+    "softmax log_softmax softmax_cross_entropy logsumexp max_pool unpool_max picked_max batch_norm".split())
 CONSTANT_OF_REAL = {"floor", "ceil", "floor_divide", "trunc", "channel_moments"}
 REAL_OF_COMPLEX = {"absolute", "real", "imag", "irfft", "var", "std"}
 CELLS = [pytest.param(f, xs, id=f"{name}-{k}") for name, cells in ROWS.items() for k, (f, *xs) in enumerate(cells)]

@@ -1,13 +1,14 @@
 """Datasets, batches, loaders: every item once, orders by seeds, going on in the middle of an epoch, errors."""
 
 import json
+from collections import namedtuple
 
 import numpy as np
 import pytest
 
 import tapegrad as tg
 from tapegrad import data
-from tapegrad.errors import ShapeError, StateError
+from tapegrad.errors import DtypeError, ShapeError, StateError
 
 X, Y = np.arange(14.0).reshape(7, 2), np.arange(7)
 
@@ -56,6 +57,12 @@ def test_collating(dataset, wanted):
         return z.tolist() if hasattr(z, "tolist") else type(z)(map(plain, z)) if isinstance(z, (list, tuple)) else z
 
     assert plain(next(iter(data.DataLoader(dataset, 2)))) == wanted
+
+
+def test_named_tuples_stay_named():
+    Item = namedtuple("Item", "x y")
+    batch, = data.DataLoader([Item(np.ones(2), 3), Item(np.zeros(2), 4)], 2)
+    assert type(batch) is Item and batch.x.tolist() == [[1, 1], [0, 0]] and batch.y.tolist() == [3, 4]
 
 
 def test_a_function_that_collates():
@@ -187,6 +194,9 @@ def test_derivative_of_padding():
     (lambda: list(data.DataLoader([np.ones(2), np.ones(3)], 2)), ShapeError,
      "collate: items float64 \\(2,\\), float64 \\(3,\\).*pad_sequence"),
     (lambda: list(data.DataLoader([(1, 2), (3,)], 2)), ShapeError, "items of 2, 1 parts"),
+    (lambda: list(data.DataLoader([1, 2], batch_sampler=[[0.5, 1]])), DtypeError, "a batch of float64 \\(2,\\)"),
+    (lambda: data.DataLoader([1, 2], shuffle=True, seed=0).load_state_dict({"sampler": None, "position": 1}), StateError,
+     "BatchSampler is no sampler like that of the state"),
     (lambda: data.random_split([1, 2], [1, 2]), ValueError, "of 3 items in all; there are 2"),
     (lambda: data.random_split([1, 2], [0.5, 0.2]), ValueError, "shares whose sum is 1"),
     (lambda: data.random_split([1, 2], [-1, 3]), ValueError, "at least 0"),

@@ -200,6 +200,12 @@ def test_float32_is_kept():
 
 
 @pytest.mark.parametrize("call, kind, words", [
+    (lambda x: tg.one_hot([-1, 2], 3), IndexError, ["one_hot", "-1 to 2", "3 classes"]),
+    (lambda x: tg.one_hot([3], 3), IndexError, ["one_hot", "3 to 3"]),
+    (lambda x: tg.batch_norm(x, [0.0] * 4, np.ones(4), training=True), errors.DtypeError, ["batch_norm", "list"]),
+    (lambda x: tg.batch_norm(x, np.zeros(4, int), np.ones(4), training=True), errors.DtypeError, ["batch_norm", "int64 (4,)"]),
+    (lambda x: tg.batch_norm(x, np.zeros(4), np.ones(4), training=True, momentum=None), TypeError, ["NoneType"]),
+    (lambda x: tg.scaled_dot_product_attention(x, x, x, np.ones((2, 3), bool)), errors.ShapeError, ["bool (2, 3)", "(3, 3)"]),
     (lambda x: tg.linear(x, np.ones((5, 2))), errors.ShapeError, ["linear", "(3, 4)", "(5, 2)"]),
     (lambda x: tg.linear(x, np.ones(4)), errors.ShapeError, ["linear", "(4,)", "(out, in)"]),
     (lambda x: tg.linear(x, np.ones((5, 4)), np.ones(4)), errors.ShapeError, ["linear", "bias float64 (4,)"]),
@@ -219,6 +225,10 @@ def test_float32_is_kept():
     (lambda x: tg.batch_norm(x[:1], training=True), ValueError, ["batch_norm", "1 values per channel"]),
     (lambda x: tg.normalize(x, 0), ValueError, ["normalize", "p=0"]),
     (lambda x: tg.normalize(x, axis=2), errors.ShapeError, ["normalize", "axis 2"]),
+    (lambda x: tg.scaled_dot_product_attention(x, x, x, np.ones((3, 3), int)), errors.DtypeError,
+     ["scaled_dot_product_attention", "int64 (3, 3)", "mask != 0"]),
+    (lambda x: tg.masked_softmax(x, [1, 0, 1, 1]), errors.DtypeError, ["masked_softmax", "int64 (4,)", "mask != 0"]),
+    (lambda x: tg.vmap(tg.nn.BatchNorm1d(4))(np.ones((2, 3, 4))), errors.VmapError, ["running statistics", "by example"]),
     (lambda x: tg.scaled_dot_product_attention(x, x, x[:2]), errors.ShapeError, ["(2, 4)", "(..., S, V)"]),
     (lambda x: tg.scaled_dot_product_attention(x, x[:, :2], x), errors.ShapeError, ["(3, 2)"]),
     (lambda x: tg.scaled_dot_product_attention(x, x, x, np.ones((3, 3)), is_causal=True), ValueError, ["not both"])])

@@ -180,6 +180,8 @@ def test_float32_and_one_number_as_target():
     *((lambda x, name=name: getattr(tg, name)(x, np.ones(3)), errors.ShapeError, [name, "(4, 5)", "(3,)"]) for name in (
         "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits",
         "kl_div", "hinge_embedding_loss", "soft_margin_loss", "nll_loss")),
+    (lambda x: tg.cross_entropy(x, [0] * len(x), np.ones(3)), ValueError,
+     ["cross_entropy: reduction=float64 (3,); it is 'mean'"]),
     *((lambda x, name=name: getattr(tg, name)(x, P, reduction="avg"), ValueError, [name, "'avg'", "'mean'"]) for name in (
         "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits",
         "kl_div", "hinge_embedding_loss", "soft_margin_loss", "cross_entropy", "nll_loss")),

@@ -27,6 +27,7 @@ SCHEDULERS = {
     "OneCycleLR linear": lambda s, o: s.OneCycleLR(o, [1.0, 0.5], epochs=3, steps_per_epoch=10, anneal_strategy="linear",
                                                    pct_start=0.4),
     "OneCycleLR three phases": lambda s, o: s.OneCycleLR(o, 1.0, 26, three_phase=True, div_factor=10.0, final_div_factor=100.0),
+    "OneCycleLR momenta": lambda s, o: s.OneCycleLR(o, [1.0, 0.5], 26, base_momentum=[0.8, 0.7], max_momentum=[0.9, 0.95]),
     "OneCycleLR rates only": lambda s, o: s.OneCycleLR(o, 1.0, 26, cycle_momentum=False),
     "SequentialLR": lambda s, o: s.SequentialLR(o, [s.LinearLR(o, 0.1, total_iters=5), s.CosineAnnealingLR(o, 20)], [5]),
     "SequentialLR of three": lambda s, o: s.SequentialLR(
@@ -171,6 +172,24 @@ def test_going_on_from_an_epoch():
     assert again.last_epoch == 4 and optimiser.param_groups[0]["lr"] == 0.1 * 0.5 ** 4 == first.rate(0.1, 4)
 
 
+@pytest.mark.parametrize("make", [lambda o, last: lr_scheduler.ExponentialLR(o, 0.5, last_epoch=last),
+                                  lambda o, last: lr_scheduler.CosineAnnealingLR(o, 9, 1e-3, last_epoch=last),
+                                  lambda o, last: lr_scheduler.LinearLR(o, 0.5, total_iters=6, last_epoch=last)])
+def test_going_on_with_a_loaded_optimiser(make):
+    """Whose rates are those that the scheduler had set for the next step already."""
+    optimiser, other = two_groups(), two_groups()
+    first = make(optimiser, -1)
+    for _ in range(3):
+        first.step()
+    other.load_state_dict(optimiser.state_dict())
+    again = make(other, first.last_epoch - 1)
+    assert rates_of(other) == rates_of(optimiser) and again.last_epoch == first.last_epoch
+    first.step(), again.step()
+    assert rates_of(other) == rates_of(optimiser)
+    with pytest.raises(ValueError, match="last_epoch=2 without initial_lr in group 0"):
+        make(two_groups(), 2)
+
+
 def test_going_on_from_the_state_of_a_plateau():
     one, other = two_groups(), two_groups()
     first, again = (lr_scheduler.ReduceLROnPlateau(o, patience=1) for o in (one, other))
@@ -189,6 +208,22 @@ def test_a_rate_that_a_user_changes_is_multiplied():
     optimiser.param_groups[0]["lr"] = 1.0
     scheduler.step()
     assert [group["lr"] for group in optimiser.param_groups] == [0.5, 0.025] == scheduler.get_last_lr()
+
+
+def test_groups_that_are_added_afterwards():
+    optimiser, more = two_groups(), {"params": [tg.tensor(1.0, requires_grad=True)], "lr": 0.8}
+    scheduler, fixed = lr_scheduler.ExponentialLR(optimiser, 0.5), lr_scheduler.LambdaLR(optimiser, lambda epoch: 1.0)
+    scheduler.step()
+    optimiser.add_param_group(more)
+    scheduler.step()
+    assert [group["lr"] for group in optimiser.param_groups] == scheduler.get_last_lr() == pytest.approx([0.025, 0.0125, 0.4])
+    with pytest.raises(ValueError, match="LambdaLR: the optimiser has 1 groups of parameters that were added"):
+        fixed.step()
+
+
+def test_a_closure_without_a_loss():
+    with pytest.raises(TypeError, match="LBFGS: the closure has returned None"):
+        tg.optim.LBFGS([tg.tensor(1.0, requires_grad=True)]).step(lambda: None)
 
 
 @pytest.mark.parametrize("make, words", [

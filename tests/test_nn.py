@@ -113,6 +113,91 @@ def test_parameters_have_names_on_the_tape():
     assert net.own.name == "mine" and net[0].weight.name == "weight"
 
 
+class TestRegistering:
+    def test_a_parameter_that_is_frozen_from_the_start_is_one(self):
+        module = nn.Module()
+        module.table = pickle.loads(pickle.dumps(copy.copy(nn.Parameter(np.eye(2), requires_grad=False))))
+        assert list(module.state_dict()) == ["table"] and [name for name, _ in module.named_parameters()] == ["table"]
+        other = copy.deepcopy(module)
+        other.load_state_dict({"table": np.zeros((2, 2))})
+        assert module.requires_grad_().table.requires_grad and not other.table.data.any()
+
+    def test_an_optimiser_takes_what_is_frozen(self):
+        net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+        net[0].requires_grad_(False)
+        optimizer, before = tg.optim.Adam(copy.deepcopy(net).parameters()), net.state_dict()
+        optimizer = tg.optim.Adam(net.parameters())
+        for frozen in (True, False):
+            net[0].requires_grad_(not frozen)
+            optimizer.zero_grad()
+            net(np.ones((1, 2), "f4")).sum().backward()
+            optimizer.step()
+            assert (net[0].weight.data == before["0.weight"]).all() == frozen
+        assert (net[1].weight.data != before["1.weight"]).all()
+
+    @pytest.mark.parametrize("call, words", [
+        (lambda m: m.register_buffer("scale", np.ones(1)), "Two.register_buffer: there is an attribute scale already, float32"),
+        (lambda m: m.register_parameter("seen", nn.Parameter([1.0])), "register_parameter: there is an attribute seen already"),
+        (lambda m: m.register_parameter("training", nn.Parameter([1.0])), "there is an attribute training already, True"),
+        (lambda m: m.register_module("scale", nn.ReLU()), "register_module: there is an attribute scale already"),
+        (lambda m: m.register_buffer("inner", np.ones(1)), "there is an attribute inner already, Linear"),
+        (lambda m: nn.ModuleDict({"training": nn.ReLU()}), "there is an attribute training already")])
+    def test_names_that_are_taken(self, call, words):
+        module = Two()
+        before = list(module.state_dict())
+        with pytest.raises(ValueError, match=words):
+            call(module)
+        assert list(module.state_dict()) == before and module.training is True
+
+    def test_what_is_none_may_be_replaced(self):
+        module = Two()
+        module.register_parameter("none", nn.Parameter([1.0]))
+        module.register_buffer("seen", np.array(1))
+        module.register_module("same", nn.ReLU())
+        assert "none" in module.state_dict() and module.seen.item() == 1 and isinstance(module.same, nn.ReLU)
+        module.scale = None
+        module.register_buffer("scale", np.ones(1))
+        assert [name for name, _ in module.named_parameters(recurse=False)] == ["none"]
+        assert [name for name, _ in module.named_buffers()] == ["seen", "scratch", "scale"]
+
+    @pytest.mark.parametrize("part", [3, tg.relu, np.ones(2)])
+    def test_a_module_stays_one(self, part):
+        module = Two()
+        with pytest.raises(TypeError, match="assigned to the module inner; assign a module or None"):
+            module.inner = part
+        with pytest.raises(TypeError, match="Two.register_module: other is .*; give a module or None"):
+            module.register_module("other", part)
+        module.inner = None
+        assert module.inner is None and list(module.state_dict()) == ["scale", "seen", "same.weight", "same.bias"]
+
+    def test_a_copy_has_names_of_its_own(self):
+        module = Two()
+        other = copy.copy(module)
+        other.more = nn.Parameter([1.0])
+        del other.scale
+        assert [name for name, _ in module.named_parameters(recurse=False)] == ["scale"]
+        assert [name for name, _ in other.named_parameters(recurse=False)] == ["more"] and other.inner is module.inner
+
+    @pytest.mark.parametrize("make", [
+        lambda: nn.TransformerEncoderLayer(4, 2, 8), lambda: nn.TransformerEncoderLayer(4, 2, 8, activation=tg.tanh),
+        lambda: nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.GELU("tanh"), nn.LSTM(3, 2))])
+    def test_modules_are_pickled(self, make):
+        module = make()
+        other = pickle.loads(pickle.dumps(module))
+        assert repr(other) == repr(module) and getattr(other, "activation", None) is getattr(module, "activation", None)
+        for key, held in module.state_dict().items():
+            np.testing.assert_array_equal(other.state_dict()[key], held)
+
+    @pytest.mark.parametrize("zero", [lambda m: m.zero_grad(False), lambda m: m.scale.zero_grad(False),
+                                      lambda m: tg.optim.SGD([m.scale]).zero_grad(set_to_none=False)])
+    def test_gradients_of_zeros(self, zero):
+        module = Two()
+        module.scale.sum().backward()
+        zero(module)
+        np.testing.assert_array_equal(module.scale.grad, np.zeros(3, "f4"))
+        assert module.inner.weight.grad is None
+
+
 class TestState:
     def test_there_and_back(self):
         one, other = Two(), Two()
@@ -236,10 +321,29 @@ class TestContainers:
         net[0] = nn.Identity()
         assert [type(part).__name__ for part in net] == ["Identity", "ReLU", "Linear"]
         assert list(net.state_dict()) == ["2.weight", "2.bias"]
+        assert net.pop(1).extra_repr() == "" and [type(part).__name__ for part in net] == ["Identity", "Linear"]
+        net += [nn.ReLU()]
+        assert [type(part).__name__ for part in net + net[:1]] == ["Identity", "Linear", "ReLU", "Identity"]
+        del net[:2]
+        assert len(net) == 1 and isinstance(net + [nn.ReLU()], nn.Sequential)
+        net.extend(net).append(net[0])
         with pytest.raises(IndexError, match="Sequential: module 3 of 3"):
             net[3]
         with pytest.raises(TypeError, match="make it one, as nn.ReLU"):
             nn.Sequential(tg.relu)
+
+    def test_a_slice_keeps_the_names(self):
+        net = nn.Sequential({"up": nn.Linear(2, 3), "down": nn.Linear(3, 2)})
+        assert list(net[1:].state_dict()) == ["down.weight", "down.bias"] and net[1:][0] is net[1]
+        net = nn.Sequential(*[nn.Linear(2, 2) for _ in range(3)])[1:]
+        assert list(net.state_dict()) == ["1.weight", "1.bias", "2.weight", "2.bias"]
+        net.append(nn.Identity())
+        assert len(net) == 3 and net[1].weight.shape == (2, 2)
+
+    def test_what_is_there_twice(self):
+        part = nn.Linear(2, 2)
+        net = nn.Sequential(part, part)
+        assert len(net) == 2 and [name for name, _ in net.named_children()] == ["0"] and repr(net).count("Linear") == 2
 
     def test_lists_and_dictionaries(self):
         parts = nn.ModuleList([nn.Linear(2, 2)]).append(nn.Linear(2, 2))
@@ -249,8 +353,34 @@ class TestContainers:
         assert list(named.keys()) == [n for n, _ in named.items()] == ["b", "a"] and "a" in named and len(named) == 2
         del named["b"]
         assert not list(named.parameters()) and len(list(named.values())) == 1
+        assert isinstance(named.pop("a"), nn.ReLU) and not len(named)
+        named.update({"x": nn.ReLU(), "y": nn.ReLU()})
+        named.clear()
+        assert not len(named) and len(parts + parts) == 4 and isinstance(parts + parts, nn.ModuleList)
         with pytest.raises(TypeError, match="ModuleDict: 1.0 among"):
             named["c"] = 1.0
+
+
+    def test_lists_and_dictionaries_of_parameters(self):
+        own = nn.Parameter(np.ones(2))
+        scales = nn.ParameterList([own, np.zeros(3)])
+        scales += [tg.tensor([1.0])]
+        scales[1] = np.ones(4)
+        assert len(scales) == 3 and scales[0] is own and [x.shape for x in scales] == [(2,), (4,), (1,)]
+        assert list(scales.state_dict()) == ["0", "1", "2"] and all(x.requires_grad for x in scales) and len(scales[1:]) == 2
+        net = nn.Module()
+        net.scales, net.named = scales, nn.ParameterDict({"a": own})
+        net.named["b"] = np.zeros(1)
+        assert [name for name, _ in net.named_parameters()] == ["scales.0", "scales.1", "scales.2", "named.b"]
+        assert list(net.named.keys()) == ["a", "b"] and net.named.pop("a") is own and "a" not in net.named
+        net.named.clear()
+        assert not len(net.named) and list(pickle.loads(pickle.dumps(net)).state_dict()) == ["scales.0", "scales.1", "scales.2"]
+        with pytest.raises(ValueError, match="ParameterDict.register_parameter: the name 'a.b'"):
+            net.named["a.b"] = own
+        with pytest.raises(KeyError):
+            del net.named["c"]
+        with pytest.raises(IndexError):
+            scales[3]
 
 
 # Derivatives: a module, and inputs
@@ -303,6 +433,22 @@ def test_lengths_are_examples_by_themselves(name, bidirectional):
     assert not x.grad[2:, 1].any() and not x.grad[:, 2].any() and x.grad[:2, 1].all()
 
 
+@pytest.mark.parametrize("name", ["RNN", "GRU", "LSTM"])
+@pytest.mark.parametrize("behind", [np.nan, np.inf, 1e30])
+def test_what_is_behind_the_end_is_not_read(name, behind):
+    module, x = getattr(nn, name)(2, 3, bidirectional=True), normal(4, 2, 2).astype("f4")
+    found = []
+    for number in (0.0, behind):
+        x[2:, 0] = number
+        given = tg.tensor(x, requires_grad=True)
+        module.zero_grad()
+        output, last = module(given, lengths=[2, 4])
+        (output.sum() + sum((z * z).sum() for z in (last if name == "LSTM" else [last]))).backward()
+        found.append([output.data, given.grad, *[p.grad for p in module.parameters()]])
+    for one, other in zip(*found):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_dropout_is_of_training_only():
     x = np.ones((20, 30, 2), "f4")
     for module in (nn.Dropout(0.5), nn.Dropout1d(0.5), nn.Dropout2d(0.5)):
@@ -313,6 +459,19 @@ def test_dropout_is_of_training_only():
     one = nn.Dropout()(x)
     tg.manual_seed(1)
     np.testing.assert_array_equal(nn.Dropout()(x).data, one.data)
+
+
+@pytest.mark.parametrize("module, shape", [(nn.Dropout1d(), (4, 50)), (nn.Dropout1d(), (3, 4, 50)),
+                                           (nn.Dropout2d(), (3, 4, 5, 10))])
+def test_dropout_drops_whole_channels(module, shape):
+    z = module(np.ones(shape)).data.reshape(-1, 50)
+    assert set(z.min(1)) == {0.0, 2.0} and (z.min(1) == z.max(1)).all()
+
+
+def test_attention_without_queries():
+    attention = nn.MultiheadAttention(4, 2, add_bias_kv=True)
+    z, weights = attention(np.ones((0, 3, 4), "f4"), *[np.ones((5, 3, 4), "f4")] * 2)
+    assert z.shape == (0, 3, 4) and weights.shape == (3, 0, 6)
 
 
 def test_dropout_between_layers():
@@ -386,6 +545,22 @@ def test_vectors_of_parameters():
 
 
 @pytest.mark.parametrize("call, error, words", [
+    (lambda: nn.Linear(-1, 2), ValueError, "Linear: weight of shape \\(2, -1\\); lengths are integers"),
+    (lambda: nn.Linear(2.0, 3), ValueError, "Linear: weight of shape"),
+    (lambda: nn.GRUCell(2, -3), ValueError, "GRUCell: weight"),
+    (lambda: nn.MultiheadAttention(0, 1), ValueError, "embed_dim=0 in num_heads=1"),
+    (lambda: nn.MultiheadAttention(4, 2, dropout=2.0), ValueError, "MultiheadAttention: dropout=2.0"),
+    (lambda: nn.TransformerEncoderLayer(4, 2, activation=3), ValueError, "activation=3; it is 'relu', 'gelu', or a function"),
+    (lambda: nn.Conv2d(3, 4, 3, 2, "same", padding_mode="reflect"), ValueError,
+     "Conv2d: padding='same' with stride=\\(2, 2\\)"),
+    (lambda: nn.Conv1d(3, 4, 3, 2, "same"), ValueError, "Conv1d: padding='same' with stride"),
+    (lambda: nn.Conv1d(3, 4, 3, padding="full"), ValueError, "Conv1d: padding='full'; it is 'same', 'valid'"),
+    (lambda: nn.ConvTranspose1d(3, 4, 3, padding="same"), ValueError, "ConvTranspose1d: padding='same'; it is an integer"),
+    (lambda: nn.Upsample(3, recompute_scale_factor=True)(np.ones((1, 1, 2))), ValueError, "recompute_scale_factor with size"),
+    (lambda: nn.Dropout1d()(np.ones((2, 3, 4, 5))), ShapeError, "Dropout1d: input float64 \\(2, 3, 4, 5\\)"),
+    (lambda: nn.CrossEntropyLoss(ignore_index=1)([[1.0, 2.0]], [[0.5, 0.5]]), ValueError,
+     "ignore_index=1 with a target of dist"),
+    (lambda: nn.ModuleList([nn.ReLU()])["0"], TypeError, "integer"),
     (lambda: nn.Linear(2, 3)(np.ones((1, 3), "f4")), ShapeError, "linear: input float32 \\(1, 3\\), weight float32 \\(3, 2\\)"),
     (lambda: nn.Embedding(3, 2, padding_idx=3), IndexError, "Embedding: padding_idx=3 for 3 rows"),
     (lambda: nn.Conv2d(3, 4, 3, groups=2), ValueError, "Conv2d: 3 channels in and 4 out in 2 groups"),
@@ -433,6 +608,13 @@ def test_vectors_of_parameters():
 def test_errors(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+def test_a_norm_of_half_floats():
+    x = nn.Parameter(np.ones(3, "f2"))
+    x.grad = np.full(3, 300, "f2")
+    assert nn.utils.clip_grad_norm_([x], 1.0).item() == pytest.approx(300 * 3 ** 0.5, rel=1e-3)
+    np.testing.assert_allclose(x.grad, 3 ** -0.5, rtol=2e-3)
 
 
 def test_a_norm_that_is_not_finite():

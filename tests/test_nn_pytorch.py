@@ -219,7 +219,7 @@ def test_arguments_have_the_names_order_and_defaults_of_pytorch(name):
         assert list(ours) == ARGUMENTS[name].split()
         return
     theirs = arguments_of(getattr(torch.nn, name))
-    if name in ("Sequential", "ModuleList", "ModuleDict", "Identity"):
+    if name in ("Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict", "Identity"):
         return
     assert list(ours) == list(theirs)
     for key, default in theirs.items():
@@ -227,8 +227,17 @@ def test_arguments_have_the_names_order_and_defaults_of_pytorch(name):
             assert ours[key] == default, key
 
 
+def test_a_module_is_only_of_kinds_that_pytorchs_is_of():
+    """So that a program that asks for nn.Conv1d is not answered by a Conv2d."""
+    for one in NAMES:
+        for other in NAMES:
+            if issubclass(getattr(nn, one), getattr(nn, other)):
+                assert issubclass(getattr(torch.nn, one), getattr(torch.nn, other)), (one, other)
+
+
 def test_every_module_is_in_the_table():
-    assert set(NAMES) - {name for name, *_ in CASES} == {"Sequential", "ModuleList", "ModuleDict", "TransformerEncoder"}
+    assert set(NAMES) - {name for name, *_ in CASES} == {"Sequential", "ModuleList", "ModuleDict", "ParameterList",
+                                                           "ParameterDict", "TransformerEncoder"}
 
 
 # Recurrent networks over padded batches

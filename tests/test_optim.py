@@ -23,23 +23,23 @@ dtypes = pytest.mark.parametrize("dtype", ["f4", "f8"])
 
 def formula(optimiser, xs, gs_of_steps, lr=1e-3, momentum=0, weight_decay=None, nesterov=False, betas=(0.9, 0.999), eps=None,
             alpha=0.99, centered=False, lr_decay=0, initial_accumulator_value=0, momentum_decay=4e-3,
-            decoupled_weight_decay=False):
+            decoupled_weight_decay=False, dampening=0, amsgrad=False, maximize=False):
     """The papers' formulas in longdouble, one real parameter after the other."""
     weight_decay = (0.01 if optimiser is AdamW else 0) if weight_decay is None else weight_decay
     eps = (1e-10 if optimiser is Adagrad else 1e-8) if eps is None else eps
     results = []
     for k, x in enumerate(xs):
         x = np.array(x, np.longdouble)
-        v = m = b = np.zeros_like(x)
+        v = m = b = top = np.zeros_like(x)
         s, mus = np.full_like(x, initial_accumulator_value), np.longdouble(1)
         for t, gs in enumerate(gs_of_steps, 1):
-            g = gs[k].astype(np.longdouble)
+            g = gs[k].astype(np.longdouble) * (-1 if maximize else 1)
             if optimiser is AdamW or decoupled_weight_decay:
                 x = x - lr * weight_decay * x
             else:
                 g = g + weight_decay * x
             if optimiser is SGD:
-                v = momentum * v + g
+                v = momentum * v + g * (1 if t == 1 else 1 - dampening)
                 x = x - lr * (g + momentum * v if nesterov else v if momentum else g)
             elif optimiser is Adagrad:
                 s = s + g * g
@@ -57,7 +57,8 @@ def formula(optimiser, xs, gs_of_steps, lr=1e-3, momentum=0, weight_decay=None, 
                 x = x - lr * ahead / (np.sqrt(v / (1 - betas[1] ** t)) + eps)
             else:
                 m, v = betas[0] * m + (1 - betas[0]) * g, betas[1] * v + (1 - betas[1]) * g * g
-                x = x - lr * (m / (1 - betas[0] ** t)) / (np.sqrt(v / (1 - betas[1] ** t)) + eps)
+                top = np.maximum(top, v) if amsgrad else v
+                x = x - lr * (m / (1 - betas[0] ** t)) / (np.sqrt(top / (1 - betas[1] ** t)) + eps)
         results.append(x)
     return results
 
@@ -168,7 +169,7 @@ def test_float16(optimiser, options):
     """In float32, rounded at each step: an element whose gradient is 0 stays."""
     x = tg.tensor(np.ones(4, "f2"), requires_grad=True)
     descent = optimiser([x], **{"lr": 1e-3} | options | {"weight_decay": 0.0})
-    x.grad = np.array([0, 1, -1, 0.5], "f2")
+    x.grad = np.array([0, 1, -1, 0.5], "f2") * np.float16(-1 if options.get("maximize") else 1)
     descent.step()
     assert x.dtype == np.float16 and x.data[0] == 1 and x.data[1] < 1 < x.data[2]
 

@@ -33,13 +33,28 @@ class TestState:
         for x, y in zip(train(others, second, range(5, 10)), expected):
             np.testing.assert_array_equal(x, y)
 
+    def test_amsgrad_is_part_of_it(self):
+        x, = leaves([np.ones(2)])
+        optimiser = Adam([x], lr=0.5, amsgrad=True)
+        x.grad = np.ones(2)
+        optimiser.step()
+        saved = optimiser.state_dict()
+        assert list(saved["state"][0]) == ["steps", "m", "v", "v_max"]
+        optimiser.amsgrad = False
+        assert list(optimiser.state_dict()["state"][0]) == ["steps", "m", "v"]
+        optimiser.step()                                # by the kernel again
+        del saved["state"][0]["v_max"]
+        with pytest.raises(StateError, match="parameter 0 has steps, m, v, not steps, m, v, v_max"):
+            optimiser.load_state_dict(saved)
+
     def test_what_it_is(self):
         x, y = leaves([np.ones(2), np.ones((1, 2), "c8")])
         optimiser = Adam([x, y], lr=0.5)
         y.grad = np.full((1, 2), 1 + 2j, "c8")
         optimiser.step()
         saved = optimiser.state_dict()
-        assert saved["param_groups"] == [{"lr": 0.5, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0, "params": [0, 1]}]
+        assert saved["param_groups"] == [{"lr": 0.5, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0, "amsgrad": False,
+                                          "maximize": False, "params": [0, 1]}]
         assert [of["steps"] for of in saved["state"]] == [0, 1]
         assert saved["state"][1]["m"].dtype == np.complex64
         np.testing.assert_allclose(saved["state"][1]["m"], np.full((1, 2), 0.1 + 0.2j), rtol=1e-6)

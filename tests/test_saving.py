@@ -40,13 +40,23 @@ def test_arrays(path, value):
 
 
 @pytest.mark.parametrize("value", [
-    3, -2.5, True, None, "a text: ü", float("inf"), 0.1, 2 ** 200, [1, [2.0, "x"]], (1, (2, 3)), {"a": {"b": 1}, 2: (True,)},
+    3, -2.5, True, None, 1 - 2j, complex("inf"), "a text: ü",
+    float("inf"), 0.1, 2 ** 200, [1, [2.0, "x"]], (1, (2, 3)), {"a": {"b": 1}, 2: (True,)},
     [], {}, ()],
     ids=repr)
 def test_plain_values(path, value):
     tg.save(path, x=value)
     found = tg.load(path)["x"]
     assert found == value and type(found) is type(value)
+
+
+@pytest.mark.parametrize("value", [np.float32(2.5), np.float64(2.5), np.int64(3), np.complex64(1j), np.True_], ids=repr)
+def test_numpys_numbers(path, value):
+    tg.save(path, x=value)
+    found = tg.load(path, x=value.dtype.type(0))["x"]
+    assert found == value and type(found) is type(value)
+    with pytest.raises(StateError, match="x is .*, and a int16 is wanted"):
+        tg.load(path, x=np.int16(0))
 
 
 def test_structures_of_arrays(path):
@@ -298,3 +308,25 @@ class TestFiles:
         monkeypatch.delattr(os, "O_TMPFILE", raising=False)
         tg.save(path, k=2)
         assert tg.load(path)["k"] == 2 and path.stat().st_mode == mode and os.listdir(path.parent) == [path.name]
+
+
+def test_what_would_be_lost_is_refused(path):
+    tg.save(path, x=1)
+    for objects, error, words in [({"x": np.ma.array([1.0, 2.0], mask=[True, False])}, DtypeError, "its mask would be lost"),
+                                  ({"__metadata__": np.ones(2)}, ValueError, "save: __metadata__ is what safetensors calls")]:
+        with pytest.raises(error, match=words):
+            tg.save(path, **objects)
+    assert tg.load(path) == {"x": 1}
+
+
+def test_paths(path, tmp_path):
+    """A path of bytes, and a link, which leads to the file afterwards, too."""
+    tg.save(os.fsencode(path), x=1)
+    assert tg.load(os.fsencode(path)) == {"x": 1}
+    link = tmp_path / "last"
+    try:
+        link.symlink_to(path)
+    except OSError:
+        pytest.skip("no links here")
+    tg.save(link, x=2)
+    assert link.is_symlink() and tg.load(path) == {"x": 2} and sorted(os.listdir(tmp_path)) == ["last", path.name]

@@ -101,6 +101,14 @@ def test_dtypes_are_kept(dtype):
         assert z.dtype == dtype
 
 
+@pytest.mark.parametrize("dtype", ["i4", "u1", "i8", "f2"])
+def test_pythons_numbers_widen_nothing(dtype):
+    x = np.array([1, 2, 3], dtype)
+    for z, wanted in [(tg.masked_fill(x, x > 1, 7), [1, 7, 7]), (tg.scatter(x, 0, [1], 7), [1, 7, 3]),
+                      (tg.scatter_add(x, 0, [1], 7), [1, 9, 3]), (tg.masked_fill(x, x > 1, True), [1, 1, 1])]:
+        assert z.dtype == dtype and z.tolist() == wanted
+
+
 def test_an_input_that_does_not_count_is_not_read():
     assert tg.addmm(np.nan, np.ones((1, 1)), np.ones((1, 1)), beta=0).item() == 1
 
@@ -119,6 +127,8 @@ def test_the_distance_of_equal_rows_has_no_gradient():
     (lambda: tg.scatter(np.zeros(2, int), 0, [0], [0.5]), DtypeError, "scatter: a source float64"),
     (lambda: tg.index_add(X, 0, [0, 1], Y), ShapeError, "index_add: input"),
     (lambda: tg.masked_fill(X, Y, 0.0), DtypeError, "masked_fill: mask float64"),
+    (lambda: tg.masked_fill(np.arange(3), [True, False, True], 0.5), DtypeError, "masked_fill: a source float64"),
+    (lambda: tg.masked_fill(np.arange(3, dtype="u1"), [True, False, True], 300), OverflowError, "300 out of bounds for uint8"),
     (lambda: tg.masked_fill(X, Y > 0, Y), ShapeError, "masked_fill: value"),
     (lambda: tg.block_diag(A), ShapeError, "block_diag: float64 \\(2, 3, 4\\)"),
     (lambda: tg.addmm(X, X, X), ShapeError, "addmm: float64 \\(4, 5\\) and float64 \\(4, 5\\)"),

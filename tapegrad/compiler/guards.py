@@ -23,6 +23,7 @@ from collections import deque
 from collections.abc import Callable, Collection
 from functools import lru_cache, partial
 from math import copysign, isnan
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ IDENTICAL = (types.ModuleType, type, types.BuiltinFunctionType, np.ufunc, enum.E
              types.WrapperDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType)
 LIBRARIES = {*sys.stdlib_module_names, "numpy", "numba", "llvmlite", "scipy", "tapegrad"}
 USERS = "tapegrad.nn",                  # the code of modules is read as a user's
+WHOLE = {"__dict__", "vars", "attrgetter", "__getattribute__"}         # with which a code reads attributes of any name
 GLOBALS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS", "STORE_GLOBAL", "DELETE_GLOBAL"}   # of Python's dis
 
 
@@ -81,6 +83,7 @@ class Reader:
         self.objects: list[tuple[Any, str, set[str]]] = []
         self.fragile: list[Any] = []
         self.in_arguments = False
+        self.whole = self.whole_modules = False         # whether all attributes are read: of all objects, of networks' modules
         self.knows_tensors = False                      # whether the code can reach a tensor, or anything of tapegrad's
         self.count = 0
 
@@ -154,9 +157,8 @@ class Reader:
         self._reach()
 
     def _reach(self) -> None:
-        read = -1, -1
-        while read != (len(self.names), len(self.objects)):     # more names may be found with more code, and more objects
-            read = len(self.names), len(self.objects)
+        read: Any = None                                # more names may be found with more code, and more objects
+        while read != (read := (len(self.names), len(self.objects), self.whole, self.whole_modules)):
             for obj, at, seen in list(self.objects):
                 self._attributes(obj, at, seen)
 
@@ -234,6 +236,9 @@ class Reader:
         elif isinstance(x, (np.random.Generator, np.random.RandomState)) or kind.__module__ == "random":
             self._check(f"{v} is not {self._bound(x)}")
             self.fragile.append(x)
+        elif isinstance(x, attrgetter):
+            self._check(f"{v} is not {self._bound(x)}")
+            self.names |= {part for name in x.__reduce__()[1] for part in name.split(".")}     # type: ignore[union-attr]
         elif isinstance(x, Optimizer) or is_library(kind.__module__) and not hasattr(x, "__wrapped__"):
             self._check(f"{v} is not {self._bound(x)}")
             pythons = kind.__module__.split(".")[0] in sys.stdlib_module_names
@@ -315,7 +320,14 @@ class Reader:
         if code in self.codes or self.executed is not None and code not in self.executed:
             return
         self.codes.add(code)
-        self.names |= {*code.co_names, *[x for x in code.co_consts if isinstance(x, str) and x.isidentifier()]}
+        found = {*code.co_names, *[x for x in code.co_consts if isinstance(x, str) and x.isidentifier()]}
+        asked = computed_names(code) if "getattr" in found else ()
+        if found & WHOLE or not all([_is_fixed(space.get(name)) for name in asked]):
+            if str(space.get("__name__")).startswith(USERS):
+                self.whole_modules = True               # which is what the code of modules has in mind
+            else:
+                self.whole = True
+        self.names |= found
         names, imports = read_by(code)
         for name in names:
             if name in space:
@@ -355,9 +367,9 @@ class Reader:
 
     def _attributes(self, obj: Any, at: str, seen: set[str]) -> None:
         own = getattr(obj, "__dict__", {})
-        every = {"__dict__", "vars"} & self.names and not isinstance(obj, (type, types.ModuleType))
-        names = {*self.names, *own} if every else self.names
         kinds = () if isinstance(obj, (type, types.ModuleType)) else type(obj).__mro__
+        every = self.whole or self.whole_modules and any([kind.__module__.startswith(USERS) for kind in kinds])
+        names = {*self.names, *own} if every and kinds else self.names
         bases = obj.__mro__ if isinstance(obj, type) else ()
         for name in sorted(names - seen):
             seen.add(name)
@@ -394,6 +406,12 @@ class Reader:
             self.visit(value, expression, name)
 
 
+def _is_fixed(x: Any) -> bool:
+    """Whether x is a module, or an object of tapegrad's, whose attributes are not what is compared."""
+    home = type(x).__module__
+    return type(x) is types.ModuleType or home.split(".")[0] == "tapegrad" and is_library(home)
+
+
 def _slots(kind: type) -> Any:
     slots = vars(kind).get("__slots__", ())
     return (slots,) if isinstance(slots, str) else slots
@@ -411,6 +429,27 @@ def read_by(code: types.CodeType) -> tuple[tuple[str, ...], tuple[tuple[int, str
     names = dict.fromkeys([step.argval for step in steps if step.opname in GLOBALS])
     return tuple(names), tuple([(level.argval, step.argval) for level, step in zip(steps, steps[2:])
                                 if step.opname == "IMPORT_NAME"])
+
+
+@lru_cache(maxsize=1024)
+def computed_names(code: types.CodeType) -> list[str | None]:
+    """For each getattr of a code whose name does not stand in it, of what global it is an attribute, None where that can't be
+    seen. The arguments are followed on the stack, by what each step leaves there."""
+    steps = [step for step in dis.get_instructions(code) if step.opname not in ("EXTENDED_ARG", "CACHE")]
+    asked: list[str | None] = []
+    for i, step in enumerate(steps):
+        if step.opname not in GLOBALS or step.argval != "getattr":
+            continue
+        stack: list[Any] = []                           # the step that made each argument alone, or None
+        for step in steps[i + 1:]:
+            if step.opname in ("PRECALL", "CALL") and step.arg == len(stack) > 1 or "JUMP" in step.opname:
+                break
+            change = dis.stack_effect(step.opcode, step.arg, jump=False)
+            stack = [*stack, *[None] * (change - 1), step] if change > 0 else [*stack[:len(stack) + change - 1], None]
+        name, of = (stack[1], stack[0]) if step.opname in ("PRECALL", "CALL") and len(stack) == step.arg else (None, None)
+        if name is None or name.opname != "LOAD_CONST":
+            asked.append(of.argval if of is not None and of.opname in GLOBALS else None)
+    return asked
 
 
 def same_array(x: Any, y: Any) -> bool:

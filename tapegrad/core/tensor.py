@@ -19,13 +19,14 @@ from collections.abc import Callable
 from sys import _getframe, getrefcount
 from threading import get_ident
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 import numpy as np
 
 from tapegrad.core.entry import Entry, Handle, Leaf
 from tapegrad.core.foreign import asks_for_product, unknown
 from tapegrad.core.refcount import LONE_LOCAL
-from tapegrad.core.tape import listening, no_tensors, thread, tracer
+from tapegrad.core.tape import effect, listening, no_tensors, thread, tracer
 from tapegrad.errors import DtypeError, GradientError, ShapeError, VmapError, describe, refuse_masked
 
 _new: Any = object.__new__
@@ -49,6 +50,21 @@ def elements(x: Any) -> Any:
 
 def _set_grad(x: TensorBase, value: Any) -> None:
     x.grad = value
+
+
+# Leaves that have required a gradient, and no longer do.
+_frozen: WeakValueDictionary[int, TensorBase] = WeakValueDictionary()
+
+
+def is_frozen(x: Any) -> bool:
+    """Whether x is a tensor that has required a gradient, and no longer does: a parameter, which other tensors are not."""
+    return isinstance(x, TensorBase) and x._register is None and _frozen.get(id(x)) is x
+
+
+def _made_frozen(kind: type[T], value: Any, name: str | None) -> T:
+    x = kind(value, requires_grad=True, name=name)
+    x.requires_grad = False
+    return x
 
 
 class TensorBase(Handle):
@@ -264,6 +280,8 @@ class TensorBase(Handle):
             if not wanted:
                 raise GradientError("requires_grad: this tensor is a result on the tape; use .detach()")
         elif not wanted:
+            if self._register is not None:
+                _frozen[id(self)] = self
             self._register = None
         elif self._register is None:
             if self.dtype.kind not in "fc":
@@ -309,9 +327,10 @@ class TensorBase(Handle):
         if where is not None:
             where.grad = value
 
-    def zero_grad(self) -> None:
-        """Forget the accumulated gradient: `.grad` is None again."""
-        self.grad = None
+    @effect
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the accumulated gradient: `.grad` is None again, or, without set_to_none, zeros if there was one."""
+        self.grad = None if set_to_none or self.grad is None else np.zeros(self.shape, self.dtype)
 
     def retain_grad(self) -> None:
         """Have backward() keep the gradient of this result, too, in its `.grad`; after an item assignment, of the new value."""
@@ -406,4 +425,6 @@ class TensorBase(Handle):
     def __reduce__(self) -> Any:
         if type(self._register) is Entry:
             raise GradientError("a result on the tape can't be copied or pickled; use .detach() first")
+        if is_frozen(self):
+            return _made_frozen, (type(self), self._value, self.name)
         return type(self), (self._value, None, self.requires_grad, self.name)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tapegrad.data.sampling import BatchSampler
-from tapegrad.errors import ShapeError, StateError, describe
+from tapegrad.errors import DtypeError, ShapeError, StateError, describe
 from tapegrad.functions.joining import stack
 from tapegrad.functions.tensor import Tensor
 
@@ -27,7 +27,8 @@ def collate(items: list[Any]) -> Any:
         if len({len(item) for item in items}) > 1:
             raise ShapeError(f"collate: items of {', '.join(str(len(item)) for item in items)} parts; write a collate_fn for "
                              "them")
-        return type(first)([collate(list(parts)) for parts in zip(*items)])
+        parts = [collate(list(held)) for held in zip(*items)]
+        return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)      # a named tuple, or another
     if isinstance(first, dict):
         return {key: collate([item[key] for item in items]) for key in first}
     if isinstance(first, (np.ndarray, np.generic, Tensor)):
@@ -74,9 +75,12 @@ class DataLoader:
         return len(self.batch_sampler)
 
     def _batch(self, ids: Any) -> Any:
+        places = np.asarray(ids)
+        if places.size and places.dtype.kind not in "iu":
+            raise DtypeError(f"DataLoader: a batch of {describe(places)} by the batch_sampler; places of items are integers")
         if self.collate_fn is None and hasattr(self.dataset, "batch"):
-            return self.dataset.batch(np.asarray(ids, np.intp))
-        return (self.collate_fn or collate)([self.dataset[int(i)] for i in ids])
+            return self.dataset.batch(places.astype(np.intp, copy=False))
+        return (self.collate_fn or collate)([self.dataset[int(i)] for i in places])
 
     def __iter__(self) -> Iterator[Any]:
         skip, self._skip = self._skip, 0
@@ -115,6 +119,9 @@ class DataLoader:
         position = state_dict["position"]
         if not isinstance(position, int) or not 0 <= position < max(len(self), 1):
             raise StateError(f"DataLoader.load_state_dict: position={position} of {len(self)} batches")
+        if (state_dict["sampler"] is None) == hasattr(self.batch_sampler, "state_dict"):
+            raise StateError(f"DataLoader.load_state_dict: {type(self.batch_sampler).__name__} is no sampler like that of the "
+                             f"state, whose own state is {describe(state_dict['sampler'])}")
         if state_dict["sampler"] is not None:
             self.batch_sampler.load_state_dict(state_dict["sampler"])
         self._skip, self._position = position, 0

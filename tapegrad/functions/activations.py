@@ -22,7 +22,7 @@ from tapegrad.functions.arguments import (
     single_axis,
     value,
 )
-from tapegrad.functions.elementwise import absolute, astype, exp, greater, log, subtract, tanh, where
+from tapegrad.functions.elementwise import absolute, astype, exp, greater, less_equal, log, sign, subtract, tanh, where
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.reductions import sum
 from tapegrad.functions.shaping import reshape
@@ -259,7 +259,7 @@ def threshold(input: TensorLike, threshold: float, value: float) -> Tensor:
     tensor([0., 0., 2.])
     """
     x = as_tensor(input)
-    return where(greater(x, number("threshold", threshold)), x, number("threshold", value))
+    return where(less_equal(x, number("threshold", threshold)), number("threshold", value), x)     # NaN stays
 
 
 def hardshrink(input: TensorLike, lambd: float = 0.5) -> Tensor:
@@ -269,7 +269,7 @@ def hardshrink(input: TensorLike, lambd: float = 0.5) -> Tensor:
     tensor([-1.,  0.,  2.])
     """
     x = as_tensor(input)
-    return where(np.abs(value(x)) > number("hardshrink", lambd), x, 0.0)
+    return where(less_equal(absolute(x), number("hardshrink", lambd)), 0.0, x)
 
 
 def softshrink(input: TensorLike, lambd: float = 0.5) -> Tensor:
@@ -283,8 +283,7 @@ def softshrink(input: TensorLike, lambd: float = 0.5) -> Tensor:
     if not lambd >= 0:
         raise ValueError(f"softshrink: lambd={lambd}; it is at least 0")
     x = floats(input)
-    held = value(x)
-    return where(np.abs(held) > lambd, x - lambd * np.sign(held), 0.0)
+    return where(less_equal(absolute(x), lambd), 0.0, x - lambd * sign(x))
 
 
 def softmin(input: TensorLike, axis: int = -1) -> Tensor:

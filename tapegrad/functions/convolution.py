@@ -9,8 +9,6 @@ All raise ShapeError if shapes do not fit or the kernel is longer than the padde
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from tapegrad.core.record import recorded
@@ -20,7 +18,7 @@ from tapegrad.functions.elementwise import matmul
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.shaping import reshape
 from tapegrad.functions.tensor import Tensor
-from tapegrad.functions.windows import Widths, batched, check_spans, padded, per_axis, same_widths, unbatched, windows
+from tapegrad.functions.windows import batched, check_spans, padded, padding_widths, per_axis, unbatched, windows
 from tapegrad.typing import Shape, TensorLike
 
 
@@ -48,25 +46,12 @@ def _biased(z: Tensor, b: TensorLike | None, n: int) -> Tensor:
     return z if b is None else z + reshape(b, (-1,) + (1,) * n)
 
 
-def _padding(name: str, padding: Shape | str, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int],
-             n: int) -> Widths:
-    if padding == "valid":
-        return ((0, 0),) * n
-    if padding == "same":
-        if any(step != 1 for step in stride):
-            raise ValueError(f"{name}: padding='same' with stride={stride}; it needs a stride of 1")
-        return same_widths(kernel, dilation)
-    if isinstance(padding, str):
-        raise ValueError(f"{name}: padding={padding!r}; it is 'same', 'valid', or numbers")
-    return tuple([(width, width) for width in per_axis(name, "padding", padding, n, 0)])
-
-
 def _conv(name: str, n: int, x: TensorLike, W: TensorLike, b: TensorLike | None, stride: Shape, padding: Shape | str,
           dilation: Shape, groups: int) -> Tensor:
     x, single, W, count = _operands(name, x, W, b, groups, n, inputs=1, outputs=0)
     kernel, size = W.shape[2:], x.shape[2:]
     stride, dilation = per_axis(name, "stride", stride, n, 1), per_axis(name, "dilation", dilation, n, 1)
-    widths = _padding(name, padding, kernel, stride, dilation, n)
+    widths = padding_widths(name, padding, kernel, stride, dilation, n)
     check_spans(name, size, kernel, widths, dilation)
     z = recorded.convolution(x, W, 0.0 if b is None else b, stride, widths, dilation, int(groups))
     return unbatched(z, single)

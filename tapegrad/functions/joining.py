@@ -292,7 +292,7 @@ def pad(array: TensorLike, pad_width: Any, mode: Any = "constant", constant_valu
     """
     if mode not in _PAD_MODES:
         raise ValueError(f"pad: mode={mode!r}; it is one of {', '.join(_PAD_MODES)}")
-    held = value(array)
+    held = like(array)
     try:
         widths = np.broadcast_to(pad_width, (held.ndim, 2)).tolist()
         if mode != "constant":

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from tapegrad.core.record import drawn, recorded
-from tapegrad.core.tape import changing
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.activations import softmax
 from tapegrad.functions.arguments import (
@@ -27,7 +26,6 @@ from tapegrad.functions.arguments import (
     number,
     single_axis,
     static,
-    value,
     whole,
 )
 from tapegrad.functions.elementwise import absolute, matmul, maximum, positive, sqrt, where
@@ -35,6 +33,7 @@ from tapegrad.functions.generators import drawn_from
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.moments import squared_size
 from tapegrad.functions.reductions import max, mean, sum
+from tapegrad.functions.running import move
 from tapegrad.functions.shaping import matrix_transpose, reshape, transpose
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import Array, Axis, DTypeLike, Shape, TensorLike
@@ -57,7 +56,8 @@ def linear(input: TensorLike, weight: TensorLike, bias: TensorLike | None = None
 
 
 def one_hot(input: TensorLike, num_classes: int = -1, dtype: DTypeLike = np.float64) -> Tensor:
-    """(..., classes): 1 at the class of each integer and 0 elsewhere. Not differentiable. DtypeError for other dtypes.
+    """(..., classes): 1 at the class of each integer and 0 elsewhere. Not differentiable. DtypeError for other dtypes,
+    IndexError for a class that is not there.
 
     num_classes   by default one more than the greatest integer
 
@@ -68,7 +68,12 @@ def one_hot(input: TensorLike, num_classes: int = -1, dtype: DTypeLike = np.floa
     if like(input).dtype.kind not in "iu":
         raise DtypeError(f"one_hot: ids of {like(input).dtype}; integers are needed")
     classes = int(derived("most", lambda ids: ids.max(initial=-1), input)) + 1 if num_classes == -1 else num_classes
-    return as_tensor(derived("one_hot", lambda ids: np.eye(classes, dtype=dtype)[ids], input))
+    return as_tensor(derived("one_hot", partial(_one_hot, classes, dtype), input))
+
+
+def _one_hot(classes: int, dtype: DTypeLike, ids: Array) -> Array:
+    _check_ids("one_hot", classes, "classes", ids)
+    return np.eye(classes, dtype=dtype)[ids]
 
 
 def embedding(input: TensorLike, weight: TensorLike, padding_idx: int | None = None) -> Tensor:
@@ -87,7 +92,7 @@ def embedding(input: TensorLike, weight: TensorLike, padding_idx: int | None = N
     if W.ndim != 2:
         raise ShapeError(f"embedding: weight {describe(W)}; it is (rows, width)")
     rows = W.shape[0]
-    derived("checked", partial(_check_ids, rows), whole(input))
+    derived("checked", partial(_check_ids, "embedding", rows, "rows"), whole(input))
     z = getitem(W, input)
     if padding_idx is None:
         return z
@@ -97,9 +102,9 @@ def embedding(input: TensorLike, weight: TensorLike, padding_idx: int | None = N
     return where(padding, getitem(W.detach(), input), z)
 
 
-def _check_ids(rows: int, ids: Array) -> bool:
-    if ids.size and not (0 <= ids.min() and ids.max() < rows):
-        raise IndexError(f"embedding: ids from {ids.min()} to {ids.max()} for {rows} rows")
+def _check_ids(name: str, n: int, what: str, ids: Array) -> bool:
+    if ids.size and not (0 <= ids.min() and ids.max() < n):
+        raise IndexError(f"{name}: ids from {ids.min()} to {ids.max()} for {n} {what}")
     return True
 
 
@@ -235,19 +240,17 @@ def batch_norm(input: TensorLike, running_mean: Tensor | Array | None = None, ru
             z = recorded.batch_norm(x, *given, static(moments), float(eps))
         if running_mean is not None:
             for running in (running_mean, running_var):
+                if not isinstance(running, (Tensor, np.ndarray)) or running.dtype.kind not in "fc":
+                    raise DtypeError(f"batch_norm: running statistics {describe(running)}, which move in place; they are "
+                                     "arrays or tensors of floats")
                 check_constant("batch_norm", running)
-            _move(running_mean, middle, momentum)
-            _move(running_var, variance, momentum, count / (count - 1))
+            momentum = number("batch_norm", momentum)
+            move(running_mean, middle, momentum)
+            move(running_var, variance, momentum, count / (count - 1))
     else:
         x = x - reshape(as_tensor(running_mean), along)
         z = x / sqrt(reshape(as_tensor(running_var), along) + eps)
     return _scaled(z, *(None if p is None else reshape(p, along) for p in (weight, bias)))
-
-
-@changing(lambda running, *_: [running])
-def _move(running: Any, batch: Tensor, momentum: float, scale: float = 1.0) -> None:
-    held = running.data if isinstance(running, Tensor) else running
-    held += momentum * (scale * value(batch).reshape(held.shape) - held)
 
 
 def dropout(input: TensorLike, p: float = 0.5, training: bool = True, *,
@@ -322,9 +325,17 @@ def scaled_dot_product_attention(query: TensorLike, key: TensorLike, value: Tens
         raise ValueError("scaled_dot_product_attention: give attn_mask or is_causal, not both")
     scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
     scores = matmul(q * scale, matrix_transpose(k))
+    if attn_mask is not None:
+        _check_mask("scaled_dot_product_attention", attn_mask)
     if is_causal:
         attn_mask = np.tri(q.shape[-2], k.shape[-2], dtype=bool)
     return matmul(softmax(scores) if attn_mask is None else masked_softmax(scores, attn_mask), v)
+
+
+def _check_mask(name: str, mask: TensorLike) -> None:
+    """DtypeError for integers: 0 and 1, which would be added, are meant as booleans."""
+    if like(mask).dtype.kind in "iu":
+        raise DtypeError(f"{name}: a mask {describe(like(mask))}; it is booleans, as mask != 0, or floats that are added")
 
 
 def masked_softmax(input: TensorLike, mask: TensorLike, axis: int = -1) -> Tensor:
@@ -333,19 +344,25 @@ def masked_softmax(input: TensorLike, mask: TensorLike, axis: int = -1) -> Tenso
     mask   booleans, True where an element counts; or numbers that are added to the input, -inf where it does not count. It is
            broadcast against the input
 
-    Derivative: z (d - sum(d z)), also to a mask of numbers.
+    Derivative: z (d - sum(d z)), also to a mask of numbers. DtypeError for a mask of integers.
 
     >>> tg.masked_softmax([[0.0, 0.0, 5.0], [1.0, 2.0, 3.0]], [[True, True, False], [False, False, False]])
     tensor([[0.5, 0.5, 0. ],
             [0. , 0. , 0. ]])
     """
-    scores, held = floats(input), value(mask)
+    scores = floats(input)
     axis = single_axis("masked_softmax", scores, axis) - scores.ndim
-    if held.dtype.kind != "b":
+    _check_mask("masked_softmax", mask)
+    if like(mask).dtype.kind != "b":
         added = scores + mask
-        seeing = (value(added) != -np.inf).any(axis, keepdims=True)
+        seeing = derived("seeing", lambda x: (x != -np.inf).any(axis, keepdims=True), added)
         shares = softmax(added if all_true(seeing) else where(seeing, added, 0.0), axis)
     else:
-        seeing = np.broadcast_to(held, np.broadcast_shapes(held.shape, scores.shape)).any(axis, keepdims=True)
-        shares = softmax(where(held | ~seeing, scores, -np.inf), axis)
+        try:
+            full = np.broadcast_shapes(like(mask).shape, scores.shape)
+        except ValueError:
+            raise ShapeError(f"masked_softmax: a mask {describe(like(mask))} for scores {describe(scores)}") from None
+        seeing = derived("seeing", lambda shown: np.broadcast_to(shown, full).any(axis, keepdims=True), mask)
+        shown = derived("shown", lambda shown, seeing: shown | ~seeing, mask, seeing)
+        shares = softmax(where(shown, scores, -np.inf), axis)
     return shares if all_true(seeing) else where(seeing, shares, 0.0)

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from tapegrad.core.record import recorded
 from tapegrad.errors import DtypeError, ShapeError, describe
-from tapegrad.functions.arguments import as_tensor, floats, number, value
+from tapegrad.functions.arguments import as_tensor, derived, floats, like, number, value, whole
 from tapegrad.functions.elementwise import exp, log, logaddexp, maximum, square, where
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.joining import concatenate, stack
@@ -44,11 +46,16 @@ def gaussian_nll_loss(input: TensorLike, target: TensorLike, var: TensorLike, fu
         v = expand_dims(v, -1)
     if v.shape not in ((), x.shape, (*x.shape[:-1], 1)):
         raise ShapeError(f"gaussian_nll_loss: var {describe(v)} for an input {describe(x)}")
-    if not (value(v) >= 0).all():
-        raise ValueError(f"gaussian_nll_loss: a variance of {value(v).min()}; it is at least 0")
+    derived("checked", _check_variances, whole(v))
     v = maximum(v, eps)
     losses = 0.5 * (log(v) + square(x - target) / v)
     return reduced(losses + 0.5 * math.log(2 * math.pi) if full else losses, reduction)
+
+
+def _check_variances(v: Array) -> bool:
+    if not (v >= 0).all():
+        raise ValueError(f"gaussian_nll_loss: a variance of {v.min()}; it is at least 0")
+    return True
 
 
 def poisson_nll_loss(input: TensorLike, target: TensorLike, log_input: bool = True, full: bool = False, eps: float = 1e-8,
@@ -65,7 +72,7 @@ def poisson_nll_loss(input: TensorLike, target: TensorLike, log_input: bool = Tr
     x, target = pair("poisson_nll_loss", input, target, reduction)
     losses = exp(x) - target * x if log_input else x - target * log(x + number("poisson_nll_loss", eps))
     if full:
-        large = value(target) > 1
+        large = derived("large", lambda t: t > 1, target)
         t = where(large, target, 1.0)
         losses = losses + where(large, t * log(t) - t + 0.5 * log(2 * math.pi * t), 0.0)
     return reduced(losses, reduction)
@@ -80,11 +87,8 @@ def _lengths(name: str, given: TensorLike | Sequence[int], n: int, least: int, m
     return lengths.astype(np.intp)
 
 
-def _labels(targets: TensorLike, lengths: Array, blank: int, classes: int) -> Array:
+def _labels(lengths: Array, blank: int, classes: int, held: Array) -> Array:
     """(N, 2 S + 1): the labels of each example with blanks before, between and behind them."""
-    held = value(targets)
-    if held.dtype.kind not in "iu":
-        raise DtypeError(f"ctc_loss: targets {describe(held)}; integers are needed")
     n, longest = len(lengths), int(lengths.max(initial=0))
     inside = np.arange(longest) < lengths[:, None]
     labels = np.full((n, longest), blank)
@@ -103,6 +107,13 @@ def _labels(targets: TensorLike, lengths: Array, blank: int, classes: int) -> Ar
     extended = np.full((n, 2 * longest + 1), blank)
     extended[:, 1::2] = labels
     return extended
+
+
+def _skips(blank: int, dtype: Any, labels: Array) -> Array:
+    """What it costs to skip what is before a label: 0 past a blank, unless it stands between two equal labels."""
+    skips = np.zeros(labels.shape, bool)
+    skips[:, 2:] = (labels[:, 2:] != blank) & (labels[:, 2:] != labels[:, :-2])
+    return np.where(skips, 0.0, _IMPOSSIBLE).astype(dtype)
 
 
 def ctc_loss(log_probs: TensorLike, targets: TensorLike, input_lengths: TensorLike, target_lengths: TensorLike, blank: int = 0,
@@ -127,20 +138,22 @@ def ctc_loss(log_probs: TensorLike, targets: TensorLike, input_lengths: TensorLi
     single = logs.ndim == 2
     if single:
         logs = expand_dims(logs, 1)
-        targets = np.atleast_2d(value(targets))
+        targets = derived("targets", np.atleast_2d, targets)
     if logs.ndim != 3 or not logs.shape[0]:
         raise ShapeError(f"ctc_loss: log_probs {describe(logs)}; it is (T, N, classes) or (T, classes)")
     times, n, classes = logs.shape
+    if not 0 <= blank < classes:
+        raise IndexError(f"ctc_loss: blank={blank} for {classes} classes")
     ends = _lengths("input_lengths", input_lengths, n, 1, times)
     counts = _lengths("target_lengths", target_lengths, n, 0, np.iinfo(np.intp).max)
-    labels = _labels(targets, counts, blank, classes)
+    if like(targets).dtype.kind not in "iu":
+        raise DtypeError(f"ctc_loss: targets {describe(like(targets))}; integers are needed")
+    labels = derived("labels", partial(_labels, counts, blank, classes), targets)
     rows, places = np.arange(n), labels.shape[1]
     emitted = maximum(getitem(logs, (slice(None), rows[:, None], labels)), _IMPOSSIBLE)
 
     start = np.where(np.arange(places) < 2, 0.0, _IMPOSSIBLE).astype(logs.dtype)
-    skips = np.zeros(labels.shape, bool)                # past a blank, unless it stands between two equal labels
-    skips[:, 2:] = (labels[:, 2:] != blank) & (labels[:, 2:] != labels[:, :-2])
-    skips_cost = np.where(skips, 0.0, _IMPOSSIBLE).astype(logs.dtype)
+    skips_cost = derived("skips", partial(_skips, blank, logs.dtype), labels)
     barred = np.full((n, 2), _IMPOSSIBLE, logs.dtype)
 
     alpha = getitem(emitted, 0) + start
@@ -154,8 +167,8 @@ def ctc_loss(log_probs: TensorLike, targets: TensorLike, input_lengths: TensorLi
     last = getitem(alpha, (rows, 2 * counts))
     label = where(counts > 0, getitem(alpha, (rows, np.maximum(2 * counts - 1, 0))), _IMPOSSIBLE)
     losses = -logaddexp(last, label)
-    impossible = value(losses) > -_IMPOSSIBLE / 10
-    if impossible.any():
+    impossible = derived("impossible", lambda z: z > -_IMPOSSIBLE / 10, losses)
+    if bool(derived("some", np.any, whole(impossible))):
         losses = where(impossible, 0.0 if zero_infinity else math.inf, losses)
     if reduction == "mean":
         return mean(losses / np.maximum(counts, 1).astype(logs.dtype))

@@ -109,11 +109,15 @@ def binary_cross_entropy(input: TensorLike, target: TensorLike, weight: TensorLi
     tensor([0.69314718, 0.28768207])
     """
     p, target = pair("binary_cross_entropy", input, target, reduction)
-    held = value(whole(p))
-    if held.size and (held.min() < 0 or held.max() > 1):
-        raise ValueError(f"binary_cross_entropy: p from {held.min()} to {held.max()}; a probability is from 0 to 1")
+    derived("checked", _check_probabilities, whole(p))
     losses = -(target * log(maximum(p, _LEAST_PROBABILITY)) + (1 - target) * log(maximum(1 - p, _LEAST_PROBABILITY)))
     return reduced(losses if weight is None else losses * weight, reduction)
+
+
+def _check_probabilities(p: Array) -> bool:
+    if p.size and (p.min() < 0 or p.max() > 1):
+        raise ValueError(f"binary_cross_entropy: p from {p.min()} to {p.max()}; a probability is from 0 to 1")
+    return True
 
 
 def binary_cross_entropy_with_logits(input: TensorLike, target: TensorLike, weight: TensorLike | None = None,
@@ -147,7 +151,8 @@ def cross_entropy(input: TensorLike, target: TensorLike, reduction: str = "mean"
                       distribution over the classes for each row
     reduction         "mean" over the rows, "sum", or "none" for one loss per row
     weight            (classes,), the weight of each class; the mean over classes given as integers is then the weighted one
-    ignore_index      rows with this integer as their class have loss 0 and are not counted
+    ignore_index      rows with this integer as their class have loss 0 and are not counted; ValueError for one from 0 up with
+                      distributions
     label_smoothing   s from 0 to 1: the target is mixed with the uniform distribution, (1 - s) target + s / classes
     axis              of the classes: of up to two axes the last. Of more, 1 (N, classes, ...), which is PyTorch's layout, or -1
                       (N, ..., classes); ShapeError where it is not given and the shape of the target does not tell which
@@ -169,6 +174,9 @@ def cross_entropy(input: TensorLike, target: TensorLike, reduction: str = "mean"
         raise ValueError(f"cross_entropy: label_smoothing={label_smoothing}; it is from 0 to 1")
     classes = scores.shape[-1]
     if wanted.ndim == scores.ndim and wanted.dtype.kind == "f" and wanted.shape == _given_shape(scores, axis):
+        if ignore_index >= 0:
+            raise ValueError(f"cross_entropy: ignore_index={ignore_index} with a target of distributions {describe(wanted)}; "
+                             "it is for classes given as integers")
         target = target if axis is None else moveaxis(target, axis, -1)
         if label_smoothing:
             target = as_tensor(target) * (1 - label_smoothing) + label_smoothing / classes

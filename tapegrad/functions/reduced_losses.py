@@ -14,8 +14,9 @@ from tapegrad.typing import TensorLike
 
 def check_reduction(name: str, reduction: str, known: tuple[str, ...] = ("mean", "sum", "none")) -> None:
     """ValueError for a reduction that is not known."""
-    if reduction not in known:
-        raise ValueError(f"{name}: reduction={reduction!r}; it is {', '.join(map(repr, known[:-1]))} or {known[-1]!r}")
+    if not isinstance(reduction, str) or reduction not in known:
+        given = describe(reduction) if isinstance(reduction, (Tensor, np.ndarray)) else repr(reduction)
+        raise ValueError(f"{name}: reduction={given}; it is {', '.join(map(repr, known[:-1]))} or {known[-1]!r}")
 
 
 def reduced(losses: Tensor, reduction: str) -> Tensor:

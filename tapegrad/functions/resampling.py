@@ -80,6 +80,8 @@ def interpolate(input: TensorLike, size: Shape | None = None, scale_factor: floa
         raise ValueError(f"interpolate: align_corners with mode={mode!r}, which has no corners to align")
     if (size is None) == (scale_factor is None):
         raise ValueError("interpolate: give size or scale_factor, and not both")
+    if recompute_scale_factor and size is not None:
+        raise ValueError("interpolate: recompute_scale_factor with size, which is what it would recompute the factor from")
     factors: list[float | None] = [None] * n
     if scale_factor is not None:
         given = constant("interpolate", scale_factor)

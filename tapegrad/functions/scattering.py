@@ -6,13 +6,14 @@ source whose dtype the input does not hold, IndexError for a place that is not t
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from tapegrad.core.record import recorded
 from tapegrad.errors import DtypeError, ShapeError, describe
-from tapegrad.functions.arguments import as_tensor, constant, single_axis, value
+from tapegrad.functions.arguments import as_tensor, constant, derived, like, single_axis, static, value, whole
 from tapegrad.functions.elementwise import where
 from tapegrad.functions.indexing import getitem
 from tapegrad.functions.joining import concatenate, pad
@@ -23,16 +24,21 @@ from tapegrad.typing import Array, TensorLike
 
 def _integers(name: str, index: TensorLike, length: int) -> Array:
     """A copy of an index, which the tape may keep, of places from 0 to length - 1."""
-    ids = np.array(value(index))
-    if ids.dtype.kind not in "iu":
-        raise DtypeError(f"{name}: an index {describe(ids)}; integers are needed")
+    if like(index).dtype.kind not in "iu":
+        raise DtypeError(f"{name}: an index {describe(like(index))}; integers are needed")
+    derived("checked", partial(_check_places, name, length), whole(index))
+    return static(index)
+
+
+def _check_places(name: str, length: int, ids: Array) -> bool:
     if ids.size and not (0 <= ids.min() and ids.max() < length):
         raise IndexError(f"{name}: an index from {ids.min()} to {ids.max()} for an axis of length {length}")
-    return ids
+    return True
 
 
 def _source(name: str, x: Tensor, source: TensorLike) -> Tensor:
-    y = as_tensor(source, beside=x)
+    number = type(source) in (bool, int, float, complex)
+    y = Tensor(source, np.result_type(x.dtype, source)) if number else as_tensor(source)
     if not np.can_cast(y.dtype, x.dtype, "same_kind"):
         raise DtypeError(f"{name}: a source {describe(y)} for an input {describe(x)}; make one of them .astype() of the other")
     return y
@@ -66,7 +72,7 @@ def scatter(input: TensorLike, axis: int, index: TensorLike, src: TensorLike) ->
     >>> tg.grad(lambda x: (tg.scatter(np.zeros(3), 0, [2], x) * [1.0, 2.0, 3.0]).sum())(np.array([5.0]))
     array([3.])
     """
-    x, places, y = _operands("scatter", input, axis, index, src)
+    x, places, y = _operands("scatter", input, axis, value(index), src)     # what stays depends on the places themselves
     return recorded.setitem(x, y, places)
 
 
@@ -81,7 +87,7 @@ def scatter_add(input: TensorLike, axis: int, index: TensorLike, src: TensorLike
     array([3.])
     """
     x, places, y = _operands("scatter_add", input, axis, index, src)
-    shape = value(places[single_axis("scatter_add", x, axis)]).shape
+    shape = like(places[single_axis("scatter_add", x, axis)]).shape
     y = y if y.ndim else recorded.broadcast_to(y, shape)
     return x + recorded.scatter(y.astype(x.dtype), places, x.shape)
 
@@ -114,13 +120,13 @@ def masked_fill(input: TensorLike, mask: TensorLike, value: TensorLike) -> Tenso
     >>> tg.masked_fill([1.0, 2.0], [True, False], -np.inf)
     tensor([-inf,   2.])
     """
-    x, held = as_tensor(input), constant("masked_fill", mask)
-    if held.dtype.kind != "b":
-        raise DtypeError(f"masked_fill: mask {describe(held)}; booleans are needed, as mask != 0")
+    x = as_tensor(input)
+    if like(mask).dtype.kind != "b":
+        raise DtypeError(f"masked_fill: mask {describe(like(mask))}; booleans are needed, as mask != 0")
     filled = _source("masked_fill", x, value)
     if filled.ndim:
         raise ShapeError(f"masked_fill: value {describe(filled)}; it is a single number. For an array, use tg.where")
-    return where(held, filled, x)
+    return where(mask, filled, x)
 
 
 def diag_embed(input: TensorLike, offset: int = 0, axis1: int = -2, axis2: int = -1) -> Tensor:

@@ -69,3 +69,17 @@ def same_widths(kernel: Sequence[int], dilation: Sequence[int]) -> Widths:
     """The widths (before, after) with which an output is as long as the input."""
     totals = [step * (k - 1) for k, step in zip(kernel, dilation)]
     return tuple([(total // 2, total - total // 2) for total in totals])
+
+
+def padding_widths(name: str, padding: Shape | str, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int],
+                   n: int) -> Widths:
+    """What is put before and behind each axis; ValueError for what is no padding."""
+    if padding == "valid":
+        return ((0, 0),) * n
+    if padding == "same":
+        if any(step != 1 for step in stride):
+            raise ValueError(f"{name}: padding='same' with stride={stride}; it needs a stride of 1")
+        return same_widths(kernel, dilation)
+    if isinstance(padding, str):
+        raise ValueError(f"{name}: padding={padding!r}; it is 'same', 'valid', or numbers")
+    return tuple([(width, width) for width in per_axis(name, "padding", padding, n, 0)])

@@ -33,6 +33,13 @@ def adam(x: Any, g: Any, m: Any, v: Any, rate: Any, floor: Any, old_m: Any, new_
     return shrink * x - rate * m / (np.sqrt(v) + floor), m, v
 
 
+def amsgrad(x: Any, g: Any, m: Any, v: Any, v_max: Any, rate: Any, floor: Any, *others: Any) -> Any:
+    """The new (x, m, v, v_max): adam() with the greatest v so far in the place of v."""
+    _, m, v = adam(x, g, m, v, rate, floor, *others)
+    v_max = np.maximum(v_max, v)
+    return others[-1] * x - rate * m / (np.sqrt(v_max) + floor), m, v, v_max
+
+
 def without_bias(t: Any, lr: Any, beta1: Any, beta2: Any, eps: Any) -> Any:
     """(rate, floor) of step t: with them adam() moves by lr * m' / (sqrt(v') + eps), m' = m / (1 - beta1^t), v' likewise."""
     scale = (1 - beta2 ** t) ** 0.5

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from functools import wraps
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from tapegrad.functions import activations as F
-from tapegrad.functions.arguments import value
+from tapegrad.functions.arguments import like
 from tapegrad.functions.elementwise import tanh
 from tapegrad.functions.tensor import Tensor
 from tapegrad.nn.module import NEEDED, Module, Parameter, applied
@@ -59,23 +60,18 @@ GLU = applied("GLU", F.glu, "tg.glu: a sigmoid(b), where a and b are the two hal
               "tensor([1., 2.])", renamed={"dim": "axis"}, dim=-1)
 
 
-def _along(function: Any) -> Any:
+def _along(function: Callable[..., Tensor], input: TensorLike, axis: int | None) -> Tensor:
     """PyTorch's axis where none is given: 0 of one or three axes, else 1."""
-    @wraps(function)
-    def of(input: TensorLike, axis: int | None) -> Tensor:
-        default = 0 if value(input).ndim in (0, 1, 3) else 1
-        z: Tensor = function(input, default if axis is None else axis)
-        return z
-
-    return of
+    default = 0 if like(input).ndim in (0, 1, 3) else 1
+    return function(input, default if axis is None else axis)
 
 
-Softmax = applied("Softmax", _along(F.softmax),
+Softmax = applied("Softmax", partial(_along, F.softmax),
                   "tg.softmax along dim; where that is None, along 0 of one or three axes, else 1.",
                   "(dim=-1)([0.0, 0.0])", "tensor([0.5, 0.5])", renamed={"dim": "axis"}, dim=None)
-LogSoftmax = applied("LogSoftmax", _along(F.log_softmax), "tg.log_softmax along dim; see Softmax.", "(dim=-1)([0.0, 0.0])",
-                     "tensor([-0.69314718, -0.69314718])", renamed={"dim": "axis"}, dim=None)
-Softmin = applied("Softmin", _along(F.softmin), "tg.softmin along dim; see Softmax.", "(dim=-1)([0.0, 0.0])",
+LogSoftmax = applied("LogSoftmax", partial(_along, F.log_softmax), "tg.log_softmax along dim; see Softmax.",
+                     "(dim=-1)([0.0, 0.0])", "tensor([-0.69314718, -0.69314718])", renamed={"dim": "axis"}, dim=None)
+Softmin = applied("Softmin", partial(_along, F.softmin), "tg.softmin along dim; see Softmax.", "(dim=-1)([0.0, 0.0])",
                   "tensor([0.5, 0.5])",
                   renamed={"dim": "axis"}, dim=None)
 

@@ -13,7 +13,7 @@ from tapegrad.core.record import recorded
 from tapegrad.core.tape import tracer
 from tapegrad.errors import DtypeError, ShapeError, describe
 from tapegrad.functions.activations import gelu, relu, softmax
-from tapegrad.functions.arguments import as_tensor, value
+from tapegrad.functions.arguments import as_tensor, derived, like, value
 from tapegrad.functions.elementwise import matmul
 from tapegrad.functions.joining import concatenate
 from tapegrad.functions.layers import dropout as dropped
@@ -33,11 +33,10 @@ def _added(name: str, mask: TensorLike | None) -> Any:
     """What is added to the scores: a mask of numbers, or -inf where one of booleans, PyTorch's, is True."""
     if mask is None:
         return None
-    held = value(mask)
-    if held.dtype.kind == "b":
-        return np.where(held, -np.inf, 0.0)
-    if held.dtype.kind != "f":
-        raise DtypeError(f"{name}: a mask {describe(held)}; it is booleans, True where a key does not "
+    if like(mask).dtype.kind == "b":
+        return derived("added", lambda hidden: np.where(hidden, -np.inf, 0.0), mask)
+    if like(mask).dtype.kind != "f":
+        raise DtypeError(f"{name}: a mask {describe(like(mask))}; it is booleans, True where a key does not "
                          "count, or floats to be added")
     return mask
 
@@ -80,8 +79,10 @@ class MultiheadAttention(Module):
                  add_zero_attn: bool = False, kdim: int | None = None, vdim: int | None = None, batch_first: bool = False, *,
                  dtype: DTypeLike = np.float32) -> None:
         super().__init__()
-        if num_heads < 1 or embed_dim % num_heads:
+        if num_heads < 1 or embed_dim < 1 or embed_dim % num_heads:
             raise ValueError(f"MultiheadAttention: embed_dim={embed_dim} in num_heads={num_heads} parts; it must be a multiple")
+        if not 0 <= dropout <= 1:
+            raise ValueError(f"MultiheadAttention: dropout={dropout}; a probability is from 0 to 1")
         self.embed_dim, self.num_heads, self.dropout, self.batch_first = embed_dim, num_heads, dropout, batch_first
         self.kdim, self.vdim = embed_dim if kdim is None else kdim, embed_dim if vdim is None else vdim
         self.add_zero_attn = add_zero_attn
@@ -143,7 +144,7 @@ class MultiheadAttention(Module):
 
     def _heads(self, x: Tensor) -> Tensor:
         """(N, length, E) as (N, heads, length, E / heads)."""
-        return swapaxes(reshape(x, (*x.shape[:2], self.num_heads, -1)), 1, 2)
+        return swapaxes(reshape(x, (*x.shape[:2], self.num_heads, self.embed_dim // self.num_heads)), 1, 2)
 
     def _mask(self, shape: tuple[int, ...], more: int, attn_mask: TensorLike | None, key_padding_mask: TensorLike | None,
               is_causal: bool) -> Any:
@@ -153,17 +154,17 @@ class MultiheadAttention(Module):
         if is_causal and given is None:
             given = np.where(np.tri(queries, keys, dtype=bool), 0.0, -np.inf)
         if given is not None:
-            if value(given).shape not in ((queries, keys), (n * heads, queries, keys)):
-                raise ShapeError(f"MultiheadAttention: attn_mask {describe(value(given))}; it is ({queries}, {keys}) or "
+            if like(given).shape not in ((queries, keys), (n * heads, queries, keys)):
+                raise ShapeError(f"MultiheadAttention: attn_mask {describe(like(given))}; it is ({queries}, {keys}) or "
                                  f"({n * heads}, {queries}, {keys})")
-            given = reshape(given, (-1, queries, keys) if value(given).ndim == 2 else (n, heads, queries, keys))
+            given = reshape(given, (1, queries, keys) if like(given).ndim == 2 else (n, heads, queries, keys))
         if padding is not None:
-            if value(padding).shape != (n, keys):
-                raise ShapeError(f"MultiheadAttention: key_padding_mask {describe(value(padding))}; it is ({n}, {keys})")
+            if like(padding).shape != (n, keys):
+                raise ShapeError(f"MultiheadAttention: key_padding_mask {describe(like(padding))}; it is ({n}, {keys})")
             padding = reshape(padding, (n, 1, 1, keys))
             given = padding if given is None else given + padding
         if given is not None and more:
-            given = concatenate([given, np.zeros((*value(given).shape[:-1], more))], -1)
+            given = concatenate([given, np.zeros((*like(given).shape[:-1], more))], -1)
         return given
 
     def forward(self, query: TensorLike, key: TensorLike, value: TensorLike, key_padding_mask: TensorLike | None = None,
@@ -236,7 +237,7 @@ class TransformerEncoderLayer(Module):
                  activation: str | Callable[[Tensor], Tensor] = relu, layer_norm_eps: float = 1e-5, batch_first: bool = False,
                  norm_first: bool = False, bias: bool = True, *, dtype: DTypeLike = np.float32) -> None:
         super().__init__()
-        if isinstance(activation, str) and activation not in _ACTIVATIONS:
+        if activation not in _ACTIVATIONS if isinstance(activation, str) else not callable(activation):
             raise ValueError(f"TransformerEncoderLayer: activation={activation!r}; it is 'relu', 'gelu', or a function")
         self.self_attn = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, dtype=dtype)
         self.linear1 = Linear(d_model, dim_feedforward, bias, dtype=dtype)

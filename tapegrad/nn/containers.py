@@ -1,12 +1,16 @@
-"""Modules that hold modules: one after the other, or to be used by a forward that is written out."""
+"""Modules that hold modules, one after the other or to be used by a forward that is written out; or parameters."""
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
 from typing import Any, Self, overload
 
 from tapegrad.errors import describe
-from tapegrad.nn.module import Module
+from tapegrad.functions.tensor import Tensor
+from tapegrad.nn.module import Module, Parameter, is_parameter
+from tapegrad.typing import TensorLike
 
 
 def _module(of: Module, part: Any) -> Module:
@@ -19,13 +23,13 @@ class _Numbered(Module):
     """Modules under the names 0, 1, .."""
 
     def _fill(self, modules: Iterable[Module]) -> None:
-        for name in [name for name, _ in self.named_children()]:
+        for name in [name for name, _ in self._parts()]:
             delattr(self, name)
         for i, part in enumerate(modules):
             setattr(self, str(i), _module(self, part))
 
     def _inside(self) -> list[Module]:
-        return [part for _, part in self.named_children()]
+        return [part for _, part in self._parts()]
 
     def __len__(self) -> int:
         return len(self._inside())
@@ -40,28 +44,46 @@ class _Numbered(Module):
     def __getitem__(self, index: int | slice) -> Any:
         inside = self._inside()
         if isinstance(index, slice):
-            return Sequential(*inside[index]) if isinstance(self, Sequential) else ModuleList(inside[index])
-        if not -len(inside) <= index < len(inside):
+            return Sequential(dict(self._parts()[index])) if isinstance(self, Sequential) else ModuleList(inside[index])
+        if not -len(inside) <= operator.index(index) < len(inside):
             raise IndexError(f"{type(self).__name__}: module {index} of {len(inside)}")
         return inside[index]
 
     def __setitem__(self, index: int, module: Module) -> None:
-        names = [name for name, _ in self.named_children()]
+        names = [name for name, _ in self._parts()]
         setattr(self, names[index], _module(self, module))
 
-    def __delitem__(self, index: int) -> None:
+    def __delitem__(self, index: int | slice) -> None:
         inside = self._inside()
         del inside[index]
         self._fill(inside)
 
+    def __add__(self, other: Iterable[Module]) -> Self:
+        """The modules of both, in a new one of its kind."""
+        if not isinstance(other, Iterable):
+            return NotImplemented
+        made: Any = Sequential if isinstance(self, Sequential) else ModuleList
+        joined: Self = made().extend(self).extend(other)
+        return joined
+
+    def __iadd__(self, other: Iterable[Module]) -> Self:
+        return self.extend(other)
+
+    def pop(self, index: int = -1) -> Any:
+        """Take a module out, and return it; those behind it move up."""
+        module = self[index]
+        del self[index]
+        return module
+
     def append(self, module: Module) -> Self:
         """Put a module at the end; returns itself."""
-        setattr(self, str(len(self)), _module(self, module))
+        free = next(name for name in map(str, count(len(self))) if name not in vars(self))      # a slice has later names
+        setattr(self, free, _module(self, module))
         return self
 
     def extend(self, modules: Iterable[Module]) -> Self:
         """Put modules at the end; returns itself."""
-        for part in modules:
+        for part in list(modules):
             self.append(part)
         return self
 
@@ -134,19 +156,30 @@ class ModuleDict(Module):
         self.register_module(name, _module(self, module))
 
     def __getitem__(self, name: str) -> Any:
-        return dict(self.named_children())[name]
+        return dict(self._parts())[name]
 
     def __delitem__(self, name: str) -> None:
         delattr(self, name)
 
     def __contains__(self, name: object) -> bool:
-        return name in dict(self.named_children())
+        return name in dict(self._parts())
 
     def __len__(self) -> int:
-        return len(dict(self.named_children()))
+        return len(dict(self._parts()))
 
     def __iter__(self) -> Iterator[str]:
-        return iter(dict(self.named_children()))
+        return iter(dict(self._parts()))
+
+    def pop(self, name: str) -> Any:
+        """Take the module of a name out, and return it."""
+        module = self[name]
+        del self[name]
+        return module
+
+    def clear(self) -> None:
+        """Take all modules out."""
+        for name in list(self):
+            del self[name]
 
     def keys(self) -> Iterator[str]:
         """The names."""
@@ -154,8 +187,120 @@ class ModuleDict(Module):
 
     def values(self) -> Iterator[Module]:
         """The modules."""
-        return iter(dict(self.named_children()).values())
+        return iter(dict(self._parts()).values())
 
     def items(self) -> Iterator[tuple[str, Module]]:
         """(name, module) for each."""
-        return self.named_children()
+        return iter(self._parts())
+
+
+class _Parameters(Module):
+    """Parameters by name; what is none becomes one."""
+
+    def _put(self, name: str, parameter: TensorLike) -> None:
+        self.register_parameter(name, parameter if is_parameter(parameter) else Parameter(parameter))   # type: ignore[arg-type]
+
+    def __len__(self) -> int:
+        return len(self._parameters)
+
+    def extra_repr(self) -> str:
+        """The names, dtypes and shapes."""
+        return ", ".join(f"{name}: {describe(held)}" for name, held in self.named_parameters(remove_duplicate=False))
+
+
+class ParameterList(_Parameters):
+    """A list of parameters. Arrays and tensors that are none are copied into some.
+
+    >>> scales = tg.nn.ParameterList([np.ones(2), np.zeros(3)])
+    >>> scales, list(scales.state_dict())
+    (ParameterList(0: float64 (2,), 1: float64 (3,)), ['0', '1'])
+    """
+
+    def __init__(self, values: Iterable[TensorLike] = ()) -> None:
+        super().__init__()
+        self.extend(values)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return iter([vars(self)[name] for name in self._parameters])
+
+    @overload
+    def __getitem__(self, index: int) -> Tensor: ...
+    @overload
+    def __getitem__(self, index: slice) -> ParameterList: ...
+    def __getitem__(self, index: int | slice) -> Tensor | ParameterList:
+        return ParameterList(list(self)[index]) if isinstance(index, slice) else list(self)[index]
+
+    def __setitem__(self, index: int, parameter: TensorLike) -> None:
+        self._put(list(self._parameters)[index], parameter)
+
+    def __iadd__(self, values: Iterable[TensorLike]) -> Self:
+        return self.extend(values)
+
+    def append(self, value: TensorLike) -> Self:
+        """Put a parameter at the end; returns itself."""
+        self._put(str(len(self)), value)
+        return self
+
+    def extend(self, values: Iterable[TensorLike]) -> Self:
+        """Put parameters at the end; returns itself."""
+        for value in list(values):
+            self.append(value)
+        return self
+
+
+class ParameterDict(_Parameters):
+    """Parameters by name. Arrays and tensors that are none are copied into some.
+
+    >>> scales = tg.nn.ParameterDict({"up": np.ones(2), "down": np.zeros(3)})
+    >>> list(scales), scales["down"].shape
+    (['up', 'down'], (3,))
+    """
+
+    def __init__(self, parameters: Mapping[str, TensorLike] | Iterable[tuple[str, TensorLike]] = ()) -> None:
+        super().__init__()
+        self.update(parameters)
+
+    def update(self, parameters: Mapping[str, TensorLike] | Iterable[tuple[str, TensorLike]]) -> None:
+        """Put parameters under their names."""
+        for name, parameter in dict(parameters).items():
+            self[name] = parameter
+
+    def __setitem__(self, name: str, parameter: TensorLike) -> None:
+        self._put(name, parameter)
+
+    def __getitem__(self, name: str) -> Tensor:
+        return dict(self.items())[name]
+
+    def __delitem__(self, name: str) -> None:
+        if name not in self:
+            raise KeyError(name)
+        delattr(self, name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._parameters
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._parameters))
+
+    def pop(self, name: str) -> Tensor:
+        """Take the parameter of a name out, and return it."""
+        parameter = self[name]
+        del self[name]
+        return parameter
+
+    def clear(self) -> None:
+        """Take all parameters out."""
+        for name in self:
+            del self[name]
+
+    def keys(self) -> Iterator[str]:
+        """The names."""
+        return iter(self)
+
+    def values(self) -> Iterator[Tensor]:
+        """The parameters."""
+        return iter([vars(self)[name] for name in self])
+
+    def items(self) -> Iterator[tuple[str, Tensor]]:
+        """(name, parameter) for each."""
+        return iter([(name, vars(self)[name]) for name in self])

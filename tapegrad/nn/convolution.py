@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,10 +11,12 @@ from tapegrad.functions import convolution, pooling, resampling
 from tapegrad.functions.arguments import as_tensor
 from tapegrad.functions.joining import pad
 from tapegrad.functions.tensor import Tensor
-from tapegrad.functions.windows import per_axis, same_widths
+from tapegrad.functions.windows import Widths, padding_widths, per_axis
 from tapegrad.nn.module import NEEDED, Module, applied, drawn
 from tapegrad.typing import DTypeLike, Shape, TensorLike
 
+_CONVOLUTIONS = convolution.conv1d, convolution.conv2d, convolution.conv3d
+_TRANSPOSES = convolution.conv_transpose1d, convolution.conv_transpose2d, convolution.conv_transpose3d
 _PADDING_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
@@ -41,30 +42,44 @@ class _Convolution(Module):
         self.kernel_size = per_axis(name, "kernel_size", kernel_size, self.n, 1)
         self.stride, self.dilation = (per_axis(name, key, given, self.n, 1)
                                       for key, given in (("stride", stride), ("dilation", dilation)))
-        self.padding = padding if isinstance(padding, str) else per_axis(name, "padding", padding, self.n, 0)
+        self.padding: Any = padding
+        if self.transposed or not isinstance(padding, str):
+            self.padding = per_axis(name, "padding", padding, self.n, 0)        # type: ignore[arg-type]
+        else:
+            self._widths()                              # an error here, not at the first call
         channels = (in_channels, out_channels // groups) if self.transposed else (out_channels, in_channels // groups)
-        fan_in = channels[1] * math.prod(self.kernel_size)
         drawn(self, {"weight": (*channels, *self.kernel_size), "bias": (out_channels,) if bias else None},
-              1 / math.sqrt(fan_in) if fan_in else 0.0, dtype)
+              channels[1] * math.prod(self.kernel_size), dtype)
+
+    def _widths(self) -> Widths:
+        return padding_widths(type(self).__name__, self.padding, self.kernel_size, self.stride, self.dilation, self.n)
 
     def forward(self, input: TensorLike) -> Tensor:
         x, padding = as_tensor(input), self.padding
-        if self.padding_mode != "zeros" and padding != "valid":
-            widths = same_widths(self.kernel_size, self.dilation) if padding == "same" else [(w, w) for w in padding]
-            x = pad(x, ((0, 0),) * (x.ndim - self.n) + tuple(widths), _PADDING_MODES[self.padding_mode])
+        if self.padding_mode != "zeros":
+            x = pad(x, ((0, 0),) * (x.ndim - self.n) + self._widths(), _PADDING_MODES[self.padding_mode])
             padding = (0,) * self.n
-        convolved: Callable[..., Tensor] = getattr(convolution, f"conv{self.n}d")
-        return convolved(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        return _CONVOLUTIONS[self.n - 1](x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
     def extra_repr(self) -> str:
-        defaults = {"padding": (0,) * self.n, "dilation": (1,) * self.n, "groups": 1, "padding_mode": "zeros"}
-        more = [f"{key}={getattr(self, key)!r}" for key, default in defaults.items() if getattr(self, key) != default]
+        defaults = {"padding": (0,) * self.n, "output_padding": (0,) * self.n, "dilation": (1,) * self.n, "groups": 1,
+                    "padding_mode": "zeros"}
+        more = [f"{key}={held!r}" for key, default in defaults.items() if (held := vars(self).get(key, default)) != default]
         more += ["bias=False"] if self.bias is None else []
         return ", ".join([f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}",
                           *more])
 
 
-class Conv1d(_Convolution):
+class _Conv(_Convolution):
+    """A convolution."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: Shape, stride: Shape = 1, padding: Shape | str = 0,
+                 dilation: Shape = 1, groups: int = 1, bias: bool = True, padding_mode: str = "zeros", *,
+                 dtype: DTypeLike = np.float32) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, dtype)
+
+
+class Conv1d(_Conv):
     """tg.conv1d: (N, in_channels, length) or (in_channels, length), with a weight and a bias.
 
     weight         (out_channels, in_channels / groups, kernel), uniform on (-a, a) at first,
@@ -79,13 +94,8 @@ class Conv1d(_Convolution):
 
     n = 1
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: Shape, stride: Shape = 1, padding: Shape | str = 0,
-                 dilation: Shape = 1, groups: int = 1, bias: bool = True, padding_mode: str = "zeros", *,
-                 dtype: DTypeLike = np.float32) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, dtype)
 
-
-class Conv2d(Conv1d):
+class Conv2d(_Conv):
     """tg.conv2d, as Conv1d over two axes, each option a number or a pair.
 
     >>> tg.nn.Conv2d(3, 8, (3, 5), stride=2, padding=1)(np.ones((2, 3, 8, 9), "f4")).shape
@@ -95,7 +105,7 @@ class Conv2d(Conv1d):
     n = 2
 
 
-class Conv3d(Conv1d):
+class Conv3d(_Conv):
     """tg.conv3d, as Conv1d over three axes, each option a number or a triple.
 
     >>> tg.nn.Conv3d(1, 2, 3)(np.ones((1, 1, 4, 5, 6), "f4")).shape
@@ -105,7 +115,23 @@ class Conv3d(Conv1d):
     n = 3
 
 
-class ConvTranspose1d(_Convolution):
+class _ConvTranspose(_Convolution):
+    """A transposed convolution."""
+
+    transposed = True
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: Shape, stride: Shape = 1, padding: Shape = 0,
+                 output_padding: Shape = 0, groups: int = 1, bias: bool = True, dilation: Shape = 1,
+                 padding_mode: str = "zeros", *, dtype: DTypeLike = np.float32) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, dtype)
+        self.output_padding = per_axis(type(self).__name__, "output_padding", output_padding, self.n, 0)
+
+    def forward(self, input: TensorLike) -> Tensor:
+        return _TRANSPOSES[self.n - 1](input, self.weight, self.bias, self.stride, self.padding, self.output_padding,
+                                       self.groups, self.dilation)
+
+
+class ConvTranspose1d(_ConvTranspose):
     """tg.conv_transpose1d, with a weight (in_channels, out_channels / groups, kernel) and a bias.
 
     padding          elements taken off either side of the result
@@ -115,21 +141,10 @@ class ConvTranspose1d(_Convolution):
     (1, 2, 12)
     """
 
-    n, transposed = 1, True
-
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: Shape, stride: Shape = 1, padding: Shape = 0,
-                 output_padding: Shape = 0, groups: int = 1, bias: bool = True, dilation: Shape = 1,
-                 padding_mode: str = "zeros", *, dtype: DTypeLike = np.float32) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, dtype)
-        self.output_padding = per_axis(type(self).__name__, "output_padding", output_padding, self.n, 0)
-
-    def forward(self, input: TensorLike) -> Tensor:
-        convolved: Callable[..., Tensor] = getattr(convolution, f"conv_transpose{self.n}d")
-        return convolved(input, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups,
-                         self.dilation)
+    n = 1
 
 
-class ConvTranspose2d(ConvTranspose1d):
+class ConvTranspose2d(_ConvTranspose):
     """tg.conv_transpose2d, as ConvTranspose1d over two axes.
 
     >>> tg.nn.ConvTranspose2d(3, 2, 2, stride=2)(np.ones((1, 3, 4, 5), "f4")).shape
@@ -139,7 +154,7 @@ class ConvTranspose2d(ConvTranspose1d):
     n = 2
 
 
-class ConvTranspose3d(ConvTranspose1d):
+class ConvTranspose3d(_ConvTranspose):
     """tg.conv_transpose3d, as ConvTranspose1d over three axes.
 
     >>> tg.nn.ConvTranspose3d(1, 1, 2)(np.ones((1, 1, 2, 3, 4), "f4")).shape

@@ -32,7 +32,7 @@ class Linear(Module):
         super().__init__()
         self.in_features, self.out_features = in_features, out_features
         shapes = {"weight": (out_features, in_features), "bias": (out_features,) if bias else None}
-        drawn(self, shapes, 1 / math.sqrt(in_features) if in_features else 0.0, dtype)
+        drawn(self, shapes, in_features, dtype)
 
     def forward(self, input: TensorLike) -> Tensor:
         return linear(input, self.weight, self.bias)

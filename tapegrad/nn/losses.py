@@ -6,7 +6,8 @@ Where the function finds the axis of the classes by the shapes, the module has t
 
 from __future__ import annotations
 
-from functools import wraps
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from tapegrad.functions import distances, likelihoods, losses
@@ -22,14 +23,9 @@ class _Weighted(Applied):
     tensors = "weight", "pos_weight"
 
 
-def _classes_second(function: Any) -> Any:
-    @wraps(function)
-    def of(input: TensorLike, target: TensorLike, **options: Any) -> Tensor:
-        x = as_tensor(input)
-        z: Tensor = function(x, target, axis=1 if x.ndim > 2 else None, **options)
-        return z
-
-    return of
+def _classes_second(function: Callable[..., Tensor], input: TensorLike, target: TensorLike, **options: Any) -> Tensor:
+    x = as_tensor(input)
+    return function(x, target, axis=1 if x.ndim > 2 else None, **options)
 
 
 MSELoss = applied("MSELoss", losses.mse_loss, "tg.mse_loss: (x - target)^2.", "()([1.0, 2.0], [0.0, 0.0])", "tensor(2.5)",
@@ -48,12 +44,13 @@ BCEWithLogitsLoss = applied(
     "BCEWithLogitsLoss", losses.binary_cross_entropy_with_logits, "tg.binary_cross_entropy_with_logits: of sigmoid(x).",
     "()([0.0], [1.0])", "tensor(0.69314718)", base=_Weighted, weight=None, reduction="mean", pos_weight=None)
 CrossEntropyLoss = applied(
-    "CrossEntropyLoss", _classes_second(losses.cross_entropy),
+    "CrossEntropyLoss", partial(_classes_second, losses.cross_entropy),
     "tg.cross_entropy of scores (N, classes, ..), and classes (N, ..) as integers, or probabilities (N, classes, ..).",
     "()([[0.0, 0.0]], [1])", "tensor(0.69314718)", base=_Weighted, weight=None, ignore_index=-100, reduction="mean",
     label_smoothing=0.0)
 NLLLoss = applied(
-    "NLLLoss", _classes_second(losses.nll_loss), "tg.nll_loss of log-probabilities (N, classes, ..), and classes (N, ..).",
+    "NLLLoss", partial(_classes_second, losses.nll_loss),
+    "tg.nll_loss of log-probabilities (N, classes, ..), and classes (N, ..).",
     "()([[-0.5, -1.0]], [1])", "tensor(1.)", base=_Weighted, weight=None, ignore_index=-100, reduction="mean")
 KLDivLoss = applied("KLDivLoss", losses.kl_div, "tg.kl_div: target (log(target) - x) of log-probabilities x.",
                     "()([-1.0], [1.0])", "tensor(1.)", reduction="mean", log_target=False)

@@ -7,12 +7,14 @@ while it is frozen; the modules inside are the attributes that are modules. Name
 from __future__ import annotations
 
 import inspect
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
+from tapegrad.core.tensor import is_frozen
 from tapegrad.errors import DtypeError, ShapeError, StateError, describe
 from tapegrad.functions.arguments import value
 from tapegrad.functions.tensor import Tensor
@@ -23,13 +25,20 @@ from tapegrad.typing import Array, TensorLike
 def Parameter(data: TensorLike, requires_grad: bool = True) -> Tensor:
     """A tensor that requires a gradient, with a copy of the data: what a module that it is assigned to counts as a parameter.
 
-    It is a tg.Tensor like any other, and any leaf that requires a gradient counts. Data keep their dtype; DtypeError for
-    integers.
+    It is a tg.Tensor like any other, and any leaf counts that requires a gradient, or has done so before it was frozen, as with
+    requires_grad=False. Data keep their dtype; DtypeError for integers.
 
     >>> tg.nn.Parameter(np.zeros(2, "f4"))
     tensor([0., 0.], dtype=float32, requires_grad=True)
     """
-    return Tensor(value(data), requires_grad=requires_grad)
+    parameter = Tensor(value(data), requires_grad=True)
+    parameter.requires_grad = requires_grad
+    return parameter
+
+
+def is_parameter(x: Any) -> bool:
+    """Whether a module that x is assigned to counts it as a parameter."""
+    return isinstance(x, Tensor) and (x.requires_grad and x.is_leaf or is_frozen(x))
 
 
 def _name(tensor: Tensor | None, name: str) -> Tensor | None:
@@ -77,8 +86,12 @@ class Module:
         vars(module).update(training=True, _parameters={}, _buffers={})
         return module
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copy, or what is unpickled, notes its own names."""
+        vars(self).update(state, _parameters=dict(state["_parameters"]), _buffers=dict(state["_buffers"]))
+
     def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, Tensor) and value.requires_grad and value.is_leaf:
+        if is_parameter(value):
             self._buffers.pop(name, None)
             self._parameters[name] = None
             _name(value, name)
@@ -90,6 +103,8 @@ class Module:
                             f"nn.Parameter(..) or None, or write to {name}.data")
         elif name in self._buffers and value is not None and not isinstance(value, Tensor):
             raise TypeError(f"{type(self).__name__}: {describe(value)} assigned to the buffer {name}; assign a tensor or None")
+        elif value is not None and isinstance(vars(self).get(name), Module):
+            raise TypeError(f"{type(self).__name__}: {describe(value)} assigned to the module {name}; assign a module or None")
         super().__setattr__(name, value)
 
     def __delattr__(self, name: str) -> None:
@@ -103,27 +118,35 @@ class Module:
             raise TypeError(f"{type(self).__name__}.register_parameter: {name} is {describe(param)}; give a tensor or None")
         if param is not None and not param.is_leaf:
             raise ValueError(f"{type(self).__name__}.register_parameter: {name} is a result on the tape; use .detach()")
-        self._new_name("register_parameter", name)
+        self._new_name("register_parameter", name, name in self._parameters)
+        self._buffers.pop(name, None)
         self._parameters[name] = None
         vars(self)[name] = _name(param, name)
 
     def register_buffer(self, name: str, tensor: TensorLike | None, persistent: bool = True) -> None:
         """Assign a tensor that is part of the state, unless not persistent, but no parameter; or None for none."""
-        self._new_name("register_buffer", name)
+        self._new_name("register_buffer", name, name in self._buffers)
+        self._parameters.pop(name, None)
         self._buffers[name] = persistent
         vars(self)[name] = _name(tensor if isinstance(tensor, Tensor | None) else Tensor(tensor), name)
 
     def register_module(self, name: str, module: Module | None) -> None:
         """Assign a module under a name that need not be one of Python's."""
-        self._new_name("register_module", name)
+        if not isinstance(module, Module | None):
+            raise TypeError(f"{type(self).__name__}.register_module: {name} is {describe(module)}; give a module or None")
+        self._new_name("register_module", name, isinstance(vars(self).get(name), Module))
         setattr(self, name, module)
 
     add_module = register_module
 
-    def _new_name(self, method: str, name: str) -> None:
+    def _new_name(self, method: str, name: str, replaces: bool) -> None:
+        """ValueError for what is no name, and for that of an attribute, unless its like takes its place."""
         if not isinstance(name, str) or not name or "." in name or hasattr(type(self), name):
             raise ValueError(f"{type(self).__name__}.{method}: the name {name!r}; it is text without dots, "
                              "and not that of a method")
+        if not replaces and vars(self).get(name) is not None:
+            raise ValueError(f"{type(self).__name__}.{method}: there is an attribute {name} already, "
+                             f"{describe(vars(self)[name])}; delete it first")
 
     # Calling
 
@@ -136,13 +159,20 @@ class Module:
 
     # What is inside
 
-    def named_children(self) -> Iterator[tuple[str, Module]]:
+    def _parts(self) -> list[tuple[str, Module]]:
         """(name, module) for each attribute that is a module."""
-        return iter([(name, part) for name, part in vars(self).items() if isinstance(part, Module)])
+        return [(name, part) for name, part in vars(self).items() if isinstance(part, Module)]
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """(name, module) for each attribute that is a module; those that are there twice once."""
+        found: dict[int, tuple[str, Module]] = {}
+        for name, part in self._parts():
+            found.setdefault(id(part), (name, part))
+        return iter(found.values())
 
     def children(self) -> Iterator[Module]:
         """The modules among the attributes, each once."""
-        return iter({id(part): part for _, part in self.named_children()}.values())
+        return iter([part for _, part in self.named_children()])
 
     def named_modules(self, prefix: str = "", remove_duplicate: bool = True) -> Iterator[tuple[str, Module]]:
         """("", itself), and (dotted name, module) for all that are inside; those that are there twice once."""
@@ -154,7 +184,7 @@ class Module:
                 continue
             seen.add(id(module))
             found.append((name, module))
-            waiting += [(f"{name}.{part}" if name else part, inside) for part, inside in module.named_children()][::-1]
+            waiting += [(f"{name}.{part}" if name else part, inside) for part, inside in module._parts()][::-1]
         return iter(found)
 
     def modules(self) -> Iterator[Module]:
@@ -254,11 +284,10 @@ class Module:
         """Behave as outside of training: train(False)."""
         return self.train(False)
 
-    def zero_grad(self) -> None:
-        """Forget the gradients of all parameters: `.grad` is None again."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of all parameters: `.grad` is None again, or, without set_to_none, zeros where there was one."""
         for parameter in self.parameters():
-            if parameter.requires_grad:
-                parameter.grad = None
+            parameter.zero_grad(set_to_none)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Freeze all parameters, or have gradients computed for them again; returns itself."""
@@ -280,7 +309,7 @@ class Module:
         return ""
 
     def __repr__(self) -> str:
-        lines = [f"({name}): {part!r}".replace("\n", "\n  ") for name, part in self.named_children()]
+        lines = [f"({name}): {part!r}".replace("\n", "\n  ") for name, part in self._parts()]
         about, name = self.extra_repr(), type(self).__name__
         return f"{name}({about})" if not lines else f"{name}({about}\n  " + "\n  ".join(lines) + "\n)"
 
@@ -310,7 +339,8 @@ class Applied(Module):
 
     def options(self) -> dict[str, Any]:
         """The options under the names that the function has for them."""
-        return {theirs: getattr(self, ours) for ours, theirs in self.keywords.items()}
+        held = vars(self)                               # which tells a tracer that any attribute may be read
+        return {theirs: held[ours] for ours, theirs in self.keywords.items()}
 
     def forward(self, *inputs: Any) -> Any:
         """The function of the inputs."""
@@ -337,8 +367,12 @@ def applied(name: str, function: Callable[..., Any], text: str, call: str, shown
         "keywords": {key: (renamed or {}).get(key, key) for key in options if key not in unused}})
 
 
-def drawn(module: Module, shapes: Mapping[str, tuple[int, ...] | None], bound: float, dtype: Any) -> None:
-    """Give the module parameters of these shapes, uniform on (-bound, bound); none where the shape is None."""
+def drawn(module: Module, shapes: Mapping[str, tuple[int, ...] | None], fan_in: int, dtype: Any) -> None:
+    """Give the module parameters of these shapes, uniform on (-a, a), a = 1 / sqrt(fan_in); none where the shape is None."""
+    sizes = [(name, n) for name, shape in shapes.items() for n in shape or ()]
+    if wrong := [name for name, n in sizes if not isinstance(n, (int, np.integer)) or n < 0]:
+        raise ValueError(f"{type(module).__name__}: {wrong[0]} of shape {shapes[wrong[0]]}; lengths are integers of at least 0")
+    bound = 1 / math.sqrt(fan_in) if fan_in else 0.0
     for name, shape in shapes.items():
         if shape is None:
             module.register_parameter(name, None)

@@ -9,6 +9,8 @@ import numpy as np
 from tapegrad.errors import ShapeError, describe
 from tapegrad.functions.arguments import as_tensor
 from tapegrad.functions.layers import batch_norm, dropout, group_norm, layer_norm, rms_norm
+from tapegrad.functions.running import count
+from tapegrad.functions.shaping import expand_dims, squeeze
 from tapegrad.functions.tensor import Tensor
 from tapegrad.nn.module import Applied, Module, Parameter, applied
 from tapegrad.typing import DTypeLike, Shape, TensorLike
@@ -47,7 +49,7 @@ class _BatchNorm(Module):
                              f"{' or '.join(map(str, self.axes))} axes")
         momentum = self.momentum
         if self.training and self.num_batches_tracked is not None:
-            self.num_batches_tracked.data[...] += 1
+            count(self.num_batches_tracked)
             if momentum is None:
                 momentum = 1 / self.num_batches_tracked.item()
         tracked = self.running_mean is not None
@@ -188,11 +190,20 @@ def _of_channels(input: TensorLike, p: float, training: bool) -> Tensor:
     return x * dropout(np.ones((*x.shape[:2], *[1] * (x.ndim - 2)), x.dtype), p, training) if training else x
 
 
+def _of_channels_1d(input: TensorLike, p: float, training: bool) -> Tensor:
+    """Whole channels of (N, channels, length), or of one example (channels, length)."""
+    x = as_tensor(input)
+    if x.ndim not in (2, 3):
+        raise ShapeError(f"Dropout1d: input {describe(x)}; it is (N, channels, length) or (channels, length)")
+    return squeeze(_of_channels(expand_dims(x, 0), p, training), 0) if x.ndim == 2 else _of_channels(x, p, training)
+
+
 Dropout = applied(
     "Dropout", dropout, "tg.dropout in training: each element is 0 with probability p, and 1 / (1 - p) times itself else.",
     "(0.5).eval()([1.0, 2.0])", "tensor([1., 2.])", base=_InTraining, unused=("inplace",), p=0.5, inplace=False)
 Dropout1d = applied(
-    "Dropout1d", _of_channels, "Dropout of whole channels of (N, channels, length): all elements of one are dropped together.",
+    "Dropout1d", _of_channels_1d,
+    "Dropout of whole channels of (N, channels, length) or (channels, length): all elements of one are dropped together.",
     "().eval()([[[1.0, 2.0]]])", "tensor([[[1., 2.]]])", base=_InTraining, unused=("inplace",), p=0.5, inplace=False)
 Dropout2d = applied(
     "Dropout2d", _of_channels, "Dropout of whole channels of (N, channels, height, width).",

@@ -9,7 +9,6 @@ The other direction begins at its last time. That is what packed sequences are f
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, cast
 
@@ -93,7 +92,7 @@ class _Recurrent(Module):
                 shapes: dict[str, tuple[int, ...] | None] = {"weight_ih": (rows, width), "weight_hh": (rows, out)}
                 shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)} if bias else {}
                 shapes |= {"weight_hr": (proj_size, hidden_size)} if proj_size else {}
-                drawn(self, {key + suffix: shape for key, shape in shapes.items()}, 1 / math.sqrt(hidden_size), dtype)
+                drawn(self, {key + suffix: shape for key, shape in shapes.items()}, hidden_size, dtype)
 
     def _suffixes(self, layer: int) -> list[str]:
         return [f"_l{layer}", f"_l{layer}_reverse"][:1 + self.bidirectional]
@@ -115,7 +114,8 @@ class _Recurrent(Module):
                    ) -> tuple[list[Tensor], State]:
         """The outputs at each time, and the last state, of one direction of a layer."""
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
-        W_ih, W_hh, b_ih, b_hh, W_hr = [getattr(self, name + suffix, cast(Any, None)) for name in names]
+        held = vars(self)                               # which tells a tracer that any attribute may be read
+        W_ih, W_hh, b_ih, b_hh, W_hr = [cast(Any, held.get(name + suffix)) for name in names]
         step, products, W = _STEPS[self.step], linear(x, W_ih, b_ih), transpose(W_hh)
         project = None if W_hr is None else transpose(W_hr)
         outputs: list[Any] = [None] * x.shape[0]
@@ -146,6 +146,8 @@ class _Recurrent(Module):
                              f"({'N, T' if self.batch_first else 'T, N'}, {self.input_size}) with at least one time")
         times, n = x.shape[:2]
         alive = None if lengths is None else self._alive(lengths, times, n)
+        if alive is not None and not alive.all():
+            x = where(alive, x, 0.0)                    # what stands behind the end is not read, NaN neither
         starts = self._starts(hx, n, single, x.dtype if x.dtype.kind == "f" else np.dtype(float))
         finals: list[State] = []
         for layer in range(self.num_layers):
@@ -257,7 +259,7 @@ class _Cell(Module):
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
         rows, b = self.gates * hidden_size, (self.gates * hidden_size,) if bias else None
         drawn(self, {"weight_ih": (rows, input_size), "weight_hh": (rows, hidden_size), "bias_ih": b, "bias_hh": b},
-              1 / math.sqrt(hidden_size), dtype)
+              hidden_size, dtype)
 
     def forward(self, input: TensorLike, hx: Any = None) -> Any:
         x, name = as_tensor(input), type(self).__name__
@@ -277,7 +279,8 @@ class _Cell(Module):
         return new[0] if self.states == 1 else new
 
     def extra_repr(self) -> str:
-        return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
+        more = "" if self.step not in ("relu",) else ", nonlinearity='relu'"
+        return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False") + more
 
 
 class RNNCell(_Cell):

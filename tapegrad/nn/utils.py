@@ -29,6 +29,7 @@ def _with_gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
 def _size(g: Array, p: float) -> float:
     """The p-norm of an array, in float64 where that is a sum of float32."""
     x = np.abs(g.ravel())
+    x = x.astype(np.float32) if x.itemsize < 4 else x   # the squares of float16 are soon infinite
     if not x.size:
         return 0.0
     if p == math.inf:

@@ -16,6 +16,8 @@ class Adam(FusedOptimizer):
 
     m = beta1 * m + (1 - beta1) * g, m' = m / (1 - beta1^t) at the parameter's step t, and so for v, with beta2.
     weight_decay   adds weight_decay * x to g
+    amsgrad        take the greatest v so far in the place of v. Source: Reddi, Kale and Kumar (2018)
+    maximize       go up instead of down
     Source: Kingma and Ba, Adam: A Method for Stochastic Optimization (2015), algorithm 1.
 
     >>> x = tg.tensor([1.0, -2.0], requires_grad=True)
@@ -26,14 +28,16 @@ class Adam(FusedOptimizer):
     array([ 0.5, -1.5])
     """
 
-    kernel, means = "adam", ("m", "v")
+    kernel, beyond, means, more = "adam", "amsgrad", ("m", "v"), {"v_max": "amsgrad"}
     betas: tuple[float, float]
     eps: float
     weight_decay: float
+    amsgrad: bool
+    maximize: bool
 
-    def __init__(self, parameters: Parameters, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
-                 eps: float = 1e-8, weight_decay: float = 0.0) -> None:
-        super().__init__(parameters, lr, betas=betas, eps=eps, weight_decay=weight_decay)
+    def __init__(self, params: Parameters, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
+                 weight_decay: float = 0.0, amsgrad: bool = False, *, maximize: bool = False) -> None:
+        super().__init__(params, lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, maximize=maximize)
 
     def _numbers(self, group: Mapping[str, Any]) -> tuple[float, ...]:
         beta1, beta2 = group["betas"]
@@ -44,10 +48,10 @@ class Adam(FusedOptimizer):
         return float(group["weight_decay"]), 1.0
 
     def _moved(self, part: Part, k: int, t: int, x: Array, g: Array, *means: Array) -> Any:
-        m, v = means
         lr, beta1, beta2, eps, weight_decay, shrink = self._numbers(part.group)
         rate, floor = steps.without_bias(t, lr, beta1, beta2, eps)
-        return steps.adam(x, g, m, v, rate, floor, beta1, 1 - beta1, beta2, 1 - beta2, weight_decay, shrink)
+        step: Any = steps.adam if len(means) == 2 else steps.amsgrad
+        return step(x, g, *means, rate, floor, beta1, 1 - beta1, beta2, 1 - beta2, weight_decay, shrink)
 
 
 class AdamW(Adam):
@@ -64,9 +68,9 @@ class AdamW(Adam):
     array([ 0.45, -1.4 ])
     """
 
-    def __init__(self, parameters: Parameters, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
-                 eps: float = 1e-8, weight_decay: float = 0.01) -> None:
-        super().__init__(parameters, lr, betas, eps, weight_decay)
+    def __init__(self, params: Parameters, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
+                 weight_decay: float = 0.01, amsgrad: bool = False, *, maximize: bool = False) -> None:
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
 
     def _decay(self, group: Mapping[str, Any]) -> tuple[float, float]:
         return 0.0, 1 - float(group["lr"]) * float(group["weight_decay"])
@@ -80,6 +84,7 @@ class NAdam(FusedOptimizer):
 
     weight_decay             adds weight_decay * x to g
     decoupled_weight_decay   x shrinks to (1 - lr * weight_decay) * x first instead, as AdamW's does
+    maximize                 go up instead of down
     Source: Dozat, Incorporating Nesterov Momentum into Adam (2016), in PyTorch's form.
 
     >>> x = tg.tensor([1.0, -2.0], requires_grad=True)
@@ -96,11 +101,13 @@ class NAdam(FusedOptimizer):
     weight_decay: float
     momentum_decay: float
     decoupled_weight_decay: bool
+    maximize: bool
 
-    def __init__(self, parameters: Parameters, lr: float = 2e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-                 weight_decay: float = 0.0, momentum_decay: float = 4e-3, decoupled_weight_decay: bool = False) -> None:
-        super().__init__(parameters, lr, betas=betas, eps=eps, weight_decay=weight_decay, momentum_decay=momentum_decay,
-                         decoupled_weight_decay=decoupled_weight_decay)
+    def __init__(self, params: Parameters, lr: float = 2e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
+                 weight_decay: float = 0.0, momentum_decay: float = 4e-3, decoupled_weight_decay: bool = False, *,
+                 maximize: bool = False) -> None:
+        super().__init__(params, lr, betas=betas, eps=eps, weight_decay=weight_decay, momentum_decay=momentum_decay,
+                         decoupled_weight_decay=decoupled_weight_decay, maximize=maximize)
 
     def _moved(self, part: Part, k: int, t: int, x: Array, g: Array, *means: Array) -> Any:
         group, (m, v) = part.group, means

@@ -19,6 +19,7 @@ class RMSprop(FusedOptimizer):
     momentum       x -= lr * b instead, where b = momentum * b + g / (sqrt(v) + eps)
     centered       subtract the square of the running mean of g from v
     weight_decay   adds weight_decay * x to g
+    maximize       go up instead of down
     Source: Tieleman and Hinton (2012); Graves (2013) for centered.
 
     >>> x = tg.tensor([1.0, -2.0], requires_grad=True)
@@ -35,10 +36,12 @@ class RMSprop(FusedOptimizer):
     weight_decay: float
     momentum: float
     centered: bool
+    maximize: bool
 
-    def __init__(self, parameters: Parameters, lr: float = 0.01, alpha: float = 0.99, eps: float = 1e-8,
-                 weight_decay: float = 0.0, momentum: float = 0.0, centered: bool = False) -> None:
-        super().__init__(parameters, lr, alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum, centered=centered)
+    def __init__(self, params: Parameters, lr: float = 0.01, alpha: float = 0.99, eps: float = 1e-8, weight_decay: float = 0.0,
+                 momentum: float = 0.0, centered: bool = False, *, maximize: bool = False) -> None:
+        super().__init__(params, lr, alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum, centered=centered,
+                         maximize=maximize)
 
     def _moved(self, part: Part, k: int, t: int, x: Array, g: Array, *means: Array) -> Any:
         square, velocity, mean = means
@@ -53,6 +56,7 @@ class Adagrad(FusedOptimizer):
 
     initial_accumulator_value   s at the start
     weight_decay                adds weight_decay * x to g
+    maximize                    go up instead of down
     Source: Duchi, Hazan and Singer (2011).
 
     >>> x = tg.tensor([1.0, -2.0], requires_grad=True)
@@ -68,11 +72,12 @@ class Adagrad(FusedOptimizer):
     weight_decay: float
     initial_accumulator_value: float
     eps: float
+    maximize: bool
 
-    def __init__(self, parameters: Parameters, lr: float = 0.01, lr_decay: float = 0.0, weight_decay: float = 0.0,
-                 initial_accumulator_value: float = 0.0, eps: float = 1e-10) -> None:
-        super().__init__(parameters, lr, lr_decay=lr_decay, weight_decay=weight_decay,
-                         initial_accumulator_value=initial_accumulator_value, eps=eps)
+    def __init__(self, params: Parameters, lr: float = 0.01, lr_decay: float = 0.0, weight_decay: float = 0.0,
+                 initial_accumulator_value: float = 0.0, eps: float = 1e-10, *, maximize: bool = False) -> None:
+        super().__init__(params, lr, lr_decay=lr_decay, weight_decay=weight_decay,
+                         initial_accumulator_value=initial_accumulator_value, eps=eps, maximize=maximize)
 
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:
         known = len(vars(self).get("parts", ()))

@@ -28,6 +28,7 @@ class Part:
     group      the group, with its hyperparameters
     at         the parameters' places among all
     means      running means by name: arrays of all parameters, one behind the other
+    more       those that only some hyperparameter asks for, from their first use on
     offsets    those of parameter k are offsets[k] .. offsets[k + 1] of it
     steps      how many each parameter has made
     numbers    what else is remembered by name: a number for each parameter
@@ -38,14 +39,16 @@ class Part:
         self.kernel, self.group, self.dtype, self.at, self.parameters = kernel, group, dtype, at, parameters
         self.nbytes = [parameter._value.nbytes for parameter in parameters]
         self.offsets = np.array([0, *accumulate(n // dtype.itemsize for n in self.nbytes)], np.int64)
-        self.means = {name: np.zeros(self.offsets[-1], dtype) for name in means}
+        self.means, self.more = {name: np.zeros(self.offsets[-1], dtype) for name in means}, dict[str, Array]()
         self.steps = np.zeros(len(at), np.int64)
         self.numbers = {name: np.full(len(at), start) for name, start in numbers.items()}
 
     def part(self, name: str, k: int) -> Array:
         """A running mean of parameter k, in its dtype and shape: a view."""
-        x = self.parameters[k]
-        mean: Array = self.means[name][self.offsets[k]:self.offsets[k + 1]].view(x.dtype).reshape(x.shape)
+        x, held = self.parameters[k], self.means.get(name)
+        if held is None:
+            held = self.more.setdefault(name, np.zeros(self.offsets[-1], self.dtype))
+        mean: Array = held[self.offsets[k]:self.offsets[k + 1]].view(x.dtype).reshape(x.shape)
         return mean
 
 
@@ -63,10 +66,17 @@ class FusedOptimizer(Optimizer):
     A subclass names its running means, the numbers that it remembers with their values at the start, and its kernel, if it
     has one; then it defines _numbers(group), the last arguments of the kernel. It defines _moved(part, k, t, x, g, *means),
     the new x and means of the k-th parameter of a part at its step t, on arrays of real numbers.
+
+    beyond   the hyperparameter with which a group has no kernel, if there is one
+    more     running means by name, with the hyperparameters that ask for them
+
+    With the hyperparameter maximize the steps are those of -g.
     """
 
     kernel: ClassVar[str | None] = None
+    beyond: ClassVar[str | None] = None
     means: ClassVar[tuple[str, ...]]
+    more: ClassVar[Mapping[str, str]] = {}
     numbers: ClassVar[Mapping[str, float]] = {}
 
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:
@@ -80,6 +90,9 @@ class FusedOptimizer(Optimizer):
         known = vars(self)
         known.setdefault("parts", []).extend(parts)
         known.setdefault("_places", {}).update({i: (part, k) for part in parts for k, i in enumerate(part.at)})
+
+    def _means(self, group: Mapping[str, Any]) -> list[str]:
+        return [*self.means, *[name for name, wanted in self.more.items() if group[wanted]]]
 
     def _numbers(self, group: Mapping[str, Any]) -> tuple[float, ...]:
         raise NotImplementedError
@@ -95,7 +108,9 @@ class FusedOptimizer(Optimizer):
         """
         loss = None if closure is None else self._called(closure)
         for part in self.parts:
-            kernel = None if part.kernel is None else fused(part.kernel, part.dtype)
+            plain = part.kernel is None or part.group.get(self.beyond)
+            kernel = None if plain else fused(part.kernel, part.dtype)
+            maximize = part.group.get("maximize")
             arrays: list[Array | None] = []             # the kernel's, in a tuple: x and g by turns, or None twice
             for k, parameter in enumerate(part.parameters):
                 g = parameter.grad
@@ -105,6 +120,8 @@ class FusedOptimizer(Optimizer):
                 x = parameter._lend()
                 if type(g) is not ndarray or g.base is not None or not g.flags.carray:      # a view might overlap x
                     g = np.array(g._value if isinstance(g, Tensor) else g, x.dtype, order="C")
+                if maximize:
+                    g = np.asarray(-g)
                 if not x.nbytes == g.nbytes == part.nbytes[k]:
                     raise ShapeError(f"{type(self).__name__}: a gradient {describe(g)} for a parameter {describe(x)}")
                 if kernel and x.flags.carray:
@@ -118,7 +135,7 @@ class FusedOptimizer(Optimizer):
 
     def _step_on_arrays(self, part: Part, k: int, x: Array, g: Array) -> None:
         t = int(part.steps[k]) + 1
-        x, g, *means = map(reals, (x, g.reshape(x.shape), *(part.part(name, k) for name in self.means)))
+        x, g, *means = map(reals, (x, g.reshape(x.shape), *(part.part(name, k) for name in self._means(part.group))))
         wide = np.result_type(x, np.float32)
         news = self._moved(part, k, t, *(array.astype(wide, copy=False) for array in (x, g, *means)))
         for old, new in zip((x, *means), news):
@@ -128,16 +145,17 @@ class FusedOptimizer(Optimizer):
     def _state(self, i: int) -> dict[str, Any]:
         part, k = self._places[i]
         numbers = {name: float(held[k]) for name, held in part.numbers.items()}
-        return {"steps": int(part.steps[k]), **numbers, **{name: part.part(name, k).copy() for name in self.means}}
+        return {"steps": int(part.steps[k]), **numbers, **{name: part.part(name, k).copy()
+                                                                   for name in self._means(part.group)}}
 
-    def _check_state(self, i: int, state: Mapping[str, Any], name: str) -> None:
+    def _check_state(self, i: int, state: Mapping[str, Any], group: Mapping[str, Any], name: str) -> None:
         part, k = self._places[i]
-        wanted_names = ("steps", *self.numbers, *self.means)
+        wanted_names = ("steps", *self.numbers, *self._means(group))
         if set(state) != set(wanted_names):
             raise StateError(f"{name}: parameter {i} has {', '.join(state)}, not {', '.join(wanted_names)}")
         if state["steps"] < 0:
             raise StateError(f"{name}: parameter {i} has made {state['steps']} steps")
-        for mean in self.means:
+        for mean in self._means(group):
             wanted, found = part.part(mean, k), np.asarray(state[mean])
             for error, same in ((ShapeError, found.shape == wanted.shape), (DtypeError, found.dtype == wanted.dtype)):
                 if not same:
@@ -148,5 +166,5 @@ class FusedOptimizer(Optimizer):
         part.steps[k] = state["steps"]
         for name in self.numbers:
             part.numbers[name][k] = state[name]
-        for mean in self.means:
+        for mean in state.keys() - {"steps", *self.numbers}:
             part.part(mean, k)[...] = state[mean]

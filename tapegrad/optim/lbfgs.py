@@ -115,10 +115,10 @@ class LBFGS(Optimizer):
     array([1., 1.])
     """
 
-    def __init__(self, parameters: Parameters, lr: float = 1.0, max_iter: int = 20, max_eval: int | None = None,
+    def __init__(self, params: Parameters, lr: float = 1.0, max_iter: int = 20, max_eval: int | None = None,
                  tolerance_grad: float = 1e-7, tolerance_change: float = 1e-9, history_size: int = 100,
                  line_search_fn: str | None = None) -> None:
-        super().__init__(parameters, lr, max_iter=max_iter, max_eval=max_iter * 5 // 4 if max_eval is None else max_eval,
+        super().__init__(params, lr, max_iter=max_iter, max_eval=max_iter * 5 // 4 if max_eval is None else max_eval,
                          tolerance_grad=tolerance_grad, tolerance_change=tolerance_change, history_size=history_size,
                          line_search_fn=line_search_fn)
         if len(self.param_groups) > 1:
@@ -172,6 +172,8 @@ class LBFGS(Optimizer):
         if closure is None:
             raise TypeError("LBFGS: step() without a closure, which computes the loss again; see the example of tg.optim.LBFGS")
         first, memory, lr = self._called(closure), self._memory, float(self.lr)
+        if first is None:
+            raise TypeError("LBFGS: the closure has returned None; it returns the loss")
         loss, g, evaluations = float(getattr(first, "_value", first)), self._gradient(), 1
         if np.abs(g).max(initial=0) <= self.tolerance_grad:
             return first

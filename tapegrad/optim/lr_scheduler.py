@@ -24,13 +24,20 @@ __all__ = ["CosineAnnealingLR", "ExponentialLR", "LRScheduler", "LambdaLR", "Lin
            "ReduceLROnPlateau", "SequentialLR", "StepLR"]
 
 
+def _of_groups(name: str, argument: str, given: Any, count: int) -> list[Any]:
+    """One value for each group, of one for all or of a list."""
+    values = list(given) if isinstance(given, (list, tuple)) else [given] * count
+    if len(values) != count:
+        raise ValueError(f"{name}: {len(values)} values of {argument} for {count} groups of parameters")
+    return values
+
+
 class LRScheduler:
     """What is common to the schedulers: a subclass defines rate(base, epoch).
 
     base_lrs     the rates of the groups at first
-    last_epoch   the step at which the rates are those of the optimiser; given to the constructor,
-    the step before the first one,
-                 to go on from there
+    last_epoch   the step at which the rates are those of the optimiser; given to the constructor, the step before the first
+                 one, to go on from there: the groups have "initial_lr" then, and the rate of that step or already of the next
 
     >>> class Halved(tg.optim.lr_scheduler.LRScheduler):
     ...     def rate(self, base, epoch):
@@ -49,12 +56,18 @@ class LRScheduler:
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"{type(self).__name__}: {describe(optimizer)}; an optimiser is needed")
         self.optimizer, self.last_epoch = optimizer, last_epoch + 1
-        for group in optimizer.param_groups:
+        for i, group in enumerate(optimizer.param_groups):
+            if last_epoch != -1 and "initial_lr" not in group:
+                raise ValueError(f"{type(self).__name__}: last_epoch={last_epoch} without initial_lr in group {i} of the "
+                                 "parameters, which is its rate at first; load the optimiser's state, or set it")
             group.setdefault("initial_lr", group["lr"])
         self.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
         groups = range(len(self.base_lrs))
         before = self.base_lrs if last_epoch == -1 else [self._rate(i, last_epoch) for i in groups]
-        self._set(before, [self._rate(i, self.last_epoch) for i in groups])
+        after = [self._rate(i, self.last_epoch) for i in groups]
+        if last_epoch != -1:                            # a loaded optimiser may be where its scheduler had set it
+            before = [new if group["lr"] == new else old for group, old, new in zip(optimizer.param_groups, before, after)]
+        self._set(before, after)
 
     def rate(self, base: float, epoch: int) -> float:
         """The rate at a step, of a group whose rate was `base` at first."""
@@ -81,6 +94,11 @@ class LRScheduler:
         self._go(self.last_epoch + 1)
 
     def _go(self, epoch: int) -> None:
+        added = self.optimizer.param_groups[len(self.base_lrs):]
+        if added and self.absolute:
+            raise ValueError(f"{type(self).__name__}: the optimiser has {len(added)} groups of parameters that were added "
+                             "afterwards; make a new scheduler")
+        self.base_lrs += [group.setdefault("initial_lr", group["lr"]) for group in added]
         groups = range(len(self.base_lrs))
         before = [self._rate(i, self.last_epoch) for i in groups]
         self.last_epoch = epoch
@@ -239,7 +257,8 @@ class OneCycleLR(LRScheduler):
     total_steps       or epochs and steps_per_epoch, whose product it is
     pct_start         the share of the steps that go up
     anneal_strategy   "cos" for half a cosine, "linear" for a line
-    cycle_momentum    let the momentum, or beta1, go from max_momentum down to base_momentum and up again meanwhile
+    cycle_momentum    let the momentum, or beta1, go from max_momentum down to base_momentum and up again meanwhile; these are
+                      numbers, or one for each group
     three_phase       down to the start as fast as up first, and then to the end
 
     ValueError at a step after the last one.
@@ -255,9 +274,9 @@ class OneCycleLR(LRScheduler):
 
     def __init__(self, optimizer: Optimizer, max_lr: float | Sequence[float], total_steps: int | None = None,
                  epochs: int | None = None, steps_per_epoch: int | None = None, pct_start: float = 0.3,
-                 anneal_strategy: str = "cos", cycle_momentum: bool = True, base_momentum: float = 0.85,
-                 max_momentum: float = 0.95, div_factor: float = 25.0, final_div_factor: float = 1e4, three_phase: bool = False,
-                 last_epoch: int = -1) -> None:
+                 anneal_strategy: str = "cos", cycle_momentum: bool = True, base_momentum: float | Sequence[float] = 0.85,
+                 max_momentum: float | Sequence[float] = 0.95, div_factor: float = 25.0, final_div_factor: float = 1e4,
+                 three_phase: bool = False, last_epoch: int = -1) -> None:
         if total_steps is None:
             if epochs is None or steps_per_epoch is None:
                 raise ValueError("OneCycleLR: give total_steps, or epochs and steps_per_epoch")
@@ -267,13 +286,12 @@ class OneCycleLR(LRScheduler):
         if anneal_strategy not in ("cos", "linear"):
             raise ValueError(f"OneCycleLR: anneal_strategy={anneal_strategy!r}; it is 'cos' or 'linear'")
         groups = optimizer.param_groups
-        peaks: list[Any] = list(max_lr) if isinstance(max_lr, (list, tuple)) else [max_lr] * len(groups)
-        if len(peaks) != len(groups):
-            raise ValueError(f"OneCycleLR: {len(peaks)} values of max_lr for {len(groups)} groups of parameters")
+        peaks, lows, highs = (_of_groups("OneCycleLR", name, given, len(groups)) for name, given in (
+            ("max_lr", max_lr), ("base_momentum", base_momentum), ("max_momentum", max_momentum)))
         if cycle_momentum and not {"momentum", "betas"} & set(optimizer.defaults):
             raise ValueError(f"OneCycleLR: cycle_momentum with {type(optimizer).__name__}, which has no momentum")
         self.total_steps, self.anneal_strategy, self.cycle_momentum = total_steps, anneal_strategy, cycle_momentum
-        self.base_momentum, self.max_momentum = base_momentum, max_momentum
+        self.momenta = list(zip(lows, highs))
         self.peaks, self.div_factor, self.final_div_factor = peaks, div_factor, final_div_factor
         up = pct_start * total_steps - 1
         self.ends = [up, 2 * up, total_steps - 1] if three_phase else [up, total_steps - 1]
@@ -304,9 +322,8 @@ class OneCycleLR(LRScheduler):
     def _set(self, before: Sequence[float], after: Sequence[float]) -> None:
         super()._set(before, after)
         if self.cycle_momentum:
-            most = self.max_momentum
-            momentum = self._between([most, self.base_momentum, most, most][:len(self.ends) + 1], self.last_epoch)
-            for group in self.optimizer.param_groups:
+            for group, (least, most) in zip(self.optimizer.param_groups, self.momenta):
+                momentum = self._between([most, least, most, most][:len(self.ends) + 1], self.last_epoch)
                 if "betas" in group:
                     group["betas"] = (momentum, *group["betas"][1:])
                 else:
@@ -380,10 +397,7 @@ class ReduceLROnPlateau:
             raise ValueError(f"ReduceLROnPlateau: mode={mode!r}, threshold_mode={threshold_mode!r}; they are 'min' or 'max', "
                              "and "
                              "'rel' or 'abs'")
-        count = len(optimizer.param_groups)
-        self.min_lrs = list(min_lr) if isinstance(min_lr, (list, tuple)) else [min_lr] * count
-        if len(self.min_lrs) != count:
-            raise ValueError(f"ReduceLROnPlateau: {len(self.min_lrs)} values of min_lr for {count} groups of parameters")
+        self.min_lrs = _of_groups("ReduceLROnPlateau", "min_lr", min_lr, len(optimizer.param_groups))
         self.optimizer, self.mode, self.factor, self.patience = optimizer, mode, factor, patience
         self.threshold, self.threshold_mode, self.cooldown, self.eps = threshold, threshold_mode, cooldown, eps
         self.best, self.num_bad_epochs, self.cooldown_counter = math.inf if mode == "min" else -math.inf, 0, 0

@@ -7,6 +7,7 @@ from math import inf
 from typing import Any
 
 from tapegrad.core.tape import changing, effect, enable_grad
+from tapegrad.core.tensor import is_frozen
 from tapegrad.errors import StateError, describe
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import Array
@@ -17,8 +18,9 @@ Parameters = Iterable[Tensor] | Iterable[dict[str, Any]]
 class Optimizer:
     """The parameters of a model, and what is common to all ways of moving them. A subclass defines move(i, x, g).
 
-    parameters     tensors, leaves that require a gradient; or groups of them, dictionaries {"params": tensors} with the
-                   hyperparameters that are other than those of the optimiser, {"params": tensors, "lr": 0.01}
+    params         tensors, leaves that require a gradient, or have done so before they were frozen; or groups of them,
+                   dictionaries {"params": tensors} with the hyperparameters that are other than those of the optimiser,
+                   {"params": tensors, "lr": 0.01}
     lr             the learning rate, at least 0
     param_groups   the groups with all of their hyperparameters, which may be changed between steps
 
@@ -42,14 +44,14 @@ class Optimizer:
     lr: float
     _group: dict[str, Any] | None                       # that of the parameter which is being moved
 
-    def __init__(self, parameters: Parameters, lr: float, **others: Any) -> None:
+    def __init__(self, params: Parameters, lr: float, **others: Any) -> None:
         name = type(self).__name__
         vars(self).update(defaults={"lr": lr, **others}, _group=None)
         self.parameters: list[Tensor] = []
         self.param_groups: list[dict[str, Any]] = []
-        if isinstance(parameters, Tensor):
+        if isinstance(params, Tensor):
             raise TypeError(f"{name}: the parameters are a list of tensors, not one tensor")
-        given: list[Any] = list(parameters)
+        given: list[Any] = list(params)
         if not given:
             raise ValueError(f"{name}: the list of parameters is empty")
         for group in given if isinstance(given[0], dict) else [{"params": given}]:
@@ -73,7 +75,7 @@ class Optimizer:
         for parameter in params:
             if not isinstance(parameter, Tensor):
                 raise TypeError(f"{name}: {describe(parameter)} among the parameters, which are tensors")
-            if not (parameter.requires_grad and parameter.is_leaf):
+            if not (parameter.requires_grad and parameter.is_leaf or is_frozen(parameter)):
                 raise ValueError(f"{name}: {parameter!r} is not a leaf that requires a gradient")
         if len({*map(id, self.parameters), *map(id, params)}) < len(self.parameters) + len(params):
             raise ValueError(f"{name}: a parameter is given twice")
@@ -94,8 +96,9 @@ class Optimizer:
         for key, value in others.items():
             if not 0 <= value < inf:
                 raise ValueError(f"{name}: {key}={value} is negative or not finite")
-        if nesterov and not others["momentum"]:
-            raise ValueError(f"{name}: nesterov={nesterov} with momentum={others['momentum']}; it needs a momentum")
+        if nesterov and (not others["momentum"] or others.get("dampening")):
+            raise ValueError(f"{name}: nesterov={nesterov} with momentum={others['momentum']} and dampening="
+                             f"{others.get('dampening', 0)}; it needs a momentum, and no dampening")
 
     def __getattr__(self, name: str) -> Any:
         known = vars(self)
@@ -116,8 +119,8 @@ class Optimizer:
             super().__setattr__(name, value)
 
     @effect
-    def zero_grad(self) -> None:
-        """Forget the gradients of all parameters: `.grad` is None again.
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of all parameters: `.grad` is None again, or, without set_to_none, zeros where there was one.
 
         >>> x = tg.tensor(3.0, requires_grad=True)
         >>> (x * x).backward()
@@ -126,7 +129,10 @@ class Optimizer:
         None
         """
         for parameter in self.parameters:
-            parameter.grad = None
+            if set_to_none:
+                parameter.grad = None
+            else:
+                parameter.zero_grad(False)
 
     @changing(lambda optimizer, *_: optimizer.parameters)
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -168,8 +174,8 @@ class Optimizer:
         """What is remembered of parameter i: numbers, and copies of arrays."""
         return {}
 
-    def _check_state(self, i: int, state: Mapping[str, Any], name: str) -> None:
-        """An error where that is nothing to remember of parameter i."""
+    def _check_state(self, i: int, state: Mapping[str, Any], group: Mapping[str, Any], name: str) -> None:
+        """An error where that is nothing to remember of parameter i with the hyperparameters of that group."""
         if state:
             raise StateError(f"{name}: parameter {i} has {', '.join(state)}; nothing is known of it")
 
@@ -182,7 +188,8 @@ class Optimizer:
 
         >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
         >>> tg.optim.SGD([x], lr=0.1, momentum=0.9).state_dict()
-        {'param_groups': [{'lr': 0.1, 'momentum': 0.9, 'weight_decay': 0.0, 'nesterov': False, 'params': [0]}],
+        {'param_groups': [{'lr': 0.1, 'momentum': 0.9, 'dampening': 0.0, 'weight_decay': 0.0, 'nesterov': False,
+                           'maximize': False, 'params': [0]}],
          'state': [{'steps': 0, 'velocity': array([0., 0.])}]}
         """
         groups, start = [], 0
@@ -218,8 +225,8 @@ class Optimizer:
                 raise StateError(f"{name}: hyperparameters {', '.join(set(group) - {'params'})}, not "
                                  f"{', '.join(self.defaults)}")
             self._check(**{key: group[key] for key in self.defaults})
-        for i, of in enumerate(state):
-            self._check_state(i, of, name)
+        for i, (of, own) in enumerate(zip(state, [group for group in groups for _ in group["params"]])):
+            self._check_state(i, of, own, name)
         for i, of in enumerate(state):
             self._put_state(i, of)
         for group, saved in zip(self.param_groups, groups):

@@ -14,7 +14,9 @@ from tapegrad.typing import Array
 class SGD(FusedOptimizer):
     """x -= lr * g, with a momentum x -= lr * v, where v = momentum * v + g, or, with nesterov, x -= lr * (g + momentum * v).
 
+    dampening      v = momentum * v + (1 - dampening) * g instead, but for the first step, whose v is g
     weight_decay   adds weight_decay * x to g
+    maximize       go up instead of down
     Source: Robbins and Monro (1951); Polyak (1964) for the momentum; Sutskever et al., On the importance of initialization
     and momentum in deep learning (2013) for nesterov, in PyTorch's form, whose v is not multiplied by lr.
 
@@ -28,14 +30,17 @@ class SGD(FusedOptimizer):
     array([0., 0.])
     """
 
-    kernel, means = "sgd", ("velocity",)
+    kernel, beyond, means = "sgd", "dampening", ("velocity",)
     momentum: float
+    dampening: float
     weight_decay: float
     nesterov: bool
+    maximize: bool
 
-    def __init__(self, parameters: Parameters, lr: float, momentum: float = 0.0, weight_decay: float = 0.0,
-                 nesterov: bool = False) -> None:
-        super().__init__(parameters, lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
+    def __init__(self, params: Parameters, lr: float = 1e-3, momentum: float = 0.0, dampening: float = 0.0,
+                 weight_decay: float = 0.0, nesterov: bool = False, *, maximize: bool = False) -> None:
+        super().__init__(params, lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov,
+                         maximize=maximize)
 
     def _numbers(self, group: Mapping[str, Any]) -> tuple[float, ...]:
         return float(group["lr"]), float(group["weight_decay"]), float(group["momentum"]), float(bool(group["nesterov"]))
@@ -44,5 +49,6 @@ class SGD(FusedOptimizer):
         (v,) = means
         lr, weight_decay, momentum, nesterov = self._numbers(part.group)
         if momentum:
-            return steps.momentum_sgd(x, g, v, lr, weight_decay, momentum, nesterov)
+            new = 1 - float(part.group["dampening"]) if t > 1 else 1.0
+            return steps.momentum_sgd(x, new * g, v, lr, new * weight_decay, momentum, nesterov)
         return steps.sgd(x, g, lr, weight_decay), v
