@@ -3,6 +3,7 @@
 from argparse import Namespace
 from collections import ChainMap, UserDict
 from contextvars import ContextVar
+from dataclasses import astuple, dataclass
 from operator import attrgetter
 from threading import local
 from types import MappingProxyType, SimpleNamespace
@@ -369,6 +370,39 @@ def test_attributes_by_names_that_are_computed_are_compared(how, monkeypatch):
     assert f(x_of(1.0)).item() == 5
     if how == "constant":                               # what else the object has is not compared then
         assert sorted(replays(f))[-1] >= 1 and len(f.cache) == 2
+
+
+class Slotted:
+    __slots__ = "rate0",
+    rate1 = 2.0
+
+
+class Derived(Slotted):
+    pass
+
+
+SLOTTED = Slotted()
+
+
+@dataclass
+class Record:
+    rate: float = 2.0
+
+
+RECORD = Record()
+
+
+@pytest.mark.parametrize("f, of, name", [
+    (lambda x, i=0: x * getattr(SLOTTED, f"rate{i}"), SLOTTED, "rate0"),
+    (lambda x, i=1: x * getattr(Slotted, f"rate{i}"), Slotted, "rate1"),
+    (lambda x, i=1: x * getattr(Derived(), f"rate{i}"), Slotted, "rate1"),
+    (lambda x: x * astuple(RECORD)[0], RECORD, "rate")])
+def test_slots_classes_and_fields_by_names_that_are_computed(f, of, name):
+    setattr(of, name, 2.0)
+    f = strict(f)
+    for value in (2.0, 2.0, 5.0, 2.0):
+        setattr(of, name, value)
+        assert f(x_of(1.0)).item() == value
 
 
 def test_what_the_code_that_has_run_does_not_read_is_not_compared():

@@ -227,6 +227,7 @@ def test_a_closure_without_a_loss():
 
 
 @pytest.mark.parametrize("make, words", [
+    (lambda o: lr_scheduler.CosineAnnealingLR(o, 0), "CosineAnnealingLR: T_max=0"),
     (lambda o: lr_scheduler.StepLR(o, 0), "StepLR: step_size=0"), (lambda o: lr_scheduler.LinearLR(o, 0.0), "start_factor=0.0"),
     (lambda o: lr_scheduler.LambdaLR(o, [abs]), "LambdaLR: 1 functions for 2 groups"),
     (lambda o: lr_scheduler.OneCycleLR(o, 1.0), "give total_steps"),

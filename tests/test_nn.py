@@ -496,6 +496,7 @@ def test_parameters_are_float32():
 
 def test_embedding():
     module = nn.Embedding(5, 3, padding_idx=-1)
+    assert module.padding_idx == 4
     assert not module.weight.data[4].any() and module.weight.data[:4].all()
     (module([4, 1]) * 2.0).sum().backward()
     assert not module.weight.grad[4].any() and module.weight.grad[1].tolist() == [2, 2, 2]

@@ -40,7 +40,7 @@ IDENTICAL = (types.ModuleType, type, types.BuiltinFunctionType, np.ufunc, enum.E
              types.WrapperDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType)
 LIBRARIES = {*sys.stdlib_module_names, "numpy", "numba", "llvmlite", "scipy", "tapegrad"}
 USERS = "tapegrad.nn",                  # the code of modules is read as a user's
-WHOLE = {"__dict__", "vars", "attrgetter", "__getattribute__"}         # with which a code reads attributes of any name
+WHOLE = {"__dict__", "vars", "attrgetter", "__getattribute__", "asdict", "astuple"}     # read attributes of any name
 GLOBALS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS", "STORE_GLOBAL", "DELETE_GLOBAL"}   # of Python's dis
 
 
@@ -369,8 +369,10 @@ class Reader:
         own = getattr(obj, "__dict__", {})
         kinds = () if isinstance(obj, (type, types.ModuleType)) else type(obj).__mro__
         every = self.whole or self.whole_modules and any([kind.__module__.startswith(USERS) for kind in kinds])
-        names = {*self.names, *own} if every and kinds else self.names
         bases = obj.__mro__ if isinstance(obj, type) else ()
+        names = {*self.names, *own} if every and kinds else self.names
+        if self.whole:
+            names = names.union(*[_data(kind) for kind in (*kinds, *bases) if not is_library(kind.__module__)])
         for name in sorted(names - seen):
             seen.add(name)
             if name in own and not isinstance(obj, type):
@@ -410,6 +412,12 @@ def _is_fixed(x: Any) -> bool:
     """Whether x is a module, or an object of tapegrad's, whose attributes are not what is compared."""
     home = type(x).__module__
     return type(x) is types.ModuleType or home.split(".")[0] == "tapegrad" and is_library(home)
+
+
+def _data(kind: type) -> set[str]:
+    """The names in a class, slots among them, of what is no code: that is read when it is called."""
+    code = types.FunctionType, staticmethod, classmethod, property
+    return {name for name, x in vars(kind).items() if not isinstance(x, code) and not name.startswith("__")}
 
 
 def _slots(kind: type) -> Any:
