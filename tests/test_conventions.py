@@ -63,6 +63,15 @@ def test_a_delta_of_zero_stops(case, left_out, order):
             np.testing.assert_array_equal(g.data, 0)
 
 
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("n", [0, 1, 9, 5000])          # a large one is looked at only where that matters
+def test_the_zeros_of_a_seed_stop(n, create_graph):
+    x = tg.tensor(np.arange(n) % 4 / 2, requires_grad=True)
+    with np.errstate(all="ignore"):
+        g, = tg.autograd.grad(x * tg.log(x) * 3.0, x, np.where(x.data == 0, 0.0, 2.0), create_graph=create_graph)
+        np.testing.assert_allclose(g.data, np.where(x.data == 0, 0.0, 6 + 6 * np.log(x.data)))
+
+
 ROWWISE = {name: (lambda x, name=name: getattr(tg, name)(x, axis=1)) for name in (
     "sum", "mean", "max", "min", "var", "std", "ptp", "median", "logsumexp", "softmax", "log_softmax", "sort", "cumsum",
     "nansum", "nanmean", "nanmax", "nanstd", "normalize")}
