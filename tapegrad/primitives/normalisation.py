@@ -151,16 +151,21 @@ def _batch_norm_jointly(wanted, d, _z, x, W, b, moments, eps):
     return _one_by_one(_BATCH_NORM, wanted, d, x, W, b, moments, eps) if found is None else found
 
 
+def _alone(jointly):
+    """The rule for x where no other delta is wanted, by the kernel for all."""
+    return lambda F, d, *saved: jointly((True, False, False), d, *saved)[0]
+
+
 def _one_by_one(row, wanted, d, *saved):
     return [rule(arrays, d, None, *saved) if want and rule is not None else None for want, rule in zip(wanted, row.dg)]
 
 
 _LAYER_NORM = primitive("layer_norm", _layer_norm, _layer_norm_dx, _layer_norm_dw,
                         lambda F, d, _z, _x, _W, _b, n, eps, centred: d).fast(
-    forward=_fast_layer_norm, jointly=_layer_norm_jointly)
+    forward=_fast_layer_norm, rules=(_alone(_layer_norm_jointly), None, None), jointly=_layer_norm_jointly)
 _GROUP_NORM = primitive("group_norm", _group_norm, _group_norm_dx, _group_norm_dw, _group_norm_db).fast(
-    forward=_fast_group_norm, jointly=_group_norm_jointly)
+    forward=_fast_group_norm, rules=(_alone(_group_norm_jointly), None, None), jointly=_group_norm_jointly)
 primitive("channel_moments", _channel_moments, None).fast(forward=_fast_channel_moments)
 # The derivative by x is the whole one, through the moments, too.
 _BATCH_NORM = primitive("batch_norm", _batch_norm, _batch_norm_dx, _batch_norm_dw, _batch_norm_db).fast(
-    forward=_fast_batch_norm, jointly=_batch_norm_jointly)
+    forward=_fast_batch_norm, rules=(_alone(_batch_norm_jointly), None, None), jointly=_batch_norm_jointly)

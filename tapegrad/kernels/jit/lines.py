@@ -12,21 +12,24 @@ import numba
 import numpy as np
 
 from tapegrad.kernels.jit.compiled import compiled
-from tapegrad.kernels.jit.vectors import COUNT, lanes, over_lines
+from tapegrad.kernels.jit.vectors import COUNT, WIDTH, over_lines
 
 OPTIONS = {"error_model": "numpy", "fastmath": {"contract"}}
 INLINE = OPTIONS | {"forceinline": True}
-ROWS, ROOM = 32, 1 << 12        # so many rows are taken at a time, or as have so many elements: they stay in the cache
+ROWS, ROOM = 32, 1 << 11        # so many rows are taken at a time, or as have so many elements: they stay in the cache
 
 
-def _products(part, x, g, middle, total, first, second):
+def _products(part, d, x, g, middle, total, first, second):
     u = part.load(x, middle) - middle                   # 0 beyond the end
+    part.fetch(x)
+    part.fetch(d)
     return total + u * u, first + g, second + g * u
 
 
 def _back(part, d, x, dx, W, dw, db, middle, r, shift, slope):
     """dx = d W r - shift - h slope, dw += d h, db += d, with h = (x - middle) r."""
     h, g = (part.load(x) - middle) * r, part.load(d)
+    part.fetch(dx)
     part.add_along(dw, g * h)
     part.add_along(db, g)
     part.store(dx, g * part.along(W) * r - shift - h * slope)
@@ -35,29 +38,33 @@ def _back(part, d, x, dx, W, dw, db, middle, r, shift, slope):
 
 def _squares(part, x, middle, total):
     u = part.load(x, middle) - middle
+    part.fetch(x)
     return total + u * u
 
 
 def _scaled(part, x, z, middle, factor, shift):
+    part.fetch(z)
     part.store(z, (part.load(x) - middle) * factor + shift)
     return ()
 
 
 def _scaled_along(part, x, z, W, b, middle, factor):
+    part.fetch(z)
     part.store(z, (part.load(x) - middle) * factor * part.along(W) + part.along(b))
     return ()
 
 
 def _scaled_back(part, d, x, dx, middle, factor, shift, slope):
+    part.fetch(dx)
     part.store(dx, part.load(d) * factor - shift - (part.load(x) - middle) * slope)
     return ()
 
 
 sums = over_lines(lambda part, x, total: total + part.load(x))
 squares = over_lines(_squares)
-delta_sums = over_lines(lambda part, d, x, middle, *totals: _products(part, x, part.load(d), middle, *totals))
+delta_sums = over_lines(lambda part, d, x, middle, *totals: _products(part, d, x, part.load(d), middle, *totals))
 delta_sums_along = over_lines(
-    lambda part, d, x, W, middle, *totals: _products(part, x, part.load(d) * part.along(W), middle, *totals))
+    lambda part, d, x, W, middle, *totals: _products(part, d, x, part.load(d) * part.along(W), middle, *totals))
 scaled, scaled_along, scaled_back, back = (over_lines(body) for body in (_scaled, _scaled_along, _scaled_back, _back))
 
 
@@ -74,48 +81,65 @@ def copy(x, z, n):
 
 
 @numba.njit(**INLINE)
-def to_means(totals, n, of_row, size):
-    """From sums of lines to means of rows, for each of their lines."""
-    if of_row == 1:
-        for i in range(n):
-            totals[i] /= size
-    else:
-        for k in range(0, n, of_row):
-            total = 0.0
-            for i in range(k, k + of_row):
-                total += totals[i]
-            for i in range(k, k + of_row):
-                totals[i] = total / (size * of_row)
+def aligned(x):
+    """Zeros for what lies along lines, at the start of a cache line: arrays of NumPy's are not."""
+    z = np.zeros(x.size + WIDTH // x.itemsize, x.dtype)
+    start = -z.ctypes.data % WIDTH // x.itemsize
+    return z[start:start + x.size]
 
 
 @numba.njit(**INLINE)
-def means(x, low, n, several, size, of_row, middle, totals):
-    """The means of the rows of n lines from `low` on, for each of the lines."""
-    clear(totals, n)
-    for i in range(0, several, COUNT):
-        sums(True, (x,), (low + i) * size, (), 0, size, (), i, (totals,))
-    for i in range(several, n):
-        sums(None, (x,), (low + i) * size, (), 0, size, (), i, (totals,))
-    to_means(totals, n, of_row, size)
-    copy(totals, middle, n)
-
-
-@numba.njit(**INLINE)
-def roots(x, low, n, several, size, of_row, eps, middle, totals):
-    """1 / sqrt(variance + eps) of them."""
-    clear(totals, n)
-    for i in range(0, several, COUNT):
-        squares(True, (x,), (low + i) * size, (), 0, size, (middle,), i, (totals,))
-    for i in range(several, n):
-        squares(None, (x,), (low + i) * size, (), 0, size, (middle,), i, (totals,))
-    to_means(totals, n, of_row, size)
-    to_roots(totals, n, eps)
+def to_means(totals, n, size):
+    for i in range(n):
+        totals[i] /= size
 
 
 @numba.njit(**INLINE)
 def to_roots(totals, n, eps):
     for i in range(n):
         totals[i] = 1.0 / np.sqrt(totals[i] + eps)
+
+
+@numba.njit(**INLINE)
+def means(x, low, n, several, size, middle, totals, ahead):
+    """The means of n lines from `low` on."""
+    clear(totals, n)
+    for i in range(0, several, COUNT):
+        sums(True, (x,), (low + i) * size, (), 0, size, (), i, (totals,), ahead)
+    for i in range(several, n):
+        sums(None, (x,), (low + i) * size, (), 0, size, (), i, (totals,), ahead)
+    to_means(totals, n, size)
+    copy(totals, middle, n)
+
+
+@numba.njit(**INLINE)
+def roots(x, low, n, several, size, eps, middle, totals, ahead):
+    """1 / sqrt(variance + eps) of them."""
+    clear(totals, n)
+    for i in range(0, several, COUNT):
+        squares(True, (x,), (low + i) * size, (), 0, size, (middle,), i, (totals,), ahead)
+    for i in range(several, n):
+        squares(None, (x,), (low + i) * size, (), 0, size, (middle,), i, (totals,), ahead)
+    to_means(totals, n, size)
+    to_roots(totals, n, eps)
+
+
+@numba.njit(**INLINE)
+def to_rows(totals, n, of_row):
+    """Sums of lines to those of n rows."""
+    for k in range(n):
+        total = 0.0
+        for i in range(k * of_row, (k + 1) * of_row):
+            total += totals[i]
+        totals[k] = total
+
+
+@numba.njit(**INLINE)
+def to_lines(rows, n, of_row, lines):
+    """Numbers of n rows to each of their lines."""
+    for k in range(n):
+        for i in range(k * of_row, (k + 1) * of_row):
+            lines[i] = rows[k]
 
 
 @numba.njit(**INLINE)
@@ -129,53 +153,57 @@ def to_slopes(first, second, r, middle, n):
 
 
 @numba.njit(**INLINE)
-def taken_together(lines, size, of_row):
-    """How many lines are taken at a time: those of whole rows."""
-    return min(lines, of_row * max(1, min(ROWS, ROOM // (size * of_row))))
+def taken_together(rows, size):
+    """How many rows are taken at a time."""
+    return min(rows, max(1, min(ROWS, ROOM // size)))
 
 
 def kernels(number):
     """layer_norm and group_norm, and their derivatives, for float32 or float64."""
-    LONG = COUNT * lanes(number)
-
     def layer_norm(x, W, b, z, size, eps, centred):
         lines, period = x.size // size, W.size // size
-        block = taken_together(lines, size, 1)
-        middle, factor, totals = np.zeros(block, number), np.empty(block, number), np.empty(block)
+        block = taken_together(lines, size)
+        ahead = block * size
+        middle, factor, totals, w, shift = np.zeros(block, number), np.empty(block, number), np.empty(block), aligned(W), aligned(b)
+        copy(W, w, W.size)
+        copy(b, shift, b.size)
         for low in range(0, lines, block):
             n = min(block, lines - low)
-            several = n - n % COUNT if period == 1 and size < LONG else 0
+            several = n - n % COUNT if period == 1 else 0
             if centred:
-                means(x, low, n, several, size, 1, middle, totals)
-            roots(x, low, n, several, size, 1, eps, middle, totals)
+                means(x, low, n, several, size, middle, totals, ahead)
+            roots(x, low, n, several, size, eps, middle, totals, ahead)
             copy(totals, factor, n)
             for i in range(0, several, COUNT):
-                scaled_along(True, (x, z), (low + i) * size, (W, b), 0, size, (middle, factor), i, ())
+                scaled_along(True, (x, z), (low + i) * size, (w, shift), 0, size, (middle, factor), i, (), ahead)
             for i in range(several, n):
-                scaled_along(None, (x, z), (low + i) * size, (W, b), (low + i) % period * size, size, (middle, factor), i, ())
+                scaled_along(None, (x, z), (low + i) * size, (w, shift), (low + i) % period * size, size, (middle, factor), i, (), ahead)
 
     def layer_norm_derivatives(d, x, W, dx, dw, db, size, eps, centred):
         lines, period = x.size // size, W.size // size
-        block = taken_together(lines, size, 1)
+        block = taken_together(lines, size)
+        ahead = block * size
         middle, shift = np.zeros(block, number), np.zeros(block, number)
         root, slope = np.empty(block, number), np.empty(block, number)
         r, first, second = np.empty(block), np.empty(block), np.empty(block)
+        w, to_W, to_b = aligned(W), aligned(W), aligned(W)
+        copy(W, w, W.size)
         for low in range(0, lines, block):
             n = min(block, lines - low)
-            several = n - n % COUNT if period == 1 and size < LONG else 0
+            several = n - n % COUNT if period == 1 else 0
             if centred:
-                means(x, low, n, several, size, 1, middle, r)
+                means(x, low, n, several, size, middle, r, ahead)
             clear(r, n)
             clear(first, n)
             clear(second, n)
             for i in range(0, several, COUNT):
-                delta_sums_along(True, (d, x), (low + i) * size, (W,), 0, size, (middle,), i, (r, first, second))
+                delta_sums_along(True, (d, x), (low + i) * size, (w,), 0, size, (middle,), i, (r, first, second), ahead)
             for i in range(several, n):
-                delta_sums_along(None, (d, x), (low + i) * size, (W,), (low + i) % period * size, size, (middle,), i,
-                                 (r, first, second))
-            to_means(r, n, 1, size)
-            to_means(first, n, 1, size)
-            to_means(second, n, 1, size)
+                delta_sums_along(None, (d, x), (low + i) * size, (w,), (low + i) % period * size, size, (middle,), i,
+                                 (r, first, second), ahead)
+            to_means(r, n, size)
+            to_means(first, n, size)
+            to_means(second, n, size)
             to_roots(r, n, eps)
             if not to_slopes(first, second, r, middle, n):
                 return False
@@ -184,65 +212,84 @@ def kernels(number):
             copy(r, root, n)
             copy(second, slope, n)
             for i in range(0, several, COUNT):
-                back(True, (d, x, dx), (low + i) * size, (W, dw, db), 0, size, (middle, root, shift, slope), i, ())
+                back(True, (d, x, dx), (low + i) * size, (w, to_W, to_b), 0, size, (middle, root, shift, slope), i, (), ahead)
             for i in range(several, n):
-                back(None, (d, x, dx), (low + i) * size, (W, dw, db), (low + i) % period * size, size,
-                     (middle, root, shift, slope), i, ())
+                back(None, (d, x, dx), (low + i) * size, (w, to_W, to_b), (low + i) % period * size, size,
+                     (middle, root, shift, slope), i, (), ahead)
+        copy(to_W, dw, W.size)
+        copy(to_b, db, W.size)
         return True
 
     def group_norm(x, W, b, z, size, of_row, eps):
-        lines, period = x.size // size, W.size
-        block = taken_together(lines, size, of_row)
-        middle, factor, shift, totals = np.empty(block, number), np.empty(block, number), np.empty(block, number), np.empty(block)
-        for low in range(0, lines, block):
-            n = min(block, lines - low)
-            several, c = n - n % COUNT if size < LONG else 0, low % period
-            means(x, low, n, several, size, of_row, middle, totals)
-            roots(x, low, n, several, size, of_row, eps, middle, totals)
+        count, channels, c = size * of_row, W.size, 0
+        rows = x.size // count
+        block = taken_together(rows, count)
+        ahead = block * count
+        centre, totals, middle = np.empty(block, number), np.empty(block), np.empty(block * of_row, number)
+        factor, shift = np.empty(block * of_row, number), np.empty(block * of_row, number)
+        for low in range(0, rows, block):
+            n = min(block, rows - low)
+            means(x, low, n, n - n % COUNT, count, centre, totals, ahead)
+            roots(x, low, n, n - n % COUNT, count, eps, centre, totals, ahead)
+            to_lines(centre, n, of_row, middle)
+            to_lines(totals, n, of_row, factor)
+            first, n = low * of_row, n * of_row
             for i in range(n):
-                factor[i], shift[i] = totals[i] * W[c], b[c]
-                c = c + 1 if c + 1 < period else 0
+                factor[i], shift[i] = factor[i] * W[c], b[c]
+                c = c + 1 if c + 1 < channels else 0
+            several = n - n % COUNT
             for i in range(0, several, COUNT):
-                scaled(True, (x, z), (low + i) * size, (), 0, size, (middle, factor, shift), i, ())
+                scaled(True, (x, z), (first + i) * size, (), 0, size, (middle, factor, shift), i, (), ahead)
             for i in range(several, n):
-                scaled(None, (x, z), (low + i) * size, (), 0, size, (middle, factor, shift), i, ())
+                scaled(None, (x, z), (first + i) * size, (), 0, size, (middle, factor, shift), i, (), ahead)
 
     def group_norm_derivatives(d, x, W, dx, dw, db, size, of_row, eps):
-        lines, period = x.size // size, W.size
-        block = taken_together(lines, size, of_row)
-        middle, factor = np.empty(block, number), np.empty(block, number)
-        shift, slope = np.empty(block, number), np.empty(block, number)
-        r, first, second, to_W, to_b = np.empty(block), np.empty(block), np.empty(block), np.zeros(period), np.zeros(period)
-        for low in range(0, lines, block):
-            n = min(block, lines - low)
-            several, c = n - n % COUNT if size < LONG else 0, low % period
-            means(x, low, n, several, size, of_row, middle, r)
+        count, channels, c = size * of_row, W.size, 0
+        rows = x.size // count
+        block = taken_together(rows, count)
+        ahead = block * count
+        lines = block * of_row
+        centre, middle, shift = np.empty(block, number), np.empty(lines, number), np.empty(lines, number)
+        factor, slope = np.empty(lines, number), np.empty(lines, number)
+        r, first, second, root = np.empty(lines), np.empty(lines), np.empty(lines), np.empty(lines)
+        to_W, to_b = np.zeros(channels), np.zeros(channels)
+        for low in range(0, rows, block):
+            m = min(block, rows - low)
+            n = m * of_row
+            several = n - n % COUNT
+            means(x, low, m, m - m % COUNT, count, centre, r, ahead)
+            to_lines(centre, m, of_row, middle)
             clear(r, n)
             clear(first, n)
             clear(second, n)
             for i in range(0, several, COUNT):
-                delta_sums(True, (d, x), (low + i) * size, (), 0, size, (middle,), i, (r, first, second))
+                delta_sums(True, (d, x), (low * of_row + i) * size, (), 0, size, (middle,), i, (r, first, second), ahead)
             for i in range(several, n):
-                delta_sums(None, (d, x), (low + i) * size, (), 0, size, (middle,), i, (r, first, second))
-            to_means(r, n, of_row, size)
-            to_roots(r, n, eps)
+                delta_sums(None, (d, x), (low * of_row + i) * size, (), 0, size, (middle,), i, (r, first, second), ahead)
+            to_rows(r, m, of_row)
+            to_means(r, m, count)
+            to_roots(r, m, eps)
+            to_lines(r, m, of_row, root)
             for i in range(n):
-                to_W[c], to_b[c] = to_W[c] + second[i] * r[i], to_b[c] + first[i]
-                first[i], second[i], factor[i] = first[i] * W[c], second[i] * W[c], r[i] * W[c]
-                c = c + 1 if c + 1 < period else 0
-            to_means(first, n, of_row, size)
-            to_means(second, n, of_row, size)
-            if not to_slopes(first, second, r, middle, n):
+                to_W[c], to_b[c] = to_W[c] + second[i] * root[i], to_b[c] + first[i]
+                first[i], second[i], factor[i] = first[i] * W[c], second[i] * W[c], root[i] * W[c]
+                c = c + 1 if c + 1 < channels else 0
+            to_rows(first, m, of_row)
+            to_rows(second, m, of_row)
+            to_means(first, m, count)
+            to_means(second, m, count)
+            if not to_slopes(first, second, r, centre, m):
                 return False
-            copy(first, shift, n)
-            for i in range(n):
-                slope[i] = second[i] * r[i]
+            for k in range(m):
+                second[k] *= r[k]
+            to_lines(first, m, of_row, shift)
+            to_lines(second, m, of_row, slope)
             for i in range(0, several, COUNT):
-                scaled_back(True, (d, x, dx), (low + i) * size, (), 0, size, (middle, factor, shift, slope), i, ())
+                scaled_back(True, (d, x, dx), (low * of_row + i) * size, (), 0, size, (middle, factor, shift, slope), i, (), ahead)
             for i in range(several, n):
-                scaled_back(None, (d, x, dx), (low + i) * size, (), 0, size, (middle, factor, shift, slope), i, ())
-        copy(to_W, dw, period)
-        copy(to_b, db, period)
+                scaled_back(None, (d, x, dx), (low * of_row + i) * size, (), 0, size, (middle, factor, shift, slope), i, (), ahead)
+        copy(to_W, dw, channels)
+        copy(to_b, db, channels)
         return True
 
     real = numba.from_dtype(np.dtype(number))

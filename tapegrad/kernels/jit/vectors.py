@@ -2,7 +2,7 @@
 
 A line is `size` elements of flat arrays, side by side. `over_lines(body)` is a function
 
-    f(several, lines, first, vectors, at, size, numbers, i, totals)
+    f(several, lines, first, vectors, at, size, numbers, i, totals, ahead)
 
 of tuples of arrays. It runs the body on each part of COUNT lines at once, which begin at element `first`, or, where `several` is
 None, of one line, which it takes in parts that are COUNT times as long. A value in the body is a `Many`: COUNT vectors of the
@@ -24,11 +24,7 @@ from tapegrad.kernels.jit.tiles import FUSED, WIDE, WIDTH
 
 COUNT = 4 if WIDE else 2                                # there are 32 registers, or 16
 INDEX, WORD = ir.IntType(32), ir.IntType(64)
-
-
-def lanes(number):
-    """How many numbers are in a vector."""
-    return WIDTH // number().itemsize
+READ, SECOND_LEVEL, DATA = (ir.Constant(INDEX, flag) for flag in (0, 2, 1))       # operands of llvm.prefetch
 
 
 class Many:
@@ -53,8 +49,8 @@ class Many:
 class Part:
     """A part of lines: that of `count` elements, or a whole one, where count is None."""
 
-    def __init__(self, builder, vector, several, size, j, count=None):
-        self.builder, self.vector, self.several, self.size, self.j = builder, vector, several, size, j
+    def __init__(self, builder, vector, several, size, j, ahead, count=None):
+        self.builder, self.vector, self.several, self.size, self.j, self.ahead = builder, vector, several, size, j, ahead
         self.align = WIDTH // vector.count
         self.masks = [None] * COUNT
         if count is not None:
@@ -104,9 +100,25 @@ class Part:
             self._masked("store", ir.VoidType(), value, place, ir.Constant(INDEX, self.align), mask)
 
     def _masked(self, what, result, *operands):
-        module, kind = self.builder.module, ir.FunctionType(result, [x.type for x in operands])
         name = f"llvm.masked.{what}.v{self.vector.count}f{self.align * 8}.p0"
-        return self.builder.call(module.globals.get(name) or ir.Function(module, kind, name), operands)
+        return self.builder.call(self._function(name, result, *[x.type for x in operands]), operands)
+
+    def fetch(self, x):
+        """Have the processor fetch as much of x, `ahead` elements further, which may be beyond the end of the array.
+
+        To the cache of the second level: the first one is full of what is being computed.
+        """
+        byte, j = ir.IntType(8).as_pointer(), self.builder.add(self.ahead, self.j)
+        if self.several:                                # in order
+            j = self.builder.add(self.ahead, self.builder.mul(self.j, ir.Constant(WORD, COUNT)))
+        function = self._function("llvm.prefetch.p0", ir.VoidType(), byte, INDEX, INDEX, INDEX)
+        for k in range(COUNT):
+            place = self.builder.gep(x, [self.builder.add(j, ir.Constant(WORD, k * self.vector.count))])
+            self.builder.call(function, [self.builder.bitcast(place, byte), READ, SECOND_LEVEL, DATA])
+
+    def _function(self, name, result, *operands):
+        module = self.builder.module
+        return module.globals.get(name) or ir.Function(module, ir.FunctionType(result, operands), name)
 
 
 def _picked(builder, x, y, positions):
@@ -171,7 +183,7 @@ def _spread(builder, several, start, i, vector):
 def over_lines(body):
     """See above."""
     @intrinsic
-    def function(typing, several, lines, first, vectors, at, size, numbers, i, totals):
+    def function(typing, several, lines, first, vectors, at, size, numbers, i, totals, ahead):
         number, many = lines[0].dtype, not isinstance(several, types.NoneType)
         vector = ir.VectorType(ir.FloatType() if number.bitwidth == 32 else ir.DoubleType(), WIDTH * 8 // number.bitwidth)
 
@@ -181,7 +193,7 @@ def over_lines(body):
                           for k, kind in enumerate(kinds)]
                 return [builder.gep(data, [index]) for data in arrays]
 
-            _, line_values, first, vector_values, at, size, number_values, i, total_values = operands
+            _, line_values, first, vector_values, at, size, number_values, i, total_values, ahead = operands
             xs, along = starts(lines, line_values, first), starts(vectors, vector_values, at)
             spreads = [_spread(builder, many, start, i, vector)
                        for start in starts(numbers, number_values, ir.Constant(WORD, 0))]
@@ -191,7 +203,7 @@ def over_lines(body):
 
             def part(j, count=None):
                 held = [Many(builder, [builder.load(place) for place in each]) for each in sums]
-                found = body(Part(builder, vector, many, size, j, count), *xs, *along, *spreads, *held)
+                found = body(Part(builder, vector, many, size, j, ahead, count), *xs, *along, *spreads, *held)
                 for each, more in zip(sums, found if type(found) is tuple else (found,)):
                     for place, value in zip(each, more.vectors):
                         builder.store(value, place)
@@ -216,7 +228,7 @@ def over_lines(body):
                 block(ir.Constant(WORD, 0), size)
             return context.get_dummy_value()
 
-        return types.void(several, lines, types.int64, vectors, types.int64, types.int64, numbers, types.int64, totals), called
+        return types.void(several, lines, types.int64, vectors, types.int64, types.int64, numbers, types.int64, totals, types.int64), called
 
     return function
 
