@@ -20,7 +20,6 @@ from tapegrad.primitives import Primitive, arrays, table
 from tapegrad.primitives.registry import LINEAR
 from tapegrad.primitives.zeros import has_nan, masked, stopped
 
-
 LONG = 4096             # elements
 
 

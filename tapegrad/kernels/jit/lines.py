@@ -1,9 +1,10 @@
-"""Normalisation of rows, which are cut into lines: one each, with a parameter along it, as layer_norm has, or one for each channel
-of a group, with a number for a parameter, as group_norm has.
+"""Normalisation of rows, which are cut into lines: one each, with a parameter along it, as layer_norm has, or one for each
+channel of a group, with a number for a parameter, as group_norm has.
 
-A row has `of_row` lines of `size` elements; W and b are flat, and repeat after `period` lines. Rows are taken pass by pass, some
-at a time: the steps of one wait for each other, those of different ones do not. Each pass takes COUNT lines at once, and those
-that are left over one by one.
+A row has `of_row` lines of `size` elements; W and b are flat, and are taken from the start again where they end. Rows are
+taken pass by pass, some at a time: the steps of one wait for each other, those of different ones do not. Passes take COUNT
+lines at once, and those that are left over one by one. Each fetches its place in the next rows, by `ahead`: it is too short
+for the processor to see a stream.
 """
 
 from types import SimpleNamespace
@@ -54,9 +55,10 @@ def _scaled_along(part, x, z, W, b, middle, factor):
     return ()
 
 
-def _scaled_back(part, d, x, dx, middle, factor, shift, slope):
+def _scaled_back(part, d, x, dx, middle, r, factor, shift, slope):
+    """dx = d factor - shift - h slope."""
     part.fetch(dx)
-    part.store(dx, part.load(d) * factor - shift - (part.load(x) - middle) * slope)
+    part.store(dx, part.load(d) * factor - shift - (part.load(x) - middle) * r * slope)
     return ()
 
 
@@ -164,9 +166,9 @@ def kernels(number):
         lines, period = x.size // size, W.size // size
         block = taken_together(lines, size)
         ahead = block * size
-        middle, factor, totals, w, shift = np.zeros(block, number), np.empty(block, number), np.empty(block), aligned(W), aligned(b)
+        middle, factor, totals, w, c = np.zeros(block, number), np.empty(block, number), np.empty(block), aligned(W), aligned(b)
         copy(W, w, W.size)
-        copy(b, shift, b.size)
+        copy(b, c, b.size)
         for low in range(0, lines, block):
             n = min(block, lines - low)
             several = n - n % COUNT if period == 1 else 0
@@ -175,9 +177,10 @@ def kernels(number):
             roots(x, low, n, several, size, eps, middle, totals, ahead)
             copy(totals, factor, n)
             for i in range(0, several, COUNT):
-                scaled_along(True, (x, z), (low + i) * size, (w, shift), 0, size, (middle, factor), i, (), ahead)
+                scaled_along(True, (x, z), (low + i) * size, (w, c), 0, size, (middle, factor), i, (), ahead)
             for i in range(several, n):
-                scaled_along(None, (x, z), (low + i) * size, (w, shift), (low + i) % period * size, size, (middle, factor), i, (), ahead)
+                scaled_along(None, (x, z), (low + i) * size, (w, c), (low + i) % period * size, size, (middle, factor), i, (),
+                             ahead)
 
     def layer_norm_derivatives(d, x, W, dx, dw, db, size, eps, centred):
         lines, period = x.size // size, W.size // size
@@ -233,15 +236,15 @@ def kernels(number):
             roots(x, low, n, n - n % COUNT, count, eps, centre, totals, ahead)
             to_lines(centre, n, of_row, middle)
             to_lines(totals, n, of_row, factor)
-            first, n = low * of_row, n * of_row
+            start, n = low * of_row, n * of_row
             for i in range(n):
                 factor[i], shift[i] = factor[i] * W[c], b[c]
                 c = c + 1 if c + 1 < channels else 0
             several = n - n % COUNT
             for i in range(0, several, COUNT):
-                scaled(True, (x, z), (first + i) * size, (), 0, size, (middle, factor, shift), i, (), ahead)
+                scaled(True, (x, z), (start + i) * size, (), 0, size, (middle, factor, shift), i, (), ahead)
             for i in range(several, n):
-                scaled(None, (x, z), (first + i) * size, (), 0, size, (middle, factor, shift), i, (), ahead)
+                scaled(None, (x, z), (start + i) * size, (), 0, size, (middle, factor, shift), i, (), ahead)
 
     def group_norm_derivatives(d, x, W, dx, dw, db, size, of_row, eps):
         count, channels, c = size * of_row, W.size, 0
@@ -250,11 +253,11 @@ def kernels(number):
         ahead = block * count
         lines = block * of_row
         centre, middle, shift = np.empty(block, number), np.empty(lines, number), np.empty(lines, number)
-        factor, slope = np.empty(lines, number), np.empty(lines, number)
-        r, first, second, root = np.empty(lines), np.empty(lines), np.empty(lines), np.empty(lines)
+        root, factor, slope = np.empty(lines, number), np.empty(lines, number), np.empty(lines, number)
+        r, first, second, each = np.empty(lines), np.empty(lines), np.empty(lines), np.empty(lines)
         to_W, to_b = np.zeros(channels), np.zeros(channels)
         for low in range(0, rows, block):
-            m = min(block, rows - low)
+            m, start = min(block, rows - low), low * of_row
             n = m * of_row
             several = n - n % COUNT
             means(x, low, m, m - m % COUNT, count, centre, r, ahead)
@@ -263,16 +266,17 @@ def kernels(number):
             clear(first, n)
             clear(second, n)
             for i in range(0, several, COUNT):
-                delta_sums(True, (d, x), (low * of_row + i) * size, (), 0, size, (middle,), i, (r, first, second), ahead)
+                delta_sums(True, (d, x), (start + i) * size, (), 0, size, (middle,), i, (r, first, second), ahead)
             for i in range(several, n):
-                delta_sums(None, (d, x), (low * of_row + i) * size, (), 0, size, (middle,), i, (r, first, second), ahead)
+                delta_sums(None, (d, x), (start + i) * size, (), 0, size, (middle,), i, (r, first, second), ahead)
             to_rows(r, m, of_row)
             to_means(r, m, count)
             to_roots(r, m, eps)
-            to_lines(r, m, of_row, root)
+            to_lines(r, m, of_row, each)
+            copy(each, root, n)
             for i in range(n):
-                to_W[c], to_b[c] = to_W[c] + second[i] * root[i], to_b[c] + first[i]
-                first[i], second[i], factor[i] = first[i] * W[c], second[i] * W[c], root[i] * W[c]
+                to_W[c], to_b[c] = to_W[c] + second[i] * each[i], to_b[c] + first[i]
+                first[i], second[i], factor[i] = first[i] * W[c], second[i] * W[c], each[i] * W[c]
                 c = c + 1 if c + 1 < channels else 0
             to_rows(first, m, of_row)
             to_rows(second, m, of_row)
@@ -280,14 +284,13 @@ def kernels(number):
             to_means(second, m, count)
             if not to_slopes(first, second, r, centre, m):
                 return False
-            for k in range(m):
-                second[k] *= r[k]
             to_lines(first, m, of_row, shift)
             to_lines(second, m, of_row, slope)
+            numbers = middle, root, factor, shift, slope
             for i in range(0, several, COUNT):
-                scaled_back(True, (d, x, dx), (low * of_row + i) * size, (), 0, size, (middle, factor, shift, slope), i, (), ahead)
+                scaled_back(True, (d, x, dx), (start + i) * size, (), 0, size, numbers, i, (), ahead)
             for i in range(several, n):
-                scaled_back(None, (d, x, dx), (low * of_row + i) * size, (), 0, size, (middle, factor, shift, slope), i, (), ahead)
+                scaled_back(None, (d, x, dx), (start + i) * size, (), 0, size, numbers, i, (), ahead)
         copy(to_W, dw, channels)
         copy(to_b, db, channels)
         return True

@@ -1,17 +1,18 @@
 """Loops over lines of numbers, vector by vector, as functions for numba's kernels: what LLVM does not make of loops.
 
-A line is `size` elements of flat arrays, side by side. `over_lines(body)` is a function
+A line is `size` neighbouring elements of flat arrays. over_lines(body) is a function of tuples of arrays,
 
     f(several, lines, first, vectors, at, size, numbers, i, totals, ahead)
 
-of tuples of arrays. It runs the body on each part of COUNT lines at once, which begin at element `first`, or, where `several` is
-None, of one line, which it takes in parts that are COUNT times as long. A value in the body is a `Many`: COUNT vectors of the
-processor's longest registers, with the operators +, - and *. The parameters of the body are its `Part`, a name for each array
-of `lines` and of `vectors`, a Many for each array of `numbers`, in which element i + k is that of line k, and a Many for each
-array of `totals`, which begins as zeros; it returns the next ones. Their sums are added, in float64, to element i + k.
+that runs the body on each part of COUNT lines at once, which lie one after the other from element `first` on, or, where
+`several` is None, of one line, which it takes in parts that are COUNT times as long. A value in the body is a `Many`: COUNT
+vectors of the processor's longest registers. The body has as parameters its Part, each array of `lines`, each of `vectors`,
+which lie along every line, from element `at` on, a Many for each array of `numbers`, whose element i + k is for line k, and a
+Many for each array of `totals`, which begins as zeros. It returns the next ones; their sums are added to element i + k of
+`totals`, in float64.
 
-A loop over several lines needs no sum over the lanes of a vector before its end. Whatever the size is, no element is taken by
-itself: the last part is masked. Nothing is checked.
+Several lines need no sum over the lanes of a vector before their end, and load and store once what lies along all of them.
+The last part of a line is masked: no element is taken by itself. Nothing is checked.
 """
 
 from llvmlite import ir
@@ -151,7 +152,7 @@ def _add_totals(builder, several, sums, places):
             _add(builder, _lane_sums(builder, xs), place)
     elif sums:
         totals = [_sum(builder, xs) for xs in sums]
-        found = _lane_sums(builder, totals + totals[:1] * (len(totals) > 1 and len(totals) % 2))
+        found = _lane_sums(builder, totals + totals[:1] * ((1 << (len(totals) - 1).bit_length()) - len(totals)))
         for k, place in enumerate(places):
             _add(builder, _picked(builder, found, found, [k]), place)
 
@@ -174,8 +175,8 @@ def _add(builder, total, place):
     builder.store(builder.fadd(builder.load(place, align=8), total), place, align=8)
 
 
-def _spread(builder, several, start, i, vector):
-    places = [builder.gep(start, [builder.add(i, ir.Constant(WORD, k))]) for k in range(COUNT if several else 1)]
+def _spread(builder, several, start, vector):
+    places = [builder.gep(start, [ir.Constant(WORD, k)]) for k in range(COUNT if several else 1)]
     found = [_filled(builder, builder.load(place), vector) for place in places]
     return Many(builder, found * (COUNT // len(found)))
 
@@ -195,8 +196,7 @@ def over_lines(body):
 
             _, line_values, first, vector_values, at, size, number_values, i, total_values, ahead = operands
             xs, along = starts(lines, line_values, first), starts(vectors, vector_values, at)
-            spreads = [_spread(builder, many, start, i, vector)
-                       for start in starts(numbers, number_values, ir.Constant(WORD, 0))]
+            spreads = [_spread(builder, many, start, vector) for start in starts(numbers, number_values, i)]
             places = starts(totals, total_values, i)
             sums = [[cgutils.alloca_once(builder, vector) for _ in range(COUNT)] for _ in places]
             turn = ir.Constant(WORD, vector.count * (1 if many else COUNT))
@@ -228,7 +228,8 @@ def over_lines(body):
                 block(ir.Constant(WORD, 0), size)
             return context.get_dummy_value()
 
-        return types.void(several, lines, types.int64, vectors, types.int64, types.int64, numbers, types.int64, totals, types.int64), called
+        index = types.int64
+        return types.void(several, lines, index, vectors, index, index, numbers, index, totals, index), called
 
     return function
 
