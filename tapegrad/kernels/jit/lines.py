@@ -20,11 +20,11 @@ INLINE = OPTIONS | {"forceinline": True}
 ROWS, ROOM = 32, 1 << 11        # so many rows are taken at a time, or as have so many elements: they stay in the cache
 
 
-def _products(part, d, x, g, middle, total, first, second):
+def _products(part, d, x, g, middle, total, rest, first, second):
     u = part.load(x, middle) - middle                   # 0 beyond the end
     part.fetch(x)
     part.fetch(d)
-    return total + u * u, first + g, second + g * u
+    return total + u * u, rest + u, first + g, second + g * u
 
 
 def _back(part, d, x, dx, W, dw, db, middle, r, shift, slope):
@@ -37,10 +37,10 @@ def _back(part, d, x, dx, W, dw, db, middle, r, shift, slope):
     return ()
 
 
-def _squares(part, x, middle, total):
+def _squares(part, x, middle, total, rest):
     u = part.load(x, middle) - middle
     part.fetch(x)
-    return total + u * u
+    return total + u * u, rest + u
 
 
 def _scaled(part, x, z, middle, factor, shift):
@@ -97,9 +97,14 @@ def to_means(totals, n, size):
 
 
 @numba.njit(**INLINE)
-def to_roots(totals, n, eps):
+def settle(totals, rests, n, size, eps, middle):
+    """1 / sqrt(variance + eps) in totals, from the sums of u u and of u, and the means of u in rests; these are the rounding
+    errors of the means in `middle`, which are corrected: those of equal numbers are exact then."""
     for i in range(n):
-        totals[i] = 1.0 / np.sqrt(totals[i] + eps)
+        rest = rests[i] / size
+        variance = totals[i] / size - rest * rest
+        totals[i], rests[i] = 1.0 / np.sqrt((0.0 if variance < 0.0 else variance) + eps), rest
+        middle[i] += rest
 
 
 @numba.njit(**INLINE)
@@ -115,33 +120,17 @@ def means(x, low, n, several, size, middle, totals, ahead):
 
 
 @numba.njit(**INLINE)
-def roots(x, low, n, several, size, eps, middle, totals, ahead):
+def roots(x, low, n, several, size, eps, centred, middle, totals, rests, ahead):
     """1 / sqrt(variance + eps) of them."""
     clear(totals, n)
+    clear(rests, n)
     for i in range(0, several, COUNT):
-        squares(True, (x,), (low + i) * size, (), 0, size, (middle,), i, (totals,), ahead)
+        squares(True, (x,), (low + i) * size, (), 0, size, (middle,), i, (totals, rests), ahead)
     for i in range(several, n):
-        squares(None, (x,), (low + i) * size, (), 0, size, (middle,), i, (totals,), ahead)
-    to_means(totals, n, size)
-    to_roots(totals, n, eps)
-
-
-@numba.njit(**INLINE)
-def to_rows(totals, n, of_row):
-    """Sums of lines to those of n rows."""
-    for k in range(n):
-        total = 0.0
-        for i in range(k * of_row, (k + 1) * of_row):
-            total += totals[i]
-        totals[k] = total
-
-
-@numba.njit(**INLINE)
-def to_lines(rows, n, of_row, lines):
-    """Numbers of n rows to each of their lines."""
-    for k in range(n):
-        for i in range(k * of_row, (k + 1) * of_row):
-            lines[i] = rows[k]
+        squares(None, (x,), (low + i) * size, (), 0, size, (middle,), i, (totals, rests), ahead)
+    if not centred:
+        clear(rests, n)
+    settle(totals, rests, n, size, eps, middle)
 
 
 @numba.njit(**INLINE)
@@ -166,7 +155,8 @@ def kernels(number):
         lines, period = x.size // size, W.size // size
         block = taken_together(lines, size)
         ahead = block * size
-        middle, factor, totals, w, c = np.zeros(block, number), np.empty(block, number), np.empty(block), aligned(W), aligned(b)
+        middle, factor, totals, rests = np.zeros(block, number), np.empty(block, number), np.empty(block), np.empty(block)
+        w, c = aligned(W), aligned(b)
         copy(W, w, W.size)
         copy(b, c, b.size)
         for low in range(0, lines, block):
@@ -174,7 +164,7 @@ def kernels(number):
             several = n - n % COUNT if period == 1 else 0
             if centred:
                 means(x, low, n, several, size, middle, totals, ahead)
-            roots(x, low, n, several, size, eps, middle, totals, ahead)
+            roots(x, low, n, several, size, eps, centred, middle, totals, rests, ahead)
             copy(totals, factor, n)
             for i in range(0, several, COUNT):
                 scaled_along(True, (x, z), (low + i) * size, (w, c), 0, size, (middle, factor), i, (), ahead)
@@ -188,7 +178,7 @@ def kernels(number):
         ahead = block * size
         middle, shift = np.zeros(block, number), np.zeros(block, number)
         root, slope = np.empty(block, number), np.empty(block, number)
-        r, first, second = np.empty(block), np.empty(block), np.empty(block)
+        r, rests, first, second = np.empty(block), np.empty(block), np.empty(block), np.empty(block)
         w, to_W, to_b = aligned(W), aligned(W), aligned(W)
         copy(W, w, W.size)
         for low in range(0, lines, block):
@@ -197,17 +187,21 @@ def kernels(number):
             if centred:
                 means(x, low, n, several, size, middle, r, ahead)
             clear(r, n)
+            clear(rests, n)
             clear(first, n)
             clear(second, n)
             for i in range(0, several, COUNT):
-                delta_sums_along(True, (d, x), (low + i) * size, (w,), 0, size, (middle,), i, (r, first, second), ahead)
+                delta_sums_along(True, (d, x), (low + i) * size, (w,), 0, size, (middle,), i, (r, rests, first, second), ahead)
             for i in range(several, n):
                 delta_sums_along(None, (d, x), (low + i) * size, (w,), (low + i) % period * size, size, (middle,), i,
-                                 (r, first, second), ahead)
-            to_means(r, n, size)
+                                 (r, rests, first, second), ahead)
+            if not centred:
+                clear(rests, n)
+            settle(r, rests, n, size, eps, middle)
             to_means(first, n, size)
             to_means(second, n, size)
-            to_roots(r, n, eps)
+            for i in range(n):
+                second[i] -= rests[i] * first[i]
             if not to_slopes(first, second, r, middle, n):
                 return False
             if centred:
@@ -224,22 +218,23 @@ def kernels(number):
         return True
 
     def group_norm(x, W, b, z, size, of_row, eps):
-        count, channels, c = size * of_row, W.size, 0
+        count, c = size * of_row, 0                     # c: the first channel of a row
         rows = x.size // count
         block = taken_together(rows, count)
         ahead = block * count
-        centre, totals, middle = np.empty(block, number), np.empty(block), np.empty(block * of_row, number)
+        centre, totals, rests = np.empty(block, number), np.empty(block), np.empty(block)
+        middle = np.empty(block * of_row, number)
         factor, shift = np.empty(block * of_row, number), np.empty(block * of_row, number)
         for low in range(0, rows, block):
             n = min(block, rows - low)
             means(x, low, n, n - n % COUNT, count, centre, totals, ahead)
-            roots(x, low, n, n - n % COUNT, count, eps, centre, totals, ahead)
-            to_lines(centre, n, of_row, middle)
-            to_lines(totals, n, of_row, factor)
+            roots(x, low, n, n - n % COUNT, count, eps, True, centre, totals, rests, ahead)
+            for k in range(n):
+                for j in range(of_row):
+                    i = k * of_row + j
+                    middle[i], factor[i], shift[i] = centre[k], totals[k] * W[c + j], b[c + j]
+                c = (c + of_row) % W.size
             start, n = low * of_row, n * of_row
-            for i in range(n):
-                factor[i], shift[i] = factor[i] * W[c], b[c]
-                c = c + 1 if c + 1 < channels else 0
             several = n - n % COUNT
             for i in range(0, several, COUNT):
                 scaled(True, (x, z), (start + i) * size, (), 0, size, (middle, factor, shift), i, (), ahead)
@@ -247,52 +242,60 @@ def kernels(number):
                 scaled(None, (x, z), (start + i) * size, (), 0, size, (middle, factor, shift), i, (), ahead)
 
     def group_norm_derivatives(d, x, W, dx, dw, db, size, of_row, eps):
-        count, channels, c = size * of_row, W.size, 0
+        count, c = size * of_row, 0                     # c: the first channel of a row
         rows = x.size // count
         block = taken_together(rows, count)
         ahead = block * count
         lines = block * of_row
         centre, middle, shift = np.empty(block, number), np.empty(lines, number), np.empty(lines, number)
         root, factor, slope = np.empty(lines, number), np.empty(lines, number), np.empty(lines, number)
-        r, first, second, each = np.empty(lines), np.empty(lines), np.empty(lines), np.empty(lines)
-        to_W, to_b = np.zeros(channels), np.zeros(channels)
+        r, rests, first, second = np.empty(lines), np.empty(lines), np.empty(lines), np.empty(lines)
+        deltas, products = np.empty(block), np.empty(block)
+        to_W, to_b = np.zeros(W.size), np.zeros(W.size)
         for low in range(0, rows, block):
             m, start = min(block, rows - low), low * of_row
             n = m * of_row
             several = n - n % COUNT
             means(x, low, m, m - m % COUNT, count, centre, r, ahead)
-            to_lines(centre, m, of_row, middle)
+            for k in range(m):
+                for i in range(k * of_row, (k + 1) * of_row):
+                    middle[i] = centre[k]
             clear(r, n)
+            clear(rests, n)
             clear(first, n)
             clear(second, n)
             for i in range(0, several, COUNT):
-                delta_sums(True, (d, x), (start + i) * size, (), 0, size, (middle,), i, (r, first, second), ahead)
+                delta_sums(True, (d, x), (start + i) * size, (), 0, size, (middle,), i, (r, rests, first, second), ahead)
             for i in range(several, n):
-                delta_sums(None, (d, x), (start + i) * size, (), 0, size, (middle,), i, (r, first, second), ahead)
-            to_rows(r, m, of_row)
-            to_means(r, m, count)
-            to_roots(r, m, eps)
-            to_lines(r, m, of_row, each)
-            copy(each, root, n)
-            for i in range(n):
-                to_W[c], to_b[c] = to_W[c] + second[i] * each[i], to_b[c] + first[i]
-                first[i], second[i], factor[i] = first[i] * W[c], second[i] * W[c], each[i] * W[c]
-                c = c + 1 if c + 1 < channels else 0
-            to_rows(first, m, of_row)
-            to_rows(second, m, of_row)
-            to_means(first, m, count)
-            to_means(second, m, count)
-            if not to_slopes(first, second, r, centre, m):
+                delta_sums(None, (d, x), (start + i) * size, (), 0, size, (middle,), i, (r, rests, first, second), ahead)
+            for k in range(m):
+                total = rest = 0.0
+                for i in range(k * of_row, (k + 1) * of_row):
+                    total, rest = total + r[i], rest + rests[i]
+                r[k], rests[k] = total, rest
+            settle(r, rests, m, count, eps, centre)
+            for k in range(m):
+                delta = product = 0.0
+                for j in range(of_row):
+                    i = k * of_row + j
+                    more = second[i] - rests[k] * first[i]
+                    to_W[c + j], to_b[c + j] = to_W[c + j] + more * r[k], to_b[c + j] + first[i]
+                    delta, product = delta + first[i] * W[c + j], product + more * W[c + j]
+                    middle[i], root[i], factor[i] = centre[k], r[k], r[k] * W[c + j]
+                c = (c + of_row) % W.size
+                deltas[k], products[k] = delta / count, product / count
+            if not to_slopes(deltas, products, r, centre, m):
                 return False
-            to_lines(first, m, of_row, shift)
-            to_lines(second, m, of_row, slope)
+            for k in range(m):
+                for i in range(k * of_row, (k + 1) * of_row):
+                    shift[i], slope[i] = deltas[k], products[k]
             numbers = middle, root, factor, shift, slope
             for i in range(0, several, COUNT):
                 scaled_back(True, (d, x, dx), (start + i) * size, (), 0, size, numbers, i, (), ahead)
             for i in range(several, n):
                 scaled_back(None, (d, x, dx), (start + i) * size, (), 0, size, numbers, i, (), ahead)
-        copy(to_W, dw, channels)
-        copy(to_b, db, channels)
+        copy(to_W, dw, W.size)
+        copy(to_b, db, W.size)
         return True
 
     real = numba.from_dtype(np.dtype(number))
