@@ -404,3 +404,11 @@ def test_threads():
     for thread in threads:
         thread.join()
     assert len(set(map(id, found))) == 1 and found[0](2.0, 1.0) == 16
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_norms_of_equal_numbers_are_exact(dtype):
+    x, W, b = np.full((6, 4, 250), 3.3, dtype), *np.array([[0.5, -1.5, 2.5, 0.1], [0.1, 0.3, -0.7, 3.1]], dtype)
+    expected = np.broadcast_to(b[:, None], x.shape)
+    np.testing.assert_array_equal(tapegrad.group_norm(x, 2, W, b).data, expected)
+    np.testing.assert_array_equal(tapegrad.layer_norm(x, 250).data, 0)

@@ -68,7 +68,7 @@ def test_layer_norm_and_rms_norm_agree_with_pytorch(shape, count):
 
 @pytest.mark.parametrize("f", [
     lambda x, w: tg.linear(x, x, w), lambda x, w: tg.embedding([[0, 2], [2, 1]], x) * w,
-    lambda x, w: tg.layer_norm(x, 3, w, w), lambda x, w: tg.rms_norm(x, (3, 3), x),
+    lambda x, w: tg.layer_norm(x, 3, w, w), lambda x, w: tg.rms_norm(x, (3, 3), x), lambda x, w: tg.group_norm(x, 1, w, w),
     lambda x, w: tg.batch_norm(x, None, None, w, w, training=True), lambda x, w: tg.batch_norm(x, np.ones(3), np.ones(3), w, w),
     lambda x, w: tg.dropout(x * w, 0.3, rng=0), lambda x, w: tg.normalize(x) * w, lambda x, w: tg.normalize(x, 3.0) * w,
     lambda x, w: tg.scaled_dot_product_attention(x, x + 1, x * w, is_causal=True)])
@@ -78,7 +78,7 @@ def test_derivatives_against_differences(f):
 
 @pytest.mark.parametrize("count", [3, 60])              # of rows: without a kernel, and with one
 @pytest.mark.parametrize("f", [lambda x, W: tg.layer_norm(x, 4, W), lambda x, W: tg.rms_norm(x, 4, W),
-                               lambda x, W: tg.batch_norm(x, weight=W, training=True)])
+                               lambda x, W: tg.batch_norm(x, weight=W, training=True), lambda x, W: tg.group_norm(x, 2, W)])
 def test_an_infinite_weight_does_not_matter_where_its_results_are_left_out(f, count):
     x, used = normal(count, 4), np.array([False, True, True, True])
     derivative = tg.grad(lambda x, W: tg.where(used, f(x, W), 0.0).sum() ** 2, (0, 1))
@@ -98,6 +98,52 @@ def test_normalized_shape_may_be_a_number():
     x = normal(2, 4)
     np.testing.assert_array_equal(tg.layer_norm(x, 4).data, tg.layer_norm(x, (4,)).data)
     np.testing.assert_allclose(tg.layer_norm(x, 4, eps=0.0).data.std(-1), 1)
+
+
+SPREADS = {                                             # rows that are hard on sums
+    "large mean": lambda x: 1e3 + x, "tiny": lambda x: 1e-12 * x, "huge": lambda x: 1e12 * x,
+    "an outlier": lambda x: np.where(np.arange(x.shape[1]) == 0, 1e4, x)}
+
+
+@pytest.mark.parametrize("spread", SPREADS)
+@pytest.mark.parametrize("rows, of_row, size", [
+    (150, 1, 1), (51, 1, 3), (9, 3, 5), (7, 1, 100), (4, 5, 64), (3, 2, 1200), (40, 3, 1)])
+def test_norms_of_rows_in_higher_precision(spread, rows, of_row, size):
+    """layer_norm and group_norm in float32 against themselves, as they are written, in long double, for widths of any kind."""
+    groups = 1 if of_row == 1 else 2
+    x = SPREADS[spread](normal(rows * groups, of_row * size)).astype("f4")
+    d, (W, b) = normal(*x.shape, seed=1).astype("f4"), normal(2, size if of_row == 1 else groups * of_row, seed=2).astype("f4")
+    if of_row == 1:
+        full_W, full_b = (np.broadcast_to(p, x.shape).astype("g") for p in (W, b))
+        f, given, leaves = lambda x, W, b: tg.layer_norm(x, size, W, b), x, (0,)
+    else:
+        full_W, full_b = (np.tile(np.repeat(p, size).reshape(groups, -1), (rows, 1)).astype("g") for p in (W, b))
+        f, given, leaves = lambda x, W, b: tg.group_norm(x, groups, W, b), x.reshape(rows, groups * of_row, size), (0, 2)
+    x, g = x.astype("g"), d * full_W
+    u = x - x.mean(1, keepdims=True)
+    r = 1 / np.sqrt((u * u).mean(1, keepdims=True) + np.longdouble(1e-5))
+    h = u * r
+    expected = [h * full_W + full_b, r * (g - g.mean(1, keepdims=True) - h * (g * h).mean(1, keepdims=True)),
+                (d * h).reshape(given.shape).sum(leaves), d.astype("g").reshape(given.shape).sum(leaves)]
+    tensors = [tg.tensor(p, requires_grad=True) for p in (given, W, b)]
+    z = f(*tensors)
+    z.backward(d.reshape(given.shape))
+    for found, e, scale in zip((z.data, *(p.grad for p in tensors)), expected, (1, r * abs(g).max(), rows, rows)):
+        mean_error = 1e-6 * np.max(abs(x.mean(1, keepdims=True)) * r)           # u is as exact as the elements are
+        np.testing.assert_allclose(found, e.reshape(found.shape).astype("d"), rtol=1e-5,
+                                   atol=float((2e-6 + mean_error) * np.max(scale) * (1 + np.max(abs(h)))))
+
+
+@pytest.mark.parametrize("f", [lambda x: tg.layer_norm(x, (6, 7)), lambda x: tg.rms_norm(x, 7), lambda x: tg.group_norm(x, 2),
+                               lambda x: tg.group_norm(x, 6), lambda x: tg.batch_norm(x, training=True)])
+def test_norms_without_parameters(f):
+    """With a kernel for the derivative by x alone, in float32, against the rules in float64."""
+    x, d = normal(5, 6, 7), normal(5, 6, 7, seed=1)
+    for dtype in ("f4", "f8"):
+        given = tg.tensor(x.astype(dtype), requires_grad=True)
+        f(given).backward(d.astype(dtype))
+        expected = tg.autograd.grad(f(y := tg.tensor(x, requires_grad=True)), y, d, create_graph=True)[0]
+        np.testing.assert_allclose(given.grad, expected.data, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("training", [True, False])

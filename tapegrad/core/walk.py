@@ -20,6 +20,8 @@ from tapegrad.primitives import Primitive, arrays, table
 from tapegrad.primitives.registry import LINEAR
 from tapegrad.primitives.zeros import has_nan, masked, stopped
 
+LONG = 4096             # elements
+
 
 class Part:
     """A part of the tape, for a sweep that ends where it ends.
@@ -42,7 +44,7 @@ class Walk:
     mark      what `entry.tape` is for the entries that are walked: the tape, or, for a part, an object of this walk
     entries   those that are walked
     alarm     not empty while contributions are to be looked at: see `looked_at`
-    unseen    large seeds that may have zeros
+    unseen    long seeds, whose zeros are looked for when the first weak row is met, which most sweeps do not
     leaves    {leaf: its delta so far}; a leaf may be shared by threads, and has no delta of its own. For a part, also
               {wanted register from outside: its delta so far}
 
@@ -84,15 +86,16 @@ class Walk:
                 self.alarm.append("watched")
             for register, seed in self.seeds:
                 value = seed if type(seed) is np.ndarray else elements(seed)
-                if value.size >= 4096:                  # most rows never ask for it
+                if value.size > LONG:
                     self.unseen.append(value)
-                    self.alarm.append("seeds")
                 elif not value.item() if value.size == 1 else np.count_nonzero(value) < value.size:
                     self.zeros_matter()
                 if type(register) is not Leaf and register.tape is self.mark:
                     register.delta = seed if register.delta is None else register.delta + seed
                 elif type(register) is Leaf or self.wants(register):
                     self.leaves[register] = self.leaves[register] + seed if register in self.leaves else seed
+            if self.unseen:
+                self.alarm.append("seeds")
         except BaseException as error:
             self.__exit__(type(error))
             raise
@@ -140,11 +143,10 @@ class Walk:
         It is looked at after a row that drops what is not finite, or a seed with zeros. Otherwise a delta of 0 at a value
         that is NaN belongs to a function whose result is NaN, too.
         """
-        if self.unseen and entry.g.weak:                # count_nonzero is not vectorised for floats
-            if any([(seed == 0).any() for seed in self.unseen]):
+        if "seeds" in self.alarm:
+            self.alarm.remove("seeds")
+            if any([(seed == 0).any() for seed in self.unseen]):        # count_nonzero is not vectorised for floats
                 self.zeros_matter()
-            self.unseen.clear()
-            self.alarm[:] = [reason for reason in self.alarm if reason != "seeds"]
         if "zeros" in self.alarm and entry.g.weak and not (entry.plan.observed and self.F is arrays):
             if self.F is arrays:
                 c = masked(c, d) if has_nan(c) else c   # type: ignore[no-untyped-call]

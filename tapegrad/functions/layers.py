@@ -190,8 +190,12 @@ def group_norm(input: TensorLike, num_groups: int, weight: TensorLike | None = N
     for parameter in (weight, bias):
         if parameter is not None and like(parameter).shape != (x.shape[1],):
             raise ShapeError(f"group_norm: a parameter {describe(like(parameter))} for {x.shape[1]} channels: x {describe(x)}")
-    z = reshape(x, (x.shape[0], num_groups, math.prod(x.shape[1:]) // num_groups))
-    z = reshape(_normalised(z, (2,), None, None, float(eps), True), x.shape)
+    if x.dtype.kind == "c":
+        z = reshape(x, (x.shape[0], num_groups, math.prod(x.shape[1:]) // num_groups))
+        z = reshape(_normalised(z, (2,), None, None, float(eps), True), x.shape)
+    else:
+        given, (weight, bias) = _shared_out(weight, bias)
+        z = recorded.group_norm(x, *given, num_groups, float(eps))
     along = (1, x.shape[1]) + (1,) * (x.ndim - 2)
     return _scaled(z, *(None if p is None else reshape(p, along) for p in (weight, bias)))
 

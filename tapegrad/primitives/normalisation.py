@@ -1,11 +1,14 @@
-"""Normalisation by mean and variance, as one row each for what lies along rows and for channels.
+"""Normalisation by mean and variance, as one row each for what lies along rows, for groups of channels, and for channels.
 
     layer_norm   z = (x - mean) / sqrt(variance + eps) W + b, over the last n axes; without the mean if it is not `centred`
+    group_norm   the same over the channels of each group, axis 1 of x, and all axes after it, with W and b for each channel
     batch_norm   the same for each channel, axis 1 of x, by the moments of the batch, (2, channels), or None
 
-In elementary operations both take a dozen passes over x; kernels take two, and two in the reverse sweep. W and b are arrays of
+In elementary operations they take a dozen passes over x; kernels take two, and two in the reverse sweep. W and b are arrays of
 the axes that are normalised, or of the channels, or the numbers 1 and 0.
 """
+
+from math import prod
 
 import numpy as np
 
@@ -16,6 +19,10 @@ from tapegrad.primitives.registry import arrays, primitive
 
 def _last(x_shape, n):
     return tuple(range(len(x_shape) - n, len(x_shape)))
+
+
+def _all_but_channels(shape):
+    return (0, *range(2, len(shape)))
 
 
 def _along(F, p, ndim):
@@ -62,10 +69,45 @@ def _layer_norm_jointly(wanted, d, _z, x, W, b, n, eps, centred):
     return _one_by_one(_LAYER_NORM, wanted, d, x, W, b, n, eps, centred) if found is None else found
 
 
+def _in_groups(F, x, groups):
+    """(N, channels, ..) as (N, groups, elements of a group)."""
+    return F.reshape(x, (x.shape[0], groups, prod(x.shape[1:]) // groups))
+
+
+def _group_norm(x, W, b, groups, eps):
+    z = _layer_norm(_in_groups(arrays, x, groups), 1.0, 0.0, 1, eps, True).reshape(x.shape)
+    return z * _along(arrays, W, x.ndim) + _along(arrays, b, x.ndim)
+
+
+def _group_norm_dx(F, d, _z, x, W, _b, groups, eps):
+    g = F.strong_multiply(d, _along(F, W, len(x.shape)))
+    return F.reshape(_standard_dx(F, _in_groups(F, g, groups), _in_groups(F, x, groups), (2,), eps), x.shape)
+
+
+def _group_norm_dw(F, d, _z, x, _W, _b, groups, eps):
+    h = F.reshape(_standard(F, _in_groups(F, x, groups), (2,), eps)[0], x.shape)
+    return F.sum(F.strong_multiply(d, h), _all_but_channels(x.shape), False)
+
+
+def _group_norm_db(F, d, _z, _x, _W, _b, _groups, _eps):
+    return F.sum(d, _all_but_channels(d.shape), False)
+
+
+def _fast_group_norm(x, W, b, groups, eps):
+    z = kernels.group_norm(x, W, b, groups, eps) if x.size >= limits.NORMALISED else None
+    return _group_norm(x, W, b, groups, eps) if z is None else z
+
+
+def _group_norm_jointly(wanted, d, _z, x, W, b, groups, eps):
+    W = W if wanted[0] else 1.0
+    found = kernels.group_norm_derivatives(d, x, W, groups, eps) if x.size >= limits.NORMALISED else None
+    return _one_by_one(_GROUP_NORM, wanted, d, x, W, b, groups, eps) if found is None else found
+
+
 def _channel_moments(x):
     if x.dtype.kind == "c":
         raise TypeError("not defined for complex numbers")
-    axes = (0, *range(2, x.ndim))
+    axes = _all_but_channels(x.shape)
     mean = np.mean(x, axes, keepdims=True)
     u = x - mean
     return np.stack([mean.ravel(), np.mean(u * u, axes)])
@@ -84,17 +126,16 @@ def _batch_norm(x, W, b, moments, eps):
 
 
 def _batch_norm_dx(F, d, _z, x, W, _b, moments, eps):
-    ndim = len(x.shape)
-    return _standard_dx(F, F.strong_multiply(d, _along(F, W, ndim)), x, (0, *range(2, ndim)), eps)
+    return _standard_dx(F, F.strong_multiply(d, _along(F, W, len(x.shape))), x, _all_but_channels(x.shape), eps)
 
 
 def _batch_norm_dw(F, d, _z, x, _W, _b, moments, eps):
-    axes = (0, *range(2, len(x.shape)))
+    axes = _all_but_channels(x.shape)
     return F.sum(F.strong_multiply(d, _standard(F, x, axes, eps)[0]), axes, False)
 
 
 def _batch_norm_db(F, d, _z, _x, _W, _b, _moments, _eps):
-    return F.sum(d, (0, *range(2, len(d.shape))), False)
+    return F.sum(d, _all_but_channels(d.shape), False)
 
 
 def _fast_batch_norm(x, W, b, moments, eps):
@@ -110,14 +151,21 @@ def _batch_norm_jointly(wanted, d, _z, x, W, b, moments, eps):
     return _one_by_one(_BATCH_NORM, wanted, d, x, W, b, moments, eps) if found is None else found
 
 
+def _alone(jointly):
+    """The rule for x where no other delta is wanted, by the kernel for all."""
+    return lambda F, d, *saved: jointly((True, False, False), d, *saved)[0]
+
+
 def _one_by_one(row, wanted, d, *saved):
     return [rule(arrays, d, None, *saved) if want and rule is not None else None for want, rule in zip(wanted, row.dg)]
 
 
 _LAYER_NORM = primitive("layer_norm", _layer_norm, _layer_norm_dx, _layer_norm_dw,
                         lambda F, d, _z, _x, _W, _b, n, eps, centred: d).fast(
-    forward=_fast_layer_norm, jointly=_layer_norm_jointly)
+    forward=_fast_layer_norm, rules=(_alone(_layer_norm_jointly), None, None), jointly=_layer_norm_jointly)
+_GROUP_NORM = primitive("group_norm", _group_norm, _group_norm_dx, _group_norm_dw, _group_norm_db).fast(
+    forward=_fast_group_norm, rules=(_alone(_group_norm_jointly), None, None), jointly=_group_norm_jointly)
 primitive("channel_moments", _channel_moments, None).fast(forward=_fast_channel_moments)
 # The derivative by x is the whole one, through the moments, too.
 _BATCH_NORM = primitive("batch_norm", _batch_norm, _batch_norm_dx, _batch_norm_dw, _batch_norm_db).fast(
-    forward=_fast_batch_norm, jointly=_batch_norm_jointly)
+    forward=_fast_batch_norm, rules=(_alone(_batch_norm_jointly), None, None), jointly=_batch_norm_jointly)

@@ -69,8 +69,8 @@ def _images(row: Primitive, level: Level, operands: Any, static: Static) -> Any:
     return _one_batch(row, level, operands, (), static)
 
 
-@batches("convolution", "convolution_input")
-def _convolution(row: Primitive, level: Level, operands: Any, static: Static) -> Any:
+@batches("convolution", "convolution_input", "group_norm")
+def _of_shared_parameters(row: Primitive, level: Level, operands: Any, static: Static) -> Any:
     if any([is_mapped(x, level) for x in operands[1:]]):
         return one_by_one(row, level, operands, static)
     return _one_batch(row, level, operands[:1], operands[1:], static)

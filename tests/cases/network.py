@@ -47,6 +47,13 @@ def _attention_output(w, x, heads):
     return np.concatenate(list(np.einsum("nhij,nhjd->hnid", w, _heads(x, 2, heads))), -1)
 
 
+def _group_norm(x, W, b, groups, eps):
+    rows = x.reshape(x.shape[0] * groups, -1)
+    z = ((rows - rows.mean(1, keepdims=True)) / np.sqrt(rows.var(1, keepdims=True) + eps)).reshape(x.shape)
+    W, b = [p.reshape(-1, *[1] * (x.ndim - 2)) for p in (W, b)]
+    return z * W + b
+
+
 def _moments(x):
     rows = np.moveaxis(x, 1, 0).reshape(x.shape[1], -1)
     return np.stack([rows.mean(1), rows.var(1)])
@@ -156,6 +163,8 @@ CASES = [
     Case("attention_output", (real,) * 2, ((2,),), _attention_output, [((2, 2, 3, 3), (2, 3, 12))]),
     Case("layer_norm", (real,) * 3, ((1, 1e-5, True), (1, 0.1, False)), _layer_norm,
          [((3, 4), (4,), (4,)), ((2, 3, 4), (4,), (4,))]),
+    Case("group_norm", (real,) * 3, ((2, 1e-5), (1, 0.1)), _group_norm,
+         [((3, 6), (6,), (6,)), ((2, 4, 3), (4,), (4,)), ((2, 4, 2, 2), (4,), (4,))]),
     Case("batch_norm", (real,) * 3, ((None, 1e-5), (None, 0.1)), _batch_norm, [((6, 3), (3,), (3,)), ((2, 3, 5), (3,), (3,))]),
     Case("convolution", (real,) * 3, tuple([(*steps, 1) for steps in STEPS]), _convolution,
          [((2, 3, 5, 4), (2, 3, 2, 2), (2,))]),
