@@ -8,7 +8,7 @@ In elementary operations they take a dozen passes over x; kernels take two, and 
 the axes that are normalised, or of the channels, or the numbers 1 and 0.
 """
 
-from math import prod
+import math
 
 import numpy as np
 
@@ -71,12 +71,13 @@ def _layer_norm_jointly(wanted, d, _z, x, W, b, n, eps, centred):
 
 def _in_groups(F, x, groups):
     """(N, channels, ..) as (N, groups, elements of a group)."""
-    return F.reshape(x, (x.shape[0], groups, prod(x.shape[1:]) // groups))
+    return F.reshape(x, (x.shape[0], groups, math.prod(x.shape[1:]) // groups))
 
 
 def _group_norm(x, W, b, groups, eps):
-    z = _layer_norm(_in_groups(arrays, x, groups), 1.0, 0.0, 1, eps, True).reshape(x.shape)
-    return z * _along(arrays, W, x.ndim) + _along(arrays, b, x.ndim)
+    rows = x.reshape(x.shape[0], groups, math.prod(x.shape[1:]) // groups)
+    W, b = (p if type(p) in (int, float) else p.reshape((-1,) + (1,) * (x.ndim - 2)) for p in (W, b))
+    return _layer_norm(rows, 1.0, 0.0, 1, eps, True).reshape(x.shape) * W + b
 
 
 def _group_norm_dx(F, d, _z, x, W, _b, groups, eps):
