@@ -302,6 +302,7 @@ def test_batch_norm_moves_its_statistics():
     assert nets[1].state_dict()["1.num_batches_tracked"] == 3
 
 
+@needs_programs
 @pytest.mark.parametrize("module", ["attention", "encoder"])
 def test_masked_attention(module):
     """Also where a query may look at nothing at one call, and not at the next."""
