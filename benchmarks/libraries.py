@@ -4,6 +4,7 @@ load(peer) gives the adapter of a library; where it is not installed that is an 
     sigmoid, tanh, relu, exp, cross_entropy
     step(loss, inputs, parameters)    a function that computes loss(F, p=parameters, **inputs) and all gradients, to the end,
                                       and returns them in the order of the parameters
+    compiled(loss)                    the loss, compiled by a library that is to compile it
     record(f, *arrays)                runs the scalar f on these leaves, recorded; calling what it returns walks back
 """
 
@@ -11,11 +12,12 @@ import sys
 
 import numpy as np
 
-MODULES = {"tapegrad": "tapegrad", "tg.compile": "tapegrad", "torch": "torch", "nn.LSTM": "torch", "torch.compile": "torch",
-           "jax": "jax", "autograd": "autograd", "mygrad": "mygrad", "micrograd": "micrograd", "numpy": "numpy"}
-TITLES = {"tapegrad": "tapegrad", "tg.compile": "tg.compile", "torch": "PyTorch", "nn.LSTM": "nn.LSTM",
-          "torch.compile": "torch.compile", "jax": "JAX", "autograd": "autograd", "mygrad": "MyGrad", "micrograd": "micrograd",
-          "numpy": "NumPy"}
+MODULES = {"tapegrad": "tapegrad", "tg.compile": "tapegrad", "tg.nn": "tapegrad", "torch": "torch", "nn.LSTM": "torch",
+           "torch.compile": "torch", "jax": "jax", "autograd": "autograd", "mygrad": "mygrad", "micrograd": "micrograd",
+           "numpy": "numpy"}
+TITLES = {"tapegrad": "tapegrad", "tg.compile": "tg.compile", "tg.nn": "tg.nn, compiled", "torch": "PyTorch",
+          "nn.LSTM": "nn.LSTM", "torch.compile": "torch.compile", "jax": "JAX", "autograd": "autograd", "mygrad": "MyGrad",
+          "micrograd": "micrograd", "numpy": "NumPy"}
 
 
 def convert(make, inputs):
@@ -46,9 +48,12 @@ class Eager:
         loss.backward()
         return [parameter.grad for parameter in parameters]
 
+    def compiled(self, loss):
+        return loss
+
     def sweeps(self, loss, inputs, parameters):
         """(forward, backward): forward() is the loss, backward(loss) the list of gradients."""
-        inputs = convert(self.constant, inputs)
+        loss, inputs = self.compiled(loss), convert(self.constant, inputs)
         p = {name: self.parameter(value) for name, value in parameters.items()}
         leaves = list(p.values())
         return lambda: loss(self, p=p, **inputs), lambda value: self.backward(value, leaves)
@@ -75,9 +80,6 @@ def tapegrad_compile():
     class Compiled(Eager):
         """tapegrad, the loss compiled by tg.compile."""
 
-        def sweeps(self, loss, inputs, parameters):
-            return super().sweeps(self.compiled(loss), inputs, parameters)
-
         def compiled(self, loss):
             return tg.compile(loss, fallback="error")
 
@@ -101,8 +103,8 @@ def torch_compile():
     class Compiled(Eager):
         """PyTorch, the loss compiled by Inductor."""
 
-        def sweeps(self, loss, inputs, parameters):
-            return super().sweeps(library.compile(loss), inputs, parameters)
+        def compiled(self, loss):
+            return library.compile(loss)
 
     F = torch()
     F.__class__ = Compiled

@@ -1,14 +1,18 @@
 """The steps that everything is judged by, written once over the names of a peer (libraries.py): loss and all gradients.
 
 The LSTM: x_t one-hot (M steps of N names with D characters) -> LSTM with W_i U_i b_i, .. of their own -> relu(h W2 + b2) ->
-softmax cross-entropy. The MLP: relu(relu(x W1 + b1) W2 + b2) -> softmax cross-entropy. Float32, in elementary operations.
+softmax cross-entropy. The GRU: likewise, in PyTorch's form, with a second bias c. The MLP: relu(relu(x W1 + b1) W2 + b2) ->
+softmax cross-entropy. Float32, in elementary operations.
 """
 
 import libraries
+import networks as nets
 import numpy as np
 
 SIZES = {"N16-D80-H32-M10": (16, 80, 32, 10), "N32-D80-H64-M20": (32, 80, 64, 20),
          "N64-D80-H128-M20": (64, 80, 128, 20), "N128-D128-H256-M30": (128, 128, 256, 30)}
+MODULES = {"tg.nn": "tg.compile", "nn.LSTM": "torch"}    # peers that run nn.LSTM, and the library of each
+GATES = {"LSTM": "ifco", "GRU": "rzn"}
 CLASSES = 5
 MLP_SIZES = (64, 80, 10, 50)        # names, characters of the alphabet, characters of a name, hidden units
 
@@ -63,40 +67,75 @@ def lstm_problem(N, D, H, M, dtype=np.float32):
 def lstm_step(peer, N, D, H, M):
     """The whole step of a peer: step() is the list of gradients."""
     loss, inputs, parameters = lstm_problem(N, D, H, M)
-    if peer == "nn.LSTM":
-        return nn_lstm_step(inputs, parameters)
+    if peer in MODULES:
+        return module_step(peer, "LSTM", inputs, parameters)
     if peer == "jax":
         loss, inputs["xs"] = scanned_lstm_loss, np.stack(inputs["xs"])
     return libraries.load(peer).step(loss, inputs, parameters)
 
 
-def nn_lstm_step(inputs, parameters):
-    """torch.nn.LSTM with the same numbers. Its gates stand side by side in one matrix, in the order i f c o."""
-    F = libraries.torch()
-    import torch
-
-    (D, H), packed = parameters["Wi"].shape, {}
-    for theirs, ours in {"weight_ih_l0": "W", "weight_hh_l0": "U", "bias_ih_l0": "b"}.items():
-        packed[theirs] = torch.tensor(np.concatenate([parameters[ours + gate].T for gate in "ifco"]))
-    lstm = torch.nn.LSTM(D, H)
-    lstm.load_state_dict(packed | {"bias_hh_l0": torch.zeros(4 * H)})
-    lstm.bias_hh_l0.requires_grad_(False)
+def module_step(peer, kind, inputs, parameters):
+    """The step of nn.LSTM or nn.GRU with the same numbers. Its gates stand in one matrix, in the order of GATES."""
+    library, gates, packed = MODULES[peer], GATES[kind], {}
+    F, nn, tensor = libraries.load(library), *nets.modules(library)[1:]
+    for theirs, ours in {"weight_ih_l0": "W", "weight_hh_l0": "U", "bias_ih_l0": "b", "bias_hh_l0": "c"}.items():
+        blocks = [parameters.get(ours + gate, np.zeros_like(parameters["b" + gate])).T for gate in gates]
+        packed[theirs] = tensor(np.concatenate(blocks))
+    module = getattr(nn, kind)(*parameters[f"W{gates[0]}"].shape)
+    module.load_state_dict(packed)
     p = {name: F.parameter(parameters[name]) for name in ("W2", "b2")}
-    xs, targets, state = torch.tensor(np.stack(inputs["xs"])), torch.tensor(inputs["targets"]), torch.tensor(inputs["h"])[None]
-    leaves = [lstm.weight_ih_l0, lstm.weight_hh_l0, lstm.bias_ih_l0, *p.values()]
+    leaves = [module.weight_ih_l0, module.weight_hh_l0, module.bias_ih_l0]
+    if "c" + gates[0] in parameters:
+        leaves.append(module.bias_hh_l0)
+    else:                                               # a step with one bias
+        module.bias_hh_l0.requires_grad = False
+    xs, targets, start = tensor(np.stack(inputs["xs"])), tensor(inputs["targets"]), tensor(inputs["h"][None])
+    state, leaves = (start, start) if kind == "LSTM" else start, [*leaves, *p.values()]
 
-    def step():
-        _, (h, _) = lstm(xs, (state, state))
-        return F.backward(head(F, h[0], targets, p), leaves)
+    def loss(xs, targets, state):
+        _, last = module(xs, state)
+        return head(F, (last[0] if kind == "LSTM" else last)[0], targets, p)
 
-    return step
+    loss = F.compiled(loss)
+    return lambda: F.backward(loss(xs, targets, state), leaves)
 
 
-def unpacked(gradients):
-    """The gradients of nn_lstm_step as those of the other peers, in their order."""
-    W, U, b, W2, b2 = (np.asarray(gradient) for gradient in gradients)
-    gates = {gate: (w.T, u.T, v) for gate, w, u, v in zip("ifco", *(np.split(x, 4) for x in (W, U, b)))}
-    return [*(x for gate in "ifoc" for x in gates[gate]), W2, b2]
+def unpacked(gradients, kind="LSTM"):
+    """The gradients of module_step as those of the steps written by hand, in their order."""
+    *packed, W2, b2 = (np.asarray(gradient) for gradient in gradients)
+    gates = zip(GATES[kind], *(np.split(x, len(GATES[kind])) for x in packed))
+    found = {gate: [x.T for x in blocks] for gate, *blocks in gates}
+    return [*(x for gate in ("ifoc" if kind == "LSTM" else GATES[kind]) for x in found[gate]), W2, b2]
+
+
+def gru_cell(F, x, h, p):
+    """h after one more input."""
+    r = F.sigmoid(x @ p["Wr"] + h @ p["Ur"] + p["br"] + p["cr"])
+    z = F.sigmoid(x @ p["Wz"] + h @ p["Uz"] + p["bz"] + p["cz"])
+    n = F.tanh(x @ p["Wn"] + p["bn"] + r * (h @ p["Un"] + p["cn"]))
+    return n + z * (h - n)
+
+
+def gru_loss(F, xs, targets, p, h):
+    """The loss of one batch."""
+    for x in xs:
+        h = gru_cell(F, x, h, p)
+    return head(F, h, targets, p)
+
+
+def recurrent_step(peer, kind, N, D, H, M):
+    """The step of an LSTM or a GRU on dense inputs: written by hand, or of the module of "tg.nn"."""
+    loss, inputs, parameters = lstm_problem(N, D, H, M)
+    random = np.random.default_rng(1)
+    inputs["xs"] = [random.normal(size=(N, D)).astype(np.float32) for _ in range(M)]
+    if kind == "GRU":
+        loss, given = gru_loss, parameters
+        parameters = {new + to: given[old + of] for to, of in zip("rzn", "ifc") for new, old in zip("WUbc", "WUbb")}
+        parameters |= {name: given[name] for name in ("W2", "b2")}
+        del inputs["c"]
+    if peer == "tg.nn":
+        return module_step(peer, kind, inputs, parameters)
+    return libraries.load(peer).step(loss, inputs, parameters)
 
 
 def mlp_loss(F, x, targets, p):

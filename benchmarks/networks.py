@@ -4,6 +4,7 @@ LAYERS are run forward and backward from 1,000 to 1,000,000 elements; CONVOLUTIO
 NETWORKS are steps: the loss and all gradients. float32, one thread.
 """
 
+import libraries
 import numpy as np
 
 SIZES = [1_000, 10_000, 100_000, 1_000_000]
@@ -23,7 +24,7 @@ CONVOLUTIONS = {        # (N, channels, height, width), (channels out, channels 
 
 def modules(peer):
     """(functions, modules, tensor) of a peer."""
-    if peer == "torch":
+    if libraries.MODULES[peer] == "torch":
         import torch
 
         torch.set_num_threads(1)
@@ -127,14 +128,19 @@ NETWORKS = {"digits CNN, batch 32": (digits, (32, 1, 8, 8)), "digits CNN, batch 
 
 
 def network_step(peer, name):
-    """step() computes the loss of a network and all gradients."""
-    F, nn, tensor = modules(peer)
+    """step() computes the loss of a network, compiled if the peer compiles, and all gradients, which it returns."""
     make, shape = NETWORKS[name]
+    weights = make(modules("tapegrad")[1]).state_dict()         # the same for all peers
+    F, nn, tensor = modules(peer)
     net, random = make(nn), np.random.default_rng(0)
+    net.load_state_dict({key: tensor(value) for key, value in weights.items()})
     x, target = tensor(random.normal(size=shape).astype("f4")), tensor(random.integers(0, 10, shape[0]))
+    loss = libraries.load(peer).compiled(lambda x, target: F.cross_entropy(net(x), target))
+    parameters = list(net.parameters())
 
     def step():
         net.zero_grad()
-        F.cross_entropy(net(x), target).backward()
+        loss(x, target).backward()
+        return [p.grad for p in parameters]
 
     return step

@@ -41,14 +41,27 @@ def only(peers, *wanted):
 
 def lstm(peers, options):
     """The LSTM step at its sizes."""
-    peers = only(peers, "tapegrad", "tg.compile", "torch", "nn.LSTM", "torch.compile", "jax", "autograd", "mygrad")
+    peers = only(peers, "tapegrad", "tg.compile", "tg.nn", "torch", "nn.LSTM", "torch.compile", "jax", "autograd", "mygrad")
     table = Table("LSTM step", "ms", 1e3, BASELINE)
     table.notes.append("Loss and all gradients, float32. tapegrad, PyTorch, autograd and MyGrad run the same elementary "
-                       "operations in a Python loop; nn.LSTM is PyTorch's own layer; JAX compiles a lax.scan.")
+                       "operations in a Python loop; tg.nn is tapegrad's nn.LSTM, compiled; nn.LSTM is PyTorch's own layer; "
+                       "JAX compiles a lax.scan.")
     for size in options.sizes:
         at_size = [peer for peer in peers if peer != "torch.compile" or options.compile and size == COMPILED_SIZE]
         fill(table, size, at_size, lambda peer, size=size: timed(models.lstm_step(peer, *models.SIZES[size])),
              options.seconds * 4)
+    yield table
+
+
+def recurrent(peers, options):
+    """The modules LSTM and GRU, compiled, beside the same steps written by hand."""
+    table = Table("nn.LSTM and nn.GRU of tapegrad beside the loops written by hand, both compiled", "ms", 1e3, "tg.compile")
+    table.notes.append("Loss and all gradients, float32, dense inputs.")
+    for kind in models.GATES:
+        for size in options.sizes:
+            fill(table, f"{kind} {size}", only(peers, "tg.compile", "tg.nn"),
+                 lambda peer, case=(kind, size): timed(models.recurrent_step(peer, case[0], *models.SIZES[case[1]])),
+                 options.seconds)
     yield table
 
 
@@ -158,7 +171,7 @@ def kernels(peers, options):
 
 
 def networks(peers, options):
-    """The layers of networks, convolutions, and small networks."""
+    """The layers of networks, convolutions, and small networks. About a minute: there are many."""
     peers = only(peers, "tapegrad", "torch")
     steps = {f"{name}, {size:,}": lambda peer, case=(name, size): nets.layer_step(peer, *case)
              for name in nets.LAYERS for size in nets.SIZES if size in options.lengths}
@@ -167,7 +180,16 @@ def networks(peers, options):
     table = Table("Layers and networks, forward and backward", "us", 1e6, BASELINE)
     table.notes.append("float32, both eager. conv2d: batch x channels x height x width - channels out, k kernel, s stride.")
     for name, make in steps.items():
-        fill(table, name, peers, lambda peer, make=make: timed(make(peer)), options.seconds * 0.7)
+        fill(table, name, peers, lambda peer, make=make: timed(make(peer)), options.seconds * 0.3)
+    yield table
+
+
+def compiled(peers, options):
+    """Small networks, compiled."""
+    table = Table("Networks, compiled: loss and all gradients", "us", 1e6, "torch.compile" if options.compile else BASELINE)
+    peers = only(peers, "tapegrad", "tg.compile", "torch", *["torch.compile"] * options.compile)
+    for name in nets.NETWORKS:
+        fill(table, name, peers, lambda peer, name=name: timed(nets.network_step(peer, name)), options.seconds * 2)
     yield table
 
 

@@ -1,4 +1,4 @@
-"""tapegrad beside PyTorch, JAX, autograd, MyGrad and micrograd: one command, about five minutes.
+"""tapegrad beside PyTorch, JAX, autograd, MyGrad and micrograd: one command, about eight minutes.
 
     python benchmarks/peers.py                          all parts, with the peers that are installed
     python benchmarks/peers.py --parts lstm mlp --peers tapegrad torch
@@ -28,7 +28,8 @@ from models import SIZES  # noqa: E402
 
 PARTS = {"startup": processes.startup, "memory": processes.peak_memory, "size": processes.installed_size,
          "growth": processes.growth, "lstm": parts.lstm, "products": parts.products, "mlp": parts.mlp,
-         "operations": parts.operations, "kernels": parts.kernels, "networks": parts.networks, "hmc": parts.hmc}
+         "operations": parts.operations, "kernels": parts.kernels, "networks": parts.networks, "compiled": parts.compiled,
+         "recurrent": parts.recurrent, "hmc": parts.hmc}
 HERE = Path(__file__).parent
 
 
@@ -105,8 +106,8 @@ def main(arguments=None):
 
 def order(part):
     """The steps come before the processes in what is read."""
-    return ("lstm", "products", "mlp", "networks", "hmc", "operations", "kernels", "startup", "memory", "size",
-            "growth").index(part)
+    return ("lstm", "recurrent", "products", "mlp", "networks", "compiled", "hmc", "operations", "kernels", "startup", "memory",
+            "size", "growth").index(part)
 
 
 if __name__ == "__main__":

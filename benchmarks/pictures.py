@@ -9,9 +9,9 @@ matplotlib.use("agg")
 
 from matplotlib import pyplot as plt  # noqa: E402
 
-COLOURS = {"tapegrad": "#c8321e", "tg.compile": "#e8862e", "torch": "#4a4a4a", "nn.LSTM": "#8f8f8f", "torch.compile": "#c4c4c4",
-           "jax": "#2f6db5",
-           "autograd": "#5b9a57", "mygrad": "#b58a2f", "micrograd": "#8a5ba8", "numpy": "#6fb1c9"}
+COLOURS = {"tapegrad": "#c8321e", "tg.compile": "#e8862e", "tg.nn": "#f0b97d", "torch": "#4a4a4a", "nn.LSTM": "#8f8f8f",
+           "torch.compile": "#c4c4c4", "jax": "#2f6db5", "autograd": "#5b9a57", "mygrad": "#b58a2f", "micrograd": "#8a5ba8",
+           "numpy": "#6fb1c9"}
 REFERENCES = ("torch", "tapegrad")
 STYLE = {"svg.fonttype": "none", "svg.hashsalt": "tapegrad", "font.family": "sans-serif", "font.size": 9,
          "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10, "axes.titlelocation": "left"}

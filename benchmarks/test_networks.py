@@ -5,10 +5,12 @@
 The table of ratios, with the peers in turns, is `python benchmarks/peers.py --parts networks`.
 """
 
+import libraries
 import networks
 import pytest
 
 peers = pytest.mark.parametrize("peer", ["tapegrad", "torch"])
+compilers = pytest.mark.parametrize("peer", ["tapegrad", "tg.compile", "torch", "torch.compile"])
 
 
 @pytest.mark.parametrize("size", networks.SIZES)
@@ -27,7 +29,7 @@ def test_convolution(benchmark, peer, name):
 
 
 @pytest.mark.parametrize("name", networks.NETWORKS)
-@peers
+@compilers
 def test_network(benchmark, peer, name):
-    pytest.importorskip(peer)
+    pytest.importorskip(libraries.MODULES[peer])
     benchmark(networks.network_step(peer, name))

@@ -10,10 +10,11 @@ import likelihood
 import numpy as np
 import pytest
 import sampling
-from models import SIZES, lstm_step, mlp_step, unpacked
+from models import GATES, MODULES, SIZES, lstm_step, mlp_step, recurrent_step, unpacked
+from networks import NETWORKS, network_step
 
 HERE = Path(__file__).parent
-PARTS = ("startup", "memory", "size", "growth", "lstm", "mlp", "operations", "kernels")
+PARTS = ("startup", "memory", "size", "growth", "lstm", "mlp", "compiled", "operations", "kernels")
 SMALLEST = SIZES["N16-D80-H32-M10"]
 
 
@@ -22,11 +23,24 @@ def same(ours, theirs):
         np.testing.assert_allclose(mine, np.asarray(other), atol=1e-6)
 
 
-@pytest.mark.parametrize("peer", ["torch", "nn.LSTM", "jax", "autograd", "mygrad"])
+@pytest.mark.parametrize("peer", ["tg.compile", "tg.nn", "torch", "nn.LSTM", "jax", "autograd", "mygrad"])
 def test_the_peers_compute_the_same_lstm(peer):
     pytest.importorskip(libraries.MODULES[peer])
     theirs = lstm_step(peer, *SMALLEST)()
-    same(lstm_step("tapegrad", *SMALLEST)(), unpacked(theirs) if peer == "nn.LSTM" else theirs)
+    same(lstm_step("tapegrad", *SMALLEST)(), unpacked(theirs) if peer in MODULES else theirs)
+
+
+@pytest.mark.parametrize("kind", GATES)
+def test_the_modules_compute_the_same_as_the_steps_written_by_hand(kind):
+    same(recurrent_step("tg.compile", kind, *SMALLEST)(), unpacked(recurrent_step("tg.nn", kind, *SMALLEST)(), kind))
+
+
+@pytest.mark.parametrize("name", list(NETWORKS)[::2])
+@pytest.mark.parametrize("peer", ["tg.compile", "torch"])
+def test_the_peers_compute_the_same_network(peer, name):
+    pytest.importorskip(libraries.MODULES[peer])
+    for mine, other in zip(network_step("tapegrad", name)(), network_step(peer, name)(), strict=True):
+        np.testing.assert_allclose(mine, np.asarray(other), atol=1e-5)
 
 
 @pytest.mark.parametrize("one_hot", [True, False])

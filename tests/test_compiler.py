@@ -103,7 +103,7 @@ PARTS = {                                       # what reads x, (6, 4), in parts
     "columns": (lambda x: [x[:, 1], x[:, 2:] * 3, tg.exp(x[:, :1])], True),
     "a gap": (lambda x: [x[:2] * 2, x[3:] * 3], False),
     "an overlap": (lambda x: [x[:3] * 2, x[2:] * 3], False),
-    "twice": (lambda x: [x[:3] * 2, x[3:] * 3, tg.sin(x[:3])], False),
+    "twice": (lambda x: [x[:3] * 2, x[3:] * 3, tg.sin(x[:3])], True),
     "two axes": (lambda x: [x[:3] * 2, x[3:, :2] * 3, x[3:, 2:] * 4], False),
     "every other": (lambda x: [x[::2] * 2, x[1::2] * 3], False),
     "backwards": (lambda x: [x[::-1] ** 2], False),

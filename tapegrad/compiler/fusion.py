@@ -8,13 +8,14 @@ that of its first use: so a derivative of a value that is kept is computed where
 from collections import defaultdict
 from math import inf
 
-from tapegrad.compiler import products
+from tapegrad.compiler import batches, products
 from tapegrad.compiler.library import reduction
-from tapegrad.compiler.text import is_elementwise, split_of, values_read
+from tapegrad.compiler.text import form_of, is_elementwise, split_of, values_read
 from tapegrad.graph.graph import operands_of
 
 LIMIT = 100             # nodes of a kernel
-KERNEL, PRODUCT, REDUCE, LOOK_UP, PYTHON, JOIN, VIEW = "kernel", "product", "reduce", "look_up", "python", "join", "view"
+KERNEL, PRODUCT, BATCH, REDUCE, LOOK_UP = "kernel", "product", "batch", "reduce", "look_up"
+PYTHON, JOIN, VIEW = "python", "join", "view"
 
 
 class Instruction:
@@ -40,6 +41,8 @@ def kind_of(node):
         return KERNEL
     if products.by_blas(node):
         return PRODUCT
+    if node.row is batches.BATCHED:
+        return BATCH
     if node.row in (products.LOOK_UP, products.COLLECT, products.TAKE, products.SPREAD):
         return LOOK_UP
     if name in ("getitem", "reshape") and node.static and operands_of(node) and node.operands[0].dtype == node.dtype:
@@ -93,6 +96,7 @@ class Schedule:
         for node in order:
             for x in reads(node):
                 self.users[x].append(node)
+        self._align(order)
         self.kept = set(graph.outputs)
         self.always = self.kept | self.late             # and inputs, turned or side by side, that are read often
         for node in order:
@@ -102,6 +106,18 @@ class Schedule:
                 self.always.add(node)
         self.first = self._instructions([node for node in order if node in early])
         self.second = self._instructions([node for node in order if node not in early])
+
+    def _align(self, order):
+        """Have kernels count their rows as those next to them do, which have no choice: then they can be one. What may be a
+        part of something else, without order, is left as it is."""
+        for nodes, near in ((order, reads), (order[::-1], self.users.__getitem__)):
+            for node in nodes:
+                if self.kinds[node] == KERNEL and node.ndim > 2 and not any(
+                        [self.kinds.get(x) in (JOIN, VIEW) for x in (*reads(node), *self.users[node])]):
+                    for x in near(node):
+                        if self.kinds.get(x) == KERNEL and x.shape == node.shape and self.splits[x] < self.splits[node] and all(
+                                [form_of(y.shape, node.shape, self.splits[x]) for y in reads(node)]):
+                            self.splits[node] = self.splits[x]
 
     def _needed(self, order, outputs):
         found = set(outputs)

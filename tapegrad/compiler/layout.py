@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from tapegrad.compiler.fusion import JOIN, KERNEL, LOOK_UP, PRODUCT, VIEW
+from tapegrad.compiler.fusion import BATCH, JOIN, KERNEL, LOOK_UP, PRODUCT, VIEW
 from tapegrad.compiler.products import TURNED
 
 ALIGNED = 64            # bytes
@@ -196,7 +196,7 @@ class Layout:
             rows, columns = rows_of(x.shape), columns_of(x.shape)
             place = Place(at.storage, at.start + (start if side_by_side else start * at.stride), rows, columns, at.stride)
             start += columns if side_by_side else rows
-            in_place = self.kinds.get(x) in (KERNEL, PRODUCT, LOOK_UP, JOIN) or x.row is TURNED
+            in_place = self.kinds.get(x) in (KERNEL, PRODUCT, BATCH, LOOK_UP, JOIN) or x.row is TURNED
             if in_place and x not in self.places:
                 self.places[x] = place
                 parts.append(x)

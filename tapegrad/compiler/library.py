@@ -15,6 +15,7 @@ from tapegrad.graph.graph import operands_of
 from tapegrad.kernels.limits import SPARSE
 from tapegrad.primitives.node import Node
 
+SHORT = 16              # columns of a row whose softmax takes libm's exp: that of others is vectorised
 COLUMN_SUMS = """def kernel(p):
     R, C, z, x, s = p[0], p[1], p[2], p[4], p[5]
     for c in range(C):
@@ -37,8 +38,17 @@ ROW_SUMS = """def kernel(p):
     for r in range(R):
         total = 0.0
         for c in range(C):
-            total += get(x, r * s + c, 1, 2, number)
+            total = added(total, get(x, r * s + c, 1, 2, number))
         put(z, r * t, number({result}), 0, 2, number)
+"""
+CHANNEL_SUMS = """def kernel(p):
+    N, C, z, x, K = p[0], p[1], p[2], p[4], p[7]
+    for k in range(K):
+        total = 0.0
+        for n in range(N):
+            for c in range(C):
+                total = added(total, get(x, (n * K + k) * C + c, 1, 2, number))
+        put(z, k, number({result}), 0, 2, number)
 """
 TOTAL = """def kernel(p):
     R, C, z, x, s = p[0], p[1], p[2], p[4], p[5]
@@ -68,29 +78,38 @@ _TOP = """def kernel(p):
     R, C, z, t, x, s = p[0], p[1], p[2], p[3], p[4], p[5]
     for r in range(R):
         top, total = get(x, r * s, 1, N, number), number(0)
-        for c in range(1, C):
-            y = get(x, r * s + c, 1, N, number)
-            if y > top or y != y:
-                top = y
+        if C > SHORT:
+            highest = order(top)
+            for c in range(1, C):
+                highest = max(highest, order(get(x, r * s + c, 1, N, number)))
+            top = of_order(highest)
+            for c in range(C):
+                y = exp(get(x, r * s + c, 1, N, number) - top)
+                total = added(total, y)
+                KEEP
+        else:
+            for c in range(1, C):
+                y = get(x, r * s + c, 1, N, number)
+                if y > top or y != y:
+                    top = y
+            for c in range(C):
+                y = np.exp(get(x, r * s + c, 1, N, number) - top)
+                total += y
+                KEEP
 """
-SOFTMAX = _TOP.replace("N", "2") + """
+_TOP = _TOP.replace("SHORT", str(SHORT))
+_KEEP = "put(z, r * t + c, y, 0, 2, number)"
+SOFTMAX = _TOP.replace("N", "2").replace("KEEP", _KEEP) + """
+        factor = number(1) / total
         for c in range(C):
-            y = np.exp(get(x, r * s + c, 1, 2, number) - top)
-            total += y
-            put(z, r * t + c, y, 0, 2, number)
-        for c in range(C):
-            put(z, r * t + c, get(z, r * t + c, 0, 2, number) / total, 0, 2, number)
+            put(z, r * t + c, get(z, r * t + c, 0, 2, number) * factor, 0, 2, number)
 """
-LOG_SOFTMAX = _TOP.replace("N", "2") + """
-        for c in range(C):
-            total += np.exp(get(x, r * s + c, 1, 2, number) - top)
+LOG_SOFTMAX = _TOP.replace("N", "2").replace("KEEP", "") + """
         total = np.log(total)
         for c in range(C):
             put(z, r * t + c, get(x, r * s + c, 1, 2, number) - top - total, 0, 2, number)
 """
-CROSS_ENTROPY = _TOP.replace("N", "3") + """
-        for c in range(C):
-            total += np.exp(get(x, r * s + c, 1, 3, number) - top)
+CROSS_ENTROPY = _TOP.replace("N", "3").replace("KEEP", "") + """
         k = get(p[6], r, 2, 3, int64)
         if k < 0:
             k += C
@@ -199,6 +218,8 @@ def reduction(node):
         return OTHERS[name][1]
     if node.dtype not in REAL or not isinstance(x, Node) or x.dtype != node.dtype or x.size == 0 or x.ndim == 0:
         return None
+    if name == "transpose":
+        return TURNED if node.ndim == 2 and node.static in ((None,), ((1, 0),)) else None
     if not node.static and name not in ("sum_rows", "softmax_cross_entropy"):
         return None
     if name == "sum_rows":
@@ -217,9 +238,18 @@ def reduction(node):
         if name in ("max", "min"):
             return ROW_EXTREMA.format(sign=">" if name == "max" else "<")
         return ROW_SUMS.format(result=f"total / {float(x.shape[-1])}" if name == "mean" else "total")
+    if is_by_channel(node):
+        return CHANNEL_SUMS.format(result=f"total / {float(x.size // x.shape[1])}" if name == "mean" else "total")
     if name == "mean" or tuple(axes) != tuple(range(len(axes))):
         return None
     return COLUMN_SUMS if name == "sum" else COLUMN_EXTREMA.format(sign=">" if name == "max" else "<")
+
+
+def is_by_channel(node):
+    """Whether a node sums over all axes but the second."""
+    n = node.operands[0].ndim
+    axes = node.static[0] if node.row.name in ("sum", "mean") else None
+    return n > 2 and axes is not None and tuple(axes) == (0, *range(2, n))
 
 
 def matrix_of(node):

@@ -29,7 +29,7 @@ def gathered(graph, count=0, across_time=True):
     graph = indexed(graph)
     for step in (sums, beside, stacked) if across_time else (beside,):
         graph = shared(step(graph, count))
-    return counted(looked_up(turned(graph)))
+    return counted(reversed_products(looked_up(turned(graph))))
 
 
 def _early(graph, count):
@@ -46,10 +46,21 @@ def _place(x):
     return x.row is not None, x.serial
 
 
-def _orders(graph):
-    """{set of blocks that stand side by side: their order}, which others are to keep."""
+def _orders(graph, axis):
+    """{set of blocks that stand side by side, or one below the other: their order}, which others are to keep."""
     return {frozenset(node.operands): node.operands for node in graph.nodes
-            if node.row.name == "concatenate" and node.static == (node.ndim - 1,)}
+            if node.row.name == "concatenate" and node.ndim == 2 and node.static == (axis,)
+            and all([isinstance(x, Node) for x in node.operands])}
+
+
+def _in_columns(orders):
+    """The same for the blocks that stand side by side in those that stand one below the other."""
+    found = {}
+    for blocks in orders.values():
+        rows = [x.operands for x in blocks if x.row is not None and x.row.name == "concatenate" and x.static == (1,)]
+        if len(rows) == len(blocks) and len(set(map(len, rows))) == 1:
+            found |= {frozenset(column): column for column in zip(*rows)}
+    return found
 
 
 def _blocks_of(x):
@@ -114,7 +125,8 @@ def sums(graph, count=0):
     inner = {x for node in graph.nodes if _adds(node) for x in node.operands if _adds(x) and uses[x] == 1}
     kept = {node for _, found in _alike_on_the_right(graph, count) for same in found.values() for node in same}
     terms = {node: _Terms(_flat(node, inner), uses, kept) for node in graph.nodes if _adds(node) and node not in inner}
-    orders = {frozenset(ys): ys for found in terms.values() for ys in found.right_operands()}
+    orders, tall = {frozenset(ys): ys for found in terms.values() for ys in found.right_operands()}, _orders(graph, 0)
+    orders |= tall | _in_columns(tall)
     new = {}
 
     def change(node, operands):
@@ -181,6 +193,9 @@ class _Terms:
             return None
         total = [new.get(x, x) for x in self.rest]
         for (turned_x, turned_y, _, rows), pairs in self.products.items():
+            if turned_x and (order := orders.get(frozenset([y for _, y in pairs]))):
+                place = {y: i for i, y in enumerate(order)}
+                pairs = sorted(pairs, key=lambda pair, place=place: place[pair[1]])
             x = _joined([new.get(x, x) for x, _ in pairs], 0 if turned_x else 1)
             y = _joined([new.get(y, y) for _, y in pairs], 1 if turned_y else 0)
             total.append(_product(x, turned_x, y, turned_y, rows))
@@ -202,7 +217,7 @@ def _added_up(terms):
 
 def beside(graph, count=0):
     """Products with the same left operand, and sums of the rows of blocks that stand side by side."""
-    orders, alike, early = _orders(graph), {}, _early(graph, count)
+    orders, alike, early = _orders(graph, 1), {}, _early(graph, count)
     of = {block: blocks for blocks in orders for block in blocks}
     for node in graph.nodes:
         if _is_product(node):
@@ -320,6 +335,7 @@ TAKE = Primitive("take_rows", lambda at, y: table["getitem"].g(y, at), (None, No
 SPREAD = Primitive("spread_rows", lambda at, d, rows: table["scatter"].g(d, at, (rows, d.shape[1])), (None, None))
 COUNTED = Primitive("counted_rows", _counted, (None,))
 OFTEN = 3               # products with a transposed matrix: then one in order is made, with which they are faster
+TALL = 64               # rows of a product, for which its right operand is put in order, so that rows of it can be looked up
 MANY = 1024             # elements of a matrix that may be an indicator matrix
 ONES = 31               # in a row of it, at most, and at most one of SPARSE elements: others are multiplied
 
@@ -369,6 +385,24 @@ def turned(graph):
     return mapped(graph, change)
 
 
+def reversed_products(graph):
+    """(x @ y).T, where nothing else reads the product, as y.T @ x.T: the delta of a weight that is used transposed."""
+    uses = Counter([*graph.outputs, *[x for node in graph.nodes for x in operands_of(node)]])
+
+    def change(node, operands):
+        (x, transposed), made = base_of(node), with_operands(node, operands)
+        if transposed and uses[x] == 1 and _is_real(x):
+            return nodes.matmul(*[_reversed(y) for y in made.operands[0].operands[::-1]])
+        return made
+
+    return mapped(graph, change)
+
+
+def _reversed(x):
+    base, transposed = base_of(x)
+    return base if transposed else nodes.transpose(x, None)
+
+
 def looked_up(graph):
     """Products of a matrix that the caller gives, which may be an indicator matrix (rows of zeros and a few ones, be it one-hot
     rows side by side): that is looked at when the program runs."""
@@ -380,8 +414,10 @@ def looked_up(graph):
     def change(node, operands):
         if _is_real(node):
             (x, transposed), y = base_of(node.operands[0]), operands[1]
-            if x in given and x.size >= MANY and x.shape[1] >= SPARSE and not base_of(y)[1]:
+            if x in given and x.size >= MANY and x.shape[1] >= SPARSE and (not base_of(y)[1] or len(node) >= TALL):
                 x = operands[0].operands[0] if transposed else operands[0]
+                if base_of(y)[1]:
+                    y = node_of(TURNED, y.operands)
                 at = made.get(x)
                 if at is None:
                     at = made[x] = node_of(POSITIONS, (x,))

@@ -14,7 +14,7 @@ from math import prod
 import numpy as np
 from numpy import empty
 
-from tapegrad.compiler import library, products, simplify
+from tapegrad.compiler import arrangement, batches, library, products, simplify
 from tapegrad.compiler.arena import arranged
 from tapegrad.compiler.fusion import Schedule
 from tapegrad.compiler.inplace import over, overlaid
@@ -29,11 +29,11 @@ from tapegrad.graph import Graph, GraphError, Reverse, verify
 from tapegrad.graph.graph import operands_of
 from tapegrad.graph.reverse import Derivative, needed
 from tapegrad.kernels import program as machine
-from tapegrad.kernels.opcodes import CALL, COPY, PARAMETERS, PLAIN, PRODUCT_32, PRODUCT_64, STOP, TRANSPOSED
+from tapegrad.kernels.opcodes import BATCH_32, BATCH_64, CALL, COPY, PARAMETERS, PLAIN, PRODUCT_32, PRODUCT_64, STOP, TRANSPOSED
 from tapegrad.primitives import arrays as F
 from tapegrad.primitives.node import Node
 
-TIDYING = simplify.folded, simplify.tidied, simplify.assembled, simplify.shared
+TIDYING = simplify.folded, arrangement.flattened, simplify.tidied, simplify.assembled, simplify.shared
 PLANS = [(True, 1), *[(False, segments) for segments in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48)]]
 POOL, SAVED, SCRATCH = range(3)
 SMALL, BYTE = 1024, np.dtype(np.uint8)
@@ -127,6 +127,7 @@ class _Joint:
         self.alone = mask.index(True) if sum(mask) == 1 else None
         self.given, constants = len(inputs), {}
         graph = simplify.with_constants_as_inputs(Graph(inputs, outputs), constants, numbers=False)
+        graph = self._after(graph, checked, arrangement.picked, arrangement.sliced, simplify.shared)
         outputs = graph.outputs
         given = [z for z, wanted in zip(outputs, mask) if wanted]
         self.seeds = [Node(None, (), (), z.shape, z.dtype) for z in given]
@@ -139,7 +140,7 @@ class _Joint:
             if segments == 1:
                 whole = self._after(graph, checked, partial(products.gathered, count=self.count, across_time=across_time),
                                     simplify.tidied, simplify.shared)
-                whole = spared(whole, self.count)
+                whole = spared(batches.batched(whole), self.count)
             self._plan(*whole, segments, constants, not (across_time and segments == 1))
             least = min(least, sum(self.size))
             if self._fits():
@@ -342,6 +343,13 @@ class _Code:
         node = one.nodes[0]
         x = node.operands[0]
         z = self.places[node]
+        if library.is_by_channel(node):
+            if not (self.places[x].in_order and z.in_order):
+                self._python(one)
+                return
+            columns = prod(x.shape[2:])
+            self._call(library.reduction(node), x.dtype, len(x), columns, [(z, 1), (self.places[x], columns), (z, x.shape[1])])
+            return
         rows, columns = library.matrix_of(node)
         if columns != columns_of(x.shape) and not (self.places[x].in_order and z.in_order):
             self._python(one)
@@ -385,6 +393,31 @@ class _Code:
         for place, stride in ((px, strides[0]), (py, strides[1]), (pz, pz.stride if node.ndim == 2 else n)):
             self.words += [*self._where(place), stride]
         self.words += [0, *skip]
+
+    def _batch(self, one):
+        node = one.nodes[0]
+        views = []
+        for z, view in zip((*node.operands, node), node.static):
+            place = self.places[z]
+            start, axes = batches.strided(place.start, list(zip(z.shape, place.strides(z.shape))), view)
+            views.append((place, start, axes))
+        forms = [axes and batches.form_of(axes) for _, _, axes in views]
+        around = batches.loops([axes for _, _, axes in views]) if all(forms) else [None] * 3
+        if len(around) > 2:
+            self._python(one)
+            return
+        (m, _), (n, _) = views[2][2][-2:]
+        k, _ = views[0][2][-1]
+        if forms[2][0] == TRANSPOSED:                   # the product of the transposes, the other way round
+            views, m, n = [views[1], views[0], views[2]], n, m
+            forms = [(PLAIN + TRANSPOSED - form, stride) for form, stride in (forms[1], forms[0], forms[2])]
+            around = [(count, [steps[1], steps[0], steps[2]]) for count, steps in around]
+        item = node.dtype.itemsize
+        self.words += [BATCH_32 if item == 4 else BATCH_64, forms[0][0], forms[1][0], m, n, k]
+        for (place, start, _), (_, stride) in zip(views, forms):
+            self.words += [self._base(place), place.storage.offset + start * item, stride]
+        around = [(1, [0] * 3)] * (2 - len(around)) + around
+        self.words += [count for count, _ in around] + [step * item for _, steps in around for step in steps]
 
     def _join(self, one):
         for x, place in self.joint.layout.copies[one.nodes[0]]:

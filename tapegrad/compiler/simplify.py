@@ -66,11 +66,14 @@ def _tidy(node, operands):
             return x
         if name == "transpose" and x.ndim < 2:
             return x
-        if name == "transpose" and x.row is not None and x.row.name == "transpose" and node.static == x.static == (None,):
+        if name == "transpose" and x.row is not None and x.row.name == "transpose" and (
+                node.static == x.static == (None,) or x.ndim == 2 and not {node.static, x.static} - {(None,), ((1, 0),)}):
             return x.operands[0]
         if name == "reshape" and x.row is not None and x.row.name == "reshape":
             operands = [x.operands[0]]
             return x.operands[0] if x.operands[0].shape == node.shape else with_operands(node, operands)
+    if name == "concatenate" and len(operands) == 1 and isinstance(x, Node):
+        return x
     if name == "stack" and node.static == (0,) and all([isinstance(x, Node) and x.ndim for x in operands]):
         return nodes.reshape(nodes.concatenate(operands, 0), node.shape)
     if getattr(node.row, "pointwise", False) or name == "strong_multiply":
@@ -89,7 +92,7 @@ def assembled(graph):
 
     def change(node, operands):
         made = with_operands(node, operands)
-        return _assembled(made) if node.row.name == "add_at" and node not in held else made
+        return _assembled(made) if node.row.name in ("add_at", "scatter") and node not in held else made
 
     return mapped(graph, change)
 
@@ -97,7 +100,7 @@ def assembled(graph):
 def _assembled(node):
     parts, x, statics = {}, node, {"add_at": 1, "scatter": 2}      # so many, where the index is none of the operands
     while x.row is not None and len(x.static) == statics.get(x.row.name):
-        place, d = _place(x.static[0], node.shape), x.operands[-1]
+        place, d = part_of(x.static[0], node.shape), x.operands[-1]
         if place is None or place[:2] in parts or d.dtype != node.dtype:
             return node
         axis, start, stop = place
@@ -115,13 +118,24 @@ def _assembled(node):
         if axis != ordered[0][0] or start != end:
             return node
         end = parts[axis, start][0]
-    return nodes.concatenate([parts[at][1] for at in ordered], axis) if end == node.shape[axis] else node
+    if end != node.shape[axis]:
+        return node
+    ds = [parts[at][1] for at in ordered]
+    if len(ds) == 1:
+        return ds[0]
+    if axis == 0 and node.ndim > 2 and all([_is(d, "reshape") and d.shape == (1, *d.operands[0].shape) for d in ds]):
+        return nodes.reshape(nodes.concatenate([d.operands[0] for d in ds], 0), node.shape)     # matrices, computed in place
+    return nodes.concatenate(ds, axis)
 
 
-def _place(index, shape):
+def part_of(index, shape):
     """(axis, start, stop) of an index that takes a part of one axis, and all of the others; None of any other."""
-    taken = []
-    for axis, i in enumerate(index if type(index) is tuple else (index,)):
+    taken, index = [], index if type(index) is tuple else (index,)
+    dots = [k for k, i in enumerate(index) if i is Ellipsis]
+    if len(dots) == 1:
+        k, = dots
+        index = (*index[:k], *[slice(None)] * (len(shape) - len(index) + 1), *index[k + 1:])
+    for axis, i in enumerate(index):
         if type(i) is int and axis < len(shape):
             taken.append((axis, i % shape[axis], i % shape[axis] + 1))
         elif type(i) is not slice or axis == len(shape) or i.indices(shape[axis])[2] != 1:

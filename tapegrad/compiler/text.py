@@ -5,10 +5,12 @@ constants that are not small whole numbers are operands. The forms of an operand
 
     full      an element for each; with a row stride of 0 the same row for all
     column    one element per row
+    cycle n   one element per row, the same again after n rows, as one per channel
     scalar    one element
 """
 
 import zlib
+from math import prod
 
 import numpy as np
 
@@ -29,7 +31,12 @@ def form_of(shape, of, split=None):
     padded = (1,) * (len(of) - len(shape)) + shape
     if padded[split:] == of[split:] and all([n == 1 for n in padded[:split]]):
         return "full"
-    return "column" if padded[:split] == of[:split] and all([n == 1 for n in padded[split:]]) else None
+    if any([n != 1 for n in padded[split:]]):
+        return None
+    if padded[:split] == of[:split]:
+        return "column"
+    ones = next(k for k, n in enumerate(padded) if n != 1)
+    return f"cycle {prod(of[ones:split])}" if padded[ones:split] == of[ones:split] else None
 
 
 def split_of(node):
@@ -46,10 +53,15 @@ def is_condition(x):
     if not isinstance(x, Node) or x.dtype != CONDITION or x.row is None:
         return False
     if x.row.name in OF_CONDITIONS:
-        return all(map(is_condition, x.operands))
+        return all([is_condition(y) or _is_mask(y) for y in x.operands])
     if x.row.name in ("equal", "not_equal") and all([getattr(y, "dtype", None) == WHOLE for y in x.operands]):
         return all([isinstance(y, Node) for y in x.operands])
     return x.row.name in COMPARISONS and all([y.dtype in REAL if isinstance(y, Node) else np.ndim(y) == 0 for y in x.operands])
+
+
+def _is_mask(x):
+    """Whether x is booleans that a kernel reads."""
+    return isinstance(x, Node) and x.dtype == CONDITION and not is_condition(x)
 
 
 def values_read(node):
@@ -63,13 +75,13 @@ def is_elementwise(node):
     if node.dtype not in REAL or node.size == 0:
         return False
     if name in ("astype", "where"):
-        return is_condition(node.operands[0]) and _readable(node)
+        return isinstance(node.operands[0], Node) and node.operands[0].dtype == CONDITION and _readable(node)
     return (name in FORMS and name not in COMPARISONS or name == "power") and _readable(node)
 
 
 def _readable(node):
-    return (all([x.dtype in (node.dtype, WHOLE) for x in values_read(node)]) and split_of(node) is not None
-            and all([x.dtype == node.dtype for x in node.operands if isinstance(x, Node) and not is_condition(x)])
+    return (all([x.dtype in (node.dtype, WHOLE, CONDITION) for x in values_read(node)]) and split_of(node) is not None
+            and all([x.dtype in (node.dtype, CONDITION) for x in node.operands if isinstance(x, Node)])
             and all([isinstance(x, Node) or type(x) in (int, float) for x in node.operands]))
 
 
@@ -84,24 +96,30 @@ def kernel_text(nodes, results, shape, split, over):
     covered = set(over.values())
     operands = [x for x in read if x not in covered]
     n = len(results) + len(operands)
-    before, row, inner = [], [], []
+    before, row, inner, periods = [], [], [], {}
     for k, x in enumerate((*results, *operands)):
         y = over.get(x) if k < len(results) else x      # what is read there
         form = "full" if k < len(results) else form_of(x.shape, shape, split)
         before.append(f"a{k}, s{k} = p[{2 + 2 * k}], p[{3 + 2 * k}]")
-        read = "" if y is None else f"{names[y]} = get(a{k}, {{}}, {k}, {n}, {'int64' if x.dtype == WHOLE else 'number'})"
+        kind = "int64" if x.dtype == WHOLE else "bool" if x.dtype == CONDITION else "number"
+        read = "" if y is None else f"{names[y]} = get(a{k}, {{}}, {k}, {n}, {kind})"
         if form == "scalar":
             before.append(read.format(0))
         elif form == "column":
             row.append(read.format(f"r * s{k}"))
+        elif form.startswith("cycle"):
+            periods[form.split()[1]] = None
+            row.append(read.format(f"m{form.split()[1]} * s{k}"))
         else:
             row.append(f"q{k} = r * s{k}")
             if read:
                 inner.append(read.format(f"q{k} + c"))
     inner += [f"{names[node]} = {formula(node, names)}" for node in order]
     inner += [f"put(a{k}, q{k} + c, {names[node]}, {k}, {n}, number)" for k, node in enumerate(results)]
+    before += [f"m{n} = 0" for n in periods]
+    after = [line for n in periods for line in (f"m{n} += 1", f"if m{n} == {n}:", f"    m{n} = 0")]
     text = "\n".join(["def kernel(p):", *_indented(4, before), "    for r in range(p[0]):", *_indented(8, row),
-                      "        for c in range(p[1]):", *_indented(12, inner)])
+                      "        for c in range(p[1]):", *_indented(12, inner), *_indented(8, after)])
     return text + "\n", results, operands
 
 

@@ -6,6 +6,8 @@ An instruction is a few 64-bit words in an array:
                 stride)
     PRODUCT     of float32 or float64, by the BLAS that NumPy has loaded: forms of x and y, m, n, k; (array, offset, row stride)
                 of x, y, z; 1 to add to z, 0 to write it; a place of a word that is 0, or the product is left out; -1 without
+    BATCH       of products of one size: forms of x and y, m, n, k; (array, offset, row stride) of x, y, z; how many outside and
+                inside of each; the strides in bytes of x, y, z outside, and inside
     COPY        rows, bytes of a row; (array, offset, row stride in bytes) of x and z
     STOP        back to Python
 

@@ -14,7 +14,7 @@ from llvmlite import ir
 from tapegrad.kernels.jit import machine_code
 from tapegrad.kernels.jit.lowering import KINDS, WORD, Intrinsic, Lowering, Value
 from tapegrad.kernels.objects import DATA, FLAGS, HEADER, IN_ORDER, ITEMS, TYPE
-from tapegrad.kernels.opcodes import CALL, COPY, PARAMETERS, PRODUCT_32, ROW_MAJOR, STOP
+from tapegrad.kernels.opcodes import BATCH_32, BATCH_64, CALL, COPY, PARAMETERS, PRODUCT_32, ROW_MAJOR, STOP
 
 FASTCALL = 0x80         # METH_FASTCALL of Python's methodobject.h
 
@@ -123,6 +123,24 @@ def _run(_method, given, _count):
             for r in range(word(i + 8)):
                 copied(z + r * word(i + 64), x + r * word(i + 40), word(i + 16))
             i += 72
+        elif what == BATCH_32 or what == BATCH_64:
+            form_x = np.int32(word(i + 8))
+            form_y = np.int32(word(i + 16))
+            m = word(i + 24)
+            n = word(i + 32)
+            k = word(i + 40)
+            for outer in range(word(i + 120)):
+                for inner in range(word(i + 128)):
+                    x = word(base + 8 * word(i + 48)) + word(i + 56) + outer * word(i + 136) + inner * word(i + 160)
+                    y = word(base + 8 * word(i + 72)) + word(i + 80) + outer * word(i + 144) + inner * word(i + 168)
+                    z = word(base + 8 * word(i + 96)) + word(i + 104) + outer * word(i + 152) + inner * word(i + 176)
+                    if what == BATCH_32:
+                        gemm(word(start + 24), np.float32, form_x, form_y, m, n, k, x, word(i + 64), y, word(i + 88),
+                             np.float32(0), z, word(i + 112))
+                    else:
+                        gemm(word(start + 32), np.float64, form_x, form_y, m, n, k, x, word(i + 64), y, word(i + 88),
+                             np.float64(0), z, word(i + 112))
+            i += 184
         elif what == STOP:
             return integer(word(start + 40), (i - code) >> 3)
         else:

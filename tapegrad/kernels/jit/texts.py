@@ -16,12 +16,14 @@ from tapegrad.kernels.jit.lowering import KINDS, Intrinsic, Lowering, Pointer, V
 from tapegrad.kernels.limits import SPARSE
 
 BLOCK = min(16, SPARSE) # elements that are tested at once: no row that is looked up has less
+BYTE = ir.IntType(8)
 FUSED = {np.float32: True, np.float64: False}           # fused multiply-add, as in the ufuncs (jit/ufunc.py)
 
 
 def _place(lowering, base, index, number):
     build = lowering.builder
-    base = build.inttoptr(lowering.converted(base, np.int64), KINDS[number].as_pointer())
+    kind = BYTE if number is bool else KINDS[number]
+    base = build.inttoptr(lowering.converted(base, np.int64), kind.as_pointer())
     return build.gep(base, [lowering.converted(index, np.int64)])
 
 
@@ -41,9 +43,12 @@ def _scoped(lowering, instruction, k, n):
 
 @Intrinsic
 def get(lowering, base, index, k, n, number):
-    """Element `index` of operand k of n, at the address `base`."""
-    value = lowering.builder.load(_place(lowering, base, index, number))
+    """Element `index` of operand k of n, at the address `base`. Booleans are bytes there."""
+    build = lowering.builder
+    value = build.load(_place(lowering, base, index, number))
     _scoped(lowering, value, k, n)
+    if number is bool:
+        return Value(np.bool_, build.icmp_unsigned("!=", value, ir.Constant(BYTE, 0)))
     return Value(number, value)
 
 
@@ -51,6 +56,13 @@ def get(lowering, base, index, k, n, number):
 def put(lowering, base, index, value, k, n, number):
     """Write element `index` of operand k of n."""
     _scoped(lowering, lowering.builder.store(lowering.converted(value, number), _place(lowering, base, index, number)), k, n)
+
+
+@Intrinsic
+def added(lowering, x, y):
+    """x + y, for a sum that may be added up in any order: then its loop is vectorised."""
+    kind, a, b = lowering.alike(x, y)
+    return Value(kind, lowering.builder.fadd(a, b, flags=(*lowering.flags, "reassoc")))
 
 
 @Intrinsic
@@ -88,8 +100,17 @@ def zeros(lowering, count):
 
 @cache
 def _names(number):
-    return vars(formulas(number)) | {"np": np, "number": number, "int32": np.int32, "int64": np.int64, "get": get, "put": put,
-                                     "BLOCK": BLOCK, "nonzeros": nonzeros, "lowest": lowest, "pointer": pointer, "zeros": zeros}
+    names = vars(formulas(number))
+    from_bits, signed = names["from_bits"], np.int32 if number is np.float32 else np.int64
+    width, magnitude = signed(8 * number().itemsize - 1), signed(np.iinfo(signed).max)
+
+    def of_order(b):
+        """The number of which `order` gives b."""
+        return from_bits(b ^ ((b >> width) & magnitude))
+
+    return names | {
+        "np": np, "number": number, "int32": np.int32, "int64": np.int64, "bool": bool, "get": get, "put": put, "added": added,
+        "of_order": of_order, "nonzeros": nonzeros, "lowest": lowest, "pointer": pointer, "zeros": zeros, "BLOCK": BLOCK}
 
 
 _known = {}
