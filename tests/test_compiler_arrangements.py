@@ -328,3 +328,22 @@ def test_masked_attention(module):
         for mine, other in zip(*found, strict=True):
             np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-4)
     assert len(compiled.cache) == 2 and sum(recording.replays for recording in compiled.cache) >= 3
+
+
+@needs_programs
+def test_rows_of_a_transposed_weight_are_looked_up_where_the_input_is_one_hot():
+    W, b = leaves_of("f4", (24, 64), (24,))
+    random = np.random.default_rng(0)
+    f = strict(lambda x, W, b: tg.sum(tg.sin(x @ W.T + b)))
+    for one_hot in (True, False, True):
+        x = np.eye(64, dtype="f4")[random.integers(64, size=40)] if one_hot else random.normal(size=(40, 64)).astype("f4")
+        found = []
+        for g in (lambda x, W, b: tg.sum(tg.sin(x @ W.T + b)), f):
+            W.grad = b.grad = None
+            z = g(tg.tensor(x), W, b)
+            z.backward()
+            found.append([z.data, W.grad, b.grad])
+        for mine, other in zip(*found, strict=True):
+            np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-4)
+    listed = str(f.program(tg.tensor(x), W, b))
+    assert listed.count("by rows") == 2 and "turned_where(" in listed and len(f.cache) == 1, listed

@@ -206,9 +206,19 @@ TURNED = """def kernel(p):
             for c in range(low, min(low + 16, C)):
                 put(z, c * t + r, get(x, r * s + c, 1, 2, number), 0, 2, number)
 """
+TURNED_WHERE = """def kernel(p):
+    R, C, z, t, x, s, at = p[0], p[1], p[2], p[3], p[4], p[5], p[6]
+    if get(at, 0, 2, 3, int32) == 0:
+        return
+    for low in range(0, C, 16):
+        for r in range(R):
+            for c in range(low, min(low + 16, C)):
+                put(z, c * t + r, get(x, r * s + c, 1, 3, number), 0, 3, number)
+"""
 
 
-OTHERS = {row.name: (row, text) for row, text in ((products.POSITIONS, POSITIONS), (products.TURNED, TURNED))}
+OTHERS = {row.name: (row, text) for row, text in (
+    (products.POSITIONS, POSITIONS), (products.TURNED, TURNED), (products.TURNED_WHERE, TURNED_WHERE))}
 
 
 def reduction(node):

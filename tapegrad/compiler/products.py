@@ -324,6 +324,8 @@ def words_of(columns):
 
 # x.T in memory of its own, in order
 TURNED = Primitive("turned", lambda x: np.ascontiguousarray(x.T), (None,))
+# the same of an input, only where the positions say that its rows are looked up
+TURNED_WHERE = Primitive("turned_where", lambda x, at: np.ascontiguousarray(x.T), (None, None))
 # whether the rows of x have zeros and few ones only, in two words, which a program reads as one of twice the size; for each row
 # the number of its ones and their columns
 POSITIONS = Primitive("positions", _positions, (None,))
@@ -335,7 +337,6 @@ TAKE = Primitive("take_rows", lambda at, y: table["getitem"].g(y, at), (None, No
 SPREAD = Primitive("spread_rows", lambda at, d, rows: table["scatter"].g(d, at, (rows, d.shape[1])), (None, None))
 COUNTED = Primitive("counted_rows", _counted, (None,))
 OFTEN = 3               # products with a transposed matrix: then one in order is made, with which they are faster
-TALL = 64               # rows of a product, for which its right operand is put in order, so that rows of it can be looked up
 MANY = 1024             # elements of a matrix that may be an indicator matrix
 ONES = 31               # in a row of it, at most, and at most one of SPARSE elements: others are multiplied
 
@@ -414,13 +415,14 @@ def looked_up(graph):
     def change(node, operands):
         if _is_real(node):
             (x, transposed), y = base_of(node.operands[0]), operands[1]
-            if x in given and x.size >= MANY and x.shape[1] >= SPARSE and (not base_of(y)[1] or len(node) >= TALL):
+            W, turned_y = base_of(y)
+            if x in given and x.size >= MANY and x.shape[1] >= SPARSE and (not turned_y or W.row is None):
                 x = operands[0].operands[0] if transposed else operands[0]
-                if base_of(y)[1]:
-                    y = node_of(TURNED, y.operands)
                 at = made.get(x)
                 if at is None:
                     at = made[x] = node_of(POSITIONS, (x,))
+                if turned_y:
+                    y = node_of(TURNED_WHERE, (W, at))
                 return node_of(COLLECT if transposed else LOOK_UP, (at, x, y))
         return with_operands(node, operands)
 

@@ -374,7 +374,8 @@ class _Code:
         length = x.shape[1] if collects else y.shape[0]
         self._call(library.COLLECT if collects else library.LOOK_UP, node.dtype, len(x), columns_of(node.shape),
                    [(place, place.stride) for place in places] + [(places[0], length)])
-        self._gemm(node, (x, collects), (y, False), len(node), length if not collects else len(x), self._where(places[1]))
+        right = (y.operands[0], True) if y.row is products.TURNED_WHERE else (y, False)
+        self._gemm(node, (x, collects), right, len(node), length if not collects else len(x), self._where(places[1]))
 
     def _product(self, one):
         node = one.nodes[0]
