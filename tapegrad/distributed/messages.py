@@ -76,7 +76,7 @@ class Table:
     def put(self, k: int, delta: Any, examples: float) -> None:
         taken = delta is not None and examples
         self.mine: Array = used(delta) if taken else np.empty(0, int)       # type: ignore[no-untyped-call]
-        self.part = np.multiply(delta[self.mine], examples, dtype=self.kind) if taken else None
+        self.part = np.multiply(delta.take(self.mine, 0), examples, dtype=self.kind) if taken else None
         mine = np.zeros(self.rows, bool)
         mine[self.mine] = True
         self.bits = np.append(np.packbits(mine), np.uint8(delta is not None))
@@ -88,8 +88,8 @@ class Table:
     def start_sum(self, mpi: Any, comm: Any) -> Any:
         """The request of the second message, when the first one is there."""
         of_eight = np.flatnonzero(self.bits[:-1])
-        k, bit = np.nonzero(np.unpackbits(self.bits[of_eight]).reshape(-1, 8))
-        self.there, self.used = bool(self.bits[-1]), 8 * of_eight[k] + bit
+        found = np.flatnonzero(np.unpackbits(self.bits[of_eight]).view(bool))
+        self.there, self.used = bool(self.bits[-1]), 8 * of_eight[found >> 3] + (found & 7)
         n = len(self.used)
         self.buffer = np.zeros(n * prod(self.row) * self.kind.itemsize // self.number.itemsize + 1, self.number)
         self.sums = self.buffer[:-1].view(self.kind).reshape(n, *self.row)
@@ -103,6 +103,7 @@ class Table:
         held = leaf in found and self.examples
         mean = owned(found.pop(leaf)) if held else np.zeros((self.rows, *self.row), self.dtype)
         if self.there:
-            mean[slice(None) if len(self.used) == self.rows else self.used] = self.sums / (self.buffer[-1] or 1)
+            self.sums /= self.buffer[-1] or 1
+            mean[slice(None) if len(self.used) == self.rows else self.used] = self.sums
             found[leaf] = mean
         del self.buffer, self.sums
