@@ -61,6 +61,11 @@ def is_frozen(x: Any) -> bool:
     return isinstance(x, TensorBase) and x._register is None and _frozen.get(id(x)) is x
 
 
+def is_parameter(x: Any) -> bool:
+    """Whether x is a leaf that requires a gradient, or has done so before it was frozen."""
+    return isinstance(x, TensorBase) and (x.requires_grad and x.is_leaf or is_frozen(x))
+
+
 def _made_frozen(kind: type[T], value: Any, name: str | None) -> T:
     x = kind(value, requires_grad=True, name=name)
     x.requires_grad = False

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from typing import Any, Self, overload
 
+from tapegrad.core.tensor import is_parameter
 from tapegrad.errors import describe
 from tapegrad.functions.tensor import Tensor
-from tapegrad.nn.module import Module, Parameter, is_parameter
+from tapegrad.nn.module import Module, Parameter
 from tapegrad.typing import TensorLike
 
 
@@ -135,7 +136,43 @@ class ModuleList(_Numbered):
         self._fill(modules)
 
 
-class ModuleDict(Module):
+class _ByName(Module):
+    """What is there by name: a subclass says what, with _held() and __setitem__."""
+
+    def _held(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def __delitem__(self, name: str) -> None:
+        if name not in self:
+            raise KeyError(name)
+        delattr(self, name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._held()
+
+    def __len__(self) -> int:
+        return len(self._held())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._held())
+
+    def pop(self, name: str) -> Any:
+        """Take what has that name out, and return it."""
+        taken = self._held()[name]
+        del self[name]
+        return taken
+
+    def clear(self) -> None:
+        """Take all out."""
+        for name in self:
+            del self[name]
+
+    def keys(self) -> Iterator[str]:
+        """The names."""
+        return iter(self)
+
+
+class ModuleDict(_ByName):
     """Modules by name, which has no forward of its own.
 
     >>> parts = tg.nn.ModuleDict({"up": tg.nn.Linear(2, 8), "down": tg.nn.Linear(8, 2)})
@@ -147,6 +184,9 @@ class ModuleDict(Module):
         super().__init__()
         self.update(modules)
 
+    def _held(self) -> dict[str, Module]:
+        return dict(self._parts())
+
     def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
         """Put modules under their names."""
         for name, part in dict(modules).items():
@@ -156,42 +196,15 @@ class ModuleDict(Module):
         self.register_module(name, _module(self, module))
 
     def __getitem__(self, name: str) -> Any:
-        return dict(self._parts())[name]
-
-    def __delitem__(self, name: str) -> None:
-        delattr(self, name)
-
-    def __contains__(self, name: object) -> bool:
-        return name in dict(self._parts())
-
-    def __len__(self) -> int:
-        return len(dict(self._parts()))
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(dict(self._parts()))
-
-    def pop(self, name: str) -> Any:
-        """Take the module of a name out, and return it."""
-        module = self[name]
-        del self[name]
-        return module
-
-    def clear(self) -> None:
-        """Take all modules out."""
-        for name in list(self):
-            del self[name]
-
-    def keys(self) -> Iterator[str]:
-        """The names."""
-        return iter(self)
+        return self._held()[name]
 
     def values(self) -> Iterator[Module]:
         """The modules."""
-        return iter(dict(self._parts()).values())
+        return iter(self._held().values())
 
     def items(self) -> Iterator[tuple[str, Module]]:
         """(name, module) for each."""
-        return iter(self._parts())
+        return iter(self._held().items())
 
 
 class _Parameters(Module):
@@ -200,12 +213,15 @@ class _Parameters(Module):
     def _put(self, name: str, parameter: TensorLike) -> None:
         self.register_parameter(name, parameter if is_parameter(parameter) else Parameter(parameter))   # type: ignore[arg-type]
 
+    def _held(self) -> dict[str, Tensor]:
+        return {name: vars(self)[name] for name in self._parameters}
+
     def __len__(self) -> int:
         return len(self._parameters)
 
     def extra_repr(self) -> str:
         """The names, dtypes and shapes."""
-        return ", ".join(f"{name}: {describe(held)}" for name, held in self.named_parameters(remove_duplicate=False))
+        return ", ".join([f"{name}: {describe(held)}" for name, held in self._held().items()])
 
 
 class ParameterList(_Parameters):
@@ -221,7 +237,7 @@ class ParameterList(_Parameters):
         self.extend(values)
 
     def __iter__(self) -> Iterator[Tensor]:
-        return iter([vars(self)[name] for name in self._parameters])
+        return iter(self._held().values())
 
     @overload
     def __getitem__(self, index: int) -> Tensor: ...
@@ -248,7 +264,7 @@ class ParameterList(_Parameters):
         return self
 
 
-class ParameterDict(_Parameters):
+class ParameterDict(_Parameters, _ByName):
     """Parameters by name. Arrays and tensors that are none are copied into some.
 
     >>> scales = tg.nn.ParameterDict({"up": np.ones(2), "down": np.zeros(3)})
@@ -269,38 +285,12 @@ class ParameterDict(_Parameters):
         self._put(name, parameter)
 
     def __getitem__(self, name: str) -> Tensor:
-        return dict(self.items())[name]
-
-    def __delitem__(self, name: str) -> None:
-        if name not in self:
-            raise KeyError(name)
-        delattr(self, name)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._parameters
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(list(self._parameters))
-
-    def pop(self, name: str) -> Tensor:
-        """Take the parameter of a name out, and return it."""
-        parameter = self[name]
-        del self[name]
-        return parameter
-
-    def clear(self) -> None:
-        """Take all parameters out."""
-        for name in self:
-            del self[name]
-
-    def keys(self) -> Iterator[str]:
-        """The names."""
-        return iter(self)
+        return self._held()[name]
 
     def values(self) -> Iterator[Tensor]:
         """The parameters."""
-        return iter([vars(self)[name] for name in self])
+        return iter(self._held().values())
 
     def items(self) -> Iterator[tuple[str, Tensor]]:
         """(name, parameter) for each."""
-        return iter([(name, vars(self)[name]) for name in self])
+        return iter(self._held().items())

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
-from tapegrad.core.tensor import is_frozen
+from tapegrad.core.tensor import is_parameter
 from tapegrad.errors import DtypeError, ShapeError, StateError, describe
 from tapegrad.functions.arguments import value
 from tapegrad.functions.tensor import Tensor
@@ -34,11 +34,6 @@ def Parameter(data: TensorLike, requires_grad: bool = True) -> Tensor:
     parameter = Tensor(value(data), requires_grad=True)
     parameter.requires_grad = requires_grad
     return parameter
-
-
-def is_parameter(x: Any) -> bool:
-    """Whether a module that x is assigned to counts it as a parameter."""
-    return isinstance(x, Tensor) and (x.requires_grad and x.is_leaf or is_frozen(x))
 
 
 def _name(tensor: Tensor | None, name: str) -> Tensor | None:

@@ -281,7 +281,7 @@ class _Cell(Module):
         return new[0] if self.states == 1 else new
 
     def extra_repr(self) -> str:
-        more = "" if self.step not in ("relu",) else ", nonlinearity='relu'"
+        more = ", nonlinearity='relu'" if self.step == "relu" else ""
         return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False") + more
 
 
