@@ -34,7 +34,7 @@ def _nameless(folder: str) -> int | None:
 def _name(handle: int, path: str) -> None:
     """Give a nameless file a name: that of its descriptor in /proc is linked to, as open(2) says of O_TMPFILE (the other way
     that Linux has takes a capability). os.link follows that name only if it is given the descriptor of a folder."""
-    folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
+    folder = os.open(os.path.dirname(path), os.O_RDONLY)
     try:
         os.link(f"/proc/self/fd/{handle}", os.path.basename(path), dst_dir_fd=folder, follow_symlinks=True)
     finally:
@@ -48,7 +48,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     Where that is a link, the file that it leads to.
     """
     path = os.path.realpath(os.fsdecode(path))
-    folder, temporary = os.path.dirname(path) or ".", f"{path}.{token_hex(4)}.part"
+    folder, temporary = os.path.dirname(path), f"{path}.{token_hex(4)}.part"
     handle = nameless = _nameless(folder)
     if handle is None:
         handle, temporary = tempfile.mkstemp(dir=folder, prefix=f"{os.path.basename(path)}.", suffix=".part")

@@ -47,7 +47,9 @@ class Part:
         """A running mean of parameter k, in its dtype and shape: a view."""
         x, held = self.parameters[k], self.means.get(name)
         if held is None:
-            held = self.more.setdefault(name, np.zeros(self.offsets[-1], self.dtype))
+            if name not in self.more:
+                self.more[name] = np.zeros(self.offsets[-1], self.dtype)
+            held = self.more[name]
         mean: Array = held[self.offsets[k]:self.offsets[k + 1]].view(x.dtype).reshape(x.shape)
         return mean
 
