@@ -1,7 +1,8 @@
 """A tensor that requires a gradient, in every place for an argument: differentiated or refused, never dropped.
 
 The calls are those of the docstrings' examples; of each, one argument after the other is made such a tensor, and what has a
-default, too. Where the call goes through, the gradient is compared with differences: of a constant result they are 0.
+default, too. Where the call goes through, the gradient is compared with differences: of a constant result they are 0. So it
+is for the numbers that modules are made with. Those of optimisers and schedulers are refused.
 """
 
 import doctest
@@ -13,7 +14,9 @@ import numpy as np
 import pytest
 
 import tapegrad as tg
-from tapegrad import functions
+from tapegrad import functions, nn, optim
+from tapegrad.errors import GradientError
+from tapegrad.optim import lr_scheduler
 
 PLACES = {"": (tg, dir(functions)), "linalg.": (tg.linalg, tg.linalg.__all__), "fft.": (tg.fft, tg.fft.__all__)}
 FUNCTIONS = {where + name: getattr(place, name) for where, (place, names) in PLACES.items() for name in names
@@ -147,3 +150,68 @@ def test_no_gradient_is_dropped(name):
                 if wrong:
                     found.append(f"{place}={at.tolist()}: {wrong}")
     assert not found, f"{name}: " + "; ".join(found)
+
+
+def numbers_of(cls):
+    """The names of the arguments that are numbers, with values."""
+    for name, p in inspect.signature(cls).parameters.items():
+        if isinstance(p.default, float) or p.name == "betas" or p.default is p.empty and str(p.annotation).startswith("float"):
+            yield name, 0.5 if p.default is p.empty else p.default
+
+
+MODULES = {name: getattr(nn, name) for name in nn.__all__ if inspect.isclass(getattr(nn, name))}
+OPTIMISERS = [cls for cls in vars(optim).values() if inspect.isclass(cls) and cls is not optim.Optimizer]
+
+
+@pytest.mark.parametrize("name, option, at", [(name, *option) for name, cls in MODULES.items() for option in numbers_of(cls)])
+def test_no_gradient_is_dropped_by_a_module(name, option, at):
+    """In the example of its docstring, with the option as a tensor: the loss is that of what its modules return."""
+    cls = MODULES[name]
+    examples, parameters = doctest.DocTestParser().get_examples(cls.__doc__), inspect.signature(cls).parameters
+
+    def example(v):
+        found = []
+
+        class Made(cls):
+            def __call__(self, *inputs, **options):
+                found.append(super().__call__(*inputs, **options))
+                return found[-1]
+
+        def make(*args, **kwargs):
+            wide = {"dtype": "f8"} if "dtype" in parameters else {}
+            return Made(**inspect.signature(cls).bind_partial(*args, **kwargs).arguments | wide | {option: v})
+
+        tg.manual_seed(0)
+        spied = {"nn": SimpleNamespace(**vars(nn) | {name: make})}
+        globs = {"tg": SimpleNamespace(**{n: getattr(tg, n) for n in dir(tg) if not n.startswith("_")} | spied), "np": np}
+        for each in examples:
+            exec(compile(each.source, name, "exec"), globs)
+        return found
+
+    assert flat(example(at))
+    assert silently_wrong(example, lambda v: ((v,), {}), np.asarray(at, float)) is None
+
+
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+def test_hyperparameters_have_no_derivative(optimiser):
+    parameters, words = [tg.tensor([1.0], requires_grad=True)], f"{optimiser.__name__}: there is no derivative"
+    made = optimiser(parameters)
+    for name, at in numbers_of(optimiser):
+        given = tg.tensor(at, requires_grad=True)
+        with pytest.raises(GradientError, match=words):
+            optimiser(parameters, **{name: given})
+        with pytest.raises(GradientError, match=words):
+            setattr(made, name, given)
+
+
+@pytest.mark.parametrize("name, needed", [
+    ("StepLR", {"step_size": 1}), ("MultiStepLR", {"milestones": [1]}), ("ExponentialLR", {"gamma": 0.5}), ("LinearLR", {}),
+    ("CosineAnnealingLR", {"T_max": 2}), ("OneCycleLR", {"max_lr": 1.0, "total_steps": 4}), ("ReduceLROnPlateau", {})])
+def test_what_makes_a_rate_has_no_derivative(name, needed):
+    optimiser = optim.SGD([tg.tensor([1.0], requires_grad=True)], momentum=0.9)
+    tried = dict(numbers_of(getattr(lr_scheduler, name)))
+    assert tried
+    for option, at in tried.items():
+        with pytest.raises(GradientError):
+            getattr(lr_scheduler, name)(optimiser, **needed | {option: tg.tensor(at, requires_grad=True)})
+    assert optimiser.lr == 1e-3

@@ -104,8 +104,12 @@ def constant(name: str, x: Any) -> Array:
 
 def check_constant(name: str, x: Any) -> None:
     """GradientError where a derivative would be expected by an argument that has none."""
-    if thread.tape.recording and any([isinstance(leaf, Tensor) and leaf.requires_grad for leaf in leaves(x)]):
-        raise GradientError(f"{name}: there is no derivative by the argument {describe(x)}, which requires one; .detach() it")
+    if not thread.tape.recording:
+        return
+    for leaf in leaves(x):
+        if isinstance(leaf, Tensor) and leaf.requires_grad:
+            raise GradientError(f"{name}: there is no derivative by the argument {describe(leaf)}, which requires one; "
+                                ".detach() it")
 
 
 def operand(x: TensorLike) -> Tensor | Array:

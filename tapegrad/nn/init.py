@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tapegrad.errors import ShapeError, describe
+from tapegrad.functions.arguments import check_constant
 from tapegrad.functions.generators import drawn_from
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import Array
@@ -54,6 +55,7 @@ def trunc_normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float 
     >>> bool((abs(x) <= 2).all())
     True
     """
+    check_constant("trunc_normal_", (mean, std, a, b))
     if not a < b or a > mean + 3 * std or b < mean - 3 * std:
         raise ValueError(f"trunc_normal_: [{a}, {b}] for mean={mean} and std={std}; normal numbers are hardly ever there")
     rng = drawn_from(generator)

@@ -111,9 +111,9 @@ class NAdam(FusedOptimizer):
 
     def _moved(self, part: Part, k: int, t: int, x: Array, g: Array, *means: Array) -> Any:
         group, (m, v) = part.group, means
-        beta1, beta2 = group["betas"]
+        beta1, beta2 = map(float, group["betas"])
         lr, decay = float(group["lr"]), float(group["weight_decay"])
-        mu, following = (beta1 * (1 - 0.5 * 0.96 ** (at * group["momentum_decay"])) for at in (t, t + 1))
+        mu, following = (beta1 * (1 - 0.5 * 0.96 ** (at * float(group["momentum_decay"]))) for at in (t, t + 1))
         product = float(part.numbers["mu_product"][k]) * mu
         part.numbers["mu_product"][k] = product
         shrink, added = (1 - lr * decay, 0.0) if group["decoupled_weight_decay"] else (1.0, decay)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from tapegrad.errors import StateError, describe
+from tapegrad.functions.arguments import check_constant
 from tapegrad.optim.optimizer import Optimizer
 
 __all__ = ["CosineAnnealingLR", "ExponentialLR", "LRScheduler", "LambdaLR", "LinearLR", "MultiStepLR", "OneCycleLR",
@@ -26,6 +27,7 @@ __all__ = ["CosineAnnealingLR", "ExponentialLR", "LRScheduler", "LambdaLR", "Lin
 
 def _of_groups(name: str, argument: str, given: Any, count: int) -> list[Any]:
     """One value for each group, of one for all or of a list."""
+    check_constant(name, given)
     values = list(given) if isinstance(given, (list, tuple)) else [given] * count
     if len(values) != count:
         raise ValueError(f"{name}: {len(values)} values of {argument} for {count} groups of parameters")
@@ -84,6 +86,7 @@ class LRScheduler:
     def _set(self, before: Sequence[float], after: Sequence[float]) -> None:
         """Change the rates of the optimiser from those of one step to those of another."""
         low = self._least()
+        check_constant(type(self).__name__, after)
         for group, old, new in zip(self.optimizer.param_groups, before, after):
             alone = self.absolute or group["lr"] == old or old == low
             group["lr"] = new if alone else low + (group["lr"] - low) * (new - low) / (old - low)
@@ -279,6 +282,7 @@ class OneCycleLR(LRScheduler):
                  anneal_strategy: str = "cos", cycle_momentum: bool = True, base_momentum: float | Sequence[float] = 0.85,
                  max_momentum: float | Sequence[float] = 0.95, div_factor: float = 25.0, final_div_factor: float = 1e4,
                  three_phase: bool = False, last_epoch: int = -1) -> None:
+        check_constant("OneCycleLR", (pct_start, div_factor, final_div_factor))
         if total_steps is None:
             if epochs is None or steps_per_epoch is None:
                 raise ValueError("OneCycleLR: give total_steps, or epochs and steps_per_epoch")
@@ -393,6 +397,7 @@ class ReduceLROnPlateau:
                  threshold: float = 1e-4,
                  threshold_mode: str = "rel", cooldown: int = 0, min_lr: float | Sequence[float] = 0.0,
                  eps: float = 1e-8) -> None:
+        check_constant("ReduceLROnPlateau", (factor, threshold, eps))
         if not 0 < factor < 1:
             raise ValueError(f"ReduceLROnPlateau: factor={factor}; it is between 0 and 1")
         if mode not in ("min", "max") or threshold_mode not in ("rel", "abs"):

@@ -7,8 +7,9 @@ from math import inf
 from typing import Any
 
 from tapegrad.core.tape import changing, effect, enable_grad
-from tapegrad.core.tensor import is_frozen
+from tapegrad.core.tensor import is_parameter
 from tapegrad.errors import StateError, describe
+from tapegrad.functions.arguments import check_constant
 from tapegrad.functions.tensor import Tensor
 from tapegrad.typing import Array
 
@@ -75,7 +76,7 @@ class Optimizer:
         for parameter in params:
             if not isinstance(parameter, Tensor):
                 raise TypeError(f"{name}: {describe(parameter)} among the parameters, which are tensors")
-            if not (parameter.requires_grad and parameter.is_leaf or is_frozen(parameter)):
+            if not is_parameter(parameter):
                 raise ValueError(f"{name}: {parameter!r} is not a leaf that requires a gradient")
         if len({*map(id, self.parameters), *map(id, params)}) < len(self.parameters) + len(params):
             raise ValueError(f"{name}: a parameter is given twice")
@@ -89,8 +90,9 @@ class Optimizer:
         self.param_groups.append(group)
 
     def _check(self, betas: Sequence[float] = (0, 0), nesterov: bool = False, **others: float) -> None:
-        """ValueError for hyperparameters out of their ranges."""
+        """ValueError for hyperparameters out of their ranges, GradientError for those that require a gradient."""
         name = type(self).__name__
+        check_constant(name, [*betas, *others.values()])
         if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
             raise ValueError(f"{name}: betas={betas}; they are two numbers from 0 to less than 1")
         for key, value in others.items():
@@ -113,6 +115,7 @@ class Optimizer:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in vars(self).get("defaults", ()):
+            check_constant(type(self).__name__, value)
             for group in self.param_groups:
                 group[name] = value
         else:
@@ -129,10 +132,7 @@ class Optimizer:
         None
         """
         for parameter in self.parameters:
-            if set_to_none:
-                parameter.grad = None
-            else:
-                parameter.zero_grad(False)
+            parameter.zero_grad(set_to_none)
 
     @changing(lambda optimizer, *_: optimizer.parameters)
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
