@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any, overload
 
@@ -27,7 +26,7 @@ def documented(recorder: Any, what: str, at: str, value: str, derivative: str = 
     name, slopes = recorder.__name__, [f"array({number})" for number in slope.split()]
     rule = f"Derivative: {derivative}" if derivative else "Not differentiable: the result is a constant"
     asked, given = ("", slopes[0]) if len(slopes) == 1 else (", argnums=(0, 1)", f"({', '.join(slopes)})")
-    recorder.__module__ = sys._getframe(1).f_globals["__name__"]        # where pickle looks for it
+    recorder.__module__ = "tapegrad.functions"          # where pickle looks for it
     recorder.__doc__ = (f"{what}. {rule}.\n\n>>> tg.{name}({at})\ntensor({value})\n"
                         + (f">>> tg.grad(tg.{name}{asked})({at})\n{given}\n" if slopes else ""))
     return recorder
