@@ -215,7 +215,9 @@ def test_groups_that_are_added_afterwards():
     scheduler, fixed = lr_scheduler.ExponentialLR(optimiser, 0.5), lr_scheduler.LambdaLR(optimiser, lambda epoch: 1.0)
     scheduler.step()
     optimiser.add_param_group(more)
+    saved = scheduler.state_dict()
     scheduler.step()
+    assert saved["base_lrs"] == [0.1, 0.05]
     assert [group["lr"] for group in optimiser.param_groups] == scheduler.get_last_lr() == pytest.approx([0.025, 0.0125, 0.4])
     with pytest.raises(ValueError, match="LambdaLR: the optimiser has 1 groups of parameters that were added"):
         fixed.step()

@@ -105,6 +105,14 @@ def test_attention_without_queries():
     assert z.shape == (0, 3, 4) and weights.shape == (3, 0, 6)
 
 
+@pytest.mark.parametrize("mask", [{}, {"is_causal": True}, {"attn_mask": np.zeros((0, 0))},
+                                  {"key_padding_mask": np.zeros((3, 0), bool)}])
+def test_attention_among_no_places(mask):
+    x = np.ones((0, 3, 4), "f4")
+    z, weights = nn.MultiheadAttention(4, 2)(x, x, x, **mask)
+    assert z.shape == (0, 3, 4) and weights.shape == (3, 0, 0)
+
+
 def test_dropout_between_layers():
     module = nn.GRU(2, 8, num_layers=2, dropout=0.5)
     x = normal(3, 4, 2).astype("f4")

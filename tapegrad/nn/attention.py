@@ -43,7 +43,7 @@ def _added(name: str, mask: TensorLike | None) -> Any:
 
 def _shows_some(mask: Tensor | None) -> bool:
     """Whether it is known that each query may look at some key."""
-    return mask is None or type(mask) is Tensor and tracer() is None and bool((value(mask).max(-1) > -np.inf).all())
+    return mask is None or type(mask) is Tensor and tracer() is None and bool((value(mask) > -np.inf).any(-1).all())
 
 
 class MultiheadAttention(Module):

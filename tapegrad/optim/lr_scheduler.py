@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from typing import Any, ClassVar
 
 from tapegrad.errors import StateError, describe
@@ -113,7 +114,7 @@ class LRScheduler:
 
     def state_dict(self) -> dict[str, Any]:
         """What load_state_dict() goes on from: numbers. Functions that were given are not part of it."""
-        return {**{name: getattr(self, name) for name in self.kept}, "last_lrs": list(self._last)}
+        return {**{name: copy(getattr(self, name)) for name in self.kept}, "last_lrs": list(self._last)}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on from what state_dict() gave. The rates themselves are part of the optimiser's state. StateError for another."""
