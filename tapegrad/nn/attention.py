@@ -126,8 +126,8 @@ class MultiheadAttention(Module):
         """What queries find, and the weights."""
         n, queries = q.shape[:2]
         if self.bias_k is not None and self.bias_v is not None:
-            k, v = (concatenate([x, broadcast_to(b, (n, 1, self.embed_dim))], 1) for x,
-                    b in ((k, self.bias_k), (v, self.bias_v)))
+            k, v = (concatenate([x, broadcast_to(b, (n, 1, self.embed_dim))], 1)
+                    for x, b in ((k, self.bias_k), (v, self.bias_v)))
         if self.add_zero_attn:
             k, v = (concatenate([x, np.zeros((n, 1, self.embed_dim), x.dtype)], 1) for x in (k, v))
         q, k, v = self._heads(q * self._scale), self._heads(k), self._heads(v)

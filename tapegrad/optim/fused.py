@@ -147,8 +147,8 @@ class FusedOptimizer(Optimizer):
     def _state(self, i: int) -> dict[str, Any]:
         part, k = self._places[i]
         numbers = {name: float(held[k]) for name, held in part.numbers.items()}
-        return {"steps": int(part.steps[k]), **numbers, **{name: part.part(name, k).copy()
-                                                                   for name in self._means(part.group)}}
+        means = {name: part.part(name, k).copy() for name in self._means(part.group)}
+        return {"steps": int(part.steps[k]), **numbers, **means}
 
     def _check_state(self, i: int, state: Mapping[str, Any], group: Mapping[str, Any], name: str) -> None:
         part, k = self._places[i]

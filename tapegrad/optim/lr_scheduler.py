@@ -198,8 +198,7 @@ class LinearLR(LRScheduler):
                  last_epoch: int = -1) -> None:
         if not 0 < start_factor <= 1 or not 0 <= end_factor <= 1:
             raise ValueError(f"LinearLR: start_factor={start_factor}, end_factor={end_factor}; they are greater than 0, or at "
-                             "least "
-                             "0, and at most 1")
+                             "least 0, and at most 1")
         self.start_factor, self.end_factor, self.total_iters = start_factor, end_factor, total_iters
         super().__init__(optimizer, last_epoch)
 
@@ -395,16 +394,14 @@ class ReduceLROnPlateau:
     kept = "best", "num_bad_epochs", "cooldown_counter", "last_epoch"
 
     def __init__(self, optimizer: Optimizer, mode: str = "min", factor: float = 0.1, patience: int = 10,
-                 threshold: float = 1e-4,
-                 threshold_mode: str = "rel", cooldown: int = 0, min_lr: float | Sequence[float] = 0.0,
-                 eps: float = 1e-8) -> None:
+                 threshold: float = 1e-4, threshold_mode: str = "rel", cooldown: int = 0,
+                 min_lr: float | Sequence[float] = 0.0, eps: float = 1e-8) -> None:
         check_constant("ReduceLROnPlateau", (factor, threshold, eps))
         if not 0 < factor < 1:
             raise ValueError(f"ReduceLROnPlateau: factor={factor}; it is between 0 and 1")
         if mode not in ("min", "max") or threshold_mode not in ("rel", "abs"):
             raise ValueError(f"ReduceLROnPlateau: mode={mode!r}, threshold_mode={threshold_mode!r}; they are 'min' or 'max', "
-                             "and "
-                             "'rel' or 'abs'")
+                             "and 'rel' or 'abs'")
         self.min_lrs = _of_groups("ReduceLROnPlateau", "min_lr", min_lr, len(optimizer.param_groups))
         self.optimizer, self.mode, self.factor, self.patience = optimizer, mode, factor, patience
         self.threshold, self.threshold_mode, self.cooldown, self.eps = threshold, threshold_mode, cooldown, eps
@@ -448,6 +445,5 @@ class ReduceLROnPlateau:
         """Go on from what state_dict() gave. StateError for another."""
         if not isinstance(state_dict, Mapping) or set(state_dict) != set(self.kept):
             raise StateError(f"ReduceLROnPlateau.load_state_dict: {describe(state_dict)}; a dictionary of "
-                             f"{', '.join(self.kept)} is "
-                             "needed")
+                             f"{', '.join(self.kept)} is needed")
         vars(self).update(state_dict)
