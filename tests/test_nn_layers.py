@@ -240,6 +240,7 @@ def test_vectors_of_parameters():
     (lambda: nn.init.kaiming_normal_(tg.zeros((3, 2)), mode="in"), ValueError, "kaiming_normal_: mode='in'"),
     (lambda: nn.init.calculate_gain("sin"), ValueError, "nonlinearity='sin'"),
     (lambda: nn.init.trunc_normal_(tg.zeros(3), mean=9.0), ValueError, "trunc_normal_: \\[-2.0, 2.0\\] for mean=9.0"),
+    (lambda: nn.init.trunc_normal_(tg.zeros(3), b=nn.Parameter(1.0)), GradientError, "trunc_normal_: there is no derivative"),
     (lambda: nn.init.eye_(tg.zeros(3)), ShapeError, "eye_"), (lambda: nn.init.dirac_(tg.zeros((3, 3))), ShapeError, "dirac_"),
     (lambda: nn.utils.clip_grad_norm_([1.0], 1.0), TypeError, "1.0 among the parameters"),
     (lambda: nn.utils.clip_grad_value_([], -1.0), ValueError, "clip_value=-1.0"),
