@@ -131,6 +131,9 @@ def tables(dtype, tolerance):
     parallel.examples = float(r > 0)
     mine[0].reshape(-1).backward(np.full(mine[0].size, 1.0 if r else np.inf, dtype))    # a rank without examples adds nothing
     assert np.isfinite(mine[0].grad).all()
+    parallel.examples, mine[0].grad = 1.0, None
+    mine[0].reshape(-1).backward(np.full(mine[0].size, -0.0 if r else 0.0, dtype))
+    assert the_same([mine[0].grad])                     # with the same zeros
 
 
 def compiled():

@@ -26,10 +26,9 @@ def add_at(x, ids, rows):
 
 
 def used(x):
-    """The i for which x[i] has an element that is not 0, in order. A row with a -0.0 may count as such."""
-    x = x.reshape(len(x), math.prod(x.shape[1:]))
-    if x.dtype not in NAMES or not (x.flags.carray and x.size and jit.load()):
-        return np.flatnonzero((x != 0).any(axis=1))
-    kernel, bits = (jit.used_32, np.uint32) if x.itemsize == 4 else (jit.used_64, np.uint64)
-    rows = np.empty(len(x) + 1, np.int64)
-    return rows[:kernel(x.view(bits), rows)]
+    """The i for which x[i] has an element that is not +0, in order: one of which any bit is set."""
+    bits = np.ascontiguousarray(x).reshape(len(x), math.prod(x.shape[1:])).view(f"u{min(x.itemsize, 8)}")
+    if not (bits.itemsize >= 4 and bits.size and bits.flags.carray and jit.load()):
+        return np.flatnonzero(bits.any(axis=1))
+    rows = np.empty(len(bits) + 1, np.int64)
+    return rows[:(jit.used_32 if bits.itemsize == 4 else jit.used_64)(bits, rows)]
