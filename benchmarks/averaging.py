@@ -221,6 +221,10 @@ def us(pair):
     return f"{1e6 * pair[0]:,.0f} ({1e6 * pair[1]:,.0f})"
 
 
+def ms(pair):
+    return f"{1e3 * pair[0]:.1f} ({1e3 * pair[1]:.1f})"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--latency", type=float, help="seconds of a message, instead of those measured")
@@ -265,18 +269,19 @@ def main():
         print(f"\nBy these, {WORLD.size} ranks to one: 64 names a rank {WORLD.size * alone[64] / averaging[64]:.2f}, "
               f"64 names shared by two {alone[64] / averaging[32]:.2f}")
     whole, part = Example(64), Example(64 // WORLD.size)
-    kinds = [(by_first, whole.alone), (together, whole.averaged), (together, part.averaged)]
-    kinds += [(on_processor, call) for call in (whole.alone, whole.averaged, part.averaged)]
-    for _, call in kinds[:3]:
+    kinds = [(by_first, whole.alone), (together, whole.alone), (together, whole.averaged), (together, part.alone),
+             (together, part.averaged)]
+    for _, call in kinds:
         call()
-    one, each, all_in_all, *taken = interleaved(kinds, options.repeats)
-    factors = [[WORLD.size * a / b for a, b in zip(one, each)], [a / b for a, b in zip(one, all_in_all)]]
+    taken = interleaved([*kinds, *[(on_processor, call) for _, call in kinds[1:]]], options.repeats)
+    one, *shared = taken[:len(kinds)]
+    rows = zip([f"64 names {of}, {how}" for of in ("a rank", "in all") for how in ("not averaged", "averaged")],
+               [WORLD.size, WORLD.size, 1, 1], shared, taken[len(kinds):])
     table("The example as it is, in milliseconds: on the clock, and in processor time of one rank",
           ["", "clock", f"names per second, {WORLD.size} ranks to one", "processor"], [
-        [what, f"{1e3 * clock[0]:.1f} ({1e3 * clock[1]:.1f})", factor, f"{1e3 * processor[0]:.1f} ({1e3 * processor[1]:.1f})"]
-        for what, clock, factor, processor in zip(
-            ["one process, 64 names", "64 names a rank, averaged", "64 names in all, averaged"], [one, each, all_in_all],
-            [1, *[f"{median:.2f} ({least:.2f})" for median, least in factors]], taken)])
+        ["one process, 64 names", ms(one), 1, ""],
+        *[[what, ms(clock), "{:.2f} ({:.2f})".format(*[times * a / b for a, b in zip(one, clock)]), ms(processor)]
+          for what, times, clock, processor in rows]])
     added = max(0.0, averaging[64] - alone[64])
     ready = few.ready()
     table("Buckets, and how long before the end of backward() they are final", ["bytes", "microseconds"],
