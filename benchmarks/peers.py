@@ -4,6 +4,7 @@
     python benchmarks/peers.py --parts lstm mlp --peers tapegrad torch
     python benchmarks/peers.py --quick                  every part in little: a minute
     python benchmarks/peers.py --write                  also into benchmarks/RESULTS.md and benchmarks/pictures
+    python benchmarks/peers.py --write --parts hmc      the others stay there, and RESULTS.md says of which day they are
 
 One thread: the process, with those that it starts, is kept on one processor where the system can do that, because JAX takes
 more threads whatever its flags say. The peers run in turns (interleave.py), whole processes in alternation (processes.py).
@@ -42,7 +43,8 @@ def parse(arguments):
     parser.add_argument("--repeats", type=int, default=5, help="of every fresh process (default 5)")
     parser.add_argument("--quick", action="store_true", help="little of everything, the smallest size, without torch.compile")
     parser.add_argument("--write", nargs="?", type=Path, const=HERE, metavar="FOLDER",
-                        help="write RESULTS.md and pictures/ there (default: beside this file)")
+                        help="write RESULTS.md, where parts that are not run stay, and pictures/ there (default: beside this "
+                             "file)")
     options = parser.parse_args(arguments)
     options.lengths, options.compile = (1_000, 10_000, 100_000, 1_000_000), not options.quick
     if options.quick:
@@ -67,17 +69,33 @@ def processor():
 
 
 def header(peers, missing, pinned):
-    """Date, machine and versions."""
+    """Machine and versions."""
     names = dict.fromkeys(["tapegrad", "numpy", "numba", *(MODULES[peer] for peer in peers)])
     found = processes.run("configuration")
     versions = {name: metadata.version(name) for name in names} | {"tapegrad": found["tapegrad"]}   # of the code that ran
-    return "\n".join([
-        "# tapegrad beside its peers", "",
-        f"* {datetime.date.today():%d %B %Y}, `python benchmarks/peers.py`",
+    return [
         f"* {processor()}, {os.cpu_count()} processors, " + ("pinned to one" if pinned else "not pinned: JAX may use several"),
         f"* CPython {platform.python_version()}, " + ", ".join(f"{TITLES.get(name, name)} {versions[name]}" for name in names),
         f"* BLAS of NumPy: {found['blas']}, kernels {found['blas kernels']}; one thread everywhere",
-        *(f"* not installed, left out: {TITLES[peer]}" for peer in missing), ""])
+        *(f"* not installed, left out: {TITLES[peer]}" for peer in missing)]
+
+
+def sections(path):
+    """{part: (day, its tables)} of a RESULTS.md, where they follow a comment."""
+    found = re.split(r"^<!-- (\w+), (.*) -->\n", path.read_text() if path.exists() else "", flags=re.MULTILINE)[1:]
+    return {part: (day, text.rstrip()) for part, day, text in zip(*[iter(found)] * 3) if part in PARTS}
+
+
+def document(day, head, found):
+    """RESULTS.md, written on that day. It says which of the sections are of another."""
+    parts, older = sorted(found, key=order), {}
+    for part in parts:
+        older.setdefault(found[part][0], []).append(part)
+    older.pop(day, None)
+    lines = [f"* {day}, `python benchmarks/peers.py`", *head]
+    lines += [f"* of {before}, with what was installed then: {', '.join(of)}" for before, of in older.items()]
+    texts = [f"<!-- {part}, {found[part][0]} -->\n{found[part][1]}" for part in parts]
+    return "\n\n".join(["# tapegrad beside its peers", "\n".join(lines), *texts]) + "\n"
 
 
 def main(arguments=None):
@@ -90,12 +108,14 @@ def main(arguments=None):
         if name in options.parts:
             print(f"{name} ..", file=sys.stderr)
             tables[name] = list(PARTS[name](peers, options))
-    text = "\n".join([header(peers, missing, pinned), *(table.markdown() for name in sorted(tables, key=order)
-                                                       for table in tables[name])])
-    print(text)
+    day, head = f"{datetime.date.today():%d %B %Y}", header(peers, missing, pinned)
+    measured = {part: (day, "\n".join([table.markdown() for table in found]).rstrip())
+                for part, found in tables.items() if found}
+    print(document(day, head, measured))
     if options.write:
         options.write.mkdir(parents=True, exist_ok=True)
-        (options.write / "RESULTS.md").write_text(text)
+        results = options.write / "RESULTS.md"
+        results.write_text(document(day, head, sections(results) | measured))
         if util.find_spec("matplotlib"):
             import pictures
 

@@ -52,13 +52,13 @@ def legend(figure, axes):
 
 
 def peers(tables):
-    """The LSTM step, and the overhead of one operation with the MLP step beside it; None without the LSTM."""
-    if "lstm" not in tables:
+    """The LSTM step, and the overhead of one operation with the MLP step beside it; None where a part was not run."""
+    if not tables.keys() >= {"lstm", "operations", "mlp"}:
         return None
     others = [(table, title) for part, title in (("operations", "Overhead, four float32"), ("mlp", "MLP step, 800-50-5"))
-              for table in tables.get(part, ())]
+              for table in tables[part]]
     figure = plt.figure(figsize=(9.2, 5.6), layout="constrained")
-    grid = figure.add_gridspec(max(1, len(others)), 2 if others else 1)
+    grid = figure.add_gridspec(len(others), 2)
     axes = [figure.add_subplot(grid[:, 0])]
     lstm = tables["lstm"][0]
     names = {row: row.replace("-", ", ", 3).replace(", H", "\nH", 1) for row in lstm.rows}

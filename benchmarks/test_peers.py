@@ -1,5 +1,6 @@
 """What peers.py compares computes the same, and the command runs with the peers that are installed."""
 
+import re
 import subprocess
 import sys
 from importlib import util
@@ -102,3 +103,23 @@ def test_every_part_without_a_peer(tmp_path):
     assert (tmp_path / "RESULTS.md").read_text() in said
     if util.find_spec("matplotlib"):
         assert {path.name for path in (tmp_path / "pictures").iterdir()} == {"peers.svg", "growth.svg"}
+
+
+def test_parts_that_are_not_run_stay_in_the_file_with_their_day(tmp_path):
+    results = tmp_path / "RESULTS.md"
+    for part in ("size", "operations"):
+        command("--quick", "--peers", "tapegrad", "--write", tmp_path, "--parts", part)
+        text = results.read_text()
+        day = re.search(r"\* (.*), `python", text)[1]
+        results.write_text(text.replace(f"<!-- size, {day}", "<!-- size, 1 May 2020"))
+    assert "* of 1 May 2020, with what was installed then: size\n" in text and text.count("# tapegrad beside") == 1
+    assert text.index("## Overhead of one operation") < text.index("<!-- size, 1 May 2020 -->\n## Installed size")
+    command("--quick", "--peers", "tapegrad", "--write", tmp_path, "--parts", "size")
+    text = results.read_text()
+    assert "1 May 2020" not in text and "## Overhead of one operation" in text and text.count("## Installed size") == 1
+
+
+def test_the_shipped_results_are_those_of_all_parts():
+    said = command(before="import peers; found = peers.sections(peers.HERE / 'RESULTS.md'); "
+                          "assert found.keys() == peers.PARTS.keys(); print(peers.document('', [], found)); sys.exit()")
+    assert said.partition("<!--")[2] == (HERE / "RESULTS.md").read_text().partition("<!--")[2] + "\n"
