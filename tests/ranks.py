@@ -134,6 +134,12 @@ def tables(dtype, tolerance):
     parallel.examples, mine[0].grad = 1.0, None
     mine[0].reshape(-1).backward(np.full(mine[0].size, -0.0 if r else 0.0, dtype))
     assert the_same([mine[0].grad])                     # with the same zeros
+    seed, held = np.full(mine[0].shape, 1 + r, dtype), []
+    both, mine[0].grad, mine[1].grad = mine[0] + mine[1], None, None
+    both.register_hook(held.append)
+    both.backward(seed)                                 # one delta, which others hold: averages are not written into it
+    assert (seed == 1 + r).all() and (held[0] == 1 + r).all() and not np.shares_memory(mine[0].grad, mine[1].grad)
+    np.testing.assert_allclose([mine[0].grad, mine[1].grad], np.full((2, *seed.shape), (1 + n) / 2), rtol=tolerance)
 
 
 def compiled():
