@@ -1,12 +1,13 @@
 """tg.compile: what a function has read is compared before a replay, wherever it stands."""
 
+import builtins
 from argparse import Namespace
 from collections import ChainMap, UserDict
 from contextvars import ContextVar
 from dataclasses import astuple, dataclass
 from operator import attrgetter
 from threading import local
-from types import MappingProxyType, SimpleNamespace
+from types import MappingProxyType, ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -353,6 +354,9 @@ READS = {
     "argument": lambda x, name="rate" "0": x * getattr(CONFIG, name), "global": lambda x: x * getattr(CONFIG, RATE),
     "default": lambda x: x * getattr(CONFIG, "rate" + "012"[0], 1.0), "conditional": lambda x: x * getattr(
         CONFIG, "rate0" if x.ndim else "rate1"), "mapped": lambda x: x * [*map(getattr, [CONFIG], ["rate" + str(0)])][0],
+    "mapped beside a constant": lambda x: x * next(map(getattr, [CONFIG], ["rate" + str(0)]), "rate1"),
+    "by another name": lambda x, i=0, get=getattr: x * get(CONFIG, f"rate{i}"),
+    "of builtins": lambda x, i=0: x * builtins.getattr(CONFIG, f"rate{i}"),
     "star": lambda x: x * getattr(*[CONFIG, "rate" + str(0)]), "attrgetter": lambda x: x * HALF(CONFIG),
     "attrgetter made inside": lambda x, i=0: x * attrgetter(f"rate{i}")(CONFIG),
     "__getattribute__": lambda x, i=0: x * CONFIG.__getattribute__(f"rate{i}"),
@@ -382,6 +386,7 @@ class Derived(Slotted):
 
 
 SLOTTED = Slotted()
+SETTINGS = ModuleType("settings")
 
 
 @dataclass
@@ -396,8 +401,9 @@ RECORD = Record()
     (lambda x, i=0: x * getattr(SLOTTED, f"rate{i}"), SLOTTED, "rate0"),
     (lambda x, i=1: x * getattr(Slotted, f"rate{i}"), Slotted, "rate1"),
     (lambda x, i=1: x * getattr(Derived(), f"rate{i}"), Slotted, "rate1"),
+    (lambda x, i=0: x * getattr(SETTINGS, f"rate{i}"), SETTINGS, "rate0"),
     (lambda x: x * astuple(RECORD)[0], RECORD, "rate")])
-def test_slots_classes_and_fields_by_names_that_are_computed(f, of, name):
+def test_slots_classes_modules_and_fields_by_names_that_are_computed(f, of, name):
     setattr(of, name, 2.0)
     f = strict(f)
     for value in (2.0, 2.0, 5.0, 2.0):

@@ -84,6 +84,7 @@ class Reader:
         self.fragile: list[Any] = []
         self.in_arguments = False
         self.whole = self.whole_modules = False         # whether all attributes are read: of all objects, of networks' modules
+        self.asked: set[int] = set()                    # the ids of a user's Python modules of which all are
         self.knows_tensors = False                      # whether the code can reach a tensor, or anything of tapegrad's
         self.count = 0
 
@@ -158,7 +159,7 @@ class Reader:
 
     def _reach(self) -> None:
         read: Any = None                                # more names may be found with more code, and more objects
-        while read != (read := (len(self.names), len(self.objects), self.whole, self.whole_modules)):
+        while read != (read := (len(self.names), len(self.objects), self.whole, self.whole_modules, len(self.asked))):
             for obj, at, seen in list(self.objects):
                 self._attributes(obj, at, seen)
 
@@ -321,8 +322,9 @@ class Reader:
             return
         self.codes.add(code)
         found = {*code.co_names, *[x for x in code.co_consts if isinstance(x, str) and x.isidentifier()]}
-        asked = computed_names(code) if "getattr" in found else ()
-        if found & WHOLE or not all([_is_fixed(space.get(name)) for name in asked]):
+        asked = [space.get(name) for name in computed_names(code)] if "getattr" in found else []
+        self.asked |= {id(x) for x in asked if isinstance(x, types.ModuleType) and not _is_fixed(x)}
+        if found & WHOLE or not all([isinstance(x, types.ModuleType) or _is_fixed(x) for x in asked]):
             if str(space.get("__name__")).startswith(USERS):
                 self.whole_modules = True               # which is what the code of modules has in mind
             else:
@@ -350,6 +352,8 @@ class Reader:
 
     def _inside_of_constant(self, x: Any, v: str, path: str) -> None:
         """A user's module, or class: what its attributes are is read, too."""
+        if x is getattr or x is vars or x is attrgetter:        # under another name
+            self.whole = True
         if isinstance(x, type):
             if not is_library(x.__module__):
                 self._class(x, path)
@@ -371,13 +375,14 @@ class Reader:
         every = self.whole or self.whole_modules and any([kind.__module__.startswith(USERS) for kind in kinds])
         bases = obj.__mro__ if isinstance(obj, type) else ()
         names = {*self.names, *own} if every and kinds else self.names
+        if id(obj) in self.asked:
+            names = names.union([name for name in own if not name.startswith("__")])
         if self.whole:
             names = names.union(*[_data(kind) for kind in (*kinds, *bases) if not is_library(kind.__module__)])
         for name in sorted(names - seen):
             seen.add(name)
             if name in own and not isinstance(obj, type):
-                self.visit(own[name], f"{at}.__dict__[{name!r}]" if not isinstance(obj, types.ModuleType) else f"{at}.{name}",
-                           f"{name}")
+                self.visit(own[name], f"{at}.__dict__[{name!r}]", name)
                 continue
             for kind in (*kinds, *bases):
                 if name in vars(kind) and not is_library(kind.__module__):
@@ -409,9 +414,11 @@ class Reader:
 
 
 def _is_fixed(x: Any) -> bool:
-    """Whether x is a module, or an object of tapegrad's, whose attributes are not what is compared."""
+    """Whether x is a library's module, or an object of tapegrad's, whose attributes are not what is compared."""
+    if isinstance(x, types.ModuleType):
+        return is_library(x.__name__) or x.__name__.startswith(USERS)
     home = type(x).__module__
-    return type(x) is types.ModuleType or home.split(".")[0] == "tapegrad" and is_library(home)
+    return home.split(".")[0] == "tapegrad" and is_library(home)
 
 
 def _data(kind: type) -> set[str]:
@@ -442,19 +449,27 @@ def read_by(code: types.CodeType) -> tuple[tuple[str, ...], tuple[tuple[int, str
 @lru_cache(maxsize=1024)
 def computed_names(code: types.CodeType) -> list[str | None]:
     """For each getattr of a code whose name does not stand in it, of what global it is an attribute, None where that can't be
-    seen. The arguments are followed on the stack, by what each step leaves there."""
-    steps = [step for step in dis.get_instructions(code) if step.opname not in ("EXTENDED_ARG", "CACHE")]
+    seen.
+
+    Most names do stand in it, as in `getattr(x, "rate", 1.0)`, and then no other attribute of x need be compared. So the
+    arguments are followed on the stack, by what Python's dis says that each step leaves there. Where they can't be followed to
+    the call (a condition among them, `*names`, a getattr that is itself an argument), the name counts as computed.
+    """
+    steps = [step for step in dis.get_instructions(code) if step.opname != "EXTENDED_ARG"]
     asked: list[str | None] = []
-    for i, step in enumerate(steps):
-        if step.opname not in GLOBALS or step.argval != "getattr":
+    for i, found in enumerate(steps):
+        if found.argval != "getattr" or found.opname == "LOAD_CONST":
             continue
-        stack: list[Any] = []                           # the step that made each argument alone, or None
-        for step in steps[i + 1:]:
-            if step.opname in ("PRECALL", "CALL") and step.arg == len(stack) > 1 or "JUMP" in step.opname:
+        name = of = None
+        stack: list[Any] = []                           # what getattr is given: the step that made it alone, or None
+        for step in steps[i + 1:] if found.opname in GLOBALS else ():
+            if step.opname in ("PRECALL", "CALL") and step.arg == len(stack) > 1:
+                of, name, *_ = stack
                 break
             change = dis.stack_effect(step.opcode, step.arg, jump=False)
+            if "JUMP" in step.opname or change < 1 - len(stack):    # what was below has been taken, getattr among it
+                break
             stack = [*stack, *[None] * (change - 1), step] if change > 0 else [*stack[:len(stack) + change - 1], None]
-        name, of = (stack[1], stack[0]) if step.opname in ("PRECALL", "CALL") and len(stack) == step.arg else (None, None)
         if name is None or name.opname != "LOAD_CONST":
             asked.append(of.argval if of is not None and of.opname in GLOBALS else None)
     return asked
