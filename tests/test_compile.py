@@ -212,19 +212,25 @@ def test_program_explain_profile_clear():
     assert "run as it is: it looks at" in g.explain(tg.tensor(np.ones(100)))
 
 
-def test_memory_is_flat():
+def training(optimizer_of):
+    """(a parameter, a compiled step of its optimiser that returns a loss and what it is of, their input)"""
     W = tg.tensor(np.ones((64, 64)) / 64, requires_grad=True)
-    optimizer = tg.optim.SGD([W], lr=1e-3)
+    optimizer = optimizer_of([W], lr=1e-3)
 
     @strict
     def step(x):
         optimizer.zero_grad()
-        loss = (tg.tanh(x @ W) ** 2).mean()
+        z = tg.tanh(x @ W)
+        loss = (z ** 2).mean()
         loss.backward()
         optimizer.step()
-        return loss
+        return loss, z
 
-    x = np.ones((256, 64))
+    return W, step, np.ones((256, 64))
+
+
+def test_memory_is_flat():
+    _, step, x = training(tg.optim.SGD)
     for _ in range(20):
         step(x)
     gc.collect()
@@ -237,27 +243,16 @@ def test_memory_is_flat():
 
 def test_a_compiled_step_moves_parameters_where_they_are():
     """Nothing of the call holds their arrays while the optimiser writes, though the results that are given out live on."""
-    W = tg.tensor(np.ones((64, 64)) / 64, requires_grad=True)
-    optimizer = tg.optim.Adam([W], lr=1e-3)
-
-    @strict
-    def step(x):
-        optimizer.zero_grad()
-        z = tg.tanh(x @ W)
-        loss = (z ** 2).mean()
-        loss.backward()
-        optimizer.step()
-        return loss, z
-
-    x, results = np.ones((256, 64)), []
+    W, step, x = training(tg.optim.Adam)
+    results, places = [], []
     for _ in range(5):
         results.append(step(x))
-        results.append(W.data.ctypes.data)
-    assert len(set(results[5::2])) == 1
+        places.append(W.data.ctypes.data)
+    assert len(set(places[2:])) == 1
     if machine.available():
         assert list(step.cache[0].program.joints) == [(True, False)]        # for the deltas that there are
     with pytest.raises(ConsumedTapeError):
-        results[-2][1].sum().backward()
+        results[-1][1].sum().backward()
 
 
 def test_a_long_recording_is_shown_on_a_terminal(monkeypatch):
