@@ -196,6 +196,9 @@ def formulas(number):
         b = number(x + number(0)).view(signed)
         return b ^ ((b >> WIDTH) & MAGNITUDE)
 
+    def of_order(b):
+        return from_bits(b ^ ((b >> WIDTH) & MAGNITUDE))
+
     def greater(x, y):
         return (order(x) > order(y)) & (x == x) & (y == y)
 
@@ -206,4 +209,4 @@ def formulas(number):
 
     return SimpleNamespace(**{f.__name__: f for f in (
         bits, unsigned_bits, from_bits, select, polynomial, exp_half, exp, decay, far, erf, erfc, erf_slope, gelu, gelu_slope,
-        sigmoid, silu, gelu_tanh, tanh, relu, positive, order, greater, where)})
+        sigmoid, silu, gelu_tanh, tanh, relu, positive, order, of_order, greater, where)})

@@ -100,17 +100,9 @@ def zeros(lowering, count):
 
 @cache
 def _names(number):
-    names = vars(formulas(number))
-    from_bits, signed = names["from_bits"], np.int32 if number is np.float32 else np.int64
-    width, magnitude = signed(8 * number().itemsize - 1), signed(np.iinfo(signed).max)
-
-    def of_order(b):
-        """The number of which `order` gives b."""
-        return from_bits(b ^ ((b >> width) & magnitude))
-
-    return names | {
+    return vars(formulas(number)) | {
         "np": np, "number": number, "int32": np.int32, "int64": np.int64, "bool": bool, "get": get, "put": put, "added": added,
-        "of_order": of_order, "nonzeros": nonzeros, "lowest": lowest, "pointer": pointer, "zeros": zeros, "BLOCK": BLOCK}
+        "nonzeros": nonzeros, "lowest": lowest, "pointer": pointer, "zeros": zeros, "BLOCK": BLOCK}
 
 
 _known = {}
