@@ -7,7 +7,8 @@ import pytest
 from compiled_calls import strict
 
 import tapegrad as tg
-from tapegrad.compiler import arrangement, batches
+from tapegrad.compiler import arrangement
+from tapegrad.compiler.views import strided
 from tapegrad.graph import Graph
 from tapegrad.kernels import program
 from tapegrad.primitives.node import Node
@@ -77,7 +78,7 @@ def test_views_have_the_strides_that_numpy_gives_them(padding):
             before, seen = seen, getattr(np, name)(seen, static) if name != "getitem" else seen[static]
             if not np.shares_memory(before, seen):
                 break
-        start, axes = batches.strided(0, [(n, step // 8) for n, step in zip(x.shape, x.strides)], view)
+        start, axes = strided(0, [(n, step // 8) for n, step in zip(x.shape, x.strides)], view)
         if not np.shares_memory(x, seen):
             assert axes is None, view
             continue
@@ -111,7 +112,8 @@ STACKS = {"plain": lambda x, y: x @ y, "both turned": lambda x, y: tg.swapaxes(y
           "the result reshaped": lambda x, y: (x @ y).reshape(2, -1) * 2, "rows": lambda x, y: x[:, :1] @ y,
           "columns": lambda x, y: x @ y[..., :1], "one after the other": lambda x, y: tg.concatenate([x @ y, x @ y * 2], -1),
           "three axes": lambda x, y: x.reshape(2, 3, 1, 4, 5) @ y.reshape(2, 3, 1, 5, 6),
-          "broadcast": lambda x, y: x @ y[:1], "a step": lambda x, y: x[:, ::2] @ y}
+          "broadcast": lambda x, y: x @ y[:1], "a step": lambda x, y: x[:, ::2] @ y,
+          "rows by their numbers": lambda x, y: x[:, np.array([0, 2, 1])] @ y}
 
 
 @needs_programs

@@ -12,8 +12,11 @@ What is recorded, and when it is replayed
 What runs
     repeats.py      what repeats in the graph is found
     rolling.py      it becomes a loop: one node, of a row of loop.py
+    arrangement.py  passes that take slices and stacks out of the way of kernels and products
     simplify.py     passes that leave out what need not be computed
     products.py     passes that gather matrix products, over time steps and gates; look-ups instead of one-hot products
+    batches.py      products of stacks of matrices, of views that are read where they are
+    views.py        what an index takes, and where the elements of a view are
     fusion.py       which nodes are computed together, and in which order: instructions
     recomputing.py  what is computed again instead of being kept: what is cheap, and more within a budget of memory
     layout.py       where values are; what is concatenated is computed in its place

@@ -12,8 +12,8 @@ again at once.
 import math
 
 from tapegrad.compiler.rewriting import mapped, with_operands
-from tapegrad.compiler.simplify import part_of
 from tapegrad.compiler.text import REAL, is_elementwise
+from tapegrad.compiler.views import part_of
 from tapegrad.graph.graph import operands_of
 from tapegrad.primitives import table
 from tapegrad.primitives.node import Node, node_of, nodes
@@ -36,12 +36,16 @@ def flattened(graph):
 
 def sliced(graph):
     """Parts of elementwise nodes as elementwise nodes of parts."""
+    def change(node, operands):
+        if _is_part(node) and node.operands[0] in cut:
+            return _part(operands[0], node.static[0])
+        return with_operands(node, operands)
+
     for _ in range(DEPTH):
         cut = _only_cut(graph)
         if not cut:
             break
-        graph = mapped(graph, lambda node, operands, cut=cut: _part(operands[0], node.static[0]) if _is_part(node)
-                       and node.operands[0] in cut else with_operands(node, operands))
+        graph = mapped(graph, change)
     return graph
 
 
@@ -69,10 +73,10 @@ def _inputs_read(graph):
 
 def _picked(x, index):
     """x[index] as a part of something that is a part of x, or None."""
-    place, taken = part_of(index, x.shape), _taken(index, x.shape)
+    place = part_of(index, x.shape)
     if place is None or x.row is None:
         return None
-    axis, start, stop = place
+    (axis, start, stop), taken = place, _taken(index, place)
     if x.row.name == "transpose" and type(taken) is int:
         axes = [axis % x.ndim for axis in x.static[0] or reversed(range(x.ndim))]
         of = _picked(x.operands[0], (slice(None),) * axes[axis] + (taken,))
@@ -110,15 +114,13 @@ def _only_cut(graph):
 
 def _part(x, index):
     """x[index], computed from parts of what x is computed from."""
-    axis, taken = part_of(index, x.shape)[0], _taken(index, x.shape)
+    place = part_of(index, x.shape)
+    axis, taken = place[0], _taken(index, place)
     return node_of(x.row, tuple([_operand(y, x, axis, taken) if isinstance(y, Node) else y for y in x.operands]), x.static)
 
 
-def _taken(index, shape):
-    """What an index that takes a part of one axis takes of that: an integer, or a slice; None of others."""
-    place = part_of(index, shape)
-    if place is None:
-        return None
+def _taken(index, place):
+    """What an index that takes this part of one axis takes of that: an integer, or a slice."""
     one = any([type(i) is int for i in (index if type(index) is tuple else (index,))])
     return place[1] if one else slice(*place[1:])
 

@@ -1,19 +1,17 @@
 """Products of stacks of matrices, by BLAS, one matrix after the other, where they are: as the heads of attention.
 
-The operands are views of others (parts, transposes, other shapes), which are read with their strides, and so is the result
-written: nothing is transposed in memory. A view is a tuple of steps, (name of a row, its static argument):
+The operands are views of others (parts, transposes, other shapes: views.py), which are read with their strides, and so is the
+result written: nothing is transposed in memory.
 
     batched_matmul(x, y, view of x, view of y, view of z, shape of z)    view(z) = view(x) @ view(y)
 """
-
-from collections import Counter
-from math import prod
 
 import numpy as np
 
 from tapegrad.compiler.rewriting import mapped, with_operands
 from tapegrad.compiler.text import REAL
-from tapegrad.graph.graph import operands_of
+from tapegrad.compiler.views import strided
+from tapegrad.graph.graph import operands_of, uses_of
 from tapegrad.kernels.opcodes import PLAIN, TRANSPOSED
 from tapegrad.primitives import Primitive, table
 from tapegrad.primitives.node import Node
@@ -38,7 +36,7 @@ BATCHED = Primitive("batched_matmul", _computed, (None, None))
 
 def batched(graph):
     """Products of stacks as products of views, with those views of the result that nothing else reads, but which it is for."""
-    uses = Counter([*graph.outputs, *[x for node in graph.nodes for x in operands_of(node)]])
+    uses = uses_of(graph)
 
     def change(node, operands):
         if node.row is table["matmul"] and _are_stacks(node, operands):
@@ -80,7 +78,7 @@ def _inverse(node, z):
     return "transpose", None if axes is None else tuple(np.argsort([axis % z.ndim for axis in axes]).tolist())
 
 
-# Views by strides: (n, stride) for each axis, in elements
+# Axes of views: see views.py
 
 def _are_in_reach(shape, view):
     """Whether BLAS can read the matrices of a view, wherever the array of this shape is."""
@@ -93,56 +91,6 @@ def _are_in_reach(shape, view):
         if seen is None or len(seen) < 3 or form_of(seen) is None:
             return False
     return True
-
-
-def strided(start, axes, view):
-    """(start, axes) of a view; (start, None) if there is none without a copy."""
-    for name, static in view:
-        if name == "transpose":
-            axes = axes[::-1] if static is None else [axes[k] for k in static]
-        elif name == "reshape":
-            axes = _reshaped(axes, static)
-        else:
-            start, axes = _indexed(start, axes, static if type(static) is tuple else (static,))
-        if axes is None:
-            return start, None
-    return start, axes
-
-
-def _reshaped(axes, shape):
-    if prod(shape) != prod([n for n, _ in axes]):       # a -1 among it
-        return None
-    old, found, left, step = [axis for axis in axes if axis[0] != 1], [], 1, 1
-    for n in reversed(shape):
-        if n == 1:
-            found.append((1, step))
-            continue
-        if left == 1:
-            left, step = old.pop()
-        while left % n and old and old[-1][1] == step * left:
-            left *= old.pop()[0]
-        if left % n:
-            return None
-        found.append((n, step))
-        left, step = left // n, step * n
-    return found[::-1]
-
-
-def _indexed(start, axes, index):
-    if index.count(Ellipsis) == 1:
-        k = index.index(Ellipsis)
-        index = (*index[:k], *[slice(None)] * (len(axes) - len(index) + 1), *index[k + 1:])
-    if len(index) > len(axes) or not all([type(i) is int or type(i) is slice and i.step in (None, 1) for i in index]):
-        return start, None
-    found = []
-    for (n, step), i in zip(axes, (*index, *[slice(None)] * (len(axes) - len(index)))):
-        if type(i) is int:
-            start += i % n * step
-        else:
-            low, high, _ = i.indices(n)
-            start += low * step
-            found.append((high - low, step))
-    return start, found
 
 
 def form_of(axes):

@@ -11,6 +11,7 @@ import numpy as np
 
 from tapegrad.compiler.fusion import BATCH, JOIN, KERNEL, LOOK_UP, PRODUCT, VIEW
 from tapegrad.compiler.products import TURNED
+from tapegrad.compiler.views import strided
 
 ALIGNED = 64            # bytes
 
@@ -96,22 +97,8 @@ def view_of(node, place):
 
 
 def _indexed(node, shape, place):
-    index = node.static[0]
-    index = index if isinstance(index, tuple) else (index,)
-    if not all([type(i) is int or type(i) is slice and i.step in (None, 1) or i is Ellipsis for i in index]):
-        return None
-    if Ellipsis in index:
-        at = index.index(Ellipsis)
-        index = index[:at] + (slice(None),) * (len(shape) - len(index) + 1) + index[at + 1:]
-    start, left = place.start, []
-    for n, step, i in zip(shape, place.strides(shape), (*index, *[slice(None)] * (len(shape) - len(index)))):
-        if type(i) is int:
-            start += (i % n) * step
-        else:
-            low, high, _ = i.indices(n)
-            start += low * step
-            left.append((max(0, high - low), step))
-    if tuple([n for n, _ in left]) != node.shape:
+    start, left = strided(place.start, list(zip(shape, place.strides(shape))), [("getitem", node.static[0])])
+    if left is None:
         return None
     if not left:
         return Place(place.storage, start, 1, 1, 1)

@@ -199,22 +199,17 @@ SPREAD = """def kernel(p):
         for c in range(C):
             put(z, k * t + c, get(z, k * t + c, 0, 3, number) + get(d, r * s + c, 2, 3, number), 0, 3, number)
 """
-TURNED = """def kernel(p):
-    R, C, z, t, x, s = p[0], p[1], p[2], p[3], p[4], p[5]
+_TURNED = """def kernel(p):
+    R, C, z, t, x, s = p[0], p[1], p[2], p[3], p[4], p[5]{unless}
     for low in range(0, C, 16):
         for r in range(R):
             for c in range(low, min(low + 16, C)):
-                put(z, c * t + r, get(x, r * s + c, 1, 2, number), 0, 2, number)
+                put(z, c * t + r, get(x, r * s + c, 1, {n}, number), 0, {n}, number)
 """
-TURNED_WHERE = """def kernel(p):
-    R, C, z, t, x, s, at = p[0], p[1], p[2], p[3], p[4], p[5], p[6]
-    if get(at, 0, 2, 3, int32) == 0:
-        return
-    for low in range(0, C, 16):
-        for r in range(R):
-            for c in range(low, min(low + 16, C)):
-                put(z, c * t + r, get(x, r * s + c, 1, 3, number), 0, 3, number)
-"""
+TURNED = _TURNED.format(unless="", n=2)
+TURNED_WHERE = _TURNED.format(unless="""
+    if get(p[6], 0, 2, 3, int32) == 0:
+        return""", n=3)
 
 
 OTHERS = {row.name: (row, text) for row, text in (
@@ -229,7 +224,7 @@ def reduction(node):
     if node.dtype not in REAL or not isinstance(x, Node) or x.dtype != node.dtype or x.size == 0 or x.ndim == 0:
         return None
     if name == "transpose":
-        return TURNED if node.ndim == 2 and node.static in ((None,), ((1, 0),)) else None
+        return TURNED if products.base_of(node)[1] else None
     if not node.static and name not in ("sum_rows", "softmax_cross_entropy"):
         return None
     if name == "sum_rows":

@@ -16,7 +16,7 @@ import numpy as np
 from tapegrad.compiler.rewriting import Group, mapped, regrouped, with_operands
 from tapegrad.compiler.simplify import shared
 from tapegrad.compiler.text import REAL
-from tapegrad.graph.graph import operands_of, reached
+from tapegrad.graph.graph import operands_of, reached, uses_of
 from tapegrad.kernels.limits import SPARSE
 from tapegrad.primitives import Primitive, table
 from tapegrad.primitives.node import Node, node_of, nodes
@@ -121,7 +121,7 @@ def _is_sum_of_rows(x):
 
 def sums(graph, count=0):
     """Products, and sums of rows, that are added up."""
-    uses = Counter([*graph.outputs, *[x for node in graph.nodes for x in operands_of(node)]])
+    uses = uses_of(graph)
     inner = {x for node in graph.nodes if _adds(node) for x in node.operands if _adds(x) and uses[x] == 1}
     kept = {node for _, found in _alike_on_the_right(graph, count) for same in found.values() for node in same}
     terms = {node: _Terms(_flat(node, inner), uses, kept) for node in graph.nodes if _adds(node) and node not in inner}
@@ -388,20 +388,16 @@ def turned(graph):
 
 def reversed_products(graph):
     """(x @ y).T, where nothing else reads the product, as y.T @ x.T: the delta of a weight that is used transposed."""
-    uses = Counter([*graph.outputs, *[x for node in graph.nodes for x in operands_of(node)]])
+    uses = uses_of(graph)
 
     def change(node, operands):
         (x, transposed), made = base_of(node), with_operands(node, operands)
         if transposed and uses[x] == 1 and _is_real(x):
-            return nodes.matmul(*[_reversed(y) for y in made.operands[0].operands[::-1]])
+            (x, turned_x), (y, turned_y) = map(base_of, made.operands[0].operands)
+            return _product(y, not turned_y, x, not turned_x, None)
         return made
 
     return mapped(graph, change)
-
-
-def _reversed(x):
-    base, transposed = base_of(x)
-    return base if transposed else nodes.transpose(x, None)
 
 
 def looked_up(graph):

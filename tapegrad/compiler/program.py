@@ -23,6 +23,7 @@ from tapegrad.compiler.listing import Listing, memory_of, profile
 from tapegrad.compiler.plain import Plain
 from tapegrad.compiler.recomputing import recomputed, spared
 from tapegrad.compiler.text import form_of, is_condition, is_elementwise, kernel_text
+from tapegrad.compiler.views import strided
 from tapegrad.core.sweep import fit
 from tapegrad.errors import CompileError
 from tapegrad.graph import Graph, GraphError, Reverse, verify
@@ -400,7 +401,7 @@ class _Code:
         views = []
         for z, view in zip((*node.operands, node), node.static):
             place = self.places[z]
-            start, axes = batches.strided(place.start, list(zip(z.shape, place.strides(z.shape))), view)
+            start, axes = strided(place.start, list(zip(z.shape, place.strides(z.shape))), view)
             views.append((place, start, axes))
         forms = [axes and batches.form_of(axes) for _, _, axes in views]
         around = batches.loops([axes for _, _, axes in views]) if all(forms) else [None] * 3

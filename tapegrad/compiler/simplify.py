@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from tapegrad.compiler.rewriting import mapped, with_operands
+from tapegrad.compiler.views import part_of
 from tapegrad.primitives import Primitive
 from tapegrad.primitives.node import Node, lifted, nodes
 
@@ -126,23 +127,6 @@ def _assembled(node):
     if axis == 0 and node.ndim > 2 and all([_is(d, "reshape") and d.shape == (1, *d.operands[0].shape) for d in ds]):
         return nodes.reshape(nodes.concatenate([d.operands[0] for d in ds], 0), node.shape)     # matrices, computed in place
     return nodes.concatenate(ds, axis)
-
-
-def part_of(index, shape):
-    """(axis, start, stop) of an index that takes a part of one axis, and all of the others; None of any other."""
-    taken, index = [], index if type(index) is tuple else (index,)
-    dots = [k for k, i in enumerate(index) if i is Ellipsis]
-    if len(dots) == 1:
-        k, = dots
-        index = (*index[:k], *[slice(None)] * (len(shape) - len(index) + 1), *index[k + 1:])
-    for axis, i in enumerate(index):
-        if type(i) is int and axis < len(shape):
-            taken.append((axis, i % shape[axis], i % shape[axis] + 1))
-        elif type(i) is not slice or axis == len(shape) or i.indices(shape[axis])[2] != 1:
-            return None
-        elif i.indices(shape[axis])[:2] != (0, shape[axis]):
-            taken.append((axis, *i.indices(shape[axis])[:2]))
-    return taken[0] if len(taken) == 1 and taken[0][1] < taken[0][2] else None
 
 
 def _narrower(x):

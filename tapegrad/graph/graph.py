@@ -1,5 +1,7 @@
 """A graph of a computation."""
 
+from collections import Counter
+
 from tapegrad.errors import describe
 from tapegrad.primitives.node import Node
 
@@ -39,6 +41,11 @@ class Graph:
 
 def operands_of(node):
     return [x for x in node.operands if isinstance(x, Node)]
+
+
+def uses_of(graph):
+    """How often each node is an operand, or an output."""
+    return Counter([*graph.outputs, *[x for node in graph.nodes for x in operands_of(node)]])
 
 
 def reached(outputs, inputs=()):
