@@ -373,7 +373,7 @@ def test_attributes_by_names_that_are_computed_are_compared(how, monkeypatch):
     monkeypatch.setattr(CONFIG, "unread", 1)
     assert f(x_of(1.0)).item() == 5
     if how == "constant":                               # what else the object has is not compared then
-        assert sorted(replays(f))[-1] >= 1 and len(f.cache) == 2
+        assert replays(f)[-1] >= 1 and len(f.cache) == 2
 
 
 class Slotted:

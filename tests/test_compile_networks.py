@@ -107,18 +107,6 @@ def test_statistics_of_batches_move_at_each_call(zero):
 
 # Modules, whose attributes are read by names that are computed
 
-MODULES = {
-    "LSTM": (lambda: nn.LSTM(3, 4, bidirectional=True, dtype="f8"), lambda: [normal(5, 2, 3)]),
-    "GRU with lengths": (lambda: nn.GRU(3, 4, num_layers=2, dtype="f8"), lambda: [normal(5, 2, 3), None, np.array([5, 3])]),
-    "RNN": (lambda: nn.RNN(3, 4, dtype="f8"), lambda: [normal(5, 2, 3)]),
-    "CrossEntropyLoss": (nn.CrossEntropyLoss, lambda: [normal(90, 4), below(4, 90)]),
-    "NLLLoss": (lambda: nn.NLLLoss(weight=positive(4)), lambda: [normal(90, 4), below(4, 90)]),
-    "BCEWithLogitsLoss": (lambda: nn.BCEWithLogitsLoss(pos_weight=positive(4)), lambda: [normal(30, 4), positive(30, 4)]),
-    "Softmax": (lambda: nn.Softmax(0), lambda: [normal(30, 4)]), "LogSoftmax": (nn.LogSoftmax, lambda: [normal(30, 4)]),
-    "ConvTranspose1d": (lambda: nn.ConvTranspose1d(2, 3, 2, dtype="f8"), lambda: [normal(2, 2, 30)]),
-    "ParameterList": (lambda: Scaled(), lambda: [normal(30, 4)])}
-
-
 class Scaled(nn.Module):
     def __init__(self):
         super().__init__()
@@ -128,6 +116,18 @@ class Scaled(nn.Module):
         for scale in self.scales:
             x = x * scale
         return x
+
+
+MODULES = {
+    "LSTM": (lambda: nn.LSTM(3, 4, bidirectional=True, dtype="f8"), lambda: [normal(5, 2, 3)]),
+    "GRU with lengths": (lambda: nn.GRU(3, 4, num_layers=2, dtype="f8"), lambda: [normal(5, 2, 3), None, np.array([5, 3])]),
+    "RNN": (lambda: nn.RNN(3, 4, dtype="f8"), lambda: [normal(5, 2, 3)]),
+    "CrossEntropyLoss": (nn.CrossEntropyLoss, lambda: [normal(90, 4), below(4, 90)]),
+    "NLLLoss": (lambda: nn.NLLLoss(weight=positive(4)), lambda: [normal(90, 4), below(4, 90)]),
+    "BCEWithLogitsLoss": (lambda: nn.BCEWithLogitsLoss(pos_weight=positive(4)), lambda: [normal(30, 4), positive(30, 4)]),
+    "Softmax": (lambda: nn.Softmax(0), lambda: [normal(30, 4)]), "LogSoftmax": (nn.LogSoftmax, lambda: [normal(30, 4)]),
+    "ConvTranspose1d": (lambda: nn.ConvTranspose1d(2, 3, 2, dtype="f8"), lambda: [normal(2, 2, 30)]),
+    "ParameterList": (Scaled, lambda: [normal(30, 4)])}
 
 
 def first(z):

@@ -4,10 +4,9 @@ import os
 
 import numpy as np
 import pytest
+from compiled_calls import without_kernels
 
 import tapegrad as tg
-from tapegrad.compiler import recording
-from tapegrad.compiler.plain import Plain
 
 PROGRAMS = int(os.environ.get("TAPEGRAD_PROGRAMS", "60"))
 WITH_KERNELS = PROGRAMS if "TAPEGRAD_PROGRAMS" in os.environ else 4         # their kernels take long to compile
@@ -108,7 +107,7 @@ def differentiated(z, x, y):
 @pytest.mark.parametrize("seed", range(PROGRAMS))
 def test_a_random_program_is_what_it_is_eagerly(seed, monkeypatch):
     if seed >= WITH_KERNELS:
-        monkeypatch.setattr(recording, "program_of", lambda inputs, outputs, wrt, *_: Plain(inputs, outputs, wrt))
+        without_kernels(monkeypatch)
     rng = np.random.default_rng(seed)
     steps, single = program(rng), seed % 5 == 4
     closure = {"factor": 0.7, "W": tg.tensor(rng.normal(size=(2, 8)))}

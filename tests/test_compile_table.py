@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 from cases import CASES, CONSTANT
+from compiled_calls import without_kernels
 from test_table import CELLS, drawn, function
 
 import tapegrad as tg
-from tapegrad.compiler import recording
-from tapegrad.compiler.plain import Plain
 
 FIRST = [pytest.param(case, case.shapes[0], case.static[0], id=case.name) for case in CASES]
 CONSTANTS = [pytest.param(case, shapes, static, id=f"{case.name}-{shapes}-{str(static)[:40]}")
@@ -46,7 +45,7 @@ def assert_replayed(f, arrays, tolerance):
 @pytest.mark.parametrize("case, shapes, static", [cell for cell in CELLS + CONSTANTS if "logm" not in cell.id])
 def test_a_replay_is_what_the_function_is(case, shapes, static, dtype, tolerance, monkeypatch):
     """Node by node, without kernels: these have the bits of eager calls in float64. (SciPy's logm draws random numbers.)"""
-    monkeypatch.setattr(recording, "program_of", lambda inputs, outputs, wrt, *_: Plain(inputs, outputs, wrt))
+    without_kernels(monkeypatch)
     assert_replayed(function(case, static), drawn(case, shapes, dtype), tolerance)
 
 

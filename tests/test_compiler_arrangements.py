@@ -288,6 +288,13 @@ def test_kernels_have_operands_per_channel(name, dtype, tolerance):
 
 
 @needs_programs
+def test_what_is_around_an_operand_per_channel_is_one_kernel_with_it():
+    x, b = leaves_of(np.float64, (5, 4, 3, 6), (4, 1, 1))
+    listed = agree(lambda x, b: tg.sum(tg.tanh(tg.exp(x) * b)), x, b, tolerance=1e-12).partition("what runs")[2]
+    assert len(re.findall(r"= kernel \d+\(", listed.partition("backward:")[0])) == 1, listed
+
+
+@needs_programs
 def test_batch_norm_moves_its_statistics():
     nets = [tg.nn.Sequential(tg.nn.Conv2d(3, 4, 3), tg.nn.BatchNorm2d(4)) for _ in range(2)]
     nets[1].load_state_dict(nets[0].state_dict())

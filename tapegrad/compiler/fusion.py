@@ -110,14 +110,13 @@ class Schedule:
     def _align(self, order):
         """Have kernels count their rows as those next to them do, which have no choice: then they can be one. What may be a
         part of something else, without order, is left as it is."""
-        for nodes, near in ((order, reads), (order[::-1], self.users.__getitem__)):
+        free = [node for node in order if self.kinds[node] == KERNEL and node.ndim > 2 and not any(
+            [self.kinds.get(x) in (JOIN, VIEW) for x in (*reads(node), *self.users[node])])]
+        for nodes, near in ((free, reads), (free[::-1], self.users.__getitem__)):
             for node in nodes:
-                if self.kinds[node] == KERNEL and node.ndim > 2 and not any(
-                        [self.kinds.get(x) in (JOIN, VIEW) for x in (*reads(node), *self.users[node])]):
-                    for x in near(node):
-                        if self.kinds.get(x) == KERNEL and x.shape == node.shape and self.splits[x] < self.splits[node] and all(
-                                [form_of(y.shape, node.shape, self.splits[x]) for y in reads(node)]):
-                            self.splits[node] = self.splits[x]
+                for split in [self.splits[x] for x in near(node) if self.kinds.get(x) == KERNEL and x.shape == node.shape]:
+                    if split < self.splits[node] and all([form_of(y.shape, node.shape, split) for y in reads(node)]):
+                        self.splits[node] = split
 
     def _needed(self, order, outputs):
         found = set(outputs)

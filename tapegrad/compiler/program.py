@@ -140,8 +140,8 @@ class _Joint:
         for across_time, segments in PLANS[:1] if memory is None else PLANS:
             if segments == 1:
                 whole = self._after(graph, checked, partial(products.gathered, count=self.count, across_time=across_time),
-                                    simplify.tidied, simplify.shared)
-                whole = spared(batches.batched(whole), self.count)
+                                    simplify.tidied, simplify.shared, batches.batched)
+                whole = spared(whole, self.count)
             self._plan(*whole, segments, constants, not (across_time and segments == 1))
             least = min(least, sum(self.size))
             if self._fits():

@@ -89,7 +89,8 @@ class Recording:
         self.as_arrays = not self.reader.knows_tensors      # a function of NumPy's functions: it returns what they do
         slots = self._results(tracer, output)
         wanted = [slot for slot in slots if isinstance(slot, Slot)]
-        wanted += [x for effect in tracer.effects for x in leaves([effect.args, effect.kwargs]) if isinstance(x, Slot)]
+        passed = [x for effect in tracer.effects for x in leaves([effect.args, effect.kwargs]) if isinstance(x, Slot)]
+        wanted += passed
         live = list(dict.fromkeys([slot.node for slot in wanted if slot.node is not None and slot.live]))
         rest = [slot.node for slot in wanted if slot.node is not None] + [node for node, _, _ in tracer.reads]
         self.outputs: list[Any] = list(dict.fromkeys([*live, *rest]))
@@ -109,8 +110,7 @@ class Recording:
         self.raw = [i for i, x in enumerate(self.reader.inputs) if isinstance(x, np.ndarray)]
         self.short = rolled(Graph(self.inputs, self.outputs))
         wrt = [self.inputs[i] for i in self.wrt]
-        used = [x for effect in tracer.effects for x in leaves([effect.args, effect.kwargs])]
-        swept = {x.node for x in used if isinstance(x, Slot) and x.live}
+        swept = {slot.node for slot in passed if slot.live}
         first = {z for node, z in zip(self.outputs, self.short.outputs) if node in swept}
         try:
             self.program = program_of(self.short.inputs, self.short.outputs, wrt, memory, first)
@@ -126,10 +126,9 @@ class Recording:
         self.wrapped = [at[node] for node in dict.fromkeys([slot.node for slot in wanted if slot.node is not None])]
         self.wrapped = [place for place in self.wrapped if place not in alive]
         self.results = [(x.at, None if x.node is None else at[x.node]) if isinstance(x, Slot) else x for x in slots]
-        for effect in self.effects:
-            for x in leaves([effect.args, effect.kwargs]):
-                if isinstance(x, Slot) and x.node is not None:
-                    x.place = at[x.node]
+        for slot in passed:
+            if slot.node is not None:
+                slot.place = at[slot.node]
         alone = not isinstance(output, (dict, list, tuple)) and type(self.results[0]) is tuple
         self.single = self.results[0][1] if alone and not self.as_arrays else None
         self.row = Row(self.name)

@@ -50,18 +50,18 @@ def split_of(node):
 
 def is_condition(x):
     """Whether x is a comparison that a kernel computes where it is used."""
-    if not isinstance(x, Node) or x.dtype != CONDITION or x.row is None:
+    if not _is_boolean(x) or x.row is None:
         return False
     if x.row.name in OF_CONDITIONS:
-        return all([is_condition(y) or _is_mask(y) for y in x.operands])
+        return all(map(_is_boolean, x.operands))
     if x.row.name in ("equal", "not_equal") and all([getattr(y, "dtype", None) == WHOLE for y in x.operands]):
         return all([isinstance(y, Node) for y in x.operands])
     return x.row.name in COMPARISONS and all([y.dtype in REAL if isinstance(y, Node) else np.ndim(y) == 0 for y in x.operands])
 
 
-def _is_mask(x):
-    """Whether x is booleans that a kernel reads."""
-    return isinstance(x, Node) and x.dtype == CONDITION and not is_condition(x)
+def _is_boolean(x):
+    """Whether x is booleans: those that are no conditions are read by kernels."""
+    return isinstance(x, Node) and x.dtype == CONDITION
 
 
 def values_read(node):
@@ -75,7 +75,7 @@ def is_elementwise(node):
     if node.dtype not in REAL or node.size == 0:
         return False
     if name in ("astype", "where"):
-        return isinstance(node.operands[0], Node) and node.operands[0].dtype == CONDITION and _readable(node)
+        return _is_boolean(node.operands[0]) and _readable(node)
     return (name in FORMS and name not in COMPARISONS or name == "power") and _readable(node)
 
 
@@ -108,16 +108,17 @@ def kernel_text(nodes, results, shape, split, over):
         elif form == "column":
             row.append(read.format(f"r * s{k}"))
         elif form.startswith("cycle"):
-            periods[form.split()[1]] = None
-            row.append(read.format(f"m{form.split()[1]} * s{k}"))
+            period = form.split()[1]
+            periods[period] = None
+            row.append(read.format(f"m{period} * s{k}"))
         else:
             row.append(f"q{k} = r * s{k}")
             if read:
                 inner.append(read.format(f"q{k} + c"))
     inner += [f"{names[node]} = {formula(node, names)}" for node in order]
     inner += [f"put(a{k}, q{k} + c, {names[node]}, {k}, {n}, number)" for k, node in enumerate(results)]
-    before += [f"m{n} = 0" for n in periods]
-    after = [line for n in periods for line in (f"m{n} += 1", f"if m{n} == {n}:", f"    m{n} = 0")]
+    before += [f"m{period} = 0" for period in periods]
+    after = [line for period in periods for line in (f"m{period} += 1", f"if m{period} == {period}:", f"    m{period} = 0")]
     text = "\n".join(["def kernel(p):", *_indented(4, before), "    for r in range(p[0]):", *_indented(8, row),
                       "        for c in range(p[1]):", *_indented(12, inner), *_indented(8, after)])
     return text + "\n", results, operands
