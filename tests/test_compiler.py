@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tapegrad as tg
-from tapegrad.compiler import products, simplify
+from tapegrad.compiler import arrangement, batches, products, simplify
 from tapegrad.compiler import program as program_module
 from tapegrad.compiler.fusion import LOOK_UP, PRODUCT, PYTHON, Schedule
 from tapegrad.compiler.plain import Plain
@@ -66,7 +66,8 @@ def assert_close(found, expected, tolerance=1e-12):
 
 
 PASSES = [simplify.folded, simplify.tidied, simplify.assembled, simplify.shared, products.sums, products.beside,
-          products.stacked, products.turned, products.looked_up, products.gathered]
+          products.stacked, products.turned, products.looked_up, products.reversed_products, products.gathered,
+          arrangement.flattened, arrangement.picked, arrangement.sliced, batches.batched]
 
 
 @pytest.mark.parametrize("step", PASSES, ids=lambda step: step.__name__)
@@ -95,6 +96,12 @@ def test_the_same_is_computed_once():
     x = Node(None, (), (), (3,), np.dtype(float))
     graph = simplify.shared(Graph([x], [abs(x) * abs(x), abs(x) * 1, abs(x) * 1.0]))
     assert count(graph, "absolute") == 1 and count(graph, "multiply") == 3      # 1 and 1.0 are not the same
+
+
+def test_of_one_array_nothing_is_joined():
+    x = Node(None, (), (), (3, 2), np.dtype(float))
+    graph = simplify.tidied(Graph([x], [nodes.concatenate([abs(x)], 1), nodes.concatenate([x, x], 1)]))
+    assert [node.row.name for node in graph.nodes] == ["absolute", "concatenate"]
 
 
 PARTS = {                                       # what reads x, (6, 4), in parts; and whether these make up the whole

@@ -112,6 +112,8 @@ STACKS = {"plain": lambda x, y: x @ y, "both turned": lambda x, y: tg.swapaxes(y
           "the result reshaped": lambda x, y: (x @ y).reshape(2, -1) * 2, "rows": lambda x, y: x[:, :1] @ y,
           "columns": lambda x, y: x @ y[..., :1], "one after the other": lambda x, y: tg.concatenate([x @ y, x @ y * 2], -1),
           "three axes": lambda x, y: x.reshape(2, 3, 1, 4, 5) @ y.reshape(2, 3, 1, 5, 6),
+          "three axes turned": lambda x, y: tg.transpose(x.reshape(2, 3, 2, 2, 5), (2, 1, 0, 3, 4)) @ tg.transpose(
+              y.reshape(2, 3, 5, 2, 3), (3, 1, 0, 2, 4)),
           "broadcast": lambda x, y: x @ y[:1], "a step": lambda x, y: x[:, ::2] @ y,
           "rows by their numbers": lambda x, y: x[:, np.array([0, 2, 1])] @ y}
 
@@ -165,6 +167,16 @@ def test_a_recurrent_module_is_a_product_and_a_kernel_a_step(kind, parts):
     assert len(re.findall(rf"{steps * n}x{width} @ {width}x{parts * hidden}\b", forward)) == 1
     assert forward_kernels <= steps + 1 and backward_kernels <= steps + 1
     assert by_python(backward) == ["broadcast_to"], listed
+
+
+@needs_programs
+@pytest.mark.parametrize("directions", [1, 2])
+def test_deltas_of_all_steps_are_computed_side_by_side(directions):
+    """In one order, which is that of the input, though the steps of the other direction are computed last first."""
+    module = tg.nn.LSTM(7, 4, bidirectional=directions == 2)
+    x, = leaves_of("f4", (5, 3, 7))
+    backward = agree(lambda x, *_: tg.sum(module(x)[0] ** 2), x, *module.parameters(), tolerance=1e-5).partition("backward:")[2]
+    assert "15x16" in backward and "x16 copies" not in backward, backward
 
 
 PICKED = {"a step of a stack": lambda x, y: tg.stack([x, y, x * y])[-1],
