@@ -98,6 +98,14 @@ def test_the_same_is_computed_once():
     assert count(graph, "absolute") == 1 and count(graph, "multiply") == 3      # 1 and 1.0 are not the same
 
 
+def test_a_transpose_is_undone_however_it_is_written():
+    x = Node(None, (), (), (3, 2), np.dtype(float))
+    twice = [nodes.transpose(nodes.transpose(x, axes), other) for axes in (None, (1, 0)) for other in (None, (1, 0))]
+    assert all([z is x for z in simplify.tidied(Graph([x], twice)).outputs])
+    kept = [nodes.transpose(nodes.transpose(x, (0, 1)), None), nodes.transpose(nodes.reshape(x, (1, 3, 2)), (1, 0, 2))]
+    assert count(simplify.tidied(Graph([x], kept)), "transpose") == 3
+
+
 def test_of_one_array_nothing_is_joined():
     x = Node(None, (), (), (3, 2), np.dtype(float))
     graph = simplify.tidied(Graph([x], [nodes.concatenate([abs(x)], 1), nodes.concatenate([x, x], 1)]))
@@ -108,6 +116,7 @@ PARTS = {                                       # what reads x, (6, 4), in parts
     "rows": (lambda x: [x[t] * (t + 1) for t in (3, 0, -1, 1, 2, 4)], True),
     "slices": (lambda x: [tg.sin(x[4:]), x[:1] * 2, x[1:4] ** 2], True),
     "columns": (lambda x: [x[:, 1], x[:, 2:] * 3, tg.exp(x[:, :1])], True),
+    "the only row": (lambda x: [x.reshape(1, 6, 4)[0] * 2], True),
     "a gap": (lambda x: [x[:2] * 2, x[3:] * 3], False),
     "an overlap": (lambda x: [x[:3] * 2, x[2:] * 3], False),
     "twice": (lambda x: [x[:3] * 2, x[3:] * 3, tg.sin(x[:3])], True),
@@ -149,6 +158,15 @@ def test_the_products_of_an_lstm_are_one_per_step_and_direction(steps):
     assert count(graph, "matmul") == steps + steps - 1 + 1 + 3
     assert count(graph, "look_up") == count(graph, "collect") == 1
     assert count(graph, "sum_rows") == 2
+
+
+def test_the_delta_of_a_transposed_weight_is_a_product_and_nothing_else():
+    x, y = [Node(None, (), (), (3, 3), np.dtype(float)) for _ in range(2)]
+    product = nodes.matmul(x, nodes.transpose(y, None))
+    z, = products.reversed_products(Graph([x, y], [nodes.transpose(product, None)])).outputs
+    assert z.row.name == "matmul" and z.operands[0] is y and products.base_of(z.operands[1])[0] is x
+    read = products.reversed_products(Graph([x, y], [product, nodes.transpose(product, None)]))
+    assert count(read, "matmul") == 1
 
 
 def test_what_the_first_part_computes_does_not_wait_for_the_second():
