@@ -307,6 +307,17 @@ def test_what_is_around_an_operand_per_channel_is_one_kernel_with_it():
 
 
 @needs_programs
+def test_sums_by_channel_of_what_is_a_part_of_something_else():
+    x, = leaves_of(np.float64, (5, 4, 3, 6))
+
+    def f(x):
+        y = tg.sin(x)
+        return tg.sum(tg.concatenate([y, x], -1) @ np.ones((12, 2))) + tg.sum(tg.sum(y, (0, 2, 3)) ** 2)
+
+    agree(f, x, tolerance=1e-12)
+
+
+@needs_programs
 def test_batch_norm_moves_its_statistics():
     nets = [tg.nn.Sequential(tg.nn.Conv2d(3, 4, 3), tg.nn.BatchNorm2d(4)) for _ in range(2)]
     nets[1].load_state_dict(nets[0].state_dict())

@@ -1,8 +1,8 @@
 """Guards: what a function's code can read besides tensors, as Python source that compares it with what it was.
 
 A Reader walks the arguments, and what the code of the function can reach: its closure, defaults and globals; of objects those
-attributes whose names occur in the code; the code of the Python functions and methods that it finds on the way. For each it
-writes a line, so that a check costs a few comparisons:
+attributes whose names occur in the code, and all of them where code computes a name, as it may be any; the code of the Python
+functions and methods that it finds on the way. For each it writes a line, so that a check costs a few comparisons:
 
     v3 = G["scale"]
     if v3 is not c4 and (type(v3) is not c5 or v3 != c4): return None
@@ -239,7 +239,8 @@ class Reader:
             self.fragile.append(x)
         elif isinstance(x, attrgetter):
             self._check(f"{v} is not {self._bound(x)}")
-            self.names |= {part for name in x.__reduce__()[1] for part in name.split(".")}     # type: ignore[union-attr]
+            names = x.__reduce__()[1]                   # as for pickling: it shows them nowhere else
+            self.names |= {part for name in names for part in name.split(".")}      # type: ignore[union-attr]
         elif isinstance(x, Optimizer) or is_library(kind.__module__) and not hasattr(x, "__wrapped__"):
             self._check(f"{v} is not {self._bound(x)}")
             pythons = kind.__module__.split(".")[0] in sys.stdlib_module_names
