@@ -45,7 +45,7 @@ def _standard_dx(F, g, x, axes, eps, centred=True):
 
 
 def _layer_norm(x, W, b, n, eps, centred):
-    axes = tuple(range(x.ndim - n, x.ndim))
+    axes = _last(x.shape, n)
     u = x - np.mean(x, axes, keepdims=True) if centred else x
     return u / np.sqrt(np.mean(u * u, axes, keepdims=True) + eps) * W + b
 
@@ -75,9 +75,8 @@ def _in_groups(F, x, groups):
 
 
 def _group_norm(x, W, b, groups, eps):
-    rows = x.reshape(x.shape[0], groups, math.prod(x.shape[1:]) // groups)
-    W, b = (p if type(p) in (int, float) else p.reshape((-1,) + (1,) * (x.ndim - 2)) for p in (W, b))
-    return _layer_norm(rows, 1.0, 0.0, 1, eps, True).reshape(x.shape) * W + b
+    rows = _layer_norm(_in_groups(np, x, groups), 1.0, 0.0, 1, eps, True)
+    return rows.reshape(x.shape) * _along(np, W, x.ndim) + _along(np, b, x.ndim)
 
 
 def _group_norm_dx(F, d, _z, x, W, _b, groups, eps):
@@ -88,10 +87,6 @@ def _group_norm_dx(F, d, _z, x, W, _b, groups, eps):
 def _group_norm_dw(F, d, _z, x, _W, _b, groups, eps):
     h = F.reshape(_standard(F, _in_groups(F, x, groups), (2,), eps)[0], x.shape)
     return F.sum(F.strong_multiply(d, h), _all_but_channels(x.shape), False)
-
-
-def _group_norm_db(F, d, _z, _x, _W, _b, _groups, _eps):
-    return F.sum(d, _all_but_channels(d.shape), False)
 
 
 def _fast_group_norm(x, W, b, groups, eps):
@@ -121,9 +116,8 @@ def _fast_channel_moments(x):
 
 def _batch_norm(x, W, b, moments, eps):
     moments = _channel_moments(x) if moments is None else moments
-    along = (-1,) + (1,) * (x.ndim - 2)
-    W, b = (p if type(p) in (int, float) else p.reshape(along) for p in (W, b))
-    return (x - moments[0].reshape(along)) / np.sqrt(moments[1].reshape(along) + eps) * W + b
+    mean, variance, W, b = (_along(np, p, x.ndim) for p in (*moments, W, b))
+    return (x - mean) / np.sqrt(variance + eps) * W + b
 
 
 def _batch_norm_dx(F, d, _z, x, W, _b, moments, eps):
@@ -135,7 +129,7 @@ def _batch_norm_dw(F, d, _z, x, _W, _b, moments, eps):
     return F.sum(F.strong_multiply(d, _standard(F, x, axes, eps)[0]), axes, False)
 
 
-def _batch_norm_db(F, d, _z, _x, _W, _b, _moments, _eps):
+def _sum_by_channel(F, d, _z, _x, _W, _b, _static, _eps):
     return F.sum(d, _all_but_channels(d.shape), False)
 
 
@@ -164,9 +158,9 @@ def _one_by_one(row, wanted, d, *saved):
 _LAYER_NORM = primitive("layer_norm", _layer_norm, _layer_norm_dx, _layer_norm_dw,
                         lambda F, d, _z, _x, _W, _b, n, eps, centred: d).fast(
     forward=_fast_layer_norm, rules=(_alone(_layer_norm_jointly), None, None), jointly=_layer_norm_jointly)
-_GROUP_NORM = primitive("group_norm", _group_norm, _group_norm_dx, _group_norm_dw, _group_norm_db).fast(
+_GROUP_NORM = primitive("group_norm", _group_norm, _group_norm_dx, _group_norm_dw, _sum_by_channel).fast(
     forward=_fast_group_norm, rules=(_alone(_group_norm_jointly), None, None), jointly=_group_norm_jointly)
 primitive("channel_moments", _channel_moments, None).fast(forward=_fast_channel_moments)
 # The derivative by x is the whole one, through the moments, too.
-_BATCH_NORM = primitive("batch_norm", _batch_norm, _batch_norm_dx, _batch_norm_dw, _batch_norm_db).fast(
+_BATCH_NORM = primitive("batch_norm", _batch_norm, _batch_norm_dx, _batch_norm_dw, _sum_by_channel).fast(
     forward=_fast_batch_norm, rules=(_alone(_batch_norm_jointly), None, None), jointly=_batch_norm_jointly)
