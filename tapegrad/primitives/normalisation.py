@@ -14,7 +14,7 @@ import numpy as np
 
 from tapegrad.kernels import limits
 from tapegrad.kernels import normalisation as kernels
-from tapegrad.primitives.registry import arrays, primitive
+from tapegrad.primitives.registry import primitive
 
 
 def _last(x_shape, n):
@@ -66,7 +66,7 @@ def _fast_layer_norm(x, W, b, n, eps, centred):
 def _layer_norm_jointly(wanted, d, _z, x, W, b, n, eps, centred):
     W = W if wanted[0] else 1.0                         # the tape does not keep it for the others
     found = kernels.layer_norm_derivatives(d, x, W, n, eps, centred) if x.size >= limits.NORMALISED else None
-    return _one_by_one(_LAYER_NORM, wanted, d, x, W, b, n, eps, centred) if found is None else found
+    return _LAYER_NORM.one_by_one(wanted, d, None, x, W, b, n, eps, centred) if found is None else found
 
 
 def _in_groups(F, x, groups):
@@ -97,7 +97,7 @@ def _fast_group_norm(x, W, b, groups, eps):
 def _group_norm_jointly(wanted, d, _z, x, W, b, groups, eps):
     W = W if wanted[0] else 1.0
     found = kernels.group_norm_derivatives(d, x, W, groups, eps) if x.size >= limits.NORMALISED else None
-    return _one_by_one(_GROUP_NORM, wanted, d, x, W, b, groups, eps) if found is None else found
+    return _GROUP_NORM.one_by_one(wanted, d, None, x, W, b, groups, eps) if found is None else found
 
 
 def _channel_moments(x):
@@ -143,16 +143,12 @@ def _batch_norm_jointly(wanted, d, _z, x, W, b, moments, eps):
     W = W if wanted[0] else 1.0
     moments = _fast_channel_moments(x) if moments is None else moments
     found = kernels.batch_norm_derivatives(d, x, W, moments, eps) if x.size >= limits.NORMALISED else None
-    return _one_by_one(_BATCH_NORM, wanted, d, x, W, b, moments, eps) if found is None else found
+    return _BATCH_NORM.one_by_one(wanted, d, None, x, W, b, moments, eps) if found is None else found
 
 
 def _alone(jointly):
     """The rule for x where no other delta is wanted, by the kernel for all."""
     return lambda F, d, *saved: jointly((True, False, False), d, *saved)[0]
-
-
-def _one_by_one(row, wanted, d, *saved):
-    return [rule(arrays, d, None, *saved) if want and rule is not None else None for want, rule in zip(wanted, row.dg)]
 
 
 _LAYER_NORM = primitive("layer_norm", _layer_norm, _layer_norm_dx, _layer_norm_dw,
