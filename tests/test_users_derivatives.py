@@ -13,6 +13,13 @@ def T(v):
     return tg.tensor(v, requires_grad=True)
 
 
+def lent(v):
+    """A tensor of the array itself, into which the caller may write."""
+    x = tg.tensor(np.zeros_like(v))
+    x.data = v
+    return x
+
+
 class TestWhatADerivativeReturns:
     @pytest.mark.parametrize("uses", (1, 2, 3))
     @pytest.mark.parametrize("name, d_square", {
@@ -123,10 +130,11 @@ class TestWhatTheyAreGiven:
         np.testing.assert_array_equal([d.data for d in g] + [seed], np.ones((3, 3)))
 
 
+    @pytest.mark.parametrize("given", [lambda seed: seed, lent], ids=["array", "lent by a tensor"])
     @pytest.mark.parametrize("pull", [
         lambda f, x, seed: f(x).backward(seed), lambda f, x, seed: tg.autograd.grad(f(x), x, seed),
         lambda f, x, seed: tg.vjp(f, x.data)[1](seed)], ids=["backward", "grad", "vjp"])
-    def test_a_hook_keeps_what_the_caller_writes_into_afterwards(self, pull):
+    def test_a_hook_keeps_what_the_caller_writes_into_afterwards(self, pull, given):
         """The seed goes through a sum as it is."""
         kept, seed = [], np.ones(3)
 
@@ -135,7 +143,7 @@ class TestWhatTheyAreGiven:
             h.register_hook(lambda d: kept.append(d))
             return h + x
 
-        pull(f, T(X), seed)
+        pull(f, T(X), given(seed))
         seed[:] = 9
         np.testing.assert_array_equal(kept, [np.ones(3)])
 

@@ -19,7 +19,6 @@ from collections.abc import Callable
 from sys import _getframe, getrefcount
 from threading import get_ident
 from typing import Any, TypeVar
-from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -52,13 +51,9 @@ def _set_grad(x: TensorBase, value: Any) -> None:
     x.grad = value
 
 
-# Leaves that have required a gradient, and no longer do.
-_frozen: WeakValueDictionary[int, TensorBase] = WeakValueDictionary()
-
-
 def is_frozen(x: Any) -> bool:
     """Whether x is a tensor that has required a gradient, and no longer does: a parameter, which other tensors are not."""
-    return isinstance(x, TensorBase) and x._register is None and _frozen.get(id(x)) is x
+    return isinstance(x, TensorBase) and x._register is None and hasattr(x, "_frozen")
 
 
 def is_parameter(x: Any) -> bool:
@@ -82,13 +77,14 @@ class TensorBase(Handle):
     name            its name on the tape
     """
 
-    __slots__ = ("_data", "_register", "_lent", "_name", "_retained", "__weakref__")
+    __slots__ = ("_data", "_register", "_lent", "_name", "_retained", "_frozen", "__weakref__")
 
     _data: Array | None
     _register: Entry | Leaf | None
     _lent: Array                                        # while the array is lent
     _name: str | None
     _retained: Leaf
+    _frozen: bool                                       # set once it has required a gradient, and no longer does
 
     def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False, name: str | None = None) -> None:
         source = data
@@ -286,7 +282,7 @@ class TensorBase(Handle):
                 raise GradientError("requires_grad: this tensor is a result on the tape; use .detach()")
         elif not wanted:
             if self._register is not None:
-                _frozen[id(self)] = self
+                self._frozen = True
             self._register = None
         elif self._register is None:
             if self.dtype.kind not in "fc":

@@ -287,7 +287,7 @@ def seed_of(loss: TensorBase, gradient: Any, create_graph: bool = False) -> Any:
     seed = _checked_seed(loss, gradient)
     if create_graph or tracer() is not None:
         return seed if isinstance(seed, TensorBase) else wrap(seed, None)
-    return seed._value if isinstance(seed, TensorBase) else seed
+    return seed.detach()._value if isinstance(seed, TensorBase) else seed       # and not an array that is lent
 
 
 def _checked_seed(loss: TensorBase, gradient: Any) -> Any:

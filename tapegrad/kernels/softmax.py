@@ -2,7 +2,7 @@
 instead of NumPy's five passes over all of them; and the derivatives, likewise.
 
 float64 uses NumPy, because an exported program repeats it bit for bit. The kernels do not check the classes: the caller must
-have done so.
+have done so. All return None if the operands are not float32 and in order, or without numba.
 """
 
 import numpy as np
@@ -25,40 +25,31 @@ def _rows(x):
     return x if x.ndim == 2 else x.reshape(-1, x.shape[-1]) if x.flags.c_contiguous and x.size else x
 
 
-def softmax(x, axis):
-    """exp(x) / sum(exp(x)) along the last axis; None if x is not float32 and in order, or without numba."""
-    if axis != x.ndim - 1 or x.dtype is not FLOAT32:
-        return None
-    z = np.empty(x.shape, FLOAT32)
-    return z if jit.softmax(FLOAT32, _rows(x), _rows(z)) else None
+def _along_last(name):
+    """A function of x and one of its delta d, by the kernel of that name and that of its derivative; z is the result."""
+    derivative_name = name + "_derivative"
+
+    def forward(x, axis):
+        if axis != x.ndim - 1 or x.dtype is not FLOAT32:
+            return None
+        z = np.empty(x.shape, FLOAT32)
+        return z if getattr(jit, name)(FLOAT32, _rows(x), _rows(z)) else None
+
+    def derivative(d, z, axis):
+        if axis != z.ndim - 1 or z.dtype is not FLOAT32:
+            return None
+        w = np.empty(z.shape, FLOAT32)
+        return w if getattr(jit, derivative_name)(FLOAT32, _rows(d), _rows(z), _rows(w)) else None
+
+    return forward, derivative
 
 
-def softmax_derivative(d, z, axis):
-    """The contribution of softmax's delta d to the delta of x, z (d - sum(d z)); None as in softmax."""
-    if axis != z.ndim - 1 or z.dtype is not FLOAT32:
-        return None
-    w = np.empty(z.shape, FLOAT32)
-    return w if jit.softmax_derivative(FLOAT32, _rows(d), _rows(z), _rows(w)) else None
-
-
-def log_softmax(x, axis):
-    """log(softmax(x)) along the last axis; None as in softmax."""
-    if axis != x.ndim - 1 or x.dtype is not FLOAT32:
-        return None
-    z = np.empty(x.shape, FLOAT32)
-    return z if jit.log_softmax(FLOAT32, _rows(x), _rows(z)) else None
-
-
-def log_softmax_derivative(d, z, axis):
-    """The contribution of log_softmax's delta d to the delta of x, d - exp(z) sum(d); None as in softmax."""
-    if axis != z.ndim - 1 or z.dtype is not FLOAT32:
-        return None
-    w = np.empty(z.shape, FLOAT32)
-    return w if jit.log_softmax_derivative(FLOAT32, _rows(d), _rows(z), _rows(w)) else None
+softmax, softmax_derivative = _along_last("softmax")            # exp(x) / sum(exp(x)), z (d - sum(d z))
+log_softmax, log_softmax_derivative = _along_last("log_softmax")        # log(softmax(x)), d - exp(z) sum(d)
 
 
 def cross_entropy(x, classes):
-    """-log(softmax(x))[classes] of each row; None as in softmax. The classes must be valid."""
+    """-log(softmax(x))[classes] of each row, or None. The classes must be valid."""
     if x.dtype is not FLOAT32:
         return None
     z = np.empty(len(x), FLOAT32)
@@ -66,7 +57,7 @@ def cross_entropy(x, classes):
 
 
 def cross_entropy_derivative(d, x, classes):
-    """The contribution of cross_entropy's delta d to the delta of x; None as in softmax."""
+    """The contribution of cross_entropy's delta d to the delta of x, or None."""
     if x.dtype is not FLOAT32:
         return None
     w = np.empty(x.shape, FLOAT32)

@@ -106,12 +106,12 @@ def _fast_attention_output(w, x, heads):
 
 def _attention_output_jointly(wanted, d, _z, w, x, heads):
     found = kernels.output_derivatives(d, w, x) if x.size >= limits.ATTENDED else None
-    return (_attention_output_dw(arrays, d, None, None, x, heads), _attention_output_dx(arrays, d, None, w, x, heads)) \
-        if found is None else found
+    return _ATTENTION_OUTPUT.one_by_one(wanted, d, None, w, x, heads) if found is None else found
 
 
 primitive("attention_weights", _attention_weights, _attention_weights_dx,
           lambda F, d, z, _x, _mask, heads, scale: _softmax_dx(F, d, z, None, 3), composition=_weights_by_products).fast(
     forward=_fast_attention_weights, rules=(_fast_attention_weights_dx, None), accumulate=(_add_attention_weights_dx, None))
-primitive("attention_output", _attention_output, _attention_output_dw, _attention_output_dx,
-          composition=_output_by_products).fast(forward=_fast_attention_output, jointly=_attention_output_jointly)
+_ATTENTION_OUTPUT = primitive(
+    "attention_output", _attention_output, _attention_output_dw, _attention_output_dx, composition=_output_by_products).fast(
+    forward=_fast_attention_output, jointly=_attention_output_jointly)

@@ -27,7 +27,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from tapegrad.kernels import convolution as kernels
 from tapegrad.kernels import limits, pooling
-from tapegrad.primitives.registry import HOLOMORPHIC, LINEAR, arrays, primitive
+from tapegrad.primitives.registry import HOLOMORPHIC, LINEAR, primitive
 
 
 def _windows(x, kernel, positions, stride, dilation):
@@ -142,8 +142,7 @@ def _convolution_jointly(wanted, d, _z, x, W, b, stride, widths, dilation, group
         found = kernels.derivatives(wanted, d, x, W, x.shape, W.shape, stride, widths, dilation, groups)
         if found is not None:
             return found
-    return [rule(arrays, d, None, x, W, b, stride, widths, dilation, groups) if want else None
-            for want, rule in zip(wanted, CONVOLUTION.dg)]
+    return CONVOLUTION.one_by_one(wanted, d, None, x, W, b, stride, widths, dilation, groups)
 
 
 def _least(dtype):

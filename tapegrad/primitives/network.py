@@ -44,16 +44,6 @@ def _log_softmax_dx(F, d, z, _x, axis):
     return d - F.strong_multiply(F.sum(d, (axis,), True), F.exp(z))
 
 
-def _fast_log_softmax(x, axis):
-    z = rows.log_softmax(x, axis) if x.size >= limits.NARROW else None
-    return _log_softmax(x, axis) if z is None else z
-
-
-def _fast_log_softmax_dx(F, d, z, x, axis):
-    w = rows.log_softmax_derivative(d, z, axis) if z.size >= limits.NARROW else None
-    return _log_softmax_dx(F, d, z, x, axis) if w is None else w
-
-
 def _softmax(x, axis):
     x = _floats(x)
     z = np.exp(x - np.maximum.reduce(x, axis, None, None, True, -np.inf))
@@ -61,18 +51,8 @@ def _softmax(x, axis):
     return z
 
 
-def _fast_softmax(x, axis):
-    z = rows.softmax(x, axis) if x.size >= limits.NARROW else None
-    return _softmax(x, axis) if z is None else z
-
-
 def _softmax_dx(F, d, z, _x, axis):
     return F.strong_multiply(d - F.sum(F.strong_multiply(d, z), (axis,), True), z)
-
-
-def _fast_softmax_dx(F, d, z, x, axis):
-    w = rows.softmax_derivative(d, z, axis) if z.size >= limits.NARROW else None
-    return _softmax_dx(F, d, z, x, axis) if w is None else w
 
 
 def _softmax_cross_entropy(x, classes):
@@ -92,9 +72,22 @@ def _softmax_cross_entropy_dx(F, d, _z, x, classes):
     return F.strong_multiply(F.reshape(d, (*d.shape, 1)), F.softmax(x, len(x.shape) - 1) - classes_there)
 
 
-def _fast_softmax_cross_entropy(x, classes):
-    z = rows.cross_entropy(x, classes) if x.size >= limits.NARROW else None
-    return _softmax_cross_entropy(x, classes) if z is None else z
+def _fast(kernel, plain):
+    """A G of this family by a kernel, where that takes the operands."""
+    def forward(x, static):
+        z = kernel(x, static) if x.size >= limits.NARROW else None
+        return plain(x, static) if z is None else z
+
+    return forward
+
+
+def _fast_dx(kernel, plain):
+    """A rule that reads z by a kernel, likewise."""
+    def rule(F, d, z, x, axis):
+        w = kernel(d, z, axis) if z.size >= limits.NARROW else None
+        return plain(F, d, z, x, axis) if w is None else w
+
+    return rule
 
 
 def _fast_softmax_cross_entropy_dx(F, d, z, x, classes):
@@ -145,10 +138,11 @@ primitive("softplus", _softplus, _softplus_dx, pointwise=True)
 primitive("elu", _elu, _elu_dx, pointwise=True)
 primitive("hardtanh", np.clip, _hardtanh_dx, drops=True)
 
-primitive("softmax", _softmax, _softmax_dx).fast(forward=_fast_softmax, rules=(_fast_softmax_dx,), exact="d")
+primitive("softmax", _softmax, _softmax_dx).fast(
+    forward=_fast(rows.softmax, _softmax), rules=(_fast_dx(rows.softmax_derivative, _softmax_dx),), exact="d")
 primitive("log_softmax", _log_softmax, _log_softmax_dx).fast(
-    forward=_fast_log_softmax, rules=(_fast_log_softmax_dx,), exact="d")
+    forward=_fast(rows.log_softmax, _log_softmax), rules=(_fast_dx(rows.log_softmax_derivative, _log_softmax_dx),), exact="d")
 # -log(softmax(x)[class]) of each row
 primitive("softmax_cross_entropy", _softmax_cross_entropy, _softmax_cross_entropy_dx).fast(
-    forward=_fast_softmax_cross_entropy, rules=(_fast_softmax_cross_entropy_dx,), exact="d")
+    forward=_fast(rows.cross_entropy, _softmax_cross_entropy), rules=(_fast_softmax_cross_entropy_dx,), exact="d")
 primitive("logsumexp", _logsumexp, _logsumexp_dx)

@@ -14,7 +14,7 @@ import numpy as np
 
 from tapegrad.kernels import limits
 from tapegrad.kernels import normalisation as kernels
-from tapegrad.primitives.registry import arrays, primitive
+from tapegrad.primitives.registry import primitive
 
 
 def _last(x_shape, n):
@@ -45,7 +45,7 @@ def _standard_dx(F, g, x, axes, eps, centred=True):
 
 
 def _layer_norm(x, W, b, n, eps, centred):
-    axes = tuple(range(x.ndim - n, x.ndim))
+    axes = _last(x.shape, n)
     u = x - np.mean(x, axes, keepdims=True) if centred else x
     return u / np.sqrt(np.mean(u * u, axes, keepdims=True) + eps) * W + b
 
@@ -66,7 +66,7 @@ def _fast_layer_norm(x, W, b, n, eps, centred):
 def _layer_norm_jointly(wanted, d, _z, x, W, b, n, eps, centred):
     W = W if wanted[0] else 1.0                         # the tape does not keep it for the others
     found = kernels.layer_norm_derivatives(d, x, W, n, eps, centred) if x.size >= limits.NORMALISED else None
-    return _one_by_one(_LAYER_NORM, wanted, d, x, W, b, n, eps, centred) if found is None else found
+    return _LAYER_NORM.one_by_one(wanted, d, None, x, W, b, n, eps, centred) if found is None else found
 
 
 def _in_groups(F, x, groups):
@@ -75,9 +75,8 @@ def _in_groups(F, x, groups):
 
 
 def _group_norm(x, W, b, groups, eps):
-    rows = x.reshape(x.shape[0], groups, math.prod(x.shape[1:]) // groups)
-    W, b = (p if type(p) in (int, float) else p.reshape((-1,) + (1,) * (x.ndim - 2)) for p in (W, b))
-    return _layer_norm(rows, 1.0, 0.0, 1, eps, True).reshape(x.shape) * W + b
+    rows = _layer_norm(_in_groups(np, x, groups), 1.0, 0.0, 1, eps, True)
+    return rows.reshape(x.shape) * _along(np, W, x.ndim) + _along(np, b, x.ndim)
 
 
 def _group_norm_dx(F, d, _z, x, W, _b, groups, eps):
@@ -90,10 +89,6 @@ def _group_norm_dw(F, d, _z, x, _W, _b, groups, eps):
     return F.sum(F.strong_multiply(d, h), _all_but_channels(x.shape), False)
 
 
-def _group_norm_db(F, d, _z, _x, _W, _b, _groups, _eps):
-    return F.sum(d, _all_but_channels(d.shape), False)
-
-
 def _fast_group_norm(x, W, b, groups, eps):
     z = kernels.group_norm(x, W, b, groups, eps) if x.size >= limits.NORMALISED else None
     return _group_norm(x, W, b, groups, eps) if z is None else z
@@ -102,7 +97,7 @@ def _fast_group_norm(x, W, b, groups, eps):
 def _group_norm_jointly(wanted, d, _z, x, W, b, groups, eps):
     W = W if wanted[0] else 1.0
     found = kernels.group_norm_derivatives(d, x, W, groups, eps) if x.size >= limits.NORMALISED else None
-    return _one_by_one(_GROUP_NORM, wanted, d, x, W, b, groups, eps) if found is None else found
+    return _GROUP_NORM.one_by_one(wanted, d, None, x, W, b, groups, eps) if found is None else found
 
 
 def _channel_moments(x):
@@ -121,9 +116,8 @@ def _fast_channel_moments(x):
 
 def _batch_norm(x, W, b, moments, eps):
     moments = _channel_moments(x) if moments is None else moments
-    along = (-1,) + (1,) * (x.ndim - 2)
-    W, b = (p if type(p) in (int, float) else p.reshape(along) for p in (W, b))
-    return (x - moments[0].reshape(along)) / np.sqrt(moments[1].reshape(along) + eps) * W + b
+    mean, variance, W, b = (_along(np, p, x.ndim) for p in (*moments, W, b))
+    return (x - mean) / np.sqrt(variance + eps) * W + b
 
 
 def _batch_norm_dx(F, d, _z, x, W, _b, moments, eps):
@@ -135,7 +129,7 @@ def _batch_norm_dw(F, d, _z, x, _W, _b, moments, eps):
     return F.sum(F.strong_multiply(d, _standard(F, x, axes, eps)[0]), axes, False)
 
 
-def _batch_norm_db(F, d, _z, _x, _W, _b, _moments, _eps):
+def _sum_by_channel(F, d, _z, _x, _W, _b, _static, _eps):
     return F.sum(d, _all_but_channels(d.shape), False)
 
 
@@ -149,7 +143,7 @@ def _batch_norm_jointly(wanted, d, _z, x, W, b, moments, eps):
     W = W if wanted[0] else 1.0
     moments = _fast_channel_moments(x) if moments is None else moments
     found = kernels.batch_norm_derivatives(d, x, W, moments, eps) if x.size >= limits.NORMALISED else None
-    return _one_by_one(_BATCH_NORM, wanted, d, x, W, b, moments, eps) if found is None else found
+    return _BATCH_NORM.one_by_one(wanted, d, None, x, W, b, moments, eps) if found is None else found
 
 
 def _alone(jointly):
@@ -157,16 +151,12 @@ def _alone(jointly):
     return lambda F, d, *saved: jointly((True, False, False), d, *saved)[0]
 
 
-def _one_by_one(row, wanted, d, *saved):
-    return [rule(arrays, d, None, *saved) if want and rule is not None else None for want, rule in zip(wanted, row.dg)]
-
-
 _LAYER_NORM = primitive("layer_norm", _layer_norm, _layer_norm_dx, _layer_norm_dw,
                         lambda F, d, _z, _x, _W, _b, n, eps, centred: d).fast(
     forward=_fast_layer_norm, rules=(_alone(_layer_norm_jointly), None, None), jointly=_layer_norm_jointly)
-_GROUP_NORM = primitive("group_norm", _group_norm, _group_norm_dx, _group_norm_dw, _group_norm_db).fast(
+_GROUP_NORM = primitive("group_norm", _group_norm, _group_norm_dx, _group_norm_dw, _sum_by_channel).fast(
     forward=_fast_group_norm, rules=(_alone(_group_norm_jointly), None, None), jointly=_group_norm_jointly)
 primitive("channel_moments", _channel_moments, None).fast(forward=_fast_channel_moments)
 # The derivative by x is the whole one, through the moments, too.
-_BATCH_NORM = primitive("batch_norm", _batch_norm, _batch_norm_dx, _batch_norm_dw, _batch_norm_db).fast(
+_BATCH_NORM = primitive("batch_norm", _batch_norm, _batch_norm_dx, _batch_norm_dw, _sum_by_channel).fast(
     forward=_fast_batch_norm, rules=(_alone(_batch_norm_jointly), None, None), jointly=_batch_norm_jointly)

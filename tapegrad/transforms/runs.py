@@ -216,7 +216,7 @@ class Differentiation(Run):
         """What `pull` gives, of all examples at once."""
         create = (self.nested or on_tape) and thread.tape.recording      # a pullback may be called under no_grad
         seeds = [on_the_tape(seed) for seed in seeds] if create else [
-            seed._value if type(seed) is Tensor and tracer() is None else seed for seed in seeds]
+            seed.detach()._value if type(seed) is Tensor and tracer() is None else seed for seed in seeds]
         found = deltas(outputs, seeds, [x._register for x in self.whole], create_graph=create,
                        part=self.part())
         found = [np.zeros(x.shape, x.dtype) if delta is None else delta for x, delta in zip(self.whole, found)]

@@ -9,7 +9,7 @@ import numpy as np
 
 from tapegrad.kernels.jit.compiled import compiled
 from tapegrad.kernels.jit.gemm import gemm
-from tapegrad.kernels.jit.softmax import product_sum, shared, softmax_of_rows, strongly_shared
+from tapegrad.kernels.jit.softmax import shares, softmax_of_rows
 from tapegrad.kernels.opcodes import PLAIN, ROW_MAJOR, TRANSPOSED
 
 NUMBER, BYTES = np.float32, 4
@@ -31,6 +31,13 @@ def transposed(x, n, start, z):
 
 
 @numba.njit(error_model="numpy")
+def sizes(x, w):
+    """The places, the heads, and the numbers of a place in x, in a part of x, and in a head of that."""
+    features = x.shape[2] // 3
+    return x.shape[1], w.shape[1], x.shape[2], features, features // w.shape[1]
+
+
+@numba.njit(error_model="numpy")
 def place(x, n, i, j):
     """The address of x[n, i, j]."""
     return x.ctypes.data + BYTES * ((n * x.shape[1] + i) * x.shape[2] + j)
@@ -38,9 +45,7 @@ def place(x, n, i, j):
 
 def _weights(function, x, mask, masked, scale, rows, w):
     """w = softmax(scale q k^T + mask), of so many rows of a head at a time."""
-    length, heads, across = x.shape[1], w.shape[1], x.shape[2]
-    features = across // 3
-    width = features // heads
+    length, heads, across, features, width = sizes(x, w)
     keys, scores = np.empty((width, length), NUMBER), np.empty((rows, length), NUMBER)
     for n in range(x.shape[0]):
         for h in range(heads):
@@ -56,37 +61,16 @@ def _weights(function, x, mask, masked, scale, rows, w):
                 softmax_of_rows(scores[:count].reshape(-1), length, w[n, h, first:first + count].reshape(-1))
 
 
-@numba.njit(error_model="numpy")
-def delta_of_scores(d, w, totals, scores):
-    """What the delta d of weights contributes to their scores. A loop of branches, for what is not finite, takes three times as
-    long as the loops of sums and of shares."""
-    not_finite = ZERO
-    for i in range(w.shape[0]):
-        totals[i] = product_sum(d[i], w[i])
-        not_finite += totals[i] - totals[i]
-    if not_finite == 0:
-        for i in range(w.shape[0]):
-            shared(d[i], w[i], totals[i], scores[i])
-        return
-    for i in range(w.shape[0]):
-        if totals[i] - totals[i] == 0:
-            shared(d[i], w[i], totals[i], scores[i])
-        else:
-            strongly_shared(d[i], w[i], scores[i])
-
-
 def _add_weights_derivative(function, d, w, x, scale, rows, dx):
     """Add what the delta d of the weights contributes to queries and keys."""
-    length, heads, across = x.shape[1], w.shape[1], x.shape[2]
-    features = across // 3
-    width = features // heads
-    scores, totals = np.empty((rows, length), NUMBER), np.empty(rows, NUMBER)
+    length, heads, across, features, width = sizes(x, w)
+    scores = np.empty((rows, length), NUMBER)
     for n in range(x.shape[0]):
         for h in range(heads):
             q, k = h * width, features + h * width
             for first in range(0, length, rows):
                 count = min(rows, length - first)
-                delta_of_scores(d[n, h, first:first + count], w[n, h, first:first + count], totals, scores)
+                shares(d[n, h, first:first + count], w[n, h, first:first + count], scores)
                 gemm(function, ROW_MAJOR, PLAIN, PLAIN, count, width, length, scale, scores.ctypes.data, length,
                      place(x, n, 0, k), across, ONE, place(dx, n, first, q), across)
                 gemm(function, ROW_MAJOR, TRANSPOSED, PLAIN, length, width, count, scale, scores.ctypes.data, length,
@@ -95,9 +79,7 @@ def _add_weights_derivative(function, d, w, x, scale, rows, dx):
 
 def _output(function, w, x, z):
     """z = w v, the heads side by side."""
-    length, heads, across = x.shape[1], w.shape[1], x.shape[2]
-    features = across // 3
-    width = features // heads
+    length, heads, across, features, width = sizes(x, w)
     for n in range(x.shape[0]):
         for h in range(heads):
             gemm(function, ROW_MAJOR, PLAIN, PLAIN, length, width, length, ONE, w[n, h].ctypes.data, length,
@@ -106,9 +88,7 @@ def _output(function, w, x, z):
 
 def _output_derivatives(function, d, w, x, dw, dx):
     """dw = d v^T, and in dx w^T d for the values, 0 for queries and keys."""
-    length, heads, across = x.shape[1], w.shape[1], x.shape[2]
-    features = across // 3
-    width = features // heads
+    length, heads, across, features, width = sizes(x, w)
     values = np.empty((width, length), NUMBER)
     for n in range(x.shape[0]):
         for i in range(length):

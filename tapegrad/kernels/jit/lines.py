@@ -2,9 +2,8 @@
 channel of a group, with a number for a parameter, as group_norm has.
 
 A row has `of_row` lines of `size` elements; W and b are flat, and are taken from the start again where they end. Rows are
-taken pass by pass, some at a time: the steps of one wait for each other, those of different ones do not. Passes take COUNT
-lines at once, and those that are left over one by one. Each fetches its place in the next rows, by `ahead`: it is too short
-for the processor to see a stream.
+taken pass by pass, some at a time: the steps of one wait for each other, those of different ones do not. Each pass fetches its
+place in the next rows, by `ahead`: it is too short for the processor to see a stream.
 """
 
 from types import SimpleNamespace
@@ -13,7 +12,7 @@ import numba
 import numpy as np
 
 from tapegrad.kernels.jit.compiled import compiled
-from tapegrad.kernels.jit.vectors import COUNT, WIDTH, over_lines
+from tapegrad.kernels.jit.vectors import WIDTH, over_lines
 
 OPTIONS = {"error_model": "numpy", "fastmath": {"contract"}}
 INLINE = OPTIONS | {"forceinline": True}
@@ -108,26 +107,20 @@ def settle(totals, rests, n, size, eps, middle):
 
 
 @numba.njit(**INLINE)
-def means(x, low, n, several, size, middle, totals, ahead):
+def means(x, low, n, size, middle, totals, ahead):
     """The means of n lines from `low` on."""
     clear(totals, n)
-    for i in range(0, several, COUNT):
-        sums(True, (x,), (low + i) * size, (), 0, size, (), i, (totals,), ahead)
-    for i in range(several, n):
-        sums(None, (x,), (low + i) * size, (), 0, size, (), i, (totals,), ahead)
+    sums(n, (x,), low, size, (), 1, (), (totals,), ahead)
     to_means(totals, n, size)
     copy(totals, middle, n)
 
 
 @numba.njit(**INLINE)
-def roots(x, low, n, several, size, eps, centred, middle, totals, rests, ahead):
+def roots(x, low, n, size, eps, centred, middle, totals, rests, ahead):
     """1 / sqrt(variance + eps) of them."""
     clear(totals, n)
     clear(rests, n)
-    for i in range(0, several, COUNT):
-        squares(True, (x,), (low + i) * size, (), 0, size, (middle,), i, (totals, rests), ahead)
-    for i in range(several, n):
-        squares(None, (x,), (low + i) * size, (), 0, size, (middle,), i, (totals, rests), ahead)
+    squares(n, (x,), low, size, (), 1, (middle,), (totals, rests), ahead)
     if not centred:
         clear(rests, n)
     settle(totals, rests, n, size, eps, middle)
@@ -161,16 +154,11 @@ def kernels(number):
         copy(b, c, b.size)
         for low in range(0, lines, block):
             n = min(block, lines - low)
-            several = n - n % COUNT if period == 1 else 0
             if centred:
-                means(x, low, n, several, size, middle, totals, ahead)
-            roots(x, low, n, several, size, eps, centred, middle, totals, rests, ahead)
+                means(x, low, n, size, middle, totals, ahead)
+            roots(x, low, n, size, eps, centred, middle, totals, rests, ahead)
             copy(totals, factor, n)
-            for i in range(0, several, COUNT):
-                scaled_along(True, (x, z), (low + i) * size, (w, c), 0, size, (middle, factor), i, (), ahead)
-            for i in range(several, n):
-                scaled_along(None, (x, z), (low + i) * size, (w, c), (low + i) % period * size, size, (middle, factor), i, (),
-                             ahead)
+            scaled_along(n, (x, z), low, size, (w, c), period, (middle, factor), (), ahead)
 
     def layer_norm_derivatives(d, x, W, dx, dw, db, size, eps, centred):
         lines, period = x.size // size, W.size // size
@@ -183,18 +171,13 @@ def kernels(number):
         copy(W, w, W.size)
         for low in range(0, lines, block):
             n = min(block, lines - low)
-            several = n - n % COUNT if period == 1 else 0
             if centred:
-                means(x, low, n, several, size, middle, r, ahead)
+                means(x, low, n, size, middle, r, ahead)
             clear(r, n)
             clear(rests, n)
             clear(first, n)
             clear(second, n)
-            for i in range(0, several, COUNT):
-                delta_sums_along(True, (d, x), (low + i) * size, (w,), 0, size, (middle,), i, (r, rests, first, second), ahead)
-            for i in range(several, n):
-                delta_sums_along(None, (d, x), (low + i) * size, (w,), (low + i) % period * size, size, (middle,), i,
-                                 (r, rests, first, second), ahead)
+            delta_sums_along(n, (d, x), low, size, (w,), period, (middle,), (r, rests, first, second), ahead)
             if not centred:
                 clear(rests, n)
             settle(r, rests, n, size, eps, middle)
@@ -208,11 +191,7 @@ def kernels(number):
                 copy(first, shift, n)
             copy(r, root, n)
             copy(second, slope, n)
-            for i in range(0, several, COUNT):
-                back(True, (d, x, dx), (low + i) * size, (w, to_W, to_b), 0, size, (middle, root, shift, slope), i, (), ahead)
-            for i in range(several, n):
-                back(None, (d, x, dx), (low + i) * size, (w, to_W, to_b), (low + i) % period * size, size,
-                     (middle, root, shift, slope), i, (), ahead)
+            back(n, (d, x, dx), low, size, (w, to_W, to_b), period, (middle, root, shift, slope), (), ahead)
         copy(to_W, dw, W.size)
         copy(to_b, db, W.size)
         return True
@@ -227,19 +206,14 @@ def kernels(number):
         factor, shift = np.empty(block * of_row, number), np.empty(block * of_row, number)
         for low in range(0, rows, block):
             n = min(block, rows - low)
-            means(x, low, n, n - n % COUNT, count, centre, totals, ahead)
-            roots(x, low, n, n - n % COUNT, count, eps, True, centre, totals, rests, ahead)
+            means(x, low, n, count, centre, totals, ahead)
+            roots(x, low, n, count, eps, True, centre, totals, rests, ahead)
             for k in range(n):
                 for j in range(of_row):
                     i = k * of_row + j
                     middle[i], factor[i], shift[i] = centre[k], totals[k] * W[c + j], b[c + j]
                 c = (c + of_row) % W.size
-            start, n = low * of_row, n * of_row
-            several = n - n % COUNT
-            for i in range(0, several, COUNT):
-                scaled(True, (x, z), (start + i) * size, (), 0, size, (middle, factor, shift), i, (), ahead)
-            for i in range(several, n):
-                scaled(None, (x, z), (start + i) * size, (), 0, size, (middle, factor, shift), i, (), ahead)
+            scaled(n * of_row, (x, z), low * of_row, size, (), 1, (middle, factor, shift), (), ahead)
 
     def group_norm_derivatives(d, x, W, dx, dw, db, size, of_row, eps):
         count, c = size * of_row, 0                     # c: the first channel of a row
@@ -255,8 +229,7 @@ def kernels(number):
         for low in range(0, rows, block):
             m, start = min(block, rows - low), low * of_row
             n = m * of_row
-            several = n - n % COUNT
-            means(x, low, m, m - m % COUNT, count, centre, r, ahead)
+            means(x, low, m, count, centre, r, ahead)
             for k in range(m):
                 for i in range(k * of_row, (k + 1) * of_row):
                     middle[i] = centre[k]
@@ -264,10 +237,7 @@ def kernels(number):
             clear(rests, n)
             clear(first, n)
             clear(second, n)
-            for i in range(0, several, COUNT):
-                delta_sums(True, (d, x), (start + i) * size, (), 0, size, (middle,), i, (r, rests, first, second), ahead)
-            for i in range(several, n):
-                delta_sums(None, (d, x), (start + i) * size, (), 0, size, (middle,), i, (r, rests, first, second), ahead)
+            delta_sums(n, (d, x), start, size, (), 1, (middle,), (r, rests, first, second), ahead)
             for k in range(m):
                 total = rest = 0.0
                 for i in range(k * of_row, (k + 1) * of_row):
@@ -290,10 +260,7 @@ def kernels(number):
                 for i in range(k * of_row, (k + 1) * of_row):
                     shift[i], slope[i] = deltas[k], products[k]
             numbers = middle, root, factor, shift, slope
-            for i in range(0, several, COUNT):
-                scaled_back(True, (d, x, dx), (start + i) * size, (), 0, size, numbers, i, (), ahead)
-            for i in range(several, n):
-                scaled_back(None, (d, x, dx), (start + i) * size, (), 0, size, numbers, i, (), ahead)
+            scaled_back(n, (d, x, dx), start, size, (), 1, numbers, (), ahead)
         copy(to_W, dw, W.size)
         copy(to_b, db, W.size)
         return True

@@ -25,6 +25,6 @@ def used(bits, rows):
     return n
 
 
-PRECISIONS = numba.float32, numba.float64
-float32, float64 = [compiled(add_at, numba.boolean(number[:, ::1], numba.int64[::1], number[:, ::1])) for number in PRECISIONS]
+float32, float64 = [compiled(add_at, numba.boolean(number[:, ::1], numba.int64[::1], number[:, ::1]))
+                    for number in (numba.float32, numba.float64)]
 used_32, used_64 = [compiled(used, numba.int64(number[:, ::1], numba.int64[::1])) for number in (numba.uint32, numba.uint64)]

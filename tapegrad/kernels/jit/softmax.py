@@ -10,7 +10,7 @@ from numba import carray
 
 from tapegrad.kernels.jit.compiled import compiled
 from tapegrad.kernels.jit.objects import address, elements, fits, length, matrix, python_object, stride, vector
-from tapegrad.kernels.jit.sums import REORDERED
+from tapegrad.kernels.jit.sums import REORDERED, plain_sum
 from tapegrad.kernels.jit.ufunc import names_in
 from tapegrad.kernels.objects import ALIGNED, IN_ORDER
 
@@ -59,14 +59,6 @@ def exp_of_drops(z):
         z[k] = e if drop == drop else drop
 
 
-@numba.njit(**REORDERED)
-def row_sum(z):
-    total = NUMBER(0)
-    for k in range(z.size):
-        total += z[k]
-    return total
-
-
 @numba.njit(error_model="numpy")
 def shifted_exp(x, z, n, tops, totals):
     """z = exp(x - top), top = max(x), and its sums, of a tile: rows of n elements. What is not finite is as from NumPy."""
@@ -79,7 +71,7 @@ def shifted_exp(x, z, n, tops, totals):
             drop_below(x[r * n + low:r * n + low + width], tops[r], z[r * n + low:r * n + low + width])
         exp_of_drops(z[low:low + rows * width])
         for r in range(rows):
-            totals[r] += row_sum(z[r * n + low:r * n + low + width])
+            totals[r] += plain_sum(z[r * n + low:r * n + low + width])
 
 
 @numba.njit(error_model="numpy")
@@ -119,6 +111,17 @@ def strongly_shared(d, z, w):
         w[k] = g if g == 0 else g * z[k]
 
 
+@numba.njit(error_model="numpy", forceinline=True)      # called, it would take twice as long
+def shares(d, z, w):
+    """w = z (d - sum(d z)), row by row."""
+    for n in range(z.shape[0]):
+        total = product_sum(d[n], z[n])
+        if total - total == 0:
+            shared(d[n], z[n], total, w[n])
+        else:
+            strongly_shared(d[n], z[n], w[n])
+
+
 @numba.njit(error_model="numpy", fastmath={"contract"})
 def less_share(d, z, total):
     """z = d - z total, and d where the total is 0."""
@@ -152,13 +155,7 @@ def _softmax(float32, x, z):
 def _softmax_derivative(float32, d, z, w):
     if not (rows_of(d, w, float32) and rows_of(z, w, float32)):
         return False
-    d, z, w = matrix(d, NUMBER), matrix(z, NUMBER), matrix(w, NUMBER)
-    for n in range(z.shape[0]):
-        total = product_sum(d[n], z[n])
-        if total - total == 0:
-            shared(d[n], z[n], total, w[n])
-        else:
-            strongly_shared(d[n], z[n], w[n])
+    shares(matrix(d, NUMBER), matrix(z, NUMBER), matrix(w, NUMBER))
     return True
 
 
@@ -186,7 +183,7 @@ def _log_softmax_derivative(float32, d, z, w):
         exp_of_drops(tile)
         for start in range(0, tile.size, n):
             row = delta[start:start + n]
-            less_share(row, tile[start:start + n], row_sum(row))
+            less_share(row, tile[start:start + n], plain_sum(row))
     return True
 
 

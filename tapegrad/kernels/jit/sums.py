@@ -7,7 +7,8 @@ REORDERED = {"error_model": "numpy", "fastmath": {"reassoc", "contract"}, "force
 
 
 @numba.njit(**REORDERED)
-def _sum(x):
+def plain_sum(x):
+    """In the precision of x, without blocks."""
     total = x.dtype.type(0)
     for i in range(x.size):
         total += x[i]
@@ -25,10 +26,10 @@ def _squares(x, middle):
 @numba.njit(error_model="numpy", forceinline=True)
 def row_sum(x):
     if x.size <= BLOCK:
-        return float(_sum(x))
+        return float(plain_sum(x))
     total = 0.0
     for low in range(0, x.size, BLOCK):
-        total += _sum(x[low:low + BLOCK])
+        total += plain_sum(x[low:low + BLOCK])
     return total
 
 

@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 from tapegrad.kernels.jit.machine_code import processor
 
 ROWS = 8
-WORD, PLACE = ir.IntType(64), numba.int64
+INDEX, WORD, PLACE = ir.IntType(32), ir.IntType(64), numba.int64
 FUSED = ("contract",)
 WIDE, MIDDLE = ["+" + name in processor()[1].split(",") for name in ("avx512f", "avx2")]
 WIDTH, MOST = (64, 2) if WIDE else (32, 1)              # a tile of MOST vectors fits the registers
@@ -38,6 +38,18 @@ def _store(builder, value, place, offset, align):
     builder.store(value, _at(builder, place, offset, value.type), align=align)
 
 
+def picked(builder, first, second, lanes):
+    """A vector of lanes of two vectors, which are counted on from the first to the second."""
+    mask = ir.Constant(ir.VectorType(INDEX, len(lanes)), [ir.Constant(INDEX, lane) for lane in lanes])
+    return builder.shuffle_vector(first, second, mask)
+
+
+def filled(builder, value, vector):
+    """A vector of one number."""
+    start = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(INDEX, 0))
+    return picked(builder, start, start, [0] * vector.count)
+
+
 def _tile(vectors):
     @intrinsic
     def tile(typing, x, at, count, to, y, step, z, z_step, one):
@@ -46,8 +58,7 @@ def _tile(vectors):
         def call(context, builder, signature, operands):
             x, at, count, to, y, step, z, z_step, _ = operands
             real, vector, size = _vector(context, one)
-            word, lanes = (lambda n: ir.Constant(WORD, n)), [ir.Constant(ir.IntType(32), 0)] * (WIDTH // size)
-            pick = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes)
+            word = lambda n: ir.Constant(WORD, n)       # noqa: E731
             sources = [builder.add(x, builder.mul(_load(builder, to, word(8 * i), WORD, 8), word(size))) for i in range(ROWS)]
             start, loop, end = builder.block, builder.append_basic_block("terms"), builder.append_basic_block("sums")
             builder.branch(loop)
@@ -58,9 +69,7 @@ def _tile(vectors):
             row = builder.mul(j, step)
             ys = [_load(builder, y, builder.add(row, word(WIDTH * v)), vector, size) for v in range(vectors)]
             for source, totals in zip(sources, sums):
-                value = _load(builder, source, shift, real, size)
-                spread = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
-                spread = builder.shuffle_vector(spread, ir.Constant(vector, ir.Undefined), pick)
+                spread = filled(builder, _load(builder, source, shift, real, size), vector)
                 for total, factor in zip(totals, ys):
                     total.add_incoming(ir.Constant(vector, None), start)
                     product = builder.fmul(spread, factor, flags=FUSED)
@@ -84,18 +93,12 @@ def _tile(vectors):
 tile, tile_pair = _tile(1), _tile(2)
 
 
-def _joined(builder, first, second, lanes):
-    index = ir.IntType(32)
-    mask = ir.Constant(ir.VectorType(index, len(lanes)), [ir.Constant(index, lane) for lane in lanes])
-    return builder.shuffle_vector(first, second, mask)
-
-
 def _rotated(builder, rows, bits):
     """The numbers of all rows, in an order in which the highest bits of their places have become the lowest."""
     count = rows[0].type.count
     pairs = [lane for k in range(count) for lane in (k, count + k)]
     for _ in range(bits):
-        rows = [_joined(builder, rows[i], rows[i + ROWS // 2], half) for i in range(ROWS // 2)
+        rows = [picked(builder, rows[i], rows[i + ROWS // 2], half) for i in range(ROWS // 2)
                 for half in (pairs[:count], pairs[count:])]
     return rows
 
@@ -121,7 +124,7 @@ def turned(typing, x, step, z, z_step, shift, one):
         length, parts = _parts(builder, z_step, vector.count, size)
         for row, offsets in zip(_rotated(builder, rows, ROWS.bit_length() - 1), parts):
             for k, offset in enumerate(offsets):
-                _store(builder, _joined(builder, row, row, range(k * length, (k + 1) * length)), z, offset, size)
+                _store(builder, picked(builder, row, row, range(k * length, (k + 1) * length)), z, offset, size)
         return context.get_dummy_value()
 
     return numba.void(*[PLACE] * 5, one), call
@@ -137,7 +140,7 @@ def turned_back(typing, x, step, z, z_step, one):
         rows = []
         for offsets in parts:
             loaded = [_load(builder, x, offset, ir.VectorType(real, length), size) for offset in offsets]
-            rows.append(loaded[0] if len(loaded) == 1 else _joined(builder, *loaded, range(2 * length)))
+            rows.append(loaded[0] if len(loaded) == 1 else picked(builder, *loaded, range(2 * length)))
         for i, row in enumerate(_rotated(builder, rows, vector.count.bit_length() - 1)):
             _store(builder, row, z, builder.mul(z_step, ir.Constant(WORD, i)), size)
         return context.get_dummy_value()

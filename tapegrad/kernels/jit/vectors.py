@@ -2,29 +2,30 @@
 
 A line is `size` neighbouring elements of flat arrays. over_lines(body) is a function of tuples of arrays,
 
-    f(several, lines, first, vectors, at, size, numbers, i, totals, ahead)
+    f(n, lines, start, size, vectors, period, numbers, totals, ahead)
 
-that runs the body on each part of COUNT lines at once, which lie one after the other from element `first` on, or, where
-`several` is None, of one line, which it takes in parts that are COUNT times as long. A value in the body is a `Many`: COUNT
-vectors of the processor's longest registers. The body has as parameters its Part, each array of `lines`, each of `vectors`,
-which lie along every line, from element `at` on, a Many for each array of `numbers`, whose element i + k is for line k, and a
-Many for each array of `totals`, which begins as zeros. It returns the next ones; their sums are added to element i + k of
-`totals`, in float64.
+that runs the body on each part of n lines, which lie one after the other from line `start` on: of COUNT lines at once, and of
+those that are left over one by one, in parts that are COUNT times as long. A value in the body is a `Many`: COUNT vectors of
+the processor's longest registers. The body has as parameters its Part, each array of `lines`, each of `vectors`, which lie
+along the lines, in turn if they have a `period` of more than one (lines are then taken one by one), a Many for each array of
+`numbers`, whose element i is for line start + i, and a Many for each array of `totals`, which begins as zeros. It returns the
+next ones; their sums are added to element i of `totals`, in float64.
 
 Several lines need no sum over the lanes of a vector before their end, and load and store once what lies along all of them.
-The last part of a line is masked: no element is taken by itself. Nothing is checked.
+The last part of a line is masked: no element is taken by itself. Lengths are not checked: kernels/normalisation.py gives arrays
+that are in order, of one precision, and as long as their lines.
 """
 
+import numba
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from tapegrad.kernels.jit.sums import BLOCK
-from tapegrad.kernels.jit.tiles import FUSED, WIDE, WIDTH
+from tapegrad.kernels.jit.tiles import FUSED, INDEX, WIDE, WIDTH, WORD, filled, picked
 
 COUNT = 4 if WIDE else 2                                # there are 32 registers, or 16
-INDEX, WORD = ir.IntType(32), ir.IntType(64)
 READ, SECOND_LEVEL, DATA = (ir.Constant(INDEX, flag) for flag in (0, 2, 1))       # operands of llvm.prefetch
 
 
@@ -58,7 +59,7 @@ class Part:
             lane = ir.VectorType(INDEX, vector.count)
             numbers = ir.Constant(lane, [ir.Constant(INDEX, k) for k in range(vector.count)])
             left = [builder.sub(count, ir.Constant(WORD, 0 if several else k * vector.count)) for k in range(COUNT)]
-            self.masks = [builder.icmp_signed("<", numbers, _filled(builder, builder.trunc(n, INDEX), lane)) for n in left]
+            self.masks = [builder.icmp_signed("<", numbers, filled(builder, builder.trunc(n, INDEX), lane)) for n in left]
 
     def load(self, x, rest=None):
         """The elements of x, and of `rest`, or zeros, beyond the end."""
@@ -122,17 +123,6 @@ class Part:
         return module.globals.get(name) or ir.Function(module, ir.FunctionType(result, operands), name)
 
 
-def _picked(builder, x, y, positions):
-    mask = ir.Constant(ir.VectorType(INDEX, len(positions)), [ir.Constant(INDEX, position) for position in positions])
-    return builder.shuffle_vector(x, y, mask)
-
-
-def _filled(builder, value, vector):
-    """A vector of one number."""
-    start = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(INDEX, 0))
-    return _picked(builder, start, start, [0] * vector.count)
-
-
 def _sum(builder, xs):
     while len(xs) > 1:
         xs = [builder.fadd(x, y, flags=FUSED) for x, y in zip(xs[::2], xs[1::2])]
@@ -142,7 +132,7 @@ def _sum(builder, xs):
 def _neighbours(builder, x, y):
     """The sums of pairs of neighbours, of x and then of y."""
     ends = range(0, x.type.count if y is x else 2 * x.type.count, 2)
-    return builder.fadd(_picked(builder, x, y, ends), _picked(builder, x, y, [end + 1 for end in ends]), flags=FUSED)
+    return builder.fadd(picked(builder, x, y, ends), picked(builder, x, y, [end + 1 for end in ends]), flags=FUSED)
 
 
 def _add_totals(builder, several, sums, places):
@@ -154,7 +144,7 @@ def _add_totals(builder, several, sums, places):
         totals = [_sum(builder, xs) for xs in sums]
         found = _lane_sums(builder, totals + totals[:1] * ((1 << (len(totals) - 1).bit_length()) - len(totals)))
         for k, place in enumerate(places):
-            _add(builder, _picked(builder, found, found, [k]), place)
+            _add(builder, picked(builder, found, found, [k]), place)
 
 
 def _lane_sums(builder, xs):
@@ -177,14 +167,29 @@ def _add(builder, total, place):
 
 def _spread(builder, several, start, vector):
     places = [builder.gep(start, [ir.Constant(WORD, k)]) for k in range(COUNT if several else 1)]
-    found = [_filled(builder, builder.load(place), vector) for place in places]
+    found = [filled(builder, builder.load(place), vector) for place in places]
     return Many(builder, found * (COUNT // len(found)))
 
 
 def over_lines(body):
     """See above."""
+    some = _over_some(body)
+
+    @numba.njit(error_model="numpy", forceinline=True)
+    def function(n, lines, start, size, vectors, period, numbers, totals, ahead):
+        several = n - n % COUNT if period == 1 else 0
+        for i in range(0, several, COUNT):
+            some(True, lines, (start + i) * size, size, vectors, 0, numbers, i, totals, ahead)
+        for i in range(several, n):
+            some(None, lines, (start + i) * size, size, vectors, (start + i) % period * size, numbers, i, totals, ahead)
+
+    return function
+
+
+def _over_some(body):
+    """over_lines of COUNT lines, or, where `several` is None, of one, from element `first` on, and `at` of what lies along."""
     @intrinsic
-    def function(typing, several, lines, first, vectors, at, size, numbers, i, totals, ahead):
+    def function(typing, several, lines, first, size, vectors, at, numbers, i, totals, ahead):
         number, many = lines[0].dtype, not isinstance(several, types.NoneType)
         vector = ir.VectorType(ir.FloatType() if number.bitwidth == 32 else ir.DoubleType(), WIDTH * 8 // number.bitwidth)
 
@@ -194,7 +199,7 @@ def over_lines(body):
                           for k, kind in enumerate(kinds)]
                 return [builder.gep(data, [index]) for data in arrays]
 
-            _, line_values, first, vector_values, at, size, number_values, i, total_values, ahead = operands
+            _, line_values, first, size, vector_values, at, number_values, i, total_values, ahead = operands
             xs, along = starts(lines, line_values, first), starts(vectors, vector_values, at)
             spreads = [_spread(builder, many, start, vector) for start in starts(numbers, number_values, i)]
             places = starts(totals, total_values, i)
@@ -229,7 +234,7 @@ def over_lines(body):
             return context.get_dummy_value()
 
         index = types.int64
-        return types.void(several, lines, index, vectors, index, index, numbers, index, totals, index), called
+        return types.void(several, lines, index, index, vectors, index, numbers, index, totals, index), called
 
     return function
 
