@@ -17,8 +17,8 @@ from tapegrad.kernels.objects import ALIGNED, IN_ORDER
 NUMBER = np.float32
 TILE = 2048             # elements
 formulas = names_in(NUMBER)
-decay, order, from_bits = formulas["decay"], formulas["order"], formulas["from_bits"]
-LOWEST, MAGNITUDE, MINUS_ZERO = np.int32(-0x80000000), np.int32(0x7fffffff), NUMBER(-0.0)
+decay, order, of_order = formulas["decay"], formulas["order"], formulas["of_order"]
+LOWEST, MINUS_ZERO = np.int32(-0x80000000), NUMBER(-0.0)
 SCALE, VANISHES = NUMBER(2.0 ** -64), NUMBER(2 * 105)       # of decay; from there on it is 0
 
 
@@ -39,7 +39,7 @@ def greatest(x):
     top = LOWEST
     for k in range(x.size):
         top = max(top, np.int32(order(x[k])))
-    return from_bits(top ^ ((top >> np.int32(31)) & MAGNITUDE))
+    return of_order(top)
 
 
 @numba.njit(error_model="numpy")
